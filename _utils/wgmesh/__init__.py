@@ -1,0 +1,9 @@
+"""
+The logic of WireGuard meshes: plain Python, typed, and without Salt.
+
+The Salt modules around it (``_modules/``, ``_states/``, ``_pillar/``, ``_runners/``, ``_engines/``) fetch and write;
+this package parses, decides and describes. It imports only the standard library, PyYAML and cryptography, which every
+Salt installation has.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,55 @@
+"""Every error that this project raises on purpose. Each message is complete: what, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class WireguardError(Exception):
+    """Base of all errors below; Salt modules translate it once into Salt's own exception."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong with a mesh file. ``line`` counts from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.message}"
+
+
+class MeshError(WireguardError):
+    """Raised when a mesh file cannot be read, is invalid, or contradicts the registry. Carries *all* problems found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class KeyFormatError(WireguardError):
+    """Raised when a text is not a usable WireGuard public key."""
+
+
+class RefusedError(WireguardError):
+    """Raised when the master does not believe, or cannot accept, what a node says of itself."""
+
+
+class PoolExhaustedError(RefusedError):
+    """Raised when a network's subnets have no free address left for a node."""
+
+
+class RegistryError(WireguardError):
+    """Raised when the registry file cannot be opened, is damaged, or was written by a newer version."""
+
+
+class ViewError(WireguardError):
+    """Raised when data that should describe one node's interface and peers is malformed."""
+
+
+class DeviceError(WireguardError):
+    """Raised when the output of ``wg`` or ``ip`` is not what it should be."""
