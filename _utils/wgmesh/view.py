@@ -8,11 +8,20 @@ A view travels as a plain dictionary in the pillar (``View.to_dict``), and is ch
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
+
+from .errors import KeyFormatError, ViewError
+from .keys import parse_public_key
+from .model import Endpoint
+
+T = TypeVar("T")
+
+MAX_INTERFACE_NAME = 15
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,20 @@ class Peer:
     endpoint: str | None = None
     keepalive: int = 0
 
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of everything above. Cached, because all views of a full mesh share one Peer object a node."""
+        return _sha256([self.name, self.public_key, list(self.allowed_ips), self.endpoint, self.keepalive])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The peer as it stands in the pillar, without its name, which is its key there."""
+        return {
+            "public_key": self.public_key,
+            "allowed_ips": list(self.allowed_ips),
+            "endpoint": self.endpoint,
+            "keepalive": self.keepalive,
+        }
+
 
 @dataclass(frozen=True)
 class View:
@@ -38,7 +61,8 @@ class View:
 
     ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves the system's choice alone.
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
-    registered key; None means that the node has not registered, or that nobody keeps a registry.
+    registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
+    the registration, so that a node which lost its clock still knows what to exceed; it is no part of the digest.
     """
 
     interface: str
@@ -48,3 +72,147 @@ class View:
     port: int | None = None
     mtu: int | None = None
     public_key: str | None = None
+    serial: int = 0
+
+    @cached_property
+    def digest(self) -> str:
+        """
+        Hexadecimal SHA-256 over the interface and its peers in order.
+
+        Each peer enters as its own digest, so that computing all digests of an n-node mesh hashes n peers and
+        n * n times 32 bytes, not n * n peers.
+        """
+        head = _sha256([self.interface, list(self.addresses), self.network, self.port, self.mtu, self.public_key])
+        return hashlib.sha256(head + b"".join([peer.digest for peer in self.peers])).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The view as it stands in the pillar under ``wireguard:networks:<network>``."""
+        return {
+            "interface": self.interface,
+            "addresses": list(self.addresses),
+            "port": self.port,
+            "mtu": self.mtu,
+            "public_key": self.public_key,
+            "serial": self.serial,
+            "digest": self.digest,
+            "peers": {peer.name: peer.to_dict() for peer in self.peers},
+        }
+
+    @classmethod
+    def from_dict(cls, data: object, network: str | None = None) -> View:
+        """Check and convert what ``to_dict`` made or a person wrote. Raises ViewError naming the field."""
+        where = f"wireguard network {network}" if network else "wireguard interface"
+        fields = _Fields(data, where, {"interface", "addresses", "port", "mtu", "public_key", "serial", "digest", "peers"})
+        return cls(
+            interface=fields.get("interface", _interface),
+            addresses=tuple(fields.get("addresses", _list_of(_interface_address), [])),
+            peers=_peers(fields.get("peers", _mapping, {}), where),
+            network=network,
+            port=fields.get("port", _integer(1, 65535), None),
+            mtu=fields.get("mtu", _integer(576, 65535), None),
+            public_key=fields.get("public_key", _public_key, None),
+            serial=fields.get("serial", _integer(0, 2**63 - 1), 0),
+        )
+
+
+def _sha256(parts: list[Any]) -> bytes:
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).digest()
+
+
+class _Fields:
+    """Reads the fields of one mapping, turning every mistake into a ViewError that says where it is."""
+
+    def __init__(self, data: object, where: str, known: set[str]) -> None:
+        self._where = where
+        try:
+            self._data = _mapping(data)
+        except ValueError as exc:
+            raise ViewError(f"{where}: {exc}") from exc
+        unknown = sorted(set(self._data) - known)
+        if unknown:
+            raise ViewError(f"{where}: unknown key {unknown[0]!r}; the known keys are {', '.join(sorted(known))}")
+
+    def get(self, name: str, convert: Callable[[object], T], *default: Any) -> T:
+        value = self._data.get(name)
+        if value is None:
+            if default:
+                return default[0]  # type: ignore[no-any-return]
+            raise ViewError(f"{self._where}: {name!r} is missing")
+        try:
+            return convert(value)
+        except (ValueError, KeyFormatError) as exc:
+            raise ViewError(f"{self._where}: {name}: {exc}") from exc
+
+
+def _peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
+    return tuple(_peer(name, data[name], f"{where}: peer {name!r}") for name in sorted(data))
+
+
+def _peer(name: str, data: object, where: str) -> Peer:
+    fields = _Fields(data, where, {"public_key", "allowed_ips", "endpoint", "keepalive"})
+    if not name.isprintable() or not name:
+        raise ViewError(f"{where}: a peer's name has printable characters only")
+    return Peer(
+        name=name,
+        public_key=fields.get("public_key", _public_key),
+        allowed_ips=tuple(sorted(fields.get("allowed_ips", _list_of(_network), []))),
+        endpoint=fields.get("endpoint", _endpoint, None),
+        keepalive=fields.get("keepalive", _integer(0, 65535), 0),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError(f"must be a mapping, not {value!r:.60}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {value!r:.60}")
+    return value
+
+
+def _interface(value: object) -> str:
+    name = _text(value)
+    allowed = all(char.isascii() and (char.isalnum() or char in "_=+.-") for char in name)
+    if not allowed or name in {"", ".", ".."} or len(name) > MAX_INTERFACE_NAME:
+        raise ValueError(f"{name!r:.60} is no interface name: 1 to {MAX_INTERFACE_NAME} letters, digits and _=+.-")
+    return name
+
+
+def _interface_address(value: object) -> str:
+    return str(ipaddress.ip_interface(_text(value)))
+
+
+def _network(value: object) -> str:
+    return str(ipaddress.ip_network(_text(value)))
+
+
+def _endpoint(value: object) -> str:
+    endpoint = Endpoint.parse(_text(value))
+    if endpoint.port is None:
+        raise ValueError(f"{value!r} has no port: write {value}:51820, for example")
+    return str(endpoint)
+
+
+def _public_key(value: object) -> str:
+    return parse_public_key(_text(value))
+
+
+def _integer(low: int, high: int) -> Callable[[object], int]:
+    def convert(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {value!r:.60}")
+        return value
+
+    return convert
+
+
+def _list_of(convert: Callable[[object], T]) -> Callable[[object], list[T]]:
+    def convert_all(value: object) -> list[T]:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"must be a list, not {value!r:.60}")
+        return [convert(item) for item in value]
+
+    return convert_all

@@ -1,0 +1,62 @@
+"""
+The minion keys that the master has accepted: the evidence that everything else is checked against.
+
+Reads Salt's key directory (``<pki_dir>/minions``, one PEM file an accepted minion). Key stores other than that
+directory are refused by the callers, which know Salt's options.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AcceptedKey:
+    """A minion's accepted public key. ``fingerprint`` is the SHA-256 of its PEM text without white space."""
+
+    pem: bytes
+    fingerprint: str
+
+
+_Stamp = tuple[int, int, int]
+_cache: dict[str, dict[str, tuple[_Stamp, AcceptedKey]]] = {}
+
+
+def load(directory: str) -> Mapping[str, AcceptedKey]:
+    """
+    Minion id -> accepted key.
+
+    Every file is looked at on every call, but read only when it changed: Salt replaces some keys in place, so the
+    directory's own time does not tell. Returns the same object as before when nothing changed.
+    """
+    known = _cache.get(directory, {})
+    fresh = {}
+    for entry in _files(directory):
+        info = entry.stat()
+        stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
+        old = known.get(entry.name)
+        fresh[entry.name] = old if old and old[0] == stamp else (stamp, _read(entry.path))
+    if fresh != known:
+        _cache[directory] = fresh
+        _results[directory] = {name: key for name, (_, key) in fresh.items()}
+    return _results.get(directory, {})
+
+
+_results: dict[str, Mapping[str, AcceptedKey]] = {}
+
+
+def _files(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+    except FileNotFoundError:
+        return []
+
+
+def _read(path: str) -> AcceptedKey:
+    with open(path, "rb") as handle:
+        pem = handle.read()
+    return AcceptedKey(pem, hashlib.sha256(b"".join(pem.split())).hexdigest())

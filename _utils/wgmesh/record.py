@@ -1,0 +1,204 @@
+"""
+What a node says of itself, signed with its Salt key: its registration, and what it has applied.
+
+Salt does not tell the receiver of an event which minion sent it, so an event's own words are worth nothing. A statement
+here is text that carries its kind, version and author, with a signature that the author's *accepted* Salt key verifies
+(RSA, PKCS #1 v1.5, SHA-256). Serials only grow, so that an old statement cannot be played again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from .accepted import AcceptedKey
+from .errors import KeyFormatError, RefusedError
+from .keys import parse_public_key
+
+MAX_STATEMENT = 8192
+MAX_SIGNATURE = 2048
+MAX_ENDPOINTS = 16
+MAX_SERIAL = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Registration:
+    """
+    "This is my public key in this network, and here I can be reached."
+
+    ``endpoints`` are IP addresses without port, best first; ``port`` is the listen port; ``serial`` is larger than any
+    that this node used before (nanoseconds since 1970, as a rule).
+    """
+
+    KIND: ClassVar[str] = "saltext-wireguard/registration/1"
+    node: str
+    network: str
+    public_key: str
+    endpoints: tuple[str, ...]
+    port: int
+    serial: int
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Registration:
+        """Check every field. Raises RefusedError."""
+        return cls(
+            node=_text(data, "node"),
+            network=_text(data, "network"),
+            public_key=_key(data),
+            endpoints=_addresses(data),
+            port=_number(data, "port", 65535),
+            serial=_number(data, "serial", MAX_SERIAL),
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """"My device is what the view with this digest says", read back from the device after applying it."""
+
+    KIND: ClassVar[str] = "saltext-wireguard/report/1"
+    node: str
+    network: str
+    digest: str
+    serial: int
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Report:
+        """Check every field. Raises RefusedError."""
+        return cls(
+            node=_text(data, "node"),
+            network=_text(data, "network"),
+            digest=_text(data, "digest"),
+            serial=_number(data, "serial", MAX_SERIAL),
+        )
+
+
+Statement = TypeVar("Statement", Registration, Report)
+
+
+def sign(statement: Registration | Report, private_key_pem: bytes, passphrase: bytes | None = None) -> dict[str, str]:
+    """Sign with the minion's Salt key. Returns ``{"statement": text, "signature": base64}``."""
+    text = json.dumps({"kind": statement.KIND, **asdict(statement)}, sort_keys=True)
+    key = serialization.load_pem_private_key(private_key_pem, passphrase or None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("a Salt minion's key is an RSA key")
+    signature = key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return {"statement": text, "signature": base64.b64encode(signature).decode()}
+
+
+def claimed(signed: object) -> tuple[str, str]:
+    """
+    The node and network that a statement claims to be about, for a refusal's text only. Never evidence.
+
+    Anything that is not printable text of a sensible length comes back as "?".
+    """
+    try:
+        data = _parse(_part(signed, "statement", MAX_STATEMENT))
+        return _text(data, "node"), _text(data, "network")
+    except RefusedError:
+        return "?", "?"
+
+
+def verify(signed: object, kind: type[Statement], accepted: Mapping[str, AcceptedKey]) -> tuple[Statement, AcceptedKey]:
+    """
+    The statement and the key that proves it.
+
+    Raises RefusedError when the shape is wrong, the author is no accepted minion, or the signature does not verify
+    against the author's accepted key.
+    """
+    text = _part(signed, "statement", MAX_STATEMENT)
+    signature = _signature(_part(signed, "signature", MAX_SIGNATURE))
+    data = _parse(text)
+    if data.pop("kind", None) != kind.KIND:
+        raise RefusedError(f"it is not a statement of the kind {kind.KIND}")
+    node = _text(data, "node")
+    key = accepted.get(node)
+    if key is None:
+        raise RefusedError(f"{node} is not an accepted minion")
+    _check_signature(text, signature, node, key)
+    return kind.from_dict(data), key
+
+
+def _check_signature(text: str, signature: bytes, node: str, key: AcceptedKey) -> None:
+    try:
+        public = serialization.load_pem_public_key(key.pem)
+    except ValueError as exc:
+        raise RefusedError(f"the accepted Salt key of {node} is not readable") from exc
+    if not isinstance(public, rsa.RSAPublicKey):
+        raise RefusedError(f"the accepted Salt key of {node} is not an RSA key")
+    try:
+        public.verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature as exc:
+        raise RefusedError(f"its signature was not made with the accepted Salt key of {node}") from exc
+
+
+def _part(signed: object, name: str, limit: int) -> str:
+    value = signed.get(name) if isinstance(signed, Mapping) else None
+    if not isinstance(value, str) or not 0 < len(value) <= limit or not value.isascii():
+        raise RefusedError(f"it has no proper {name}")
+    return value
+
+
+def _signature(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise RefusedError("its signature is not base64") from exc
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise RefusedError("its statement is not JSON") from exc
+    if not isinstance(data, dict):
+        raise RefusedError("its statement is not a JSON object")
+    return data
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 253 or not value.isprintable():
+        raise RefusedError(f"its {name} is not a short printable text")
+    return value
+
+
+def _number(data: dict[str, Any], name: str, high: int) -> int:
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
+        raise RefusedError(f"its {name} is not a whole number from 1 to {high}")
+    return value
+
+
+def _key(data: dict[str, Any]) -> str:
+    try:
+        return parse_public_key(_text(data, "public_key"))
+    except KeyFormatError as exc:
+        raise RefusedError(f"its public_key is unusable: {exc}") from exc
+
+
+def _addresses(data: dict[str, Any]) -> tuple[str, ...]:
+    values = data.get("endpoints")
+    if not isinstance(values, list) or len(values) > MAX_ENDPOINTS:
+        raise RefusedError(f"its endpoints are not a list of at most {MAX_ENDPOINTS} IP addresses")
+    return tuple(_address(value) for value in values)
+
+
+def _address(value: object) -> str:
+    try:
+        address = ipaddress.ip_address(value) if isinstance(value, str) else None
+    except ValueError:
+        address = None
+    if address is None or getattr(address, "scope_id", None):
+        raise RefusedError("one of its endpoints is not an IP address")
+    if address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local:
+        raise RefusedError(f"its endpoint {address} cannot be called from another machine")
+    return str(address)
