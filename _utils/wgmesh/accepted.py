@@ -22,7 +22,8 @@ class AcceptedKey:
 
 
 _Stamp = tuple[int, int, int]
-_cache: dict[str, dict[str, tuple[_Stamp, AcceptedKey]]] = {}
+_Files = dict[str, tuple[_Stamp, AcceptedKey]]
+_cache: dict[str, tuple[_Files, Mapping[str, AcceptedKey]]] = {}
 
 
 def load(directory: str) -> Mapping[str, AcceptedKey]:
@@ -32,20 +33,17 @@ def load(directory: str) -> Mapping[str, AcceptedKey]:
     Every file is looked at on every call, but read only when it changed: Salt replaces some keys in place, so the
     directory's own time does not tell. Returns the same object as before when nothing changed.
     """
-    known = _cache.get(directory, {})
-    fresh = {}
+    known, result = _cache.get(directory, ({}, {}))
+    fresh: _Files = {}
     for entry in _files(directory):
         info = entry.stat()
         stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
         old = known.get(entry.name)
         fresh[entry.name] = old if old and old[0] == stamp else (stamp, _read(entry.path))
-    if fresh != known:
-        _cache[directory] = fresh
-        _results[directory] = {name: key for name, (_, key) in fresh.items()}
-    return _results.get(directory, {})
-
-
-_results: dict[str, Mapping[str, AcceptedKey]] = {}
+    if fresh != known or directory not in _cache:
+        result = {name: key for name, (_, key) in fresh.items()}
+        _cache[directory] = (fresh, result)
+    return result
 
 
 def _files(directory: str) -> list[os.DirEntry[str]]:

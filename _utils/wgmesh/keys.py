@@ -27,14 +27,14 @@ def parse_public_key(text: str) -> str:
     """
     Return ``text`` if it is the canonical base64 text of a usable Curve25519 public key.
 
-    One key must have one text, because keys are compared and kept unique as text. So the text must be what encoding its
-    32 bytes gives again (RFC 4648 section 3.5: spare bits are zero), and the bytes must be what ``wg pubkey`` can print:
-    a number below p = 2^255 - 19. RFC 7748 section 5 has receivers mask the highest bit and reduce modulo p, which
-    would make several texts stand for one peer.
+    One key must have one text, because keys are compared and kept unique as text. So the text must be what encoding
+    its 32 bytes gives again (RFC 4648 section 3.5: spare bits are zero), and the bytes must be what ``wg pubkey`` can
+    print: a number below p = 2^255 - 19. RFC 7748 section 5 has receivers mask the highest bit and reduce modulo p,
+    which would make several texts stand for one peer.
 
     Low order points are refused: they make the shared secret zero for every private key (RFC 7748 section 6.1; the
-    points are listed at https://cr.yp.to/ecdh.html#validate and in libsodium's ``x25519_ref10.c``), so that no handshake
-    with such a peer can succeed.
+    points are listed at https://cr.yp.to/ecdh.html#validate and in libsodium's ``x25519_ref10.c``), so that no
+    handshake with such a peer can succeed.
 
     Raises KeyFormatError, whose message shows at most 60 characters of the text, quoted.
     """

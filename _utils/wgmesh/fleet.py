@@ -1,0 +1,210 @@
+"""
+The whole fleet at one moment: mesh file, registry and accepted keys, joined.
+
+A node takes part in a network when the mesh file lists it, its Salt key is accepted, and its registration was signed
+with that very key. Everything that nodes are told follows from this join, and nothing remembers an earlier one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from .accepted import AcceptedKey
+from .errors import MeshError, Problem
+from .model import ExternalPeer, Mesh, Network, NodeSettings, Place
+from .registry import Address, NodeId, Registry, Row, Snapshot
+from .view import Peer, View
+
+
+@dataclass(frozen=True)
+class Member:
+    """
+    A minion that the mesh file and the accepted keys let in.
+
+    ``row`` is None until it has registered. ``allocated`` are the addresses that it has from the registry, as opposed
+    to those that the mesh file gives it by name.
+    """
+
+    node: str
+    settings: NodeSettings
+    row: Row | None = None
+    allocated: tuple[Address, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """All its addresses, IPv4 first."""
+        both = {*self.settings.addresses, *self.allocated}
+        return tuple(sorted(both, key=lambda address: (address.version, int(address))))
+
+
+class Fleet:
+    """Views and members of every network. Raises MeshError when mesh file and registry contradict each other."""
+
+    def __init__(self, mesh: Mesh, snapshot: Snapshot, accepted: Mapping[str, AcceptedKey]) -> None:
+        self.mesh = mesh
+        self._rows = snapshot.rows
+        self.networks = {network.name: _Joined(network, snapshot.rows, accepted) for network in mesh.networks}
+        problems = [problem for joined in self.networks.values() for problem in joined.problems()]
+        if problems:
+            raise MeshError(problems)
+
+    def members(self) -> Iterator[tuple[str, Member]]:
+        """(network, member) of all networks."""
+        for name, joined in self.networks.items():
+            for member in joined.members.values():
+                yield name, member
+
+    def views(self, node: str) -> dict[str, View]:
+        """Network -> what ``node`` must have there. Empty for a minion that is in no network."""
+        return {name: joined.view(node) for name, joined in self.networks.items() if node in joined.members}
+
+    def digests(self) -> dict[NodeId, str]:
+        """What every registered member should report as applied."""
+        return {
+            (name, member.node): self.networks[name].view(member.node).digest
+            for name, member in self.members()
+            if member.row
+        }
+
+    def was_member(self, node: str) -> bool:
+        """Whether the registry remembers the node from some network."""
+        return node in self._known_nodes
+
+    @cached_property
+    def _known_nodes(self) -> frozenset[str]:
+        return frozenset(node for _, node in self._rows)
+
+
+class _Joined:
+    """One network of the fleet."""
+
+    def __init__(self, network: Network, rows: Mapping[NodeId, Row], accepted: Mapping[str, AcceptedKey]) -> None:
+        self._network = network
+        peers = {peer.name for peer in network.peers}
+        self.members: dict[str, Member] = {}
+        for node, key in accepted.items():
+            settings = network.settings(node)
+            if settings is not None and node not in peers:
+                row = rows.get((network.name, node))
+                self.members[node] = self._member(node, settings, row, key)
+
+    def _member(self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey) -> Member:
+        if row is None or row.salt_key != key.fingerprint:
+            return Member(node, settings)
+        static_versions = {address.version for address in settings.addresses}
+        allocated = tuple(
+            address
+            for address in row.addresses
+            if address.version not in static_versions and self._network.subnet_of(address) is not None
+        )
+        return Member(node, settings, row, allocated)
+
+    def view(self, node: str) -> View:
+        """What the member ``node`` must have. A member that has not registered is told of no peers."""
+        member = self.members[node]
+        network = self._network
+        if member.row is None:
+            return View(network.interface, (), network=network.name, port=member.settings.port, mtu=network.mtu)
+        behind_nat = member.settings.endpoint is False
+        peers = self._peers_kept_alive if behind_nat else self._peers
+        return View(
+            interface=network.interface,
+            addresses=tuple(self._with_prefix(address) for address in member.addresses),
+            peers=tuple([peer for peer in peers if peer.name != node]),
+            network=network.name,
+            port=member.settings.port,
+            mtu=network.mtu,
+            public_key=member.row.public_key,
+            serial=member.row.serial,
+        )
+
+    @cached_property
+    def _peers(self) -> tuple[Peer, ...]:
+        registered = [_peer(member, member.row) for member in self.members.values() if member.row]
+        external = [_external(peer) for peer in self._network.peers]
+        return tuple(sorted(registered + external, key=lambda peer: peer.name))
+
+    @cached_property
+    def _peers_kept_alive(self) -> tuple[Peer, ...]:
+        """As a node behind NAT has them: it must keep its way to those that it can call open."""
+        interval = self._network.keepalive
+        return tuple(
+            Peer(peer.name, peer.public_key, peer.allowed_ips, peer.endpoint, interval if peer.endpoint else 0)
+            for peer in self._peers
+        )
+
+    def _with_prefix(self, address: Address) -> str:
+        subnet = self._network.subnet_of(address)
+        return f"{address}/{subnet.prefixlen if subnet else address.max_prefixlen}"
+
+    # -- contradictions between the mesh file and the registry
+
+    def problems(self) -> Iterator[Problem]:
+        allocated = {address: m.node for m in self.members.values() for address in m.allocated}
+        for entry in self._network.nodes:
+            for address in entry.addresses:
+                holder = allocated.get(address)
+                if holder not in (None, entry.pattern):
+                    yield _taken(entry.place, address, holder)
+        keys = {member.row.public_key: member.node for member in self.members.values() if member.row}
+        for peer in self._network.peers:
+            yield from self._peer_problems(peer, allocated, keys)
+
+    def _peer_problems(
+        self, peer: ExternalPeer, allocated: Mapping[Address, str], keys: Mapping[str, str]
+    ) -> Iterator[Problem]:
+        for address in peer.addresses:
+            if address in allocated:
+                yield _taken(peer.place, address, allocated[address])
+        if peer.public_key in keys:
+            message = f"the public key of peer {peer.name!r} is that of the minion {keys[peer.public_key]!r}"
+            yield Problem(peer.place.file, peer.place.line, f"{message}; a peer has a key of its own")
+
+
+def _taken(place: Place, address: Address, holder: str | None) -> Problem:
+    message = f"{address} was already given to {holder}; choose another address, or give {holder} one by `addresses:`"
+    return Problem(place.file, place.line, message)
+
+
+def _peer(member: Member, row: Row) -> Peer:
+    return Peer(member.node, row.public_key, _host_networks(member.addresses), _endpoint(member, row))
+
+
+def _external(peer: ExternalPeer) -> Peer:
+    endpoint = str(peer.endpoint) if peer.endpoint else None
+    return Peer(peer.name, peer.public_key, _host_networks(peer.addresses), endpoint)
+
+
+def _host_networks(addresses: tuple[Address, ...]) -> tuple[str, ...]:
+    return tuple(sorted(str(ipaddress.ip_network(address)) for address in addresses))
+
+
+def _endpoint(member: Member, row: Row) -> str | None:
+    """What the mesh file says, else the best that the node offers of itself, else nothing: then it calls the others."""
+    configured = member.settings.endpoint
+    if configured is False:
+        return None
+    if configured is not None:
+        return configured.with_port(member.settings.port)
+    if not row.endpoints:
+        return None
+    address = ipaddress.ip_address(row.endpoints[0])
+    host = f"[{address}]" if address.version == 6 else str(address)
+    return f"{host}:{member.settings.port}"
+
+
+_current: dict[str, tuple[tuple[Mesh, Snapshot, Mapping[str, AcceptedKey]], Fleet]] = {}
+
+
+def current(mesh: Mesh, registry: Registry, accepted: Mapping[str, AcceptedKey]) -> Fleet:
+    """The fleet as it is now. Joined anew only when one of its three sources changed; unchanged, they are the same objects."""
+    sources = (mesh, registry.snapshot(), accepted)
+    known = _current.get(registry.path)
+    if known and all(old is new for old, new in zip(known[0], sources, strict=True)):
+        return known[1]
+    fleet = Fleet(*sources)
+    _current[registry.path] = (sources, fleet)
+    return fleet

@@ -1,0 +1,161 @@
+"""
+What the master knows and where it keeps it: mesh file, registry, accepted keys.
+
+External pillar, runner and engine all come here, so that they cannot differ in what they believe.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import accepted, fleet, meshfile, record
+from .accepted import AcceptedKey
+from .errors import RefusedError, WireguardError
+from .fleet import Fleet, Member
+from .model import Mesh, Network
+from .record import Registration, Report
+from .registry import Applied, NodeId, Registry
+
+
+class ConfigError(WireguardError):
+    """Raised when the Salt master's configuration lacks something, or has something that cannot work."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where one member stands. ``reason`` is None when its device is what it should be."""
+
+    network: str
+    member: Member
+    applied: Applied | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Master:
+    """``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours."""
+
+    mesh_path: str
+    keys_dir: str
+    state_dir: str
+
+    @classmethod
+    def from_opts(cls, opts: Mapping[str, Any]) -> Master:
+        """From the Salt master's options. Raises ConfigError, which says what to write into them."""
+        return cls(_mesh_path(opts), _keys_dir(opts), os.path.join(opts["cachedir"], "wireguard"))
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(os.path.join(self.state_dir, "registry.db"))
+
+    def mesh(self) -> Mesh:
+        """The mesh file, parsed. Raises MeshError."""
+        return meshfile.load(self.mesh_path)
+
+    def accepted(self) -> Mapping[str, AcceptedKey]:
+        """The minion keys accepted now."""
+        return accepted.load(self.keys_dir)
+
+    def fleet(self) -> Fleet:
+        """The fleet as it is now. Raises MeshError when the mesh file is invalid or contradicts the registry."""
+        return fleet.current(self.mesh(), self.registry, self.accepted())
+
+    def settle(self) -> None:
+        """Bring allocated addresses in line with the mesh file."""
+        joined = self.fleet()
+        for network in joined.mesh.networks:
+            self.registry.settle(network, joined.networks[network.name].members.keys())
+
+    # -- what nodes say
+
+    def register(self, signed: object) -> bool:
+        """Verify and store a registration. False: it was known. Raises RefusedError, which is remembered as well."""
+        return self._remembering_refusals(signed, self._register)
+
+    def report(self, signed: object) -> bool:
+        """Verify and store a report of what a node has applied. False: it was known. Raises RefusedError as above."""
+        return self._remembering_refusals(signed, self._report)
+
+    def _remembering_refusals(self, signed: object, accept: Callable[[object], bool]) -> bool:
+        try:
+            return accept(signed)
+        except RefusedError as exc:
+            node, network = record.claimed(signed)
+            self.registry.refuse(network, node, str(exc))
+            raise RefusedError(f"a statement in the name of {node} for network {network} was refused: {exc}") from exc
+
+    def _register(self, signed: object) -> bool:
+        statement, key = record.verify(signed, Registration, self.accepted())
+        joined = self.fleet()
+        network = joined.mesh.network(statement.network)
+        if network is None or statement.node not in joined.networks[network.name].members:
+            raise RefusedError(f"the mesh file has no node {statement.node} in a network {statement.network}")
+        _refuse_key_of_peer(network, statement)
+        members = joined.networks[network.name].members.keys()
+        return self.registry.register(statement, key.fingerprint, network, members)
+
+    def _report(self, signed: object) -> bool:
+        statement, key = record.verify(signed, Report, self.accepted())
+        if self.fleet().mesh.network(statement.network) is None:
+            raise RefusedError(f"the mesh file has no network {statement.network}")
+        return self.registry.report(statement, key.fingerprint)
+
+    # -- who is out of date
+
+    def status(self) -> list[Status]:
+        """Every member of every network, and why it is out of date if it is."""
+        joined = self.fleet()
+        digests = joined.digests()
+        applied = self.registry.applied()
+        accepted_keys = self.accepted()
+        return [
+            Status(network, member, report, _reason(member, digests.get((network, member.node)), report))
+            for network, member in joined.members()
+            for report in [_believed(applied, network, member.node, accepted_keys)]
+        ]
+
+
+def _believed(
+    applied: Mapping[NodeId, Applied], network: str, node: str, accepted_keys: Mapping[str, AcceptedKey]
+) -> Applied | None:
+    """The node's last report, unless another installation of it, with another Salt key, made that report."""
+    report = applied.get((network, node))
+    return report if report and report.salt_key == accepted_keys[node].fingerprint else None
+
+
+def _reason(member: Member, digest: str | None, report: Applied | None) -> str | None:
+    if member.row is None:
+        return "never registered"
+    if report is None:
+        return "never reported"
+    return None if report.digest == digest else "out of date"
+
+
+def _refuse_key_of_peer(network: Network, statement: Registration) -> None:
+    for peer in network.peers:
+        if peer.public_key == statement.public_key:
+            raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file")
+
+
+def _mesh_path(opts: Mapping[str, Any]) -> str:
+    for entry in opts.get("ext_pillar") or []:
+        settings = entry.get("wireguard") if isinstance(entry, Mapping) else None
+        if isinstance(settings, Mapping) and isinstance(settings.get("mesh"), str):
+            return str(settings["mesh"])
+    raise ConfigError(
+        "the master's configuration names no mesh file. Write into /etc/salt/master.d/wireguard.conf:\n"
+        "ext_pillar:\n  - wireguard:\n      mesh: /srv/wireguard/mesh.yml"
+    )
+
+
+def _keys_dir(opts: Mapping[str, Any]) -> str:
+    driver = opts.get("keys.cache_driver", "localfs_key")
+    if driver != "localfs_key":
+        raise ConfigError(
+            f"the master keeps minion keys in {driver!r} (keys.cache_driver); WireGuard registrations are checked"
+            " against key files, so set keys.cache_driver to localfs_key"
+        )
+    return os.path.join(opts["cluster_pki_dir"] if opts.get("cluster_id") else opts["pki_dir"], "minions")

@@ -1,0 +1,64 @@
+"""
+Under which of its addresses a node offers to be called.
+
+Rule: the address that the node uses towards its Salt master comes first, then the others, IPv4 before IPv6. Left out
+are loopback, link-local, temporary and deprecated addresses, WireGuard interfaces (a tunnel cannot carry itself), and
+the bridges of containers and virtual machines, which other machines cannot reach.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Collection
+from typing import Any
+
+from .errors import DeviceError
+from .record import MAX_ENDPOINTS
+
+_INTERNAL = (
+    "br-", "cali", "cbr", "cilium", "cni", "docker", "flannel", "incusbr", "lxcbr", "lxdbr", "podman", "tailscale",
+    "veth", "virbr", "vnet", "wt", "zt",
+)  # fmt: skip
+
+
+def candidates(address_json: str, towards_master: str | None, tunnels: Collection[str]) -> tuple[str, ...]:
+    """
+    The node's endpoint candidates, best first.
+
+    ``address_json``: of ``ip -json address show``. ``towards_master``: the source address of the route to the master,
+    if known. ``tunnels``: names of WireGuard interfaces. Raises DeviceError.
+    """
+    try:
+        links = json.loads(address_json or "[]")
+        found = [text for link in links if _outward(link, tunnels) for text in _usable(link)]
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise DeviceError(f"`ip -json address show` printed what is not understood: {exc}") from exc
+    best_first = sorted(found, key=lambda text: (text != towards_master, ipaddress.ip_address(text).version))
+    return tuple(best_first[:MAX_ENDPOINTS])
+
+
+def source_address(route_json: str) -> str | None:
+    """The source address in the answer of ``ip -json route get``, None where it names none."""
+    try:
+        routes = json.loads(route_json or "[]")
+        return str(routes[0]["prefsrc"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _outward(link: dict[str, Any], tunnels: Collection[str]) -> bool:
+    name = link.get("ifname", "")
+    return name not in tunnels and "LOOPBACK" not in link.get("flags", []) and not name.startswith(_INTERNAL)
+
+
+def _usable(link: dict[str, Any]) -> list[str]:
+    return [
+        info["local"]
+        for info in link.get("addr_info", [])
+        if info.get("scope") == "global"
+        and "local" in info
+        and not info.get("temporary")
+        and not info.get("deprecated")
+        and not info.get("tentative")
+    ]

@@ -1,0 +1,69 @@
+"""
+The course of one reconcile: whom to ask, whom to wait for, when to stop.
+
+Holds no clock and sends nothing: the runner tells what it heard and asks what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+# How many nodes work on their pillar at the same time: each costs the master a compile.
+WINDOW = 100
+
+# A node is asked again when its view changed while it was answering, which bursts of joins do, but not for ever.
+MAX_ASKS = 4
+
+
+@dataclass
+class Reconcile:
+    """``patience``: seconds that a node has to answer. All times are seconds of one monotonic clock."""
+
+    patience: float
+    asked: dict[str, str] = field(default_factory=dict)  # node -> what it was asked to become
+    failed: dict[str, str] = field(default_factory=dict)  # node -> its error
+    _deadlines: dict[str, float] = field(default_factory=dict)
+    _asks: dict[str, int] = field(default_factory=dict)
+
+    def next(self, wanted: Mapping[str, str], now: float) -> list[str]:
+        """
+        The nodes to ask now. ``wanted``: node -> digest, for all nodes that are out of date at this moment.
+
+        Nodes that were waited for and are out of date no more count as confirmed.
+        """
+        for node in [node for node in self._deadlines if node not in wanted]:
+            del self._deadlines[node]
+        free = WINDOW - len(self.waiting(now))
+        due = [node for node in sorted(wanted) if self._due(node, wanted[node], now)][: max(free, 0)]
+        for node in due:
+            self.asked[node] = wanted[node]
+            self.failed.pop(node, None)
+            self._asks[node] = self._asks.get(node, 0) + 1
+            self._deadlines[node] = now + self.patience
+        return due
+
+    def _due(self, node: str, digest: str, now: float) -> bool:
+        if node not in self.asked:
+            return True
+        changed = self.asked[node] != digest
+        return changed and node not in self.waiting(now) and self._asks[node] < MAX_ASKS
+
+    def expect(self, nodes: Iterable[str], until: float) -> None:
+        """Wait for nodes that were asked by other means."""
+        for node in nodes:
+            self._deadlines[node] = until
+
+    def answered(self, node: str, error: str | None = None) -> None:
+        """A node's answer came; with ``error``, it could not do what it was asked."""
+        self._deadlines.pop(node, None)
+        if error:
+            self.failed[node] = error
+
+    def waiting(self, now: float) -> list[str]:
+        """The nodes that were asked and may still answer."""
+        return [node for node, deadline in self._deadlines.items() if deadline > now]
+
+    def silent(self, out_of_date: Iterable[str]) -> list[str]:
+        """The nodes that were asked, and neither did it nor said why not."""
+        return sorted(node for node in out_of_date if node in self.asked and node not in self.failed)
