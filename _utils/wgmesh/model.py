@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
@@ -33,6 +33,16 @@ DEFAULT_KEEPALIVE = 25
 _WILDCARD = re.compile(r"\*|\?|\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_INTERFACE = re.compile(r"[A-Za-z0-9_=+.-]{1,15}")
+_TAKEN_INTERFACES = {".", "..", "lo", "all", "default"}
+_SMALLEST = "the smallest mesh is `networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}`"
+_REQUIRED = {
+    "subnets": "write where its addresses come from, such as `subnets: [10.42.0.0/16]`",
+    "nodes": "who belongs to it? `nodes: {'*': {}}` means every accepted minion",
+    "public_key": "write what `wg pubkey` prints on that machine",
+    "addresses": "write its addresses in the network, such as `addresses: [10.42.9.1]`",
+}
 _UNUSABLE = {
     ip_network("0.0.0.0/8"): "this network",
     ip_network("127.0.0.0/8"): "loopback",
@@ -55,7 +65,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; ValueError says what is wrong."""
+        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; ValueError says why not."""
         host, port = _split_endpoint(text)
         return cls(host, None if port is None else _endpoint_port(text, port))
 
@@ -176,12 +186,437 @@ class Mesh:
 
 def parse(sources: Sequence[tuple[str, str]]) -> Mesh:
     """Return the mesh that ``sources``, pairs of file name and text, describe; MeshError carries all problems."""
-    report = Report()
-    networks = tuple(network for file, text in sources for network in _networks_of(file, text, report))
-    if not networks and not report.problems:
-        report.problems.append(Problem(sources[0][0] if sources else "mesh file", 0, "no networks; give `networks:`"))
-    _check_endpoints(networks, report)
-    _check_node_ports(networks, report)
-    if report.problems:
-        raise MeshError(report.problems)
+    scope = _Scope(Report())
+    networks = tuple(network for file, text in sources for network in _networks_of(scope, file, text))
+    problems = scope.report.problems
+    if not networks and not problems:
+        problems.append(Problem(sources[0][0] if sources else "mesh", 0, f"no networks; {_SMALLEST}"))
+    _check_node_ports(scope, networks)
+    if problems:
+        raise MeshError(problems)
     return Mesh(networks)
+
+
+# --- endpoints -------------------------------------------------------------------------------------------------------
+
+
+def _split_endpoint(text: str) -> tuple[str, str | None]:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text, re.DOTALL)
+    if bracketed:
+        return _ipv6(bracketed[1], text), bracketed[2]
+    if text.count(":") > 1:
+        return _ipv6(text, text), None
+    host, colon, port = text.partition(":")
+    return _host(host, text), port if colon else None
+
+
+def _ipv6(host: str, text: str) -> str:
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv6 address") from None
+    if "%" in host:
+        raise ValueError(
+            f"{shown(text)} is not an endpoint: an address with a zone means something on one machine only"
+        )
+    return str(_callable(address, text))
+
+
+def _host(host: str, text: str) -> str:
+    labels = host.removesuffix(".").split(".")
+    if labels[-1].isdecimal():
+        try:
+            return str(_callable(IPv4Address(host), text))
+        except ValueError as reason:
+            raise ValueError(f"{shown(text)} is not an endpoint: {reason}") from None
+    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
+    return host
+
+
+def _callable(address: Address, text: str) -> Address:
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError(f"{shown(text)} is not an endpoint: nobody can be called at {address}")
+    return address
+
+
+def _endpoint_port(text: str, port: str) -> int:
+    if not _DECIMAL.fullmatch(port) or not 1 <= int(port) <= 65535:
+        raise ValueError(f"{shown(text)} is not an endpoint: its port must be a number from 1 to 65535")
+    return int(port)
+
+
+# --- reading: a reader turns one Value into what the model holds, or raises Invalid ----------------------------------
+
+
+@dataclass
+class _Scope:
+    """
+    What the readers of one network share.
+
+    ``subnets`` is empty until they are read, and stays so if one of them is wrong: then nothing is checked against
+    them. ``taken`` are all subnets of all networks so far, ``endpoints`` those of this network with the node or peer
+    they belong to.
+    """
+
+    report: Report
+    network: str = ""
+    taken: list[tuple[Place, Subnet]] = field(default_factory=list)
+    subnets: tuple[Subnet, ...] = ()
+    deserted: bool = False
+    endpoints: list[tuple[Place, str, Endpoint]] = field(default_factory=list)
+
+
+Reader = Callable[[_Scope, Value], Any]
+EntryReader = Callable[[_Scope, Scalar, Value], Any]
+
+
+def _networks_of(scope: _Scope, file: str, text: str) -> Sequence[Network]:
+    tree = load(file, text, scope.report)
+    if tree is None:
+        return ()
+    try:
+        values, _ = _read(scope, MESH_KEYS, tree, "a mesh file")
+    except Invalid as problem:
+        scope.report.add(problem.place, str(problem))
+        return ()
+    networks: Sequence[Network] = values.get("networks", ())
+    return networks
+
+
+def _read(
+    scope: _Scope, readers: Mapping[str, Reader], value: Value, what: str
+) -> tuple[dict[str, Any], dict[str, Place]]:
+    """Return the values of the keys in ``readers`` that are there and right, and the places of those that are there."""
+    given = {}
+    for key, item in _entries(value, what):
+        if key.text in readers:
+            given[key.text] = item
+        else:
+            scope.report.add(key.place, _unknown_key(key.text, list(readers)))
+    values = {}
+    for name in readers:
+        if name in given:
+            try:
+                values[name] = readers[name](scope, given[name])
+            except Invalid as problem:
+                scope.report.add(problem.place, str(problem))
+    return values, {name: item.place for name, item in given.items()}
+
+
+def _unknown_key(key: str, valid: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key[:60].lower(), valid, n=1)
+    return f"unknown key {shown(key)}; " + (f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}")
+
+
+def _entries(value: Value, what: str) -> tuple[tuple[Scalar, Value], ...]:
+    if not isinstance(value, Table):
+        raise Invalid(value.place, f"{what} must be a mapping (`key: value`), not {value.what}")
+    return value.entries
+
+
+def _each(scope: _Scope, read: EntryReader, value: Value, what: str) -> tuple[Any, ...]:
+    """Return what ``read`` makes of each entry of a mapping, without those that are wrong."""
+    return tuple(_readable(scope, ((read, (scope, *entry)) for entry in _entries(value, what))))
+
+
+def _readable(scope: _Scope, calls: Iterable[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterator[Any]:
+    for read, arguments in calls:
+        try:
+            yield read(*arguments)
+        except Invalid as problem:
+            scope.report.add(problem.place, str(problem))
+
+
+def _list(scope: _Scope, read: Reader, value: Value, key: str, example: str) -> tuple[Any, ...]:
+    """Return what ``read`` makes of each item of a list, without those that are wrong."""
+    if isinstance(value, Scalar) and value.text:
+        raise Invalid(value.place, f"{key} must be a list: write `{key}: [{value.text[:60]}]`")
+    if not isinstance(value, Items) or not value.items:
+        raise Invalid(value.place, f"{key} must be a list that is not empty, such as `{key}: [{example}]`")
+    return tuple(_readable(scope, ((read, (scope, item)) for item in value.items)))
+
+
+def _text(value: Value, what: str) -> str:
+    if not isinstance(value, Scalar):
+        raise Invalid(value.place, f"{what} must be text, not {value.what}")
+    if value.kind != "str":
+        raise Invalid(value.place, f"{what} must be text, but YAML reads {shown(value.text)} as {value.what}; quote it")
+    return value.text
+
+
+def _number(value: Value, key: str, low: int, high: int) -> int:
+    if isinstance(value, Scalar) and _DECIMAL.fullmatch(value.text) and low <= int(value.text) <= high:
+        if value.kind == "int":
+            return int(value.text)
+        raise Invalid(value.place, f"{key} must be a number, not text; remove the quotes: `{key}: {value.text}`")
+    found = shown(value.text) if isinstance(value, Scalar) else value.what
+    raise Invalid(value.place, f"{key} must be a whole number from {low} to {high}, not {found}")
+
+
+def _port(scope: _Scope, value: Value) -> int:
+    return _number(value, "port", 1, 65535)
+
+
+def _keepalive(scope: _Scope, value: Value) -> int:
+    return _number(value, "keepalive", 0, 65535)
+
+
+def _mtu(scope: _Scope, value: Value) -> int:
+    return _number(value, "mtu", 1280 if any(subnet.version == 6 for subnet in scope.subnets) else 576, 65535)
+
+
+def _interface(scope: _Scope, value: Value) -> str:
+    name = _text(value, "interface")
+    if not _INTERFACE.fullmatch(name) or name in _TAKEN_INTERFACES:
+        raise Invalid(
+            value.place,
+            f"{shown(name)} cannot name an interface; write 1 to 15 of the characters A-Z a-z 0-9 _ = + . -",
+        )
+    return name
+
+
+def _public_key(scope: _Scope, value: Value) -> str:
+    try:
+        key = parse_public_key(_text(value, "public_key"))
+    except KeyFormatError as problem:
+        raise Invalid(value.place, str(problem)) from None
+    _claim(scope, ("public key", key), value.place, f"public key {key}")
+    return key
+
+
+def _claim(scope: _Scope, thing: tuple[object, ...], place: Place, what: str) -> None:
+    """Raise Invalid if ``thing``, of which there can be one only, was given before."""
+    earlier = scope.report.claim(thing, place)
+    if earlier:
+        raise Invalid(place, f"{what} is given twice, first at {earlier}; each can be given once only")
+
+
+def _subnets(scope: _Scope, value: Value) -> tuple[Subnet, ...]:
+    subnets = _list(scope, _subnet, value, "subnets", "10.42.0.0/16")
+    if isinstance(value, Items) and len(subnets) == len(value.items):
+        scope.subnets = subnets
+    return subnets
+
+
+def _subnet(scope: _Scope, value: Value) -> Subnet:
+    subnet = _parse_subnet(_text(value, "a subnet"), value.place)
+    if subnet.num_addresses == 1:
+        raise Invalid(value.place, f"{subnet} has room for one address only; use a shorter prefix")
+    for unusable, why in _UNUSABLE.items():
+        if subnet.overlaps(unusable):
+            raise Invalid(
+                value.place, f"{subnet} overlaps {unusable} ({why}); use private addresses, such as 10.42.0.0/16"
+            )
+    for place, other in scope.taken:
+        if subnet.overlaps(other):
+            raise Invalid(value.place, f"{subnet} overlaps {other} at {place}; every subnet needs addresses of its own")
+    scope.taken.append((value.place, subnet))
+    return subnet
+
+
+def _parse_subnet(text: str, place: Place) -> Subnet:
+    if not re.fullmatch(r"[0-9A-Fa-f.:]+/[0-9]{1,3}", text):
+        raise Invalid(place, f"{shown(text)} is not a subnet; write address/prefix length, such as 10.42.0.0/16")
+    try:
+        interface = ip_interface(text)
+    except ValueError as reason:
+        raise Invalid(place, f"{shown(text)} is not a subnet: {reason}") from None
+    if interface.ip != interface.network.network_address:
+        raise Invalid(place, f"{text} has host bits set; did you mean {interface.network}?")
+    return interface.network
+
+
+def _addresses(scope: _Scope, value: Value) -> tuple[Address, ...]:
+    return _list(scope, _address, value, "addresses", "10.42.0.5")
+
+
+def _address(scope: _Scope, value: Value) -> Address:
+    address = _parse_address(_text(value, "an address"), value.place)
+    if scope.subnets:
+        _check_in_subnet(address, scope.subnets, value.place)
+    _claim(scope, ("address", scope.network, address), value.place, f"address {address}")
+    return address
+
+
+def _parse_address(text: str, place: Place) -> Address:
+    host, slash, _ = text.partition("/")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise Invalid(place, f"{shown(text)} is not an IP address") from None
+    if slash:
+        raise Invalid(place, f"{shown(text)} has a prefix length, which comes from the subnet; write {address}")
+    if "%" in host:
+        raise Invalid(place, f"{shown(text)} has a zone; write {host.partition('%')[0]}")
+    return address
+
+
+def _check_in_subnet(address: Address, subnets: tuple[Subnet, ...], place: Place) -> None:
+    subnet = next((subnet for subnet in subnets if address in subnet), None)
+    if subnet is None:
+        raise Invalid(place, f"{address} is in none of the network's subnets ({', '.join(map(str, subnets))})")
+    if subnet.num_addresses > 2 and address == subnet.network_address:
+        role = "network address" if subnet.version == 4 else "subnet-router anycast address"
+        raise Invalid(place, f"{address} is the {role} of {subnet}; give another one")
+    if subnet.version == 4 and subnet.num_addresses > 2 and address == subnet.broadcast_address:
+        raise Invalid(place, f"{address} is the broadcast address of {subnet}; give another one")
+
+
+def _node_endpoint(scope: _Scope, value: Value) -> Endpoint | Literal[False]:
+    if isinstance(value, Scalar) and value.kind == "bool":
+        if value.text.lower() in ("false", "no", "off"):
+            return False
+        raise Invalid(
+            value.place, f"endpoint: {value.text} says nothing; give host or host:port, false, or leave it out"
+        )
+    try:
+        return Endpoint.parse(_text(value, "endpoint"))
+    except ValueError as problem:
+        raise Invalid(value.place, str(problem)) from None
+
+
+def _peer_endpoint(scope: _Scope, value: Value) -> Endpoint | None:
+    endpoint = _node_endpoint(scope, value)
+    return Endpoint(endpoint.host, endpoint.port or DEFAULT_PORT) if endpoint else None
+
+
+def _nodes(scope: _Scope, value: Value) -> tuple[NodeEntry, ...]:
+    if isinstance(value, Scalar) and value.kind == "null":
+        raise Invalid(value.place, f"nodes is empty; {_REQUIRED['nodes']}")
+    scope.deserted = not _entries(value, "nodes")
+    return _each(scope, _node, value, "nodes")
+
+
+def _node(scope: _Scope, key: Scalar, value: Value) -> NodeEntry:
+    pattern = _minion_id(key)
+    scope.report.claim(("id", scope.network, pattern), key.place)
+    if isinstance(value, Scalar) and value.kind == "null":
+        return NodeEntry(pattern, key.place)
+    values, places = _read(scope, NODE_KEYS, value, f"node {shown(pattern)}")
+    entry = NodeEntry(pattern, key.place, **values)
+    for name in ("addresses", "endpoint"):
+        if entry.is_glob and values.get(name):
+            scope.report.add(
+                places[name], f"{name} belongs to one node; write the minion's id instead of {shown(pattern)}"
+            )
+    if entry.endpoint and not entry.is_glob:
+        scope.endpoints.append((places["endpoint"], pattern, entry.endpoint))
+    return entry
+
+
+def _minion_id(key: Scalar) -> str:
+    pattern = _text(key, "a minion id")
+    if not pattern or not pattern.isprintable() or any(character in " /" for character in pattern):
+        raise Invalid(
+            key.place, f"{shown(pattern)} is not a minion id: it must have no spaces, '/' or control characters"
+        )
+    if len(pattern.encode(errors="replace")) > 253:
+        raise Invalid(key.place, f"{shown(pattern)} is too long for a minion id: at most 253 bytes")
+    if "[" in _WILDCARD.sub("", pattern):
+        raise Invalid(key.place, f"{shown(pattern)} is not a glob: its '[' is never closed")
+    try:
+        re.compile(fnmatch.translate(pattern))
+    except re.error as reason:
+        raise Invalid(key.place, f"{shown(pattern)} is not a glob: {reason}") from None
+    return pattern
+
+
+def _peers(scope: _Scope, value: Value) -> tuple[ExternalPeer, ...]:
+    if isinstance(value, Scalar) and value.kind == "null":
+        return ()
+    if scope.deserted:
+        scope.report.add(value.place, f"there are peers but no nodes; {_REQUIRED['nodes']}")
+    return _each(scope, _peer, value, "peers")
+
+
+def _peer(scope: _Scope, key: Scalar, value: Value) -> ExternalPeer:
+    name = _name(key, "a peer's name")
+    _claim(scope, ("id", scope.network, name), key.place, f"the name {name!r}, of a node or a peer,")
+    values, places = _read(scope, PEER_KEYS, value, f"peer {name!r}")
+    _require(scope, ("public_key", "addresses"), places, key.place, f"peer {name!r}")
+    peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values})
+    if peer.endpoint:
+        scope.endpoints.append((places["endpoint"], name, peer.endpoint))
+    return peer
+
+
+def _name(key: Scalar, what: str) -> str:
+    name = _text(key, what)
+    if not _NAME.fullmatch(name):
+        raise Invalid(key.place, f"{shown(name)} is not {what}; write 1 to 64 of the characters A-Z a-z 0-9 _ . -")
+    return name
+
+
+def _require(scope: _Scope, names: Iterable[str], places: Mapping[str, Place], place: Place, what: str) -> None:
+    for name in names:
+        if name not in places:
+            scope.report.add(place, f"{what} has no {name!r}; {_REQUIRED[name]}")
+
+
+def _networks(scope: _Scope, value: Value) -> tuple[Network, ...]:
+    if not isinstance(value, Table) or not value.entries:
+        raise Invalid(value.place, f"networks must be a mapping from names to networks; {_SMALLEST}")
+    return _each(scope, _network, value, "networks")
+
+
+def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
+    name = _name(key, "a network's name")
+    _claim(scope, ("network", name), key.place, f"network {name!r}")
+    inner = _Scope(scope.report, name, scope.taken)
+    values, places = _read(inner, NETWORK_KEYS, value, f"network {name!r}")
+    _require(inner, ("subnets", "nodes"), places, key.place, f"network {name!r}")
+    network = Network(name, key.place, **values)
+    for setting in ("interface", "port"):
+        if setting in values or setting not in places:
+            _check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))
+    _check_endpoints(inner, network)
+    return network
+
+
+# --- checks across entries -------------------------------------------------------------------------------------------
+
+
+def _check_unshared(scope: _Scope, setting: str, value: object, place: Place) -> None:
+    earlier = scope.report.claim((setting, value), place)
+    if earlier:
+        message = f"network {scope.network!r} has {setting} {value}, which the one at {earlier} has, too"
+        scope.report.add(place, f"{message}; give one another `{setting}:`")
+
+
+def _check_endpoints(scope: _Scope, network: Network) -> None:
+    for place, owner, endpoint in scope.endpoints:
+        settings = network.settings(owner)
+        where = endpoint.with_port(settings.port if settings else network.port)
+        earlier = scope.report.claim(("endpoint", where.lower().replace(".:", ":")), place)
+        if earlier:
+            scope.report.add(place, f"endpoint {where} is that of another node or peer at {earlier}; change one's port")
+
+
+def _check_node_ports(scope: _Scope, networks: Sequence[Network]) -> None:
+    """A node of two networks has an interface, and so a port, for each; globs are tried as if they were ids."""
+    places = {entry.pattern: entry.place for network in networks for entry in network.nodes}
+    for node, place in places.items() if len(networks) > 1 else ():
+        users: dict[int, Network] = {}
+        for network in networks:
+            settings = network.settings(node)
+            other = users.setdefault(settings.port, network) if settings else network
+            if settings and other.port != network.port:
+                names = f"{other.name!r} and {network.name!r}"
+                scope.report.add(place, f"{shown(node)} has port {settings.port} in networks {names}; change one")
+
+
+# --- the vocabulary: the readers run in this order, so that addresses and the MTU can be checked against the subnets --
+
+MESH_KEYS: Mapping[str, Reader] = {"networks": _networks}
+NETWORK_KEYS: Mapping[str, Reader] = {
+    "interface": _interface,
+    "port": _port,
+    "subnets": _subnets,
+    "mtu": _mtu,
+    "keepalive": _keepalive,
+    "nodes": _nodes,
+    "peers": _peers,
+}
+NODE_KEYS: Mapping[str, Reader] = {"addresses": _addresses, "endpoint": _node_endpoint, "port": _port}
+PEER_KEYS: Mapping[str, Reader] = {"public_key": _public_key, "addresses": _addresses, "endpoint": _peer_endpoint}
