@@ -1,0 +1,166 @@
+"""The command line of the lab."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import fleet
+from .fleet import Lab
+from .report import LabError
+
+DEFAULT_NAME = "lab"
+PASSED_ON = {
+    "salt": "run salt on the master, with all arguments passed on as they are",
+    "salt-run": "run salt-run on the master, with all arguments passed on as they are",
+    "salt-key": "run salt-key on the master, with all arguments passed on as they are",
+    "exec": "run a command on a host ('master' is one too); exit code and stdio are passed through",
+}
+DESCRIPTION = "A whole Salt fleet on one machine: a real master and real minions, each in namespaces of its own."
+EPILOG = """\
+environment:
+  WGLAB_DIR       state directory; default /tmp/wglab-NAME (keep it short: sockets live below it)
+  WGLAB_SALT_BIN  directory with the Salt commands; at 'up' for the lab, at 'add' and 'reinstall' for that host
+  WGLAB_TIMEOUT   seconds to wait for a daemon before giving up; default 180
+
+example:
+  lab up 3 && lab salt '*' state.apply wireguard && lab ping && lab down
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; return its exit code."""
+    parser = make_parser()
+    head, rest = split_passed_on(list(argv))
+    args = parser.parse_args(head)
+    try:
+        if os.geteuid() != 0:
+            raise LabError("namespaces need root; run it with sudo")
+        if missing := fleet.tools_missing():
+            raise LabError(f"install {', '.join(missing)} first (iproute2, util-linux, wireguard-tools, iputils-ping)")
+        fleet.check_lab_name(args.name)
+        return args.run(args, rest) or 0
+    except LabError as error:
+        print(f"lab: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; 'status' shows what there is, 'down' removes it", file=sys.stderr)
+        return 130
+
+
+def split_passed_on(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Split off what belongs to a passed-on command: argparse would take options in it for ours."""
+    position = 0
+    while position < len(argv) and argv[position].startswith("-"):
+        position += 2 if argv[position] == "--name" else 1
+    if position < len(argv) and argv[position] in PASSED_ON and argv[position + 1 :] not in (["-h"], ["--help"]):
+        return argv[: position + 1], argv[position + 1 :]
+    return argv, []
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Build the parser; every command has a help text of its own."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("lab", description=DESCRIPTION, epilog=EPILOG, formatter_class=formatter)
+    parser.add_argument("--name", default=DEFAULT_NAME, help="which lab; several run side by side (default: lab)")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace, list[str]], int | None], text: str):
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.set_defaults(run=run, command=name)
+        return sub
+
+    up = command("up", run_up, "make a lab with hosts node1 to nodeN; returns when all minions answer")
+    up.add_argument("count", metavar="N", type=node_count, help="number of minions, 0 or more")
+    up.add_argument("--mesh", metavar="FILE", type=Path, help="mesh file to start with; copied to DIR/mesh.yml")
+    up.add_argument(
+        "--trigger",
+        choices=fleet.saltconf.TRIGGERS,
+        default="none",
+        help="what makes the master react by itself, from examples/master.d (default: none)",
+    )
+    host_commands = [
+        ("add", "add a host, accept its key; returns when its minion answers"),
+        ("off", "cut a host's power: processes and devices are gone at once, the disk stays"),
+        ("on", "boot a host again; returns when its minion answers"),
+        ("reinstall", "give a host an empty disk under its old name: old key deleted, new one accepted"),
+        ("remove", "delete a host's key, its power and its disk"),
+    ]
+    for name, text in host_commands:
+        sub = command(name, run_host_command, text)
+        sub.add_argument("host", metavar="NAME", help="name of the host")
+        if name == "on":
+            sub.add_argument("--boot", action="store_true", help="first 'wg-quick up' all of /etc/wireguard/*.conf")
+    for name, text in PASSED_ON.items():
+        command(name, run_passed_on, text).usage = f"lab {name} {'NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
+    ping = command("ping", run_ping, "ping every node from every other through the mesh; exit code 1 if a pair fails")
+    ping.add_argument("--json", action="store_true", help="print a JSON document, not a table")
+    ping.add_argument("--wait", metavar="S", type=float, default=20, help="retry failing pairs this long (default: 20)")
+    status = command("status", run_status, "show the hosts, whether they have power, and their processes")
+    status.add_argument("--json", action="store_true", help="print a JSON document, not a table")
+    command("down", run_down, "remove the lab, also what a crash of it left; does nothing when there is nothing")
+    return parser
+
+
+def node_count(text: str) -> int:
+    """Parse N."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of minions")
+    return int(text)
+
+
+def run_up(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Make a lab."""
+    if not fleet.has_tun_or_kernel():
+        raise LabError("neither a WireGuard kernel module nor /dev/net/tun here; load the module wireguard or tun")
+    with fleet.locked(args.name, make=True):
+        fleet.create(args.name, args.trigger).up(args.count, args.mesh)
+
+
+def run_host_command(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Run one of the commands that change one host."""
+    with fleet.locked(args.name):
+        lab = Lab.load(args.name)
+        if args.command == "on":
+            lab.on(args.host, tunnels=args.boot)
+        else:
+            getattr(lab, args.command)(args.host)
+
+
+def run_passed_on(args: argparse.Namespace, rest: list[str]) -> None:
+    """Become the command asked for."""
+    lab = Lab.load(args.name)
+    if args.command != "exec":
+        fleet.run_salt(lab, args.command, rest)
+    if len(rest) < 2:
+        raise LabError("say where and what: exec NAME COMMAND [ARG ...]")
+    fleet.become(lab.host(rest[0]), rest[1:])
+
+
+def run_ping(args: argparse.Namespace, _rest: list[str]) -> int:
+    """Ping the mesh."""
+    raise LabError("not yet")
+
+
+def run_status(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Show the hosts."""
+    lab = Lab.load(args.name)
+    rows = lab.status()
+    if args.json:
+        document = {"name": lab.name, "dir": str(lab.root), "mesh": str(lab.mesh_file), "trigger": lab.trigger}
+        print(json.dumps(document | {"salt": str(lab.salt_bin), "hosts": rows}, indent=1))
+        return
+    print(f"lab {lab.name} in {lab.root}, trigger {lab.trigger}, Salt from {lab.salt_bin}")
+    width = max(len(row["host"]) for row in rows)
+    for row in rows:
+        processes = f"{len(row['pids'])} processes: {' '.join(map(str, row['pids']))}" if row["pids"] else ""
+        key = f"key {row['key'] or 'none'}" if row["key"] or row["host"] != fleet.MASTER else ""
+        print(f"{row['host']:{width}}  {row['power']:3}  {row['address']:12}  {key:12}  {processes}".rstrip())
+
+
+def run_down(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Remove the lab."""
+    with fleet.locked(args.name):
+        fleet.down(args.name)

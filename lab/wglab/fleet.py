@@ -1,0 +1,420 @@
+"""A lab as a whole: which hosts it has, and how they come and go."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import netns, saltconf
+from .host import Host
+from .report import LabError, progress
+
+MASTER = "master"
+SWITCH = "switch"
+FIRST_NODE, LAST_NODE = 11, 254
+PUBLISH_PORT, REQUEST_PORT = 4505, 4506
+ESTABLISHED, LISTEN = "01", "0A"
+LAB_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+
+
+def check_lab_name(name: str) -> str:
+    """Accept 1 to 12 of [a-z0-9-]. Single dashes inside only: the double one ends the name in that of a namespace."""
+    if len(name) > 12 or not LAB_NAME.fullmatch(name):
+        raise LabError(f"'{name}' is no name for a lab: use 1 to 12 of a-z, 0-9 and single dashes inside")
+    return name
+
+
+def check_host_name(name: str) -> str:
+    """Accept what is both a host name and a minion id without glob characters."""
+    if not HOST_NAME.fullmatch(name) or name in (MASTER, SWITCH):
+        raise LabError(f"'{name}' is no name for a new host: use a-z, 0-9, dots and dashes; not {MASTER} or {SWITCH}")
+    return name
+
+
+def state_dir(name: str) -> Path:
+    """Return where the lab of this name keeps its state."""
+    return Path(os.environ.get("WGLAB_DIR") or f"/tmp/wglab-{name}").absolute()  # noqa: S108 - sockets need short paths
+
+
+@dataclass
+class Lab:
+    """One lab. Only what the kernel cannot tell is stored: which hosts exist, their numbers, and their Salt."""
+
+    name: str
+    root: Path
+    salt_bin: Path
+    trigger: str = "none"
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all our namespaces begin with."""
+        return f"wglab-{self.name}--"
+
+    @property
+    def switch(self) -> str:
+        """The namespace with the bridge."""
+        return self.prefix + SWITCH
+
+    @property
+    def mesh_file(self) -> Path:
+        """The mesh file that the master reads. Edit it in place."""
+        return self.root / "mesh.yml"
+
+    @property
+    def master(self) -> Host:
+        """The host with the salt-master."""
+        return Host(MASTER, 1, self.prefix, self.root, self.salt_bin)
+
+    @property
+    def pki(self) -> Path:
+        """The master's key store."""
+        return self.master.conf_dir / "pki" / MASTER
+
+    def host(self, name: str) -> Host:
+        """Return a host of this lab, the master included."""
+        if name == MASTER:
+            return self.master
+        if name not in self.nodes:
+            raise LabError(f"lab {self.name} has no host '{name}'; it has {', '.join([MASTER, *self.nodes])}")
+        node = self.nodes[name]
+        return Host(name, node["number"], self.prefix, self.root, Path(node["salt_bin"]))
+
+    def hosts(self) -> list[Host]:
+        """Return the nodes, without the master."""
+        return [self.host(name) for name in self.nodes]
+
+    # Stored state
+
+    @classmethod
+    def load(cls, name: str) -> "Lab":
+        """Read a lab's state."""
+        root = state_dir(name)
+        try:
+            stored = json.loads((root / "lab.json").read_text())
+        except FileNotFoundError:
+            raise LabError(f"there is no lab '{name}' in {root}; make one with 'up N'") from None
+        except (OSError, ValueError) as error:
+            raise LabError(f"cannot read {root}/lab.json ({error}); clean up with 'down'") from error
+        if stored["name"] != name:
+            raise LabError(f"{root} holds the lab '{stored['name']}'; say --name {stored['name']}, or change WGLAB_DIR")
+        return cls(name, root, Path(stored["salt_bin"]), stored["trigger"], stored["nodes"])
+
+    def save(self) -> None:
+        """Write the state, before the things that it names are made: what crashed can then be found and cleared."""
+        stored = {"name": self.name, "salt_bin": str(self.salt_bin), "trigger": self.trigger, "nodes": self.nodes}
+        new = self.root / "lab.json.new"
+        new.write_text(json.dumps(stored, indent=1))
+        new.replace(self.root / "lab.json")
+        names = [f"{host.address4} {host.name}\n{host.address6} {host.name}\n" for host in [self.master, *self.hosts()]]
+        (self.root / "etc-hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + "".join(names))
+        (self.root / "etc-resolv.conf").write_text("")
+
+    # What the commands do
+
+    def up(self, count: int, mesh: Path | None) -> None:
+        """Make the lab, with its master and as many nodes as asked for."""
+        mesh_text = saltconf.mesh_text(mesh)
+        for number in range(1, count + 1):
+            self._add_node(f"node{number}")
+        self.save()
+        self.mesh_file.write_text(mesh_text)
+        netns.run_ip("netns", "add", self.switch)
+        bridge = "link add switch type bridge mcast_snooping 0 forward_delay 0"
+        netns.run_ip("-n", self.switch, lines=["link set lo up", bridge, "link set switch up"])
+        self.master.make_disk()
+        missing = saltconf.write_master(self.master, self.mesh_file, self.trigger)
+        if missing:
+            progress(f"the master goes without {', '.join(missing)}: no such file")
+        progress(f"starting the master and {count} minions with {self.salt_bin}")
+        self._power_on(self.master)
+        for host in self.hosts():
+            self._install(host)
+            self._power_on(host)
+        self._wait_master()
+        self._accept(list(self.nodes))
+        self._wait_minions(list(self.nodes))
+
+    def add(self, name: str) -> None:
+        """Add a host; done when its minion answers."""
+        check_host_name(name)
+        if name in self.nodes:
+            raise LabError(f"there is a host '{name}' already; use 'on', 'reinstall' or 'remove'")
+        self._need_master("accept the key of a new host")
+        self._add_node(name, os.environ.get("WGLAB_SALT_BIN"))
+        self.save()
+        self._first_boot(self.host(name))
+
+    def off(self, name: str) -> None:
+        """Cut a host's power."""
+        self.host(name).power_off()
+
+    def on(self, name: str, tunnels: bool = False) -> None:
+        """Boot a host; done when its minion answers, or for the master, when all running minions do."""
+        host = self.host(name)
+        if host.is_on():
+            raise LabError(f"{name} is on already; cut its power with 'off {name}'")
+        self._power_on(host, tunnels)
+        if name == MASTER:
+            self._wait_master()
+            running = [node.name for node in self.hosts() if node.is_on()]
+        else:
+            running = [name]
+        if not self.master.is_on():
+            progress(f"{name} has power; the master is off, so nobody can ask its minion whether it is up")
+            return
+        accepted = [node for node in running if self._key_state(node) == "minions"]
+        if left := sorted(set(running) - set(accepted)):
+            progress(f"not waiting for {', '.join(left)}: the master has not accepted the key")
+        self._wait_minions(accepted)
+
+    def reinstall(self, name: str) -> None:
+        """Give a host an empty disk and so a new Salt key and new WireGuard keys, under its old name."""
+        host = self._node(name)
+        self._need_master("change the key of a host")
+        host.power_off()
+        self._delete_key(name)
+        host.wipe_disk()
+        wanted = os.environ.get("WGLAB_SALT_BIN")
+        if wanted:
+            self.nodes[name]["salt_bin"] = str(saltconf.find_salt_bin())
+            self.save()
+        self._first_boot(self.host(name))
+
+    def remove(self, name: str) -> None:
+        """Take a host out: key deleted, power off, disk gone."""
+        host = self._node(name)
+        self._need_master("delete the key of a host")
+        self._delete_key(name)
+        host.power_off()
+        host.wipe_disk()
+        del self.nodes[name]
+        self.save()
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return what every host is and does."""
+        rows = []
+        for host in [self.master, *self.hosts()]:
+            pids = netns.pids(host.namespace)
+            init = host.init_pid()
+            key = None if host.name == MASTER else self._key_state(host.name)
+            rows.append(
+                {
+                    "host": host.name,
+                    "power": "off" if init is None else "up",
+                    "init": init,
+                    "pids": sorted(pids),
+                    "address": host.address4,
+                    "key": {"minions": "accepted", "minions_pre": "pending", None: None}.get(key, key),
+                }
+            )
+        return rows
+
+    # Steps
+
+    def _node(self, name: str) -> Host:
+        if name == MASTER:
+            raise LabError("the master cannot be reinstalled or removed; use 'off master' and 'on master', or 'down'")
+        return self.host(name)
+
+    def _need_master(self, why: str) -> None:
+        if not self.master.is_on():
+            raise LabError(f"the master is off and has to {why}; boot it with 'on {MASTER}'")
+
+    def _add_node(self, name: str, salt_bin: str | None = None) -> None:
+        taken = {node["number"] for node in self.nodes.values()}
+        free = next((number for number in range(FIRST_NODE, LAST_NODE + 1) if number not in taken), None)
+        if free is None:
+            raise LabError(f"a lab has at most {LAST_NODE - FIRST_NODE + 1} nodes; remove one, or make a second lab")
+        self.nodes[name] = {"number": free, "salt_bin": str(saltconf.find_salt_bin() if salt_bin else self.salt_bin)}
+
+    def _install(self, host: Host) -> None:
+        host.wipe_disk()
+        host.make_disk()
+        saltconf.write_minion(host, self.master)
+
+    def _power_on(self, host: Host, tunnels: bool = False) -> None:
+        daemon = "salt-master" if host.name == MASTER else "salt-minion"
+        host.power_on(self.switch, [[str(host.salt_bin / daemon), "-c", str(host.conf_dir)]], tunnels)
+
+    def _first_boot(self, host: Host) -> None:
+        self._install(host)
+        progress(f"starting {host.name}")
+        self._power_on(host)
+        self._accept([host.name])
+        self._wait_minions([host.name])
+
+    def _key_state(self, name: str) -> str | None:
+        """Return the directory of the key store with the node's key: looking is 100 times faster than asking Salt."""
+        states = ("minions", "minions_pre", "minions_rejected", "minions_denied")
+        return next((state for state in states if (self.pki / state / name).exists()), None)
+
+    def _accept(self, names: list[str]) -> None:
+        """Wait until the keys of all these nodes are pending, and accept them together."""
+        if not names:
+            return
+        progress(f"waiting for the keys of {len(names)} minions")
+        self._wait(lambda: [name for name in names if self._key_state(name) is None], "no key has come from")
+        self._salt_key("-y", "-a", ",".join(names))
+
+    def _delete_key(self, name: str) -> None:
+        if self._key_state(name) is not None:
+            self._salt_key("-y", "-d", name)
+
+    def _salt_key(self, *args: str) -> None:
+        done = self.master.run([str(self.salt_bin / "salt-key"), "-c", str(self.master.conf_dir), *args])
+        if done.returncode:
+            said = " ".join((done.stderr or done.stdout).split())
+            raise LabError(f"salt-key {' '.join(args)} failed with {done.returncode}: {said}")
+
+    def _wait_master(self) -> None:
+        """Wait until the master takes requests and publishes jobs."""
+        ports = [PUBLISH_PORT, REQUEST_PORT]
+        self._wait(
+            lambda: [MASTER] if any(_sockets(self.master, port, LISTEN, "local") == 0 for port in ports) else [],
+            f"no open ports {PUBLISH_PORT} and {REQUEST_PORT} at",
+        )
+
+    def _wait_minions(self, names: list[str]) -> None:
+        """Wait until minions answer. Asking one that does not listen yet costs seconds: look at its sockets first."""
+        if not names:
+            return
+        progress(f"waiting for {len(names)} minions to connect and answer")
+        self._wait(lambda: [name for name in names if not self._subscribed(name)], "no connection to the master from")
+        self._wait(lambda: self._silent(names), "no answer to test.ping from")
+
+    def _subscribed(self, name: str) -> bool:
+        return _sockets(self.host(name), PUBLISH_PORT, ESTABLISHED, "remote") > 0
+
+    def _silent(self, names: list[str]) -> list[str]:
+        """Return the minions that do not answer test.ping."""
+        command = [str(self.salt_bin / "salt"), "-c", str(self.master.conf_dir), "--out=json", "--static"]
+        done = self.master.run([*command, "--timeout=10", "-L", ",".join(names), "test.ping"])
+        try:
+            answers = json.loads(done.stdout)
+        except ValueError:
+            return names
+        return [name for name in names if answers.get(name) is not True]
+
+    def _wait(self, missing: Callable[[], list[str]], problem: str) -> None:
+        """Poll until nobody is missing; who still is when the time is over gets named, with the log to read."""
+        seconds = float(os.environ.get("WGLAB_TIMEOUT", "180"))
+        deadline = time.monotonic() + seconds
+        while left := missing():
+            if off := [name for name in left if not self.host(name).is_on()]:
+                raise LabError(f"{', '.join(off)} lost power meanwhile; see {self.host(off[0]).console_log}")
+            if time.monotonic() > deadline:
+                log = self.host(left[0]).disk / "var/log"
+                raise LabError(f"{problem} {', '.join(left)} in {seconds:g} s (WGLAB_TIMEOUT); read the logs in {log}")
+            time.sleep(0.1)
+
+
+def _sockets(host: Host, port: int, state: str, end: str) -> int:
+    """Count the host's TCP sockets in a state with this port at one end, from /proc: it costs no process."""
+    init = host.init_pid()
+    if init is None:
+        return 0
+    try:
+        lines = Path(f"/proc/{init}/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return 0
+    column = 1 if end == "local" else 2
+    rows = [line.split() for line in lines]
+    return sum(row[3] == state and row[column].endswith(f":{port:04X}") for row in rows)
+
+
+def create(name: str, trigger: str) -> Lab:
+    """Return a new lab in the directory that the lock made."""
+    root = state_dir(name)
+    if (root / "lab.json").exists():
+        lab = Lab.load(name)
+        raise LabError(f"lab {name} is there already with {len(lab.nodes)} nodes; use 'add', or 'down' first")
+    if netns.names(f"wglab-{name}--"):
+        raise LabError(f"namespaces of an earlier lab {name} are left; clean up with 'down'")
+    return Lab(name, root, saltconf.find_salt_bin(), trigger)
+
+
+def down(name: str) -> None:
+    """Remove everything that bears the lab's name, whatever state a crash left it in. Idempotent."""
+    root = state_dir(name)
+    marked = (root / "lab.json").exists()
+    if marked and "WGLAB_DIR" in os.environ:
+        Lab.load(name)  # refuses when the directory is another lab's
+    for namespace in netns.names(f"wglab-{name}--"):
+        netns.kill_init(namespace)
+        netns.delete(namespace)
+    if root.exists():
+        strange = {entry.name for entry in root.iterdir()} - {"lock"}
+        if strange and not marked and "WGLAB_DIR" in os.environ:
+            raise LabError(f"WGLAB_DIR={root} does not look like a lab's: it holds {', '.join(sorted(strange)[:3])}")
+        shutil.rmtree(root)
+
+
+@contextmanager
+def locked(name: str, make: bool = False) -> Iterator[None]:
+    """Let one command at a time change a lab. The lock is a file in the state directory and goes away with it."""
+    root = state_dir(name)
+    if make:
+        _make_root(root)
+    path = root / "lock"
+    while root.is_dir():
+        with path.open("a+") as lock:
+            _flock(lock.fileno(), name)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+                yield
+                return
+        if make:
+            _make_root(root)
+    yield  # no directory, nothing to change: the command itself says so
+
+
+def _make_root(root: Path) -> None:
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if root.stat().st_uid != os.geteuid() or root.is_symlink():
+        raise LabError(f"{root} belongs to somebody else; choose another directory with WGLAB_DIR")
+    known = (root / "lab.json").exists() or not {entry.name for entry in root.iterdir()} - {"lock"}
+    if not known:
+        raise LabError(f"{root} has other things in it; remove them ('down'), or choose an empty WGLAB_DIR")
+
+
+def _flock(descriptor: int, name: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress(f"another command is changing lab {name}; waiting for it")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def run_salt(lab: Lab, command: str, args: list[str]) -> None:
+    """Become a Salt command on the master: its exit code and output are the lab's."""
+    become(lab.master, [str(lab.salt_bin / command), "-c", str(lab.master.conf_dir), *args])
+
+
+def become(host: Host, command: list[str]) -> None:
+    """Replace this process by a command on a host."""
+    argv = host.enter_argv(command)
+    try:
+        os.execvpe(argv[0], argv, host.environment())  # noqa: S606
+    except OSError as error:
+        raise LabError(f"cannot run {argv[0]}: {error.strerror}; install util-linux") from error
+
+
+def tools_missing() -> list[str]:
+    """Return the commands that the lab needs and this machine lacks."""
+    return [tool for tool in ("ip", "nsenter", "unshare", "mount", "wg", "ping") if shutil.which(tool) is None]
+
+
+def has_tun_or_kernel() -> bool:
+    """Say whether WireGuard can run here at all: as a kernel module or in userspace over /dev/net/tun."""
+    return (
+        Path("/dev/net/tun").exists() or subprocess.run(["modinfo", "wireguard"], capture_output=True).returncode == 0
+    )

@@ -1,0 +1,162 @@
+"""One host of the lab: its address on the underlay, its disk, its power switch, and the way in."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import netns
+from .report import LabError, progress
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What must not leak from the caller's shell into a host: a way to the machine's service manager, and other Pythons.
+DROPPED_ENV = (
+    "NOTIFY_SOCKET",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "XDG_RUNTIME_DIR",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+)
+
+
+@dataclass(frozen=True)
+class Host:
+    """What names one host, and where its things are. Whether it is on, the kernel is asked."""
+
+    name: str
+    number: int
+    prefix: str
+    root: Path
+    salt_bin: Path
+
+    @property
+    def namespace(self) -> str:
+        """The network namespace that holds the host while it is on."""
+        return self.prefix + self.name
+
+    @property
+    def disk(self) -> Path:
+        """What a power cut leaves in place: Salt's root directory and ``etc/wireguard``."""
+        return self.root / "hosts" / self.name
+
+    @property
+    def conf_dir(self) -> Path:
+        """Salt's configuration directory of this host."""
+        return self.disk / "etc" / "salt"
+
+    @property
+    def console_log(self) -> Path:
+        """What PID 1 and the daemons print."""
+        return self.disk / "var" / "log" / "console"
+
+    @property
+    def address4(self) -> str:
+        """IPv4 address on the underlay."""
+        return f"10.66.0.{self.number}"
+
+    @property
+    def address6(self) -> str:
+        """IPv6 address on the underlay; its digits are those of the IPv4 one."""
+        return f"fd66::{self.number}"
+
+    def init_pid(self) -> int | None:
+        """Return PID 1 of the host as the machine sees it, or None when the power is off."""
+        return netns.init_pid(self.namespace)
+
+    def is_on(self) -> bool:
+        """Say whether the host has power."""
+        return self.init_pid() is not None
+
+    def make_disk(self) -> None:
+        """Lay out an empty disk."""
+        for part in ("etc/salt", "etc/wireguard", "var/log/salt", "var/cache/salt"):
+            (self.disk / part).mkdir(parents=True, mode=0o700)
+
+    def wipe_disk(self) -> None:
+        """Throw the disk away."""
+        shutil.rmtree(self.disk, ignore_errors=True)
+
+    def power_on(self, switch: str, commands: list[list[str]], tunnels: bool = False) -> None:
+        """Plug the host into the switch, boot it, and return when its daemons are being started."""
+        if netns.exists(self.namespace):
+            self.power_off()
+        self._plug_in(switch)
+        spec = self.root / "hosts" / f"{self.name}.boot.json"
+        binds = {
+            str(self.disk / "etc/wireguard"): "/etc/wireguard",
+            str(self.root / "etc-hosts"): "/etc/hosts",
+            str(self.root / "etc-resolv.conf"): "/etc/resolv.conf",
+        }
+        boot = {"name": self.name, "binds": binds, "tunnels": tunnels, "commands": commands}
+        spec.write_text(json.dumps(boot | {"log": str(self.console_log)}))
+        self._boot(spec)
+
+    def power_off(self) -> None:
+        """Cut the power: processes and devices are gone at once, the disk stays."""
+        netns.kill_init(self.namespace)
+        netns.delete(self.namespace)
+
+    def enter_argv(self, command: list[str]) -> list[str]:
+        """Return the command line that runs a command on this host."""
+        init = self.init_pid()
+        if init is None:
+            raise LabError(f"{self.name} is off; boot it with 'on {self.name}'")
+        return ["nsenter", "--target", str(init), "--net", "--mount", "--pid", "--uts", "--", *command]
+
+    def environment(self) -> dict[str, str]:
+        """Return what a shell on this host would have: the caller's, less what would lead out of the lab."""
+        env = {key: value for key, value in os.environ.items() if key not in DROPPED_ENV}
+        path = ":".join([str(self.salt_bin), SYSTEM_PATH, env.get("PATH", "")]).rstrip(":")
+        return env | {"PATH": path, "HOME": "/root", "SALT_CONFIG_DIR": str(self.conf_dir)}
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command on the host and capture what it prints."""
+        return subprocess.run(
+            self.enter_argv(command), env=self.environment(), capture_output=True, text=True, check=False
+        )
+
+    def _plug_in(self, switch: str) -> None:
+        """Make the namespace and its cable. A fixed MAC address, so that a reboot leaves no neighbour a stale entry."""
+        port = f"port{self.number}"
+        netns.run_ip("netns", "add", self.namespace)
+        cable = f"link add {port} type veth peer name eth0 address 02:66:00:00:00:{self.number:02x}"
+        netns.run_ip("-n", switch, lines=[f"{cable} netns {self.namespace}", f"link set {port} master switch up"])
+        netns.run_ip(
+            "-n",
+            self.namespace,
+            lines=[
+                "link set lo up",
+                "link set eth0 up",
+                f"addr add {self.address4}/24 dev eth0",
+                f"addr add {self.address6}/64 dev eth0 nodad",
+            ],
+        )
+
+    def _boot(self, spec: Path) -> None:
+        """Start PID 1 in namespaces of its own and wait for its word. Mounts made later still reach it to be undone."""
+        unshare = ["unshare", "--mount", "--propagation", "slave", "--uts", "--pid", "--fork", "--kill-child"]
+        init = [sys.executable, "-I", "-S", str(Path(__file__).with_name("init.py")), str(spec)]
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", self.namespace, *unshare, "--mount-proc", "--", *init],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={"PATH": f"{self.salt_bin}:{SYSTEM_PATH}", "HOME": "/root", "LANG": "C.UTF-8"},
+            start_new_session=True,
+        )
+        said = []
+        with process.stdout as lines:  # type: ignore[union-attr]
+            for line in lines:
+                if line == "ready\n":
+                    process.returncode = 0  # it runs on without us: nothing here will wait for it
+                    for warning in said:
+                        progress(f"{self.name}: {warning}")
+                    return
+                said.append(line.strip())
+        process.wait()
+        raise LabError(f"{self.name} does not boot: {'; '.join(said) or 'its init says nothing'}")

@@ -1,0 +1,149 @@
+"""The configuration of the lab's Salt daemons.
+
+The master's WireGuard part is not written here: the lab installs the repository's own examples, with only their paths
+replaced, so that what users copy is what the lab tries. Values are written as JSON, which is YAML.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from .host import Host
+from .report import LabError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+EXAMPLES = CHECKOUT / "examples"
+EXAMPLE_MESH_PATH = "/srv/wireguard/mesh.yml"
+EXAMPLE_CHECKOUT_PATH = "/srv/saltext-wireguard"
+TRIGGERS = ("reactor", "engine", "none")
+DEFAULT_MESH = """\
+networks:
+  backbone:
+    subnets: [10.42.0.0/16, "fd42:42::/64"]
+    nodes:
+      '*': {}
+"""
+# The checkout is a file root, and it holds things that no minion should be offered.
+NOT_SERVED = r"(^|/)(\.git|\.venv|\.mypy_cache|\.ruff_cache|\.pytest_cache|__pycache__|build|dist|[^/]*\.egg-info)(/|$)"
+
+
+def find_salt_bin() -> Path:
+    """Return the directory of the Salt commands to use."""
+    wanted = os.environ.get("WGLAB_SALT_BIN")
+    if wanted:
+        if not (Path(wanted) / "salt-minion").exists():
+            raise LabError(f"WGLAB_SALT_BIN={wanted} has no salt-minion in it; point it at the bin directory of a venv")
+        return Path(wanted).absolute()
+    in_path = shutil.which("salt-minion")
+    places = [Path(sys.executable).parent, CHECKOUT / ".venv" / "bin", *([Path(in_path).parent] if in_path else [])]
+    for place in places:
+        if (place / "salt-minion").exists():
+            return place.absolute()
+    raise LabError("found no Salt; run the lab with the Python of a venv that has it, or set WGLAB_SALT_BIN to its bin")
+
+
+def write_master(host: Host, mesh: Path, trigger: str) -> list[str]:
+    """Write the master's configuration; return the example files that should be in it and do not exist."""
+    fragments, missing = _fragments(mesh, trigger)
+    master_d = host.conf_dir / "master.d"
+    master_d.mkdir(exist_ok=True)
+    for name, text in fragments.items():
+        (master_d / name).write_text(text)
+    _write(host.conf_dir / "master", _master_options(host) | _code_options("\n".join(fragments.values())))
+    return missing
+
+
+def write_minion(host: Host, master: Host) -> None:
+    """Write a minion's configuration: quick to come back after anything, and out of reach of the real machine."""
+    options = {
+        "id": host.name,
+        "master": master.address4,
+        "user": "root",
+        "acceptance_wait_time": 1,
+        "acceptance_wait_time_max": 0,
+        "random_reauth_delay": 1,
+        "recon_default": 100,
+        "recon_max": 1000,
+        "recon_randomize": False,
+        "auth_timeout": 5,
+        "auth_tries": 10,
+        "tcp_keepalive_idle": 2,
+        "tcp_keepalive_intvl": 1,
+        "tcp_keepalive_cnt": 2,
+        "enable_fqdns_grains": False,
+        "enable_gpu_grains": False,
+        "wireguard": {"install_packages": False, "enable_service": False},
+    }
+    _write(host.conf_dir / "minion", options | _places(host, "minion"))
+
+
+def _places(host: Host, role: str) -> dict[str, Any]:
+    """Keep everything on the host's disk but the sockets, whose paths must be short and end with the power."""
+    return {
+        "root_dir": str(host.disk),
+        "pki_dir": str(host.conf_dir / "pki" / role),
+        "cachedir": str(host.disk / "var/cache/salt" / role),
+        "log_file": str(host.disk / "var/log/salt" / role),
+        "sock_dir": f"/run/salt/{role}",
+        "pidfile": f"/run/salt-{role}.pid",
+        "log_level": "warning",
+        "log_level_logfile": "debug",
+    }
+
+
+def _master_options(host: Host) -> dict[str, Any]:
+    return _places(host, "master") | {
+        "interface": host.address4,
+        "user": "root",
+        "worker_threads": 3,
+        "timeout": 10,
+        "gather_job_timeout": 5,
+        "tcp_keepalive_idle": 2,
+        "tcp_keepalive_intvl": 1,
+        "tcp_keepalive_cnt": 2,
+        "fileserver_ignoresvn": True,
+        "fileserver_followsymlinks": False,
+        "file_ignore_regex": [NOT_SERVED],
+    }
+
+
+def _code_options(fragments: str) -> dict[str, Any]:
+    """Return where Salt finds this checkout, unless the examples say so themselves: then theirs is what gets tried."""
+    options = {
+        "module_dirs": [str(CHECKOUT)],
+        "file_roots": {"base": [str(CHECKOUT), str(CHECKOUT / "salt")]},
+    }
+    return {key: value for key, value in options.items() if not re.search(rf"^{key}:", fragments, re.MULTILINE)}
+
+
+def _fragments(mesh: Path, trigger: str) -> tuple[dict[str, str], list[str]]:
+    """Return the examples by file name, with the lab's paths in them, and the names of those that do not exist."""
+    wanted = ["wireguard.conf"] + ([] if trigger == "none" else [f"wireguard-{trigger}.conf"])
+    fragments, missing = {}, []
+    for name in wanted:
+        source = EXAMPLES / "master.d" / name
+        if not source.exists():
+            missing.append(str(source))
+        text = source.read_text() if source.exists() else ""
+        text = text.replace(EXAMPLE_MESH_PATH, str(mesh)).replace(EXAMPLE_CHECKOUT_PATH, str(CHECKOUT))
+        fragments[name] = text
+    return fragments, missing
+
+
+def mesh_text(wanted: Path | None) -> str:
+    """Return the mesh to begin with: the file asked for, else the repository's example, else a full mesh."""
+    source = wanted or EXAMPLES / "full-mesh.yml"
+    if wanted is None and not source.exists():
+        return DEFAULT_MESH
+    try:
+        return source.read_text()
+    except OSError as error:
+        raise LabError(f"cannot read the mesh file {source}: {error.strerror}") from error
+
+
+def _write(path: Path, options: dict[str, Any]) -> None:
+    path.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in options.items()))
