@@ -1,0 +1,471 @@
+"""
+What must change about a device so that it equals a view: the operations, in order, and the commands for them.
+
+Pure: nothing here runs a command, resolves a name, or sees a private key. What is right yields no operation, and a
+change names only what differs, so that other sessions lose no packet.
+
+Order of operations: the device, its key, port, MTU and addresses; link up; peers that are new or changed; routes; and
+only then what goes away. So a rekeyed node's networks have moved to its new key before the old key goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from itertools import groupby
+
+from .device import Device, DevicePeer, canonical_endpoint
+from .errors import ViewError
+from .view import Peer, View
+
+Facts = str | dict[str, object] | None
+
+# A session is renewed every 120 seconds while it carries packets and refused after 180 (the WireGuard paper, 6.1).
+STALE_SECONDS = 180
+
+# Linux takes the IPv6 addresses of an interface away when its MTU falls below this (RFC 8200, 5).
+IPV6_MINIMUM_MTU = 1280
+
+# A command line may have 128 KiB an argument and 2 MiB in all; 64 peers with ten networks each need 20 KiB.
+PEERS_PER_COMMAND = 64
+
+
+@dataclass(frozen=True)
+class Applied:
+    """
+    What the last applied configuration said.
+
+    ``endpoints``: public key to endpoint as it was written then. ``routes``: networks that it needed routes for.
+    ``names``: public key to the peer's name.
+    """
+
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    routes: frozenset[str] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """
+    One step: what it concerns, what was and will be there (None for nothing), and the command that does it.
+
+    No field ever has a secret: the private key goes by the path of its file. ``argv`` is empty where another operation
+    has this effect. ``old`` equal to ``new`` marks a step that only serves others.
+    """
+
+    subject: str
+    old: Facts
+    new: Facts
+    argv: tuple[str, ...]
+
+
+def diff(
+    view: View,
+    device: Device | None,
+    *,
+    key_file: str,
+    public_key: str,
+    endpoints: Mapping[str, str],
+    applied: Applied,
+    now: int,
+) -> tuple[Operation, ...]:
+    """
+    Return the operations that make the device equal to the view, in order; none where it already is.
+
+    :param device: None where the interface does not exist yet
+    :param key_file: path of the private key, which ``public_key`` belongs to
+    :param endpoints: endpoint as the view has it to ``ip:port``; what is missing here could not be resolved, and its
+        peer is set without an endpoint rather than everything else delayed
+    :param applied: what the last applied configuration said
+    :param now: Unix seconds
+    :raises ViewError: see ``check``
+    """
+    check(view, public_key)
+    current = device or _no_device(view.interface)
+    mtu = _mtu(view, current)
+    # Below IPv6's minimum the kernel drops IPv6 addresses by itself, and removing them afterwards would fail.
+    mtu_last = view.mtu is not None and view.mtu < IPV6_MINIMUM_MTU
+    return (
+        *(() if device else _create(view)),
+        *_private_key(view, current, key_file, public_key),
+        *_port(view, current),
+        *(() if mtu_last else mtu),
+        *_addresses_added(view, current),
+        *_up(view, current),
+        *_peers_set(view, current, endpoints, applied, now),
+        *_routes_added(view, current),
+        *_routes_removed(view, current, applied),
+        *_peers_removed(view, current, applied),
+        *_addresses_removed(view, current),
+        *(mtu if mtu_last else ()),
+    )
+
+
+def commands(operations: Iterable[Operation], interface: str) -> list[tuple[str, ...]]:
+    """Return the command lines to run, in order. Neighbouring ``wg set`` become one, up to 64 peers."""
+    prefix = ("wg", "set", interface)
+    argvs = [operation.argv for operation in operations if operation.argv]
+    result: list[tuple[str, ...]] = []
+    for is_wg_set, group in groupby(argvs, key=lambda argv: argv[: len(prefix)] == prefix):
+        neighbours = list(group)
+        result += _merged(prefix, neighbours) if is_wg_set else neighbours
+    return result
+
+
+def changes(operations: Iterable[Operation]) -> dict[str, dict[str, Facts]]:
+    """Return Salt's ``changes``: subject to ``old`` and ``new``. A peer with a new key is one entry."""
+    result: dict[str, dict[str, Facts]] = {}
+    for operation in operations:
+        if operation.old == operation.new:
+            continue
+        entry = result.setdefault(operation.subject, {"old": None, "new": None})
+        for side, facts in (("old", operation.old), ("new", operation.new)):
+            if facts is not None:
+                entry[side] = facts
+    return result
+
+
+def routes(view: View) -> frozenset[str]:
+    """Return the networks that the kernel must route to the interface, beyond those of its own addresses."""
+    return needed_routes(view.addresses, (network for peer in view.peers for network in peer.allowed_ips))
+
+
+def needed_routes(addresses: Iterable[str], allowed_ips: Iterable[str]) -> frozenset[str]:
+    """Return those AllowedIPs that lie in no network of the addresses; the same that wg-quick makes routes for."""
+    connected = [ip_interface(address).network for address in addresses]
+    return frozenset(
+        text for text in allowed_ips if not any(_contains(network, ip_network(text)) for network in connected)
+    )
+
+
+def check(view: View, public_key: str) -> None:
+    """Raise ViewError where WireGuard or the kernel would take the view and quietly do something else."""
+    _check_unique(view.peers, "name", lambda peer: (peer.name,))
+    _check_unique(view.peers, "public key", lambda peer: (peer.public_key,))
+    _check_unique(view.peers, "allowed IP", lambda peer: peer.allowed_ips)
+    for peer in view.peers:
+        _check_peer(view, peer, public_key)
+    for address in view.addresses:
+        if ip_interface(address).ip.is_link_local and ":" in address:
+            raise ViewError(f"{view.interface}: address {address} is link-local; the kernel makes these itself")
+    _check_mtu(view)
+
+
+def _check_unique(peers: Iterable[Peer], what: str, values: Callable[[Peer], Iterable[str]]) -> None:
+    owners: dict[str, str] = {}
+    for peer in peers:
+        for value in values(peer):
+            if value in owners:
+                raise ViewError(f"peers {owners[value]} and {peer.name} have the same {what} {value}")
+            owners[value] = peer.name
+
+
+def _check_peer(view: View, peer: Peer, public_key: str) -> None:
+    if peer.public_key == public_key:
+        raise ViewError(
+            f"{view.interface}: peer {peer.name} has this node's own public key {public_key}, so that WireGuard would"
+            " ignore it; was one machine cloned from the other?"
+        )
+    for network in peer.allowed_ips:
+        if network.endswith("/0"):
+            raise ViewError(
+                f"{view.interface}: peer {peer.name} has the default route {network} among its allowed IPs. This is not"
+                " supported yet: the tunnel's own packets would be routed into the tunnel"
+            )
+
+
+def _check_mtu(view: View) -> None:
+    ipv6 = any(":" in network for network in (*view.addresses, *routes(view)))
+    if ipv6 and view.mtu is not None and view.mtu < IPV6_MINIMUM_MTU:
+        raise ViewError(f"{view.interface}: mtu {view.mtu} is too small: IPv6 needs at least {IPV6_MINIMUM_MTU}")
+
+
+# The interface itself
+
+
+def _no_device(interface: str) -> Device:
+    return Device(
+        interface=interface,
+        up=False,
+        public_key=None,
+        port=0,
+        mtu=0,
+        addresses=frozenset(),
+        routes=frozenset(),
+        peers={},
+    )
+
+
+def _create(view: View) -> tuple[Operation, ...]:
+    argv = ("ip", "link", "add", "dev", view.interface, "type", "wireguard")
+    return (Operation("device", None, view.interface, argv),)
+
+
+def _private_key(view: View, device: Device, key_file: str, public_key: str) -> tuple[Operation, ...]:
+    if device.public_key == public_key:
+        return ()
+    old: Facts = {"public_key": device.public_key} if device.public_key else None
+    argv = ("wg", "set", view.interface, "private-key", key_file)
+    return (Operation("private key", old, {"public_key": public_key}, argv),)
+
+
+def _port(view: View, device: Device) -> tuple[Operation, ...]:
+    if view.port is None or view.port == device.port:
+        return ()
+    port = str(view.port)
+    argv = ("wg", "set", view.interface, "listen-port", port)
+    return (Operation("listen port", _number(device.port), port, argv),)
+
+
+def _mtu(view: View, device: Device) -> tuple[Operation, ...]:
+    if view.mtu is None or view.mtu == device.mtu:
+        return ()
+    mtu = str(view.mtu)
+    argv = ("ip", "link", "set", "dev", view.interface, "mtu", mtu)
+    return (Operation("mtu", _number(device.mtu), mtu, argv),)
+
+
+def _number(value: int) -> str | None:
+    return str(value) if value else None
+
+
+def _up(view: View, device: Device) -> tuple[Operation, ...]:
+    if device.up:
+        return ()
+    return (Operation("link", "down", "up", ("ip", "link", "set", "dev", view.interface, "up")),)
+
+
+# Addresses
+
+
+def _addresses_added(view: View, device: Device) -> list[Operation]:
+    replaced = _replaced(view, device)
+    operations = []
+    for address in view.addresses:
+        if address in device.addresses:
+            continue
+        operations += [_address_removed(view, old) for old in sorted(replaced) if _host(old) == _host(address)]
+        operations.append(Operation(f"address {address}", None, address, _address_argv(view, "add", address)))
+    return operations
+
+
+def _addresses_removed(view: View, device: Device) -> list[Operation]:
+    """
+    Remove what the view does not have, long prefixes last.
+
+    The kernel deletes an IPv4 address's secondaries (those of the same network, added later) along with it unless
+    ``promote_secondaries`` is set, and all IPv4 routes of an interface along with its last address. So an address that
+    stays is held with a prefix of its own meanwhile, and put back.
+    """
+    removed = device.addresses.difference(view.addresses) - _replaced(view, device)
+    operations = []
+    for address in sorted(removed, key=lambda address: (ip_interface(address).network.prefixlen, address)):
+        operations += _held(view, device, address, _address_removed(view, address))
+    return operations
+
+
+def _replaced(view: View, device: Device) -> frozenset[str]:
+    """Return IPv6 addresses with a wrong prefix length: unlike IPv4, Linux takes an IPv6 address only once."""
+    wanted = {_host(address) for address in view.addresses if address not in device.addresses}
+    surplus = device.addresses.difference(view.addresses)
+    return frozenset(address for address in surplus if ":" in address and _host(address) in wanted)
+
+
+def _held(view: View, device: Device, address: str, removal: Operation) -> list[Operation]:
+    network = ip_interface(address).network
+    kept = [other for other in view.addresses if ip_interface(other).network == network]
+    if ":" in address or not kept:
+        return [removal]
+    hold = f"{_host(kept[0])}/32"
+    steps = [_step(view, "replace", hold), removal, *(_step(view, "replace", other) for other in kept)]
+    if hold not in device.addresses.union(view.addresses):
+        steps.append(_step(view, "del", hold))
+    return steps
+
+
+def _step(view: View, verb: str, address: str) -> Operation:
+    return Operation(f"address {address}", None, None, _address_argv(view, verb, address))
+
+
+def _address_removed(view: View, address: str) -> Operation:
+    return Operation(f"address {address}", address, None, _address_argv(view, "del", address))
+
+
+def _address_argv(view: View, verb: str, address: str) -> tuple[str, ...]:
+    return ("ip", "address", verb, address, "dev", view.interface)
+
+
+def _host(address: str) -> str:
+    return address.partition("/")[0]
+
+
+# Peers
+
+
+def _peers_set(view: View, device: Device, endpoints: Mapping[str, str], applied: Applied, now: int) -> list[Operation]:
+    moved = _moved(view, device)
+    operations = {}
+    for peer in view.peers:
+        have = device.peers.get(peer.public_key)
+        endpoint = _endpoint(peer, have, endpoints, applied, now)
+        if have is None:
+            operations[peer.public_key] = _peer_added(view, peer, endpoint)
+            continue
+        operation = _peer_changed(view, peer, have, endpoint, moved)
+        if operation.new:
+            operations[peer.public_key] = operation
+    return [operations[key] for key in _takers_first(view, device, operations)]
+
+
+def _moved(view: View, device: Device) -> frozenset[str]:
+    """Return the networks that some peer gains; WireGuard takes each away from its present peer by itself."""
+    gained: set[str] = set()
+    for peer in view.peers:
+        have = device.peers.get(peer.public_key)
+        gained.update(set(peer.allowed_ips) - have.allowed_ips if have else peer.allowed_ips)
+    return frozenset(gained)
+
+
+def _endpoint(
+    peer: Peer, have: DevicePeer | None, endpoints: Mapping[str, str], applied: Applied, now: int
+) -> str | None:
+    """Return the endpoint to set, if any. A peer that roamed is left where it is while its session lives."""
+    resolved = _resolved(peer, endpoints)
+    if resolved is None or have is None:
+        return resolved
+    configured_anew = applied.endpoints.get(peer.public_key) != peer.endpoint
+    stale = now - have.latest_handshake > STALE_SECONDS
+    return resolved if have.endpoint != resolved and (configured_anew or stale) else None
+
+
+def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:
+    if peer.endpoint is None or peer.endpoint not in endpoints:
+        return None
+    resolved = endpoints[peer.endpoint]
+    try:
+        return canonical_endpoint(resolved)
+    except ValueError:
+        raise ViewError(f"peer {peer.name}: endpoint {peer.endpoint} resolved to {resolved}: not ip:port") from None
+
+
+def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
+    new: dict[str, object] = {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)}
+    words: list[str] = []
+    if endpoint:
+        new["endpoint"] = endpoint
+        words += ["endpoint", endpoint]
+    new["keepalive"] = peer.keepalive
+    words += ["persistent-keepalive", str(peer.keepalive), "allowed-ips", ",".join(peer.allowed_ips)]
+    return Operation(f"peer {peer.name}", None, new, _peer_argv(view, peer.public_key, words))
+
+
+def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None, moved: frozenset[str]) -> Operation:
+    """Return the operation for what differs about a peer; it repeats nothing that is right."""
+    old: dict[str, object] = {}
+    new: dict[str, object] = {}
+    words: list[str] = []
+    if endpoint:
+        old["endpoint"], new["endpoint"] = have.endpoint, endpoint
+        words += ["endpoint", endpoint]
+    if have.keepalive != peer.keepalive:
+        old["keepalive"], new["keepalive"] = have.keepalive, peer.keepalive
+        words += ["persistent-keepalive", str(peer.keepalive)]
+    if have.allowed_ips != set(peer.allowed_ips):
+        old["allowed_ips"], new["allowed_ips"] = sorted(have.allowed_ips), list(peer.allowed_ips)
+    # A peer that only loses networks to others needs no command: its own would take all of them off for a moment.
+    if have.allowed_ips - moved != set(peer.allowed_ips):
+        words += ["allowed-ips", ",".join(peer.allowed_ips)]
+    if have.has_preshared_key:
+        old["preshared_key"], new["preshared_key"] = "(hidden)", None
+        # `wg set` reads an empty file as the all-zero key, which stands for none.
+        words += ["preshared-key", "/dev/null"]
+    return Operation(f"peer {peer.name}", old, new, _peer_argv(view, peer.public_key, words) if words else ())
+
+
+def _peer_argv(view: View, public_key: str, words: Iterable[str]) -> tuple[str, ...]:
+    return ("wg", "set", view.interface, "peer", public_key, *words)
+
+
+def _takers_first(view: View, device: Device, operations: Mapping[str, Operation]) -> list[str]:
+    """
+    Return the keys of the operations so that a network's new peer takes it before its old peer lets it go.
+
+    The end is the same in any order, as every peer is given its whole list; this one leaves no gap. Where peers swap,
+    one of them has to be first.
+    """
+    owners = {network: key for key, peer in device.peers.items() for network in peer.allowed_ips}
+    order = TopologicalSorter[str](dict.fromkeys(operations, ()))
+    for peer in view.peers:
+        for network in peer.allowed_ips:
+            owner = owners.get(network, peer.public_key)
+            if peer.public_key in operations and owner in operations and owner != peer.public_key:
+                order.add(owner, peer.public_key)
+    with suppress(CycleError):
+        order.prepare()
+    keys: dict[str, None] = {}
+    while ready := order.get_ready():
+        keys.update(dict.fromkeys(ready))
+        order.done(*ready)
+    return [*keys, *(key for key in operations if key not in keys)]
+
+
+def _peers_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
+    wanted = {peer.public_key for peer in view.peers}
+    # A removal shares its subject with the new key of the same node, and with nothing else.
+    taken = {f"peer {peer.name}" for peer in view.peers if peer.public_key in device.peers}
+    operations = []
+    for key in sorted(set(device.peers) - wanted):
+        peer = device.peers[key]
+        subject = f"peer {applied.names.get(key, key)}"
+        if subject in taken:
+            subject = f"peer {key}"
+        taken.add(subject)
+        old: dict[str, object] = {"public_key": key, "allowed_ips": sorted(peer.allowed_ips)}
+        if peer.endpoint:
+            old["endpoint"] = peer.endpoint
+        old["keepalive"] = peer.keepalive
+        operations.append(Operation(subject, old, None, _peer_argv(view, key, ["remove"])))
+    return operations
+
+
+# Routes
+
+
+def _routes_added(view: View, device: Device) -> list[Operation]:
+    connected = {str(ip_interface(address).network) for address in device.addresses}
+    operations = []
+    for network in sorted(routes(view) - device.routes):
+        # `replace` would take a route away from another interface, such as the node's own LAN: `add` fails instead.
+        # Only over a route that the kernel made for an address of ours, one that goes, there is no other way.
+        verb = "replace" if network in connected else "add"
+        argv = ("ip", _family(network), "route", verb, network, "dev", view.interface)
+        operations.append(Operation(f"route {network}", None, network, argv))
+    return operations
+
+
+def _routes_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
+    """Remove what the last configuration needed and this one does not. Routes of others are left alone."""
+    operations = []
+    for network in sorted((applied.routes & device.boot_routes) - routes(view)):
+        # With the protocol, or the kernel's own route to the same network may go instead.
+        argv = ("ip", _family(network), "route", "del", network, "dev", view.interface, "proto", "boot")
+        operations.append(Operation(f"route {network}", network, None, argv))
+    return operations
+
+
+def _family(network: str) -> str:
+    return "-6" if ":" in network else "-4"
+
+
+def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
+        return other.subnet_of(network)
+    return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and other.subnet_of(network)
+
+
+def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    chunks = (argvs[start : start + PEERS_PER_COMMAND] for start in range(0, len(argvs), PEERS_PER_COMMAND))
+    return [(*prefix, *(word for argv in chunk for word in argv[len(prefix) :])) for chunk in chunks]
