@@ -397,7 +397,7 @@ def _takers_first(view: View, device: Device, operations: Mapping[str, Operation
     one of them has to be first.
     """
     owners = {network: key for key, peer in device.peers.items() for network in peer.allowed_ips}
-    order = TopologicalSorter[str](dict.fromkeys(operations, ()))
+    order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(operations, ()))
     for peer in view.peers:
         for network in peer.allowed_ips:
             owner = owners.get(network, peer.public_key)
