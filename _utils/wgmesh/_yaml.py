@@ -193,7 +193,9 @@ class _Builder:
 
     def _refuse_tag(self, event: Any, untagged: bool) -> None:
         if not untagged or event.tag is not None:
-            self._report.add(self._place(event), f"YAML tags are not used in a mesh file; remove {shown(event.tag)}")
+            self._report.add(
+                self._place(event), f"YAML tags are not used in a mesh file; remove {shown(event.tag or '!')}"
+            )
 
     def _close(self, closed: _Open) -> Value:
         if not closed.is_table:

@@ -13,26 +13,29 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Literal
 
+from ._mesh import (
+    DEFAULT_PORT,
+    WILDCARD,
+    Address,
+    Endpoint,
+    ExternalPeer,
+    Mesh,
+    Network,
+    NodeEntry,
+    NodeSettings,
+    Subnet,
+)
 from ._yaml import Invalid, Items, Place, Report, Scalar, Table, Value, load, shown
 from .errors import KeyFormatError, MeshError, Problem
 from .keys import parse_public_key
 
 __all__ = ["Endpoint", "ExternalPeer", "Mesh", "Network", "NodeEntry", "NodeSettings", "Place", "parse"]
 
-Address = IPv4Address | IPv6Address
-Subnet = IPv4Network | IPv6Network
-
-DEFAULT_INTERFACE = "wg0"
-DEFAULT_PORT = 51820
-DEFAULT_KEEPALIVE = 25
-
-_WILDCARD = re.compile(r"\*|\?|\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]")
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+_PLAIN = re.compile(r"[0-9a-z./]{1,60}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_=+.-]{1,15}")
 _TAKEN_INTERFACES = {".", "..", "lo", "all", "default"}
@@ -56,134 +59,6 @@ _UNUSABLE = {
 }
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a peer can be called: a host name or address (IPv6 without brackets) and, if it was given, a port."""
-
-    host: str
-    port: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Endpoint:
-        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; ValueError says why not."""
-        host, port = _split_endpoint(text)
-        return cls(host, None if port is None else _endpoint_port(text, port))
-
-    def with_port(self, default: int) -> str:
-        """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
-        return f"{self._bracketed}:{self.port or default}"
-
-    def __str__(self) -> str:
-        return self._bracketed if self.port is None else f"{self._bracketed}:{self.port}"
-
-    @property
-    def _bracketed(self) -> str:
-        return f"[{self.host}]" if ":" in self.host else self.host
-
-
-@dataclass(frozen=True)
-class NodeEntry:
-    """One entry of a network's ``nodes``: what the file says of a minion id, or of all that match a glob."""
-
-    pattern: str
-    place: Place
-    addresses: tuple[Address, ...] = ()
-    endpoint: Endpoint | Literal[False] | None = None
-    port: int | None = None
-
-    @property
-    def is_glob(self) -> bool:
-        return any(character in self.pattern for character in "*?[")
-
-    @property
-    def generality(self) -> tuple[int, int]:
-        """Sorts the more specific glob first: more literal characters, then fewer wildcards."""
-        literals, wildcards = _WILDCARD.subn("", self.pattern)
-        return -len(literals), wildcards
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """
-    What the file says of one minion in one network, all its entries merged.
-
-    ``endpoint`` False means that the node cannot be called; None that the file does not say. ``port`` is where the node
-    listens.
-    """
-
-    addresses: tuple[Address, ...]
-    endpoint: Endpoint | Literal[False] | None
-    port: int
-
-
-@dataclass(frozen=True)
-class ExternalPeer:
-    """A peer that is not a minion; ``endpoint`` None means that it calls the nodes."""
-
-    name: str
-    place: Place
-    public_key: str
-    addresses: tuple[Address, ...]
-    endpoint: Endpoint | None = None
-
-
-@dataclass(frozen=True)
-class Network:
-    """One network: one WireGuard interface on each of its nodes."""
-
-    name: str
-    place: Place
-    interface: str = DEFAULT_INTERFACE
-    port: int = DEFAULT_PORT
-    subnets: tuple[Subnet, ...] = ()
-    mtu: int | None = None
-    keepalive: int = DEFAULT_KEEPALIVE
-    nodes: tuple[NodeEntry, ...] = ()
-    peers: tuple[ExternalPeer, ...] = ()
-
-    def settings(self, node: str) -> NodeSettings | None:
-        """
-        Return what the entries that name ``node`` say together, or None if it is not a member.
-
-        Each setting comes from the most specific entry that has it: the exact id, then the glob with most literal
-        characters, then with fewest wildcards, then the one later in the file.
-        """
-        exact = self._exact.get(node)
-        entries = [] if exact is None else [exact]
-        entries += [entry for matches, entry in self._globs if matches(node)]
-        if not entries:
-            return None
-        return NodeSettings(
-            addresses=exact.addresses if exact else (),
-            endpoint=next((entry.endpoint for entry in entries if entry.endpoint is not None), None),
-            port=next((entry.port for entry in entries if entry.port is not None), self.port),
-        )
-
-    def subnet_of(self, address: Address) -> Subnet | None:
-        """Return the subnet that contains ``address``, or None."""
-        return next((subnet for subnet in self.subnets if address in subnet), None)
-
-    @cached_property
-    def _exact(self) -> dict[str, NodeEntry]:
-        return {entry.pattern: entry for entry in self.nodes if not entry.is_glob}
-
-    @cached_property
-    def _globs(self) -> list[tuple[Callable[[str], object], NodeEntry]]:
-        """The globs' match functions and entries, the most specific first; reversed as the sort is stable."""
-        globs = sorted((entry for entry in reversed(self.nodes) if entry.is_glob), key=lambda entry: entry.generality)
-        return [(re.compile(fnmatch.translate(entry.pattern)).match, entry) for entry in globs]
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """All networks."""
-
-    networks: tuple[Network, ...]
-
-    def network(self, name: str) -> Network | None:
-        return next((network for network in self.networks if network.name == name), None)
-
-
 def parse(sources: Sequence[tuple[str, str]]) -> Mesh:
     """Return the mesh that ``sources``, pairs of file name and text, describe; MeshError carries all problems."""
     scope = _Scope(Report())
@@ -195,55 +70,6 @@ def parse(sources: Sequence[tuple[str, str]]) -> Mesh:
     if problems:
         raise MeshError(problems)
     return Mesh(networks)
-
-
-# --- endpoints -------------------------------------------------------------------------------------------------------
-
-
-def _split_endpoint(text: str) -> tuple[str, str | None]:
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text, re.DOTALL)
-    if bracketed:
-        return _ipv6(bracketed[1], text), bracketed[2]
-    if text.count(":") > 1:
-        return _ipv6(text, text), None
-    host, colon, port = text.partition(":")
-    return _host(host, text), port if colon else None
-
-
-def _ipv6(host: str, text: str) -> str:
-    try:
-        address = IPv6Address(host)
-    except ValueError:
-        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv6 address") from None
-    if "%" in host:
-        raise ValueError(
-            f"{shown(text)} is not an endpoint: an address with a zone means something on one machine only"
-        )
-    return str(_callable(address, text))
-
-
-def _host(host: str, text: str) -> str:
-    labels = host.removesuffix(".").split(".")
-    if labels[-1].isdecimal():
-        try:
-            return str(_callable(IPv4Address(host), text))
-        except ValueError as reason:
-            raise ValueError(f"{shown(text)} is not an endpoint: {reason}") from None
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
-    return host
-
-
-def _callable(address: Address, text: str) -> Address:
-    if address.is_unspecified or address.is_multicast:
-        raise ValueError(f"{shown(text)} is not an endpoint: nobody can be called at {address}")
-    return address
-
-
-def _endpoint_port(text: str, port: str) -> int:
-    if not _DECIMAL.fullmatch(port) or not 1 <= int(port) <= 65535:
-        raise ValueError(f"{shown(text)} is not an endpoint: its port must be a number from 1 to 65535")
-    return int(port)
 
 
 # --- reading: a reader turns one Value into what the model holds, or raises Invalid ----------------------------------
@@ -331,7 +157,8 @@ def _readable(scope: _Scope, calls: Iterable[tuple[Callable[..., Any], tuple[Any
 def _list(scope: _Scope, read: Reader, value: Value, key: str, example: str) -> tuple[Any, ...]:
     """Return what ``read`` makes of each item of a list, without those that are wrong."""
     if isinstance(value, Scalar) and value.text:
-        raise Invalid(value.place, f"{key} must be a list: write `{key}: [{value.text[:60]}]`")
+        item = value.text if _PLAIN.fullmatch(value.text) else shown(value.text)
+        raise Invalid(value.place, f"{key} must be a list: write `{key}: [{item}]`")
     if not isinstance(value, Items) or not value.items:
         raise Invalid(value.place, f"{key} must be a list that is not empty, such as `{key}: [{example}]`")
     return tuple(_readable(scope, ((read, (scope, item)) for item in value.items)))
@@ -381,15 +208,20 @@ def _public_key(scope: _Scope, value: Value) -> str:
         key = parse_public_key(_text(value, "public_key"))
     except KeyFormatError as problem:
         raise Invalid(value.place, str(problem)) from None
-    _claim(scope, ("public key", key), value.place, f"public key {key}")
+    _claim(
+        scope,
+        ("public key", key),
+        value.place,
+        f"public key {key} is already used at {{earlier}}; every peer has its own",
+    )
     return key
 
 
-def _claim(scope: _Scope, thing: tuple[object, ...], place: Place, what: str) -> None:
-    """Raise Invalid if ``thing``, of which there can be one only, was given before."""
+def _claim(scope: _Scope, thing: tuple[object, ...], place: Place, message: str) -> None:
+    """Raise Invalid if ``thing``, of which there can be one only, was given before; ``message`` has ``{earlier}``."""
     earlier = scope.report.claim(thing, place)
     if earlier:
-        raise Invalid(place, f"{what} is given twice, first at {earlier}; each can be given once only")
+        raise Invalid(place, message.format(earlier=earlier))
 
 
 def _subnets(scope: _Scope, value: Value) -> tuple[Subnet, ...]:
@@ -420,8 +252,8 @@ def _parse_subnet(text: str, place: Place) -> Subnet:
         raise Invalid(place, f"{shown(text)} is not a subnet; write address/prefix length, such as 10.42.0.0/16")
     try:
         interface = ip_interface(text)
-    except ValueError as reason:
-        raise Invalid(place, f"{shown(text)} is not a subnet: {reason}") from None
+    except ValueError:
+        raise Invalid(place, f"{shown(text)} is not a subnet: its address or prefix length is out of range") from None
     if interface.ip != interface.network.network_address:
         raise Invalid(place, f"{text} has host bits set; did you mean {interface.network}?")
     return interface.network
@@ -435,7 +267,8 @@ def _address(scope: _Scope, value: Value) -> Address:
     address = _parse_address(_text(value, "an address"), value.place)
     if scope.subnets:
         _check_in_subnet(address, scope.subnets, value.place)
-    _claim(scope, ("address", scope.network, address), value.place, f"address {address}")
+    used = f"address {address} is already used at {{earlier}}; give another one"
+    _claim(scope, ("address", scope.network, address), value.place, used)
     return address
 
 
@@ -513,13 +346,19 @@ def _minion_id(key: Scalar) -> str:
         )
     if len(pattern.encode(errors="replace")) > 253:
         raise Invalid(key.place, f"{shown(pattern)} is too long for a minion id: at most 253 bytes")
-    if "[" in _WILDCARD.sub("", pattern):
-        raise Invalid(key.place, f"{shown(pattern)} is not a glob: its '[' is never closed")
-    try:
-        re.compile(fnmatch.translate(pattern))
-    except re.error as reason:
-        raise Invalid(key.place, f"{shown(pattern)} is not a glob: {reason}") from None
+    _check_glob(pattern, key.place)
     return pattern
+
+
+def _check_glob(pattern: str, place: Place) -> None:
+    wildcards = WILDCARD.findall(pattern)
+    if "[" in WILDCARD.sub("", pattern):
+        raise Invalid(place, f"{shown(pattern)} is not a glob: its '[' is never closed")
+    try:
+        if wildcards:
+            re.compile(fnmatch.translate(pattern))
+    except re.error as reason:
+        raise Invalid(place, f"{shown(pattern)} is not a glob: {reason}") from None
 
 
 def _peers(scope: _Scope, value: Value) -> tuple[ExternalPeer, ...]:
@@ -532,7 +371,7 @@ def _peers(scope: _Scope, value: Value) -> tuple[ExternalPeer, ...]:
 
 def _peer(scope: _Scope, key: Scalar, value: Value) -> ExternalPeer:
     name = _name(key, "a peer's name")
-    _claim(scope, ("id", scope.network, name), key.place, f"the name {name!r}, of a node or a peer,")
+    _claim(scope, ("id", scope.network, name), key.place, f"peer {name!r} is already a node at {{earlier}}; keep one")
     values, places = _read(scope, PEER_KEYS, value, f"peer {name!r}")
     _require(scope, ("public_key", "addresses"), places, key.place, f"peer {name!r}")
     peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values})
@@ -562,7 +401,7 @@ def _networks(scope: _Scope, value: Value) -> tuple[Network, ...]:
 
 def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
     name = _name(key, "a network's name")
-    _claim(scope, ("network", name), key.place, f"network {name!r}")
+    _claim(scope, ("network", name), key.place, f"network {name!r} is already defined at {{earlier}}; keep one")
     inner = _Scope(scope.report, name, scope.taken)
     values, places = _read(inner, NETWORK_KEYS, value, f"network {name!r}")
     _require(inner, ("subnets", "nodes"), places, key.place, f"network {name!r}")
@@ -590,7 +429,7 @@ def _check_endpoints(scope: _Scope, network: Network) -> None:
         where = endpoint.with_port(settings.port if settings else network.port)
         earlier = scope.report.claim(("endpoint", where.lower().replace(".:", ":")), place)
         if earlier:
-            scope.report.add(place, f"endpoint {where} is that of another node or peer at {earlier}; change one's port")
+            scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one another port")
 
 
 def _check_node_ports(scope: _Scope, networks: Sequence[Network]) -> None:

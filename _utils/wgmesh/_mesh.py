@@ -1,0 +1,209 @@
+"""
+The mesh as frozen dataclasses, valid once ``model.parse`` has made them, and the endpoint, which parses or fails.
+
+Import them from ``model``; they are apart from it so that each file stays short.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Literal
+
+from ._yaml import Place, shown
+
+Address = IPv4Address | IPv6Address
+Subnet = IPv4Network | IPv6Network
+
+DEFAULT_INTERFACE = "wg0"
+DEFAULT_PORT = 51820
+DEFAULT_KEEPALIVE = 25
+
+WILDCARD = re.compile(r"\*|\?|\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+# What ends in a number is an IPv4 address to the resolver (inet_aton(3)), even 1.2.3 and 0x7f000001: no such names.
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+
+def _split_endpoint(text: str) -> tuple[str, str | None]:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text, re.DOTALL)
+    if bracketed:
+        return _ipv6(bracketed[1], text), bracketed[2]
+    if text.count(":") > 1:
+        return _ipv6(text, text), None
+    host, colon, port = text.partition(":")
+    return _host(host, text), port if colon else None
+
+
+def _ipv6(host: str, text: str) -> str:
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv6 address") from None
+    if "%" in host:
+        raise ValueError(
+            f"{shown(text)} is not an endpoint: an address with a zone means something on one machine only"
+        )
+    return str(_callable(address, text))
+
+
+def _host(host: str, text: str) -> str:
+    labels = host.removesuffix(".").split(".")
+    if _NUMERIC.fullmatch(labels[-1]):
+        return _ipv4(host, text)
+    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
+    return host
+
+
+def _ipv4(host: str, text: str) -> str:
+    try:
+        address = IPv4Address(host)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv4 address") from None
+    return str(_callable(address, text))
+
+
+def _callable(address: Address, text: str) -> Address:
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError(f"{shown(text)} is not an endpoint: nobody can be called at {address}")
+    return address
+
+
+def _endpoint_port(text: str, port: str) -> int:
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise ValueError(f"{shown(text)} is not an endpoint: its port must be a number from 1 to 65535")
+    return int(port)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a peer can be called: a host name or address (IPv6 without brackets) and, if it was given, a port."""
+
+    host: str
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; ValueError says why not."""
+        host, port = _split_endpoint(text)
+        return cls(host, None if port is None else _endpoint_port(text, port))
+
+    def with_port(self, default: int) -> str:
+        """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
+        return f"{self._bracketed}:{self.port or default}"
+
+    def __str__(self) -> str:
+        return self._bracketed if self.port is None else f"{self._bracketed}:{self.port}"
+
+    @property
+    def _bracketed(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+
+@dataclass(frozen=True)
+class NodeEntry:
+    """One entry of a network's ``nodes``: what the file says of a minion id, or of all that match a glob."""
+
+    pattern: str
+    place: Place
+    addresses: tuple[Address, ...] = ()
+    endpoint: Endpoint | Literal[False] | None = None
+    port: int | None = None
+
+    @property
+    def is_glob(self) -> bool:
+        return any(character in self.pattern for character in "*?[")
+
+    @property
+    def generality(self) -> tuple[int, int]:
+        """Sorts the more specific glob first: more literal characters, then fewer wildcards."""
+        literals, wildcards = WILDCARD.subn("", self.pattern)
+        return -len(literals), wildcards
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """
+    What the file says of one minion in one network, all its entries merged.
+
+    ``endpoint`` False means that the node cannot be called; None that the file does not say. ``port`` is where the node
+    listens.
+    """
+
+    addresses: tuple[Address, ...]
+    endpoint: Endpoint | Literal[False] | None
+    port: int
+
+
+@dataclass(frozen=True)
+class ExternalPeer:
+    """A peer that is not a minion; ``endpoint`` None means that it calls the nodes."""
+
+    name: str
+    place: Place
+    public_key: str
+    addresses: tuple[Address, ...]
+    endpoint: Endpoint | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: one WireGuard interface on each of its nodes."""
+
+    name: str
+    place: Place
+    interface: str = DEFAULT_INTERFACE
+    port: int = DEFAULT_PORT
+    subnets: tuple[Subnet, ...] = ()
+    mtu: int | None = None
+    keepalive: int = DEFAULT_KEEPALIVE
+    nodes: tuple[NodeEntry, ...] = ()
+    peers: tuple[ExternalPeer, ...] = ()
+
+    def settings(self, node: str) -> NodeSettings | None:
+        """
+        Return what the entries that name ``node`` say together, or None if it is not a member.
+
+        Each setting comes from the most specific entry that has it: the exact id, then the glob with most literal
+        characters, then with fewest wildcards, then the one later in the file.
+        """
+        exact = self._exact.get(node)
+        entries = [] if exact is None else [exact]
+        entries += [entry for matches, entry in self._globs if matches(node)]
+        if not entries:
+            return None
+        return NodeSettings(
+            addresses=exact.addresses if exact else (),
+            endpoint=next((entry.endpoint for entry in entries if entry.endpoint is not None), None),
+            port=next((entry.port for entry in entries if entry.port is not None), self.port),
+        )
+
+    def subnet_of(self, address: Address) -> Subnet | None:
+        """Return the subnet that contains ``address``, or None."""
+        return next((subnet for subnet in self.subnets if address in subnet), None)
+
+    @cached_property
+    def _exact(self) -> dict[str, NodeEntry]:
+        return {entry.pattern: entry for entry in self.nodes if not entry.is_glob}
+
+    @cached_property
+    def _globs(self) -> list[tuple[Callable[[str], object], NodeEntry]]:
+        """The globs' match functions and entries, the most specific first; reversed as the sort is stable."""
+        globs = sorted((entry for entry in reversed(self.nodes) if entry.is_glob), key=lambda entry: entry.generality)
+        return [(re.compile(fnmatch.translate(entry.pattern)).match, entry) for entry in globs]
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """All networks."""
+
+    networks: tuple[Network, ...]
+
+    def network(self, name: str) -> Network | None:
+        return next((network for network in self.networks if network.name == name), None)
