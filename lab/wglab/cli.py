@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import fleet
+from . import fleet, meshping
 from .fleet import Lab
-from .report import LabError
+from .report import LabError, progress
 
 DEFAULT_NAME = "lab"
 PASSED_ON = {
@@ -140,8 +140,22 @@ def run_passed_on(args: argparse.Namespace, rest: list[str]) -> None:
 
 
 def run_ping(args: argparse.Namespace, _rest: list[str]) -> int:
-    """Ping the mesh."""
-    raise LabError("not yet")
+    """Ping the mesh. Hosts without power are left out, and named."""
+    lab = Lab.load(args.name)
+    hosts = [host for host in lab.hosts() if host.is_on()]
+    if off := [name for name in lab.nodes if name not in {host.name for host in hosts}]:
+        progress(f"left out, no power: {', '.join(off)}")
+    pairs = meshping.ping_mesh(hosts, args.wait)
+    failed = [pair for pair in pairs if not pair.ok]
+    if args.json:
+        print(json.dumps({"pairs": [pair.as_json() for pair in pairs], "ok": not failed}))
+    elif pairs:
+        print(meshping.table([host.name for host in hosts], pairs))
+    if failed:
+        mute = sorted({f"{pair.sender} to {pair.receiver}" for pair in failed})
+        shown = f"{', '.join(mute[:5])}{' ...' if len(mute) > 5 else ''}"
+        print(f"lab: error: {len(failed)} of {len(pairs)} pings failed: {shown}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def run_status(args: argparse.Namespace, _rest: list[str]) -> None:
