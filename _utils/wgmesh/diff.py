@@ -145,7 +145,7 @@ def check(view: View, public_key: str) -> None:
     """Raise ViewError where WireGuard or the kernel would take the view and quietly do something else."""
     _check_unique(view.peers, "name", lambda peer: (peer.name,))
     _check_unique(view.peers, "public key", lambda peer: (peer.public_key,))
-    _check_unique(view.peers, "allowed IP", lambda peer: peer.allowed_ips)
+    _check_unique(view.peers, "allowed IP", lambda peer: dict.fromkeys(peer.allowed_ips))
     for peer in view.peers:
         _check_peer(view, peer, public_key)
     for address in view.addresses:

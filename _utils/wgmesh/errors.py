@@ -31,6 +31,10 @@ class MeshError(WireguardError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class ConfigError(WireguardError):
+    """Raised when Salt's configuration lacks something that is needed, or has something that cannot work."""
+
+
 class KeyFormatError(WireguardError):
     """Raised when a text is not a usable WireGuard public key."""
 

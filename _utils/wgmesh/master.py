@@ -6,22 +6,21 @@ External pillar, runner and engine all come here, so that they cannot differ in 
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import accepted, fleet, meshfile, record
 from .accepted import AcceptedKey
-from .errors import RefusedError, WireguardError
+from .errors import ConfigError, RefusedError
 from .fleet import Fleet, Member
 from .model import Mesh, Network
-from .record import Registration, Report
+from .record import REGISTER_TAG, REPORT_TAG, Registration, Report
 from .registry import Applied, NodeId, Registry
 
-
-class ConfigError(WireguardError):
-    """Raised when the Salt master's configuration lacks something, or has something that cannot work."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,21 +70,28 @@ class Master:
 
     # -- what nodes say
 
-    def register(self, signed: object) -> bool:
-        """Verify and store a registration. False: it was known. Raises RefusedError, which is remembered as well."""
-        return self._remembering_refusals(signed, self._register)
+    def hear(self, tag: str, event: object) -> bool:
+        """
+        Take in an event: verify and store the registration or report in it. Returns whether it brought news.
 
-    def report(self, signed: object) -> bool:
-        """Verify and store a report of what a node has applied. False: it was known. Raises RefusedError as above."""
-        return self._remembering_refusals(signed, self._report)
-
-    def _remembering_refusals(self, signed: object, accept: Callable[[object], bool]) -> bool:
+        A statement that is not believed is one line in the log and counts in the registry; it raises nothing, because
+        whoever forged it has no say in what else happens. Events with other tags are no news. Raises MeshError and
+        RegistryError.
+        """
+        accept = {REGISTER_TAG: self._register, REPORT_TAG: self._report}.get(tag)
+        if accept is None:
+            return False
+        fields = event if isinstance(event, Mapping) else {}
+        signed = fields.get("signed")
         try:
             return accept(signed)
         except RefusedError as exc:
             node, network = record.claimed(signed)
             self.registry.refuse(network, node, str(exc))
-            raise RefusedError(f"a statement in the name of {node} for network {network} was refused: {exc}") from exc
+            sender = str(fields.get("id"))[:100]
+            text = "refused what came as %s in the name of %s for network %s: %s (the event names %r as its sender)"
+            log.warning(text, tag, node, network, exc, sender)
+            return False
 
     def _register(self, signed: object) -> bool:
         statement, key = record.verify(signed, Registration, self.accepted())

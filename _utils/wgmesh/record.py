@@ -24,6 +24,10 @@ from .accepted import AcceptedKey
 from .errors import KeyFormatError, RefusedError
 from .keys import parse_public_key
 
+# The tags of the events in which nodes send their signed statements: {"signed": {"statement": .., "signature": ..}}
+REGISTER_TAG = "wireguard/register"
+REPORT_TAG = "wireguard/report"
+
 MAX_STATEMENT = 8192
 MAX_SIGNATURE = 2048
 MAX_ENDPOINTS = 16

@@ -1,0 +1,130 @@
+"""
+Keeps every node in step with the mesh file, unasked: one reconcile for a burst of events, and one every few minutes.
+
+Master configuration::
+
+    engines:
+      - wireguard: {}
+
+Takes in registrations and reports, and reconciles when a node registered, a minion started, a minion key was accepted
+or deleted, or the mesh file changed. Cheaper than the reactor (a few milliseconds an event), and made for large fleets.
+Use one of the two.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+
+import salt.utils.event
+from salt.exceptions import SaltException
+
+try:
+    from saltext.wireguard.utils.wgmesh import meshfile
+    from saltext.wireguard.utils.wgmesh.burst import Burst
+    from saltext.wireguard.utils.wgmesh.errors import WireguardError
+    from saltext.wireguard.utils.wgmesh.master import Master
+    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
+except ImportError:  # synced from _utils/
+    from wgmesh import meshfile
+    from wgmesh.burst import Burst
+    from wgmesh.errors import WireguardError
+    from wgmesh.master import Master
+    from wgmesh.record import REGISTER_TAG
+
+log = logging.getLogger(__name__)
+
+__virtualname__ = "wireguard"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def start(quiet=1.0, at_most=5.0, interval=300.0):
+    """
+    Run until the master stops. All times are in seconds.
+
+    quiet
+        Reconcile once nothing has happened for so long.
+
+    at_most
+        Reconcile at the latest so long after the first event of a burst.
+
+    interval
+        Reconcile so often in any case.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.reconcile    # what this engine does, once and by hand
+    """
+    burst = Burst(quiet, at_most, interval, time.monotonic())
+    mesh_file = _MeshFile()
+    with salt.utils.event.get_event("master", opts=__opts__, listen=True) as bus:
+        while True:
+            event = bus.get_event(wait=0.5, full=True, auto_reconnect=True)
+            with _logged_errors():
+                contact = _contact_after(event) if event else None
+                if contact is not None or mesh_file.changed():
+                    burst.add(contact or (), time.monotonic())
+            if burst.due(time.monotonic()):
+                _reconcile(burst)
+
+
+def _contact_after(event):
+    """None for an event that is none of ours, else the minions that it brings to our notice."""
+    tag, data = event["tag"], event["data"]
+    if tag == "salt/key":
+        return ()
+    if tag.startswith("salt/minion/") and tag.endswith("/start"):
+        return (str(data.get("id")),)
+    return () if _master().hear(tag, data) and tag == REGISTER_TAG else None
+
+
+def _master():
+    return Master.from_opts(__opts__)
+
+
+class _MeshFile:
+    """Notices that somebody edited the mesh file."""
+
+    def __init__(self):
+        self._stamp = self._current()
+
+    def changed(self):
+        before, self._stamp = self._stamp, self._current()
+        return before != self._stamp
+
+    def _current(self):
+        try:
+            return meshfile.stamp(_master().mesh_path)
+        except WireguardError as exc:
+            return str(exc)
+
+
+@contextlib.contextmanager
+def _logged_errors():
+    """An invalid mesh file must not end the engine: it goes on listening, and the nodes keep what they have."""
+    try:
+        yield
+    except (WireguardError, SaltException) as exc:
+        log.error("wireguard: %s", exc)
+
+
+def _reconcile(burst):
+    """
+    Reconcile in a thread of its own, so that this one goes on taking in events meanwhile.
+
+    ``Burst`` is not due again before ``done``, so there is never more than one.
+    """
+
+    def work(contact):
+        try:
+            with _logged_errors():
+                __runners__["wireguard.reconcile"](contact=contact)
+        finally:
+            burst.done(time.monotonic())
+
+    threading.Thread(target=work, args=(burst.begin(),), daemon=True).start()

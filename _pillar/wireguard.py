@@ -1,0 +1,45 @@
+"""
+Tells each minion its WireGuard interfaces and peers, from the mesh file and the registrations of its nodes.
+
+Master configuration::
+
+    ext_pillar:
+      - wireguard:
+          mesh: /srv/wireguard/mesh.yml     # a file, or a directory of *.yml files
+
+A minion finds its own view under ``wireguard:networks:<network>`` and nothing about nodes that it does not talk to. No
+private key is ever here. An invalid mesh file raises, which puts the error into the pillar and stops ``state.apply``:
+returning nothing instead would tell every node to drop its peers.
+"""
+
+try:
+    from saltext.wireguard.utils.wgmesh.master import Master
+except ImportError:  # synced from _utils/
+    from wgmesh.master import Master
+
+__virtualname__ = "wireguard"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def ext_pillar(minion_id, pillar, mesh):
+    """
+    The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}}}``.
+
+    ``{}`` for minions that no network lists, for unaccepted ids, and for the master's own pillar. A minion that was in
+    a network and is in none now gets an *empty* ``networks``: that is how it knows that it was removed, as opposed to
+    a master that has lost its ``ext_pillar`` configuration, which must not tear anything down.
+
+    :param mesh: path of the mesh file or directory
+    :raises MeshError: for an invalid mesh file, naming every problem with file and line
+    """
+    master = Master.from_opts(__opts__)
+    if minion_id not in master.accepted():
+        return {}
+    fleet = master.fleet()
+    networks = {name: view.to_dict() for name, view in fleet.views(minion_id).items()}
+    if not networks and not fleet.was_member(minion_id):
+        return {}
+    return {"wireguard": {"networks": networks}}

@@ -1,0 +1,92 @@
+"""
+What a minion's WireGuard interfaces should be.
+
+.. code-block:: yaml
+
+    backbone:                       # a network of the mesh file, as the pillar has it
+      wireguard.present: []
+
+    wg1:                            # an interface described right here, without a mesh file
+      wireguard.present:
+        - addresses: [10.9.0.1/24]
+        - port: 51821
+        - peers:
+            router:
+              public_key: xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
+              allowed_ips: [10.9.0.2/32]
+              endpoint: router.example.com:51820
+
+    wg9:
+      wireguard.absent: []
+"""
+
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "wireguard"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def present(name, addresses=None, private_key_file=None, port=None, mtu=None, peers=None, wait=15):
+    """
+    Make a network or an interface what it should be. Touches only what differs, and other tunnels not at all.
+
+    name
+        With ``addresses``: the interface. Without: the network of the mesh file that the pillar describes.
+
+    addresses
+        List of the interface's addresses with prefix length.
+
+    private_key_file
+        A file on the minion; by default ``/etc/wireguard/<interface>.key``, made when it is missing.
+
+    port, mtu
+        Left to the system when not given.
+
+    peers
+        ``{name: {public_key, allowed_ips, endpoint, keepalive}}``; ``endpoint`` is ``host:port``.
+
+    wait
+        For a network: seconds to wait for the master to take in a first registration.
+    """
+    if addresses is None:
+        explicit = {"private_key_file": private_key_file, "port": port, "mtu": mtu, "peers": peers}
+        given = sorted(key for key, value in explicit.items() if value is not None)
+        if given:
+            return _failed(name, f"{', '.join(given)} without `addresses`: list the addresses of interface {name} as well")
+        return _apply(name, lambda: __salt__["wireguard.apply"](name, test=__opts__["test"], wait=wait)[name])
+    return _apply(
+        name,
+        lambda: __salt__["wireguard.apply_interface"](
+            name,
+            addresses,
+            private_key_file=private_key_file,
+            port=port,
+            mtu=mtu,
+            peers=peers,
+            test=__opts__["test"],
+        ),
+    )
+
+
+def absent(name):
+    """
+    Take an interface of ours down: device, configuration file and service. Its key file is kept under another name.
+
+    name
+        The interface.
+    """
+    return _apply(name, lambda: __salt__["wireguard.remove"](name, test=__opts__["test"]))
+
+
+def _apply(name, action):
+    try:
+        return {"name": name, **action()}
+    except CommandExecutionError as exc:
+        return _failed(name, str(exc))
+
+
+def _failed(name, comment):
+    return {"name": name, "result": False, "changes": {}, "comment": comment}

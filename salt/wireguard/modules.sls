@@ -1,0 +1,9 @@
+{%- from 'wireguard/map.jinja' import version with context %}
+
+# Only when something is missing or of another version: a sync takes a second or two on every minion.
+{%- if 'wireguard.version' not in salt or salt['wireguard.version']() != version %}
+wireguard_modules:
+  saltutil.sync_all:
+    - refresh: true
+    - reload_modules: true
+{%- endif %}

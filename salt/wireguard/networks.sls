@@ -1,0 +1,30 @@
+{#- Read from the pillar itself: `pillar.get` of Salt 3008 masks values in some places. -#}
+{%- set networks = pillar.get('wireguard', {}).get('networks') %}
+
+include:
+  - wireguard.packages
+  - wireguard.modules
+
+{%- if networks is none %}
+wireguard_nothing_to_do:
+  test.succeed_without_changes:
+    - name: The pillar says nothing about WireGuard for this minion, so nothing was touched
+{%- else %}
+{%-   for network in networks | sort %}
+wireguard_network_{{ network }}:
+  wireguard.present:
+    - name: {{ network | json }}
+    - require:
+      - sls: wireguard.packages
+      - sls: wireguard.modules
+{%-   endfor %}
+
+{#- Networks that this minion was in and is in no more. A minion without the modules has never been in one. -#}
+{%-   if 'wireguard.gone' in salt %}
+{%-     for interface in salt['wireguard.gone'](networks | list) %}
+wireguard_gone_{{ interface }}:
+  wireguard.absent:
+    - name: {{ interface | json }}
+{%-     endfor %}
+{%-   endif %}
+{%- endif %}

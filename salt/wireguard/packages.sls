@@ -1,0 +1,17 @@
+{%- from 'wireguard/map.jinja' import packages with context %}
+
+# Skipped with `wireguard: {install_packages: false}` in the minion's configuration or pillar, for machines whose
+# packages come from an image or another state.
+{%- if salt['config.get']('wireguard:install_packages', True) %}
+{%-   if packages %}
+wireguard_packages:
+  pkg.installed:
+    - pkgs: {{ packages | json }}
+{%-   else %}
+wireguard_packages:
+  test.fail_without_changes:
+    - name: >-
+        No package names are known for the os_family {{ grains['os_family'] }}. Install wg, wg-quick and iproute2 by
+        other means and set `wireguard: {install_packages: false}` in the minion's configuration
+{%-   endif %}
+{%- endif %}
