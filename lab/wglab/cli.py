@@ -94,7 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
         if name == "on":
             sub.add_argument("--boot", action="store_true", help="first 'wg-quick up' all of /etc/wireguard/*.conf")
     for name, text in PASSED_ON.items():
-        command(name, run_passed_on, text).usage = f"lab {name} {'NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
+        command(name, run_passed_on, text).usage = f"lab {name}{' NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
     ping = command("ping", run_ping, "ping every node from every other through the mesh; exit code 1 if a pair fails")
     ping.add_argument("--json", action="store_true", help="print a JSON document, not a table")
     ping.add_argument("--wait", metavar="S", type=float, default=20, help="retry failing pairs this long (default: 20)")

@@ -378,6 +378,8 @@ def locked(name: str, make: bool = False) -> Iterator[None]:
 
 
 def _make_root(root: Path) -> None:
+    if root.resolve().is_relative_to(saltconf.CHECKOUT):
+        raise LabError(f"WGLAB_DIR={root} is inside the checkout, which minions are served; choose one outside")
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.stat().st_uid != os.geteuid() or root.is_symlink():
         raise LabError(f"{root} belongs to somebody else; choose another directory with WGLAB_DIR")
