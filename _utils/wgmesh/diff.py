@@ -253,18 +253,17 @@ def _addresses_added(view: View, device: Device) -> list[Operation]:
 
 
 def _addresses_removed(view: View, device: Device) -> list[Operation]:
-    """
-    Remove what the view does not have, long prefixes last.
-
-    The kernel deletes an IPv4 address's secondaries (those of the same network, added later) along with it unless
-    ``promote_secondaries`` is set, and all IPv4 routes of an interface along with its last address. So an address that
-    stays is held with a prefix of its own meanwhile, and put back.
-    """
+    """Remove what the view does not have, network by network, long prefixes last."""
     removed = device.addresses.difference(view.addresses) - _replaced(view, device)
     operations = []
-    for address in sorted(removed, key=lambda address: (ip_interface(address).network.prefixlen, address)):
-        operations += _held(view, device, address, _address_removed(view, address))
+    for network, addresses in groupby(sorted(sorted(removed), key=_by_network), key=_by_network):
+        operations += _network_left(view, device, network, list(addresses))
     return operations
+
+
+def _by_network(address: str) -> tuple[int, str]:
+    network = ip_interface(address).network
+    return network.prefixlen, str(network)
 
 
 def _replaced(view: View, device: Device) -> frozenset[str]:
@@ -274,13 +273,25 @@ def _replaced(view: View, device: Device) -> frozenset[str]:
     return frozenset(address for address in surplus if ":" in address and _host(address) in wanted)
 
 
-def _held(view: View, device: Device, address: str, removal: Operation) -> list[Operation]:
-    network = ip_interface(address).network
-    kept = [other for other in view.addresses if ip_interface(other).network == network]
-    if ":" in address or not kept:
-        return [removal]
+def _network_left(view: View, device: Device, network: tuple[int, str], addresses: list[str]) -> list[Operation]:
+    """
+    Remove addresses of one network, and keep those of it that the view has.
+
+    With an IPv4 address the kernel deletes its secondaries (those of the same network that were added later) unless
+    ``promote_secondaries`` is set, and with an interface's last IPv4 address all its IPv4 routes. So each is put back
+    before it goes or where it stays, and one that stays is held meanwhile with a prefix length of its own.
+    """
+    removals = [_address_removed(view, address) for address in addresses]
+    if ":" in addresses[0]:
+        return removals
+    steps = removals[:1]
+    for address, removal in zip(addresses[1:], removals[1:], strict=True):
+        steps += [_step(view, "replace", address), removal]
+    kept = [address for address in view.addresses if _by_network(address) == network]
+    if not kept:
+        return steps
     hold = f"{_host(kept[0])}/32"
-    steps = [_step(view, "replace", hold), removal, *(_step(view, "replace", other) for other in kept)]
+    steps = [_step(view, "replace", hold), *steps, *(_step(view, "replace", address) for address in kept)]
     if hold not in device.addresses.union(view.addresses):
         steps.append(_step(view, "del", hold))
     return steps
