@@ -28,6 +28,12 @@ _KINDS = {
     "null": "nothing",
     "timestamp": "a date",
 }
+_ADVICE = {
+    "an alias": "; put a glob that starts with '*' in quotes",
+    "unexpected ':'": "; put an address that ends in ':' in quotes",
+    "mapping values": "; check the indentation here and in the line above, and put text that ends in ':' in quotes",
+    "any token": "; indent with spaces, not tabs, and put text that starts with a special character in quotes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +128,22 @@ def load(file: str, text: str, report: Report) -> Value | None:
     except Invalid as problem:
         report.add(problem.place, str(problem))
     except yaml.MarkedYAMLError as problem:
-        report.add(Place(file, _line(problem)), _syntax_message(problem))
+        report.add(*_syntax_error(file, text, problem))
     except (yaml.YAMLError, ValueError, OverflowError) as problem:
         report.add(Place(file, 0), f"not valid YAML: {problem}")
     return None
 
 
-def _line(problem: yaml.MarkedYAMLError) -> int:
+def _syntax_error(file: str, text: str, problem: yaml.MarkedYAMLError) -> tuple[Place, str]:
+    last = len(text.splitlines()) or 1
     mark = problem.problem_mark or problem.context_mark
-    return mark.line + 1 if mark else 0
-
-
-def _syntax_message(problem: yaml.MarkedYAMLError) -> str:
-    reason = ", ".join(part for part in (problem.context, problem.problem) if part)
-    if "alias" in reason:
-        reason += "; put a glob that starts with '*' in quotes"
-    elif "unexpected ':'" in reason or "mapping values" in reason:
-        reason += "; put an address or endpoint that ends in ':' in quotes"
-    elif "cannot start any token" in reason:
-        reason += "; indent with spaces, not tabs, and put text that starts with a special character in quotes"
-    return f"not valid YAML: {reason}"
+    line = min(mark.line + 1, last) if mark else 0
+    reason = problem.problem or "unknown reason"
+    if problem.context:
+        start = f" that began in line {problem.context_mark.line + 1}" if problem.context_mark else ""
+        reason = f"{problem.context}{start}, {reason}"
+    advice = next((advice for part, advice in _ADVICE.items() if part in reason), "")
+    return Place(file, line), f"not valid YAML: {reason}{advice}"
 
 
 @dataclass

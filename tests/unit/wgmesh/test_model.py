@@ -1,0 +1,380 @@
+import re
+import time
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import pytest
+from wgmesh import model
+from wgmesh.errors import MeshError
+from wgmesh.model import Endpoint, Mesh, Network, NodeEntry, NodeSettings, Place, parse
+
+ROOT = Path(__file__).parents[3]
+KEY = "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
+TINY = """\
+networks:
+  backbone:
+    subnets: [10.42.0.0/16, "fd42:42::/64"]
+    nodes:
+      '*': {}
+"""
+
+
+def mesh(text: str) -> Mesh:
+    return parse([("mesh.yml", text)])
+
+
+def problems(*texts: str) -> list[str]:
+    """What is wrong with the files mesh.yml, mesh2.yml, ..., one line each."""
+    with pytest.raises(MeshError) as caught:
+        parse([(f"mesh{number or ''}.yml".replace("1", "2"), text) for number, text in enumerate(texts)])
+    return str(caught.value).split("\n")
+
+
+def network(settings: str = "", nodes: str = "'*': {}", peers: str = "") -> str:
+    """A mesh file: network settings from line 3, the only node entry or entries at the last line but one."""
+    lines = ["networks:", "  backbone:", *(f"    {line}" for line in settings.splitlines())]
+    if "subnets" not in settings:
+        lines.append('    subnets: [10.42.0.0/16, "fd42:42::/64"]')
+    lines += [f"    nodes: {{{nodes}}}"]
+    return "\n".join([*lines, *([f"    peers: {{{peers}}}"] if peers else [])]) + "\n"
+
+
+def only(text: str) -> Network:
+    return mesh(text).networks[0]
+
+
+# --- what a valid file means -----------------------------------------------------------------------------------------
+
+
+def test_the_smallest_mesh_has_the_documented_defaults():
+    assert mesh(TINY) == Mesh(
+        (
+            Network(
+                name="backbone",
+                place=Place("mesh.yml", 2),
+                interface="wg0",
+                port=51820,
+                subnets=(ip_network("10.42.0.0/16"), ip_network("fd42:42::/64")),
+                mtu=None,
+                keepalive=25,
+                nodes=(NodeEntry("*", Place("mesh.yml", 5)),),
+                peers=(),
+            ),
+        )
+    )
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yml")), ids=lambda path: path.name)
+def test_every_example_is_a_valid_mesh_file(example):
+    assert parse([(str(example), example.read_text())]).networks
+
+
+def test_a_directory_of_files_makes_one_mesh_and_empty_ones_add_nothing():
+    other = TINY.replace("backbone", "dmz").replace("42", "43") + "    interface: wg1\n    port: 51821\n"
+    whole = parse([("a.yml", TINY), ("b.yml", "# nothing yet\n"), ("c.yml", other)])
+    assert [str(network.place) for network in whole.networks] == ["a.yml:2", "c.yml:2"]
+
+
+def test_a_network_is_found_by_its_name():
+    whole = mesh(TINY)
+    assert whole.network("backbone") is whole.networks[0]
+
+
+def test_an_unknown_network_is_none():
+    assert mesh(TINY).network("dmz") is None
+
+
+def test_peers_are_read_with_the_default_port_for_their_endpoint():
+    peer = only(network(peers=f"p: {{public_key: {KEY}, addresses: [10.42.9.1], endpoint: p.example}}")).peers[0]
+    assert (peer.name, peer.public_key, peer.addresses, peer.endpoint) == (
+        "p",
+        KEY,
+        (ip_address("10.42.9.1"),),
+        Endpoint("p.example", 51820),
+    )
+
+
+def test_a_peer_that_cannot_be_called_has_no_endpoint():
+    peer = only(network(peers=f"p: {{public_key: {KEY}, addresses: [10.42.9.1], endpoint: false}}")).peers[0]
+    assert peer.endpoint is None
+
+
+def test_nobody_may_be_named_explicitly_to_empty_a_network():
+    assert only(network(nodes="")).nodes == ()
+
+
+def test_a_null_node_is_a_node_without_settings():
+    assert only(network(nodes="web1: ")).settings("web1") == NodeSettings((), None, 51820)
+
+
+@pytest.mark.parametrize("word", ["false", "off", "no", "False"])
+def test_an_endpoint_that_is_false_is_kept_apart_from_none(word):
+    settings = only(network(nodes=f"web1: {{endpoint: {word}}}")).settings("web1")
+    assert settings is not None
+    assert settings.endpoint is False
+
+
+def test_five_thousand_nodes_are_parsed_and_looked_up_in_seconds():
+    lines = [
+        f"      n{i}: {{addresses: [10.42.{i // 250}.{i % 250 + 1}], endpoint: n{i}.example}}" for i in range(5000)
+    ]
+    start = time.monotonic()
+    backbone = only(TINY + "\n".join(lines))
+    assert all(backbone.settings(f"n{i}") for i in range(5000))
+    assert time.monotonic() - start < 5
+
+
+# --- what is wrong with a file ---------------------------------------------------------------------------------------
+
+OVERLAP = "overlaps 10.42.0.0/16 at mesh.yml:3"
+BOTH = """\
+networks:
+  a: {subnets: [10.42.0.0/16], nodes: {x: {endpoint: X.example}, '*': {}}}
+  b:
+    subnets: [10.43.0.0/16]
+    nodes: {'*': {}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # the file as a whole
+        ("", "mesh.yml: no networks; the smallest mesh is"),
+        ("# nothing\n---\n", "mesh.yml: no networks"),
+        ("{}", "mesh.yml: no networks"),
+        ("networks:", "mesh.yml:1: networks must be a mapping"),
+        ("networks: {}", "mesh.yml:1: networks must be a mapping"),
+        ("- a", "mesh.yml:1: a mesh file must be a mapping (`key: value`), not a list"),
+        ("network: {}", "mesh.yml:1: unknown key 'network'; did you mean 'networks'?"),
+        ("networks: {a: }", "mesh.yml:1: network 'a' must be a mapping (`key: value`), not nothing"),
+        # YAML
+        ("networks:\n\tx: 1", "mesh.yml:2: not valid YAML: while scanning for the next token"),
+        (
+            "networks: [1,\nb: 2",
+            "mesh.yml:2: not valid YAML: while parsing a flow sequence that began in line 1, did not find",
+        ),
+        ("networks:\n  *: {}", "mesh.yml:2: not valid YAML: while scanning an alias"),
+        ("networks:\n  *web: {}", "mesh.yml:2: YAML aliases are not used in a mesh file; put '*web' in quotes"),
+        ("a: &a [*a]", "mesh.yml:1: YAML aliases are not used"),
+        (TINY + "---\n" + TINY, "mesh.yml:6: a second YAML document"),
+        (network("<<: {port: 1}"), "mesh.yml:3: merge keys ('<<') are not used; give shared settings in a glob entry"),
+        (network("port: 1\nport: 2"), "mesh.yml:4: duplicate key 'port', first given at mesh.yml:3; keep one"),
+        (network(nodes="a: {}, 'a': {}"), "mesh.yml:4: duplicate key 'a', first given at mesh.yml:4"),
+        (network("? [a]\n: b"), "mesh.yml:3: a key must be a word, not a list"),
+        (network("port: !!int 5"), "mesh.yml:3: YAML tags are not used in a mesh file; remove 'tag:yaml.org,2002:int'"),
+        (network("mtu: ! 5"), "mesh.yml:3: YAML tags are not used in a mesh file; remove '!'"),
+        (network("subnets: !x [10.42.0.0/16]"), "mesh.yml:3: YAML tags are not used in a mesh file; remove '!x'"),
+        ("a: \x00", "mesh.yml:1: the file contains '\\x00'"),
+        ("a: 1\nb: \udcff", "mesh.yml:2: the file contains '\\udcff'"),
+        ("[" * 50, "mesh.yml:1: lists and mappings are nested too deeply"),
+        # keys
+        (network("subnet: []"), "mesh.yml:3: unknown key 'subnet'; did you mean 'subnets'?"),
+        (network("preshared_keys: true"), "mesh.yml:3: unknown key 'preshared_keys'; valid keys: interface, port, "),
+        (network(nodes="a: {groups: [x]}"), "mesh.yml:4: unknown key 'groups'; valid keys: addresses, endpoint, port"),
+        (network(nodes="a: {endpoints: {}}"), "mesh.yml:4: unknown key 'endpoints'; did you mean 'endpoint'?"),
+        (network("2026-01-01: 1"), "mesh.yml:3: unknown key '2026-01-01'; valid keys"),
+        # network settings
+        (TINY.replace("backbone", "'a b'"), "mesh.yml:2: 'a b' is not a network's name; write 1 to 64 of the"),
+        (
+            TINY.replace("backbone", "007"),
+            "mesh.yml:2: a network's name must be text, but YAML reads '007' as a number",
+        ),
+        (TINY.replace("subnets", "mtu"), "mesh.yml:2: network 'backbone' has no 'subnets'; write where"),
+        (network("interface: wg/0"), "mesh.yml:3: 'wg/0' cannot name an interface; write 1 to 15 of"),
+        (network("interface: ''"), "mesh.yml:3: '' cannot name an interface"),
+        (network("interface: .."), "mesh.yml:3: '..' cannot name an interface"),
+        (network("interface: lo"), "mesh.yml:3: 'lo' cannot name an interface"),
+        (network("interface: " + "w" * 16), "cannot name an interface"),
+        (
+            network("interface: on"),
+            "mesh.yml:3: interface must be text, but YAML reads 'on' as true or false; quote it",
+        ),
+        (network("port: '51820'"), "mesh.yml:3: port must be a number, not text; remove the quotes: `port: 51820`"),
+        (network("port: true"), "mesh.yml:3: port must be a whole number from 1 to 65535, not 'true'"),
+        (network("port: 0"), "mesh.yml:3: port must be a whole number from 1 to 65535, not '0'"),
+        (network("port: 65536"), "not '65536'"),
+        (network("port: 5e3"), "not '5e3'"),
+        (network("port: 1:20"), "not '1:20'"),
+        (network("port: 0x50"), "not '0x50'"),
+        (network("port: 010"), "not '010'"),
+        (network("port: -1"), "not '-1'"),
+        (network("port: .nan"), "not '.nan'"),
+        (network("port: [1]"), "not a list"),
+        (network("port: "), "not ''"),
+        (network("port: " + "9" * 10_000), "not '999"),
+        (network("keepalive: 65536"), "mesh.yml:3: keepalive must be a whole number from 0 to 65535, not '65536'"),
+        (network("keepalive: on"), "keepalive must be a whole number from 0 to 65535, not 'on'"),
+        (network("mtu: 1279"), "mesh.yml:3: mtu must be a whole number from 1280 to 65535, not '1279'"),
+        (network("mtu: 575\nsubnets: [10.42.0.0/16]"), "mtu must be a whole number from 576 to 65535, not '575'"),
+        # subnets
+        (network("subnets: 10.42.0.0/16"), "mesh.yml:3: subnets must be a list: write `subnets: [10.42.0.0/16]`"),
+        (network("subnets: []"), "mesh.yml:3: subnets must be a list that is not empty, such as"),
+        (network("subnets:"), "mesh.yml:3: subnets must be a list that is not empty, such as"),
+        (network("subnets: [10.42.0.5/16]"), "10.42.0.5/16 has host bits set; did you mean 10.42.0.0/16?"),
+        (network("subnets: [10.42.0.0]"), "'10.42.0.0' is not a subnet; write address/prefix length"),
+        (network("subnets: [10.0.0.0/255.0.0.0]"), "is not a subnet; write address/prefix length"),
+        (network("subnets: [10.42.0.0/33]"), "'10.42.0.0/33' is not a subnet: its address or prefix length is out"),
+        (network("subnets: [10.42]"), "a subnet must be text, but YAML reads '10.42' as a number; quote it"),
+        (network("subnets: [[10.42.0.0/16]]"), "a subnet must be text, not a list"),
+        (network("subnets: [10.42.0.5/32]"), "10.42.0.5/32 has room for one address only"),
+        (network('subnets: ["fd42::1/128"]'), "fd42::1/128 has room for one address only"),
+        (network("subnets: [0.0.0.0/0]"), "0.0.0.0/0 overlaps 0.0.0.0/8 (this network); use private addresses"),
+        (network("subnets: [127.1.0.0/16]"), "(loopback)"),
+        (network("subnets: [169.254.0.0/24]"), "(link-local)"),
+        (network("subnets: [239.0.0.0/8]"), "(multicast)"),
+        (network('subnets: ["fe80::/64"]'), "(link-local)"),
+        (network('subnets: ["ff05::/64"]'), "(multicast)"),
+        (
+            network("subnets:\n- 10.42.0.0/16\n- 10.42.1.0/24"),
+            "mesh.yml:5: 10.42.1.0/24 overlaps 10.42.0.0/16 at mesh.yml:4",
+        ),
+        # between networks
+        (BOTH.replace("43", "42"), "mesh.yml:4: 10.42.0.0/16 overlaps 10.42.0.0/16 at mesh.yml:2"),
+        (BOTH, "mesh.yml:3: network 'b' has interface wg0, which the one at mesh.yml:2 has, too; give one another"),
+        (BOTH + "    interface: wg0", "mesh.yml:6: network 'b' has interface wg0, which the one at mesh.yml:2"),
+        (
+            BOTH,
+            "mesh.yml:3: network 'b' has port 51820, which the one at mesh.yml:2 has, too; give one another `port:`",
+        ),
+        (
+            BOTH.replace("'*': {}}\n", "x: {port: 51820}}\n    interface: wg1\n    port: 51821\n"),
+            "mesh.yml:5: 'x' has port 51820 in networks 'a' and 'b'; change one",
+        ),
+        (
+            BOTH.replace("'*': {}}\n", "y: {endpoint: 'x.example:51820'}}\n"),
+            "mesh.yml:5: endpoint x.example:51820 is already used at mesh.yml:2; give one another port",
+        ),
+        # nodes
+        ("networks: {a: {subnets: [10.42.0.0/16]}}", "network 'a' has no 'nodes'; who belongs to it?"),
+        (TINY.replace("'*': {}", "# '*': {}"), "nodes is empty; who belongs to it?"),
+        (TINY.replace("'*': {}", "- web1"), "mesh.yml:5: nodes must be a mapping (`key: value`), not a list"),
+        (network(nodes="a: yes"), "mesh.yml:4: node 'a' must be a mapping (`key: value`), not true or false"),
+        (network(nodes="12: {}"), "a minion id must be text, but YAML reads '12' as a number; quote it"),
+        (network(nodes="2026-01-01: {}"), "a minion id must be text, but YAML reads '2026-01-01' as a date; quote it"),
+        (network(nodes="a b: {}"), "'a b' is not a minion id: it must have no spaces"),
+        (network(nodes='"a\\nb": {}'), "'a\\nb' is not a minion id"),
+        (network(nodes='"a\\0": {}'), "'a\\x00' is not a minion id"),
+        (network(nodes="a/b: {}"), "'a/b' is not a minion id"),
+        (network(nodes="'': {}"), "'' is not a minion id"),
+        (network(nodes="a" * 254 + ": {}"), "is too long for a minion id: at most 253 bytes"),
+        (network(nodes="'web[1': {}"), "'web[1' is not a glob: its '[' is never closed"),
+        (
+            network(nodes="'w*': {addresses: [10.42.0.5]}"),
+            "addresses belongs to one node; write the minion's id instead",
+        ),
+        (network(nodes="'w*': {endpoint: w.example}"), "endpoint belongs to one node; write the minion's id instead"),
+        (network(nodes="a: {endpoint: true}"), "endpoint: true says nothing; give host or host:port, false, or leave"),
+        (network(nodes="a: {endpoint: 51820}"), "endpoint must be text, but YAML reads '51820' as a number"),
+        (network(nodes="a: {endpoint: 'a:b'}"), "'a:b' is not an endpoint: its port must be"),
+        (
+            network(nodes="a: {endpoint: x}, b: {endpoint: 'X.:51820'}"),
+            "endpoint X.:51820 is already used at mesh.yml:4",
+        ),
+        (
+            network(nodes="a: {endpoint: x, port: 5}, b: {endpoint: 'x:5'}"),
+            "endpoint x:5 is already used at mesh.yml:4",
+        ),
+        # addresses
+        (network(nodes="a: {addresses: 10.42.0.5}"), "addresses must be a list: write `addresses: [10.42.0.5]`"),
+        (network(nodes="a: {addresses: [x]}"), "'x' is not an IP address"),
+        (network(nodes="a: {addresses: [10.42.0.5/16]}"), "'10.42.0.5/16' has a prefix length, which comes from the"),
+        (network(nodes="a: {addresses: ['fd42:42::5%1']}"), "'fd42:42::5%1' has a zone; write fd42:42::5"),
+        (
+            network(nodes="a: {addresses: [10.43.0.5]}"),
+            "10.43.0.5 is in none of the network's subnets (10.42.0.0/16, fd",
+        ),
+        (network(nodes="a: {addresses: [10.42.0.0]}"), "10.42.0.0 is the network address of 10.42.0.0/16"),
+        (network(nodes="a: {addresses: [10.42.255.255]}"), "10.42.255.255 is the broadcast address of 10.42.0.0/16"),
+        (network(nodes="a: {addresses: ['fd42:42::']}"), "fd42:42:: is the subnet-router anycast address of"),
+        (
+            network(nodes="a: {addresses: [10.42.0.5]},\n b: {addresses: [10.42.0.5]}"),
+            "mesh.yml:5: address 10.42.0.5 is already used at mesh.yml:4; give another one",
+        ),
+        # peers
+        (
+            network(nodes="", peers=f"p: {{public_key: {KEY}, addresses: [10.42.0.5]}}"),
+            "there are peers but no nodes; who",
+        ),
+        (network(peers="p: {addresses: [10.42.0.5]}"), "mesh.yml:5: peer 'p' has no 'public_key'; write what"),
+        (network(peers=f"p: {{public_key: {KEY}}}"), "mesh.yml:5: peer 'p' has no 'addresses'; write its addresses"),
+        (network(peers="p: {public_key: abc}"), "mesh.yml:5: public key 'abc' must be 44 characters"),
+        (network(peers="p: "), "mesh.yml:5: peer 'p' must be a mapping"),
+        (network(peers="'a b': {}"), "mesh.yml:5: 'a b' is not a peer's name"),
+        (
+            network(nodes="web1: {}", peers="web1: {}"),
+            "mesh.yml:5: peer 'web1' is already a node at mesh.yml:4; keep one",
+        ),
+        (
+            network(peers=f"p: {{public_key: {KEY}}},\n q: {{public_key: {KEY}}}"),
+            f"mesh.yml:6: public key {KEY} is already used at mesh.yml:5; every peer has its own",
+        ),
+        (
+            network(nodes="a: {addresses: [10.42.0.5]}", peers="p: {addresses: [10.42.0.5]}"),
+            "mesh.yml:5: address 10.42.0.5 is already used at mesh.yml:4",
+        ),
+        (
+            network(nodes="a: {endpoint: x.example}", peers="p: {endpoint: x.example}"),
+            "mesh.yml:5: endpoint x.example:51820 is already used at mesh.yml:4",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_what_would_be_right(text, problem):
+    assert [line for line in problems(text) if problem in line]
+
+
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file():
+    found = problems(network("port: '1'\nmtu: 5\nx: 1\nsubnets: [10.42.0.1/16]", nodes="'a b': {port: 0}"))
+    assert [line.split(":")[1] for line in found] == ["3", "4", "5", "6", "7"]
+
+
+def test_a_network_in_two_files_is_named_with_both_places():
+    assert problems(TINY, TINY) == ["mesh2.yml:2: network 'backbone' is already defined at mesh.yml:2; keep one"]
+
+
+def test_a_mistake_in_one_file_does_not_hide_those_in_another():
+    assert len(problems("networks: [", "networks: {a: }")) == 2
+
+
+def test_no_files_at_all_are_an_error():
+    with pytest.raises(MeshError, match="mesh: no networks"):
+        parse([])
+
+
+def test_nothing_is_checked_against_subnets_that_are_wrong_themselves():
+    assert len(problems(network("subnets: [10.42.0.1/16]", nodes="a: {addresses: [10.42.0.5]}"))) == 1
+
+
+def test_what_a_hostile_file_says_is_quoted_and_cut_in_messages():
+    (line,) = problems(network(nodes=f'"a\\e[31m{"x" * 100_000}": {{}}'))
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize("subnet", ["10.42.0.0/31", "fd42::/127"])
+def test_both_addresses_of_a_two_address_subnet_can_be_used(subnet):
+    first, second = ip_network(subnet)
+    text = network(f"subnets: ['{subnet}']", nodes=f"a: {{addresses: ['{first}']}}, b: {{addresses: ['{second}']}}")
+    assert [entry.addresses for entry in only(text).nodes] == [(first,), (second,)]
+
+
+# --- the documentation -----------------------------------------------------------------------------------------------
+
+TABLES = {
+    "mesh": model.MESH_KEYS,
+    "network": model.NETWORK_KEYS,
+    "node": model.NODE_KEYS,
+    "peer": model.PEER_KEYS,
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_documentation_has_a_table_of_exactly_the_keys_that_the_model_knows(table):
+    page = (ROOT / "docs" / "mesh-file.md").read_text()
+    section = page.partition(f"<!-- keys: {table} -->")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` ", section, re.MULTILINE)) == set(TABLES[table])
+
+
+def test_every_mesh_in_the_documentation_is_valid():
+    page = (ROOT / "docs" / "mesh-file.md").read_text()
+    blocks = re.findall(r"```yaml\n(networks:.*?)```", page, re.DOTALL)
+    assert [mesh(block) for block in blocks]
