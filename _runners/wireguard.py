@@ -171,7 +171,7 @@ def hear(tag, event):
 
     .. code-block:: bash
 
-        salt-run wireguard.hear wireguard/register '{"signed": {"statement": "...", "signature": "..."}}'
+        salt-run wireguard.hear wireguard/register '{"data": {"signed": {"statement": "...", "signature": "..."}}}'
     """
     with _salt_errors():
         news = Master.from_opts(__opts__).hear(tag, event)
@@ -294,7 +294,7 @@ class _Round:
         if function == "wireguard.sync" and isinstance(answer, dict):
             for tag in (REGISTER_TAG, REPORT_TAG):
                 for signed in answer.get(tag, []):
-                    self._master.hear(tag, {"signed": signed, "id": node})
+                    self._master.hear(tag, {"id": node, "data": {"signed": signed}})
         self._course.answered(node, _failure(function, data))
         return True
 

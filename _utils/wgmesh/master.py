@@ -72,7 +72,8 @@ class Master:
 
     def hear(self, tag: str, event: object) -> bool:
         """
-        Take in an event: verify and store the registration or report in it. Returns whether it brought news.
+        Take in an event as ``event.send`` makes it, ``{"id": .., "data": {"signed": ..}}``: verify and store the
+        registration or report in it. Returns whether it brought news.
 
         A statement that is not believed is one line in the log and counts in the registry; it raises nothing, because
         whoever forged it has no say in what else happens. Events with other tags are no news. Raises MeshError and
@@ -82,7 +83,8 @@ class Master:
         if accept is None:
             return False
         fields = event if isinstance(event, Mapping) else {}
-        signed = fields.get("signed")
+        data = fields.get("data")
+        signed = data.get("signed") if isinstance(data, Mapping) else None
         try:
             return accept(signed)
         except RefusedError as exc:

@@ -14,9 +14,6 @@ wireguard_nothing_to_do:
 wireguard_network_{{ network }}:
   wireguard.present:
     - name: {{ network | json }}
-    - require:
-      - sls: wireguard.packages
-      - sls: wireguard.modules
 {%-   endfor %}
 
 {#- Networks that this minion was in and is in no more. A minion without the modules has never been in one. -#}
