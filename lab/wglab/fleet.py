@@ -68,7 +68,7 @@ class Lab:
     @property
     def mesh_file(self) -> Path:
         """The mesh file that the master reads. Edit it in place."""
-        return self.root / "mesh.yml"
+        return saltconf.mesh_file(self.root)
 
     @property
     def master(self) -> Host:
@@ -128,11 +128,12 @@ class Lab:
             self._add_node(f"node{number}")
         self.save()
         self.mesh_file.write_text(mesh_text)
+        saltconf.file_root(self.root).mkdir()
         netns.run_ip("netns", "add", self.switch)
         bridge = "link add switch type bridge mcast_snooping 0 forward_delay 0"
         netns.run_ip("-n", self.switch, lines=["link set lo up", bridge, "link set switch up"])
         self.master.make_disk()
-        missing = saltconf.write_master(self.master, self.mesh_file, self.trigger)
+        missing = saltconf.write_master(self.master, self.trigger)
         if missing:
             progress(f"the master goes without {', '.join(missing)}: no such file")
         progress(f"starting the master and {count} minions with {self.salt_bin}")
@@ -264,7 +265,9 @@ class Lab:
             return
         progress(f"waiting for the keys of {len(names)} minions")
         self._wait(lambda: [name for name in names if self._key_state(name) is None], "no key has come from")
-        self._salt_key("-y", "-a", ",".join(names))
+        pending = [name for name in names if self._key_state(name) == "minions_pre"]
+        if pending:
+            self._salt_key("-y", "-a", ",".join(pending))
 
     def _delete_key(self, name: str) -> None:
         if self._key_state(name) is not None:

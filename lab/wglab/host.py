@@ -85,7 +85,7 @@ class Host:
         if netns.exists(self.namespace):
             self.power_off()
         self._plug_in(switch)
-        spec = self.root / "hosts" / f"{self.name}.boot.json"
+        spec = self.disk / "boot.json"
         binds = {
             str(self.disk / "etc/wireguard"): "/etc/wireguard",
             str(self.root / "etc-hosts"): "/etc/hosts",

@@ -19,6 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = CHECKOUT / "examples"
 EXAMPLE_MESH_PATH = "/srv/wireguard/mesh.yml"
 EXAMPLE_CHECKOUT_PATH = "/srv/saltext-wireguard"
+EXAMPLE_FILE_ROOT = re.compile(r"/srv/salt\b")
 TRIGGERS = ("reactor", "engine", "none")
 DEFAULT_MESH = """\
 networks:
@@ -46,14 +47,14 @@ def find_salt_bin() -> Path:
     raise LabError("found no Salt; run the lab with the Python of a venv that has it, or set WGLAB_SALT_BIN to its bin")
 
 
-def write_master(host: Host, mesh: Path, trigger: str) -> list[str]:
+def write_master(host: Host, trigger: str) -> list[str]:
     """Write the master's configuration; return the example files that should be in it and do not exist."""
-    fragments, missing = _fragments(mesh, trigger)
+    fragments, missing = _fragments(host.root, trigger)
     master_d = host.conf_dir / "master.d"
     master_d.mkdir(exist_ok=True)
     for name, text in fragments.items():
         (master_d / name).write_text(text)
-    _write(host.conf_dir / "master", _master_options(host) | _code_options("\n".join(fragments.values())))
+    _write(host.conf_dir / "master", _master_options(host) | _code_options(host.root, "\n".join(fragments.values())))
     return missing
 
 
@@ -111,16 +112,26 @@ def _master_options(host: Host) -> dict[str, Any]:
     }
 
 
-def _code_options(fragments: str) -> dict[str, Any]:
+def _code_options(root: Path, fragments: str) -> dict[str, Any]:
     """Return where Salt finds this checkout, unless the examples say so themselves: then theirs is what gets tried."""
     options = {
         "module_dirs": [str(CHECKOUT)],
-        "file_roots": {"base": [str(CHECKOUT), str(CHECKOUT / "salt")]},
+        "file_roots": {"base": [str(file_root(root)), str(CHECKOUT), str(CHECKOUT / "salt")]},
     }
     return {key: value for key, value in options.items() if not re.search(rf"^{key}:", fragments, re.MULTILINE)}
 
 
-def _fragments(mesh: Path, trigger: str) -> tuple[dict[str, str], list[str]]:
+def mesh_file(root: Path) -> Path:
+    """Return the mesh file of the lab with this state directory."""
+    return root / "mesh.yml"
+
+
+def file_root(root: Path) -> Path:
+    """Return where the lab's own SLS files go: a top file, say."""
+    return root / "srv"
+
+
+def _fragments(root: Path, trigger: str) -> tuple[dict[str, str], list[str]]:
     """Return the examples by file name, with the lab's paths in them, and the names of those that do not exist."""
     wanted = ["wireguard.conf"] + ([] if trigger == "none" else [f"wireguard-{trigger}.conf"])
     fragments, missing = {}, []
@@ -129,8 +140,8 @@ def _fragments(mesh: Path, trigger: str) -> tuple[dict[str, str], list[str]]:
         if not source.exists():
             missing.append(str(source))
         text = source.read_text() if source.exists() else ""
-        text = text.replace(EXAMPLE_MESH_PATH, str(mesh)).replace(EXAMPLE_CHECKOUT_PATH, str(CHECKOUT))
-        fragments[name] = text
+        text = text.replace(EXAMPLE_MESH_PATH, str(mesh_file(root))).replace(EXAMPLE_CHECKOUT_PATH, str(CHECKOUT))
+        fragments[name] = EXAMPLE_FILE_ROOT.sub(str(file_root(root)), text)
     return fragments, missing
 
 
