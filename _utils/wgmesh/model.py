@@ -278,10 +278,10 @@ def _parse_address(text: str, place: Place) -> Address:
         address = ip_address(host)
     except ValueError:
         raise Invalid(place, f"{shown(text)} is not an IP address") from None
-    if slash:
-        raise Invalid(place, f"{shown(text)} has a prefix length, which comes from the subnet; write {address}")
     if "%" in host:
         raise Invalid(place, f"{shown(text)} has a zone; write {host.partition('%')[0]}")
+    if slash:
+        raise Invalid(place, f"{shown(text)} has a prefix length, which comes from the subnet; write {address}")
     return address
 
 

@@ -280,6 +280,7 @@ networks:
         (network(nodes="a: {addresses: [x]}"), "'x' is not an IP address"),
         (network(nodes="a: {addresses: [10.42.0.5/16]}"), "'10.42.0.5/16' has a prefix length, which comes from the"),
         (network(nodes="a: {addresses: ['fd42:42::5%1']}"), "'fd42:42::5%1' has a zone; write fd42:42::5"),
+        (network(nodes='a: {addresses: ["fd42::5%\\e/64"]}'), "'fd42::5%\\x1b/64' has a zone; write fd42::5"),
         (
             network(nodes="a: {addresses: [10.43.0.5]}"),
             "10.43.0.5 is in none of the network's subnets (10.42.0.0/16, fd",

@@ -1,4 +1,4 @@
-"""No text, however odd, makes ``parse`` raise anything but MeshError."""
+"""No text, however odd, makes ``parse`` raise anything but MeshError, or puts unprintable characters into messages."""
 
 import contextlib
 
@@ -32,7 +32,18 @@ WORDS = [
         "0",
     ),
     *("51820", "-1", "1e3", ".nan", ".inf", "0x1F", "0o7", "1_0", "1:20", "190:20:30", "9" * 5000, "2026-01-01"),
-    *("10.42.0.0/16", "fd42::/64", "10.42.0.5", "fd42::5", "fe80::1%1", "0.0.0.0/0", "::/0", "db1:51820", "[::1]:1"),
+    *(
+        "10.42.0.0/16",
+        "fd42::/64",
+        "10.42.0.5",
+        "fd42::5",
+        "fe80::1%1",
+        "fd42::1%\x1b/64",
+        "0.0.0.0/0",
+        "::/0",
+        "db1:51820",
+        "[::1]:1",
+    ),
     *(
         "2001:db8::1",
         "\ud800",
@@ -94,9 +105,16 @@ def loader(request):
         yield
 
 
-def read(*texts):
-    with contextlib.suppress(MeshError):
+def problems(texts):
+    try:
         parse([(f"mesh{number}.yml", text) for number, text in enumerate(texts)])
+    except MeshError as error:
+        return error.problems
+    return ()
+
+
+def read(*texts):
+    assert all(problem.message.isprintable() for problem in problems(texts))
 
 
 @hypothesis.settings(max_examples=300, deadline=None)
