@@ -534,7 +534,7 @@ def test_overlapping_networks_of_two_peers_are_fine():
 
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0"])
 def test_a_default_route_is_refused(network):
-    with pytest.raises(ViewError, match="peer node2 has the default route .* the tunnel's own packets"):
+    with pytest.raises(ViewError, match=r"peer node2 has the default route .* the tunnel's own packets"):
         check(view(peer("node2", network)), OWN)
 
 

@@ -6,7 +6,8 @@ from wgmesh.errors import ViewError
 from wgmesh.render import PRIVATE_KEY, applied, is_managed, managed_network, render
 from wgmesh.view import Peer, View
 
-NODE2 = Peer(
+ALLOWED = ("10.42.0.2/32", "192.168.4.0/24")
+NODE2 = Peer("node2", "c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=", ALLOWED, "db1:51820", 25)
     "node2", "c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=", ("10.42.0.2/32", "192.168.4.0/24"), "db1:51820", 25
 )
 NODE3 = Peer("node3", "XGL4Lka3bDrgXnCi7cXcxXZO9n77VHuGo6XlLzsgVgc=", ("10.42.0.3/32", "fd99::/64"))
