@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import fleet, meshping
+from . import fleet, meshping, saltconf
 from .fleet import Lab
 from .report import LabError, progress
 
@@ -67,7 +67,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default=DEFAULT_NAME, help="which lab; several run side by side (default: lab)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, run: Callable[[argparse.Namespace, list[str]], int | None], text: str):
+    def command(
+        name: str, run: Callable[[argparse.Namespace, list[str]], int | None], text: str
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(run=run, command=name)
         return sub
@@ -77,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     up.add_argument("--mesh", metavar="FILE", type=Path, help="mesh file to start with; copied to DIR/mesh.yml")
     up.add_argument(
         "--trigger",
-        choices=fleet.saltconf.TRIGGERS,
+        choices=saltconf.TRIGGERS,
         default="none",
         help="what makes the master react by itself, from examples/master.d (default: none)",
     )

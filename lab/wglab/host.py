@@ -149,7 +149,7 @@ class Host:
             env={"PATH": f"{self.salt_bin}:{SYSTEM_PATH}", "HOME": "/root", "LANG": "C.UTF-8"},
             start_new_session=True,
         )
-        said = []
+        said: list[str] = []
         with process.stdout as lines:  # type: ignore[union-attr]
             for line in lines:
                 if line == "ready\n":

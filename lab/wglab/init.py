@@ -91,7 +91,7 @@ def supervise(commands: list[list[str]], env: dict[str, str]) -> None:
 
 def reap() -> list[tuple[int, int]]:
     """Collect every process that has ended."""
-    ended = []
+    ended: list[tuple[int, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

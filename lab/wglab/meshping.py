@@ -7,10 +7,11 @@ import ipaddress
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from typing import Any
 
 from .host import Host
 
@@ -71,7 +72,8 @@ def table(names: list[str], pairs: list[Pair]) -> str:
     blocks = []
     families = sorted({pair.family for pair in pairs if pair.family})
     width = max(len(name) for name in [*names, "FAIL", "0.000"]) + 2
-    for family in families or [None]:
+    shown: Sequence[int | None] = families or [None]
+    for family in shown:
         cells: dict[tuple[str, str], list[Pair]] = {}
         for pair in pairs:
             if pair.family in (family, None):
@@ -105,7 +107,7 @@ def _addresses(host: Host) -> dict[tuple[str, int], list[str]]:
     return found
 
 
-def _documents(text: str) -> Iterator[dict]:
+def _documents(text: str) -> Iterator[dict[str, Any]]:
     """Parse what ``ip -json`` printed, once for each interface."""
     for line in re.split(r"(?<=\])\s*\n", text.strip()):
         if line.strip():
