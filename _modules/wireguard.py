@@ -323,12 +323,20 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS):
         return results
 
 
-def sync(test=False):
+def sync(test=False, signed=False):
     """
     Fetch a fresh pillar, apply it, and take down the interfaces of networks that this minion is no longer in.
 
-    What the master pushes when something changed; ``apply`` with the newest pillar. The return also carries the node's
-    signed reports, by which the master knows that it is done.
+    What the master pushes when something changed: ``apply`` with the newest pillar.
+
+    test
+        Only say what would change.
+
+    signed
+        Return the node's signed registrations and reports as well, which otherwise go to the master as events. The
+        master's reconcile asks for them.
+
+    Returns ``{"networks": {network: {"result": bool or None, "comment": text, "changed": [subject]}}}``.
 
     CLI Example:
 
@@ -339,35 +347,34 @@ def sync(test=False):
     """
     with _salt_errors():
         pillar = _fresh_pillar()
-        answer = {"networks": {}, REGISTER_TAG: [], REPORT_TAG: []}
         if "wireguard" not in pillar:
-            answer["comment"] = "the pillar says nothing about WireGuard; nothing was touched"
-            return answer
+            return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
         views = _views(pillar)
-        for name, view in views.items():
-            answer["networks"][name] = _sync_one(view, test, answer)
+        statements = {REGISTER_TAG: [], REPORT_TAG: []}
+        results = {name: _sync_one(view, test, statements) for name, view in views.items()}
         for interface in gone(list(views)):
-            result = remove(interface, test=test)
-            answer["networks"][interface] = _brief(result)
-        return answer
+            results[interface] = _brief(remove(interface, test=test))
+        if signed:
+            return {"networks": results, **statements}
+        for tag, each in statements.items():
+            for statement in each:
+                _send(tag, statement)
+        return {"networks": results}
 
 
-def _sync_one(view, test, answer):
+def _sync_one(view, test, statements):
     """One network of a sync. Never waits: who asked will ask again once it has the registration."""
-    if not test and view.public_key != keypair(view.interface):
-        signed = _signed_registration(view)
-        answer[REGISTER_TAG].append(signed)
-        _send(REGISTER_TAG, signed)
-        return {"result": True, "comment": "registered; not applied yet"}
     try:
+        if not test and view.public_key != keypair(view.interface):
+            statements[REGISTER_TAG].append(_signed_registration(view))
+            return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
         result = _converge(view, _key_file(view.interface), test)
+        if result["result"]:
+            statements[REPORT_TAG].append(_signed_report(view))
+            _note(view.network, reported=view.digest)
+        return _brief(result)
     except (WireguardError, CommandExecutionError) as exc:
         return {"result": False, "comment": str(exc)}
-    if result["result"] and not test:
-        signed = _signed_report(view)
-        answer[REPORT_TAG].append(signed)
-        _note(view.network, reported=view.digest)
-    return _brief(result)
 
 
 def _brief(result):

@@ -15,17 +15,17 @@ import time
 
 import salt.client
 import salt.utils.event
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import NotImplemented  # noqa: A004
 
 try:
     from saltext.wireguard.utils.wgmesh import meshfile, turn
-    from saltext.wireguard.utils.wgmesh.errors import MeshError, WireguardError
+    from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
     from saltext.wireguard.utils.wgmesh.reconcile import Reconcile
     from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG, REPORT_TAG
 except ImportError:  # synced from _utils/
     from wgmesh import meshfile, turn
-    from wgmesh.errors import MeshError, WireguardError
+    from wgmesh.errors import ConfigError, MeshError, WireguardError
     from wgmesh.master import Master
     from wgmesh.reconcile import Reconcile
     from wgmesh.record import REGISTER_TAG, REPORT_TAG
@@ -44,11 +44,16 @@ def __virtual__():
 
 @contextlib.contextmanager
 def _salt_errors():
-    """Translate our errors into the one that Salt prints without a traceback."""
+    """Translate our errors into the only one that ``salt-run`` prints as its message instead of a traceback."""
     try:
         yield
     except WireguardError as exc:
-        raise CommandExecutionError(str(exc)) from exc
+        raise NotImplemented(str(exc)) from exc
+
+
+def _shown(data, failed=False):
+    """As ``salt-run`` prints it, with an exit code of 1 if ``failed``."""
+    return {"outputter": "wireguard", "data": {**data, "retcode": 1} if failed else data}
 
 
 def validate(mesh=None):
@@ -70,12 +75,18 @@ def validate(mesh=None):
     try:
         parsed = meshfile.load(path)
     except MeshError as exc:
-        __context__["retcode"] = 1
-        return {"valid": False, "errors": [str(problem) for problem in exc.problems]}
-    networks = {
-        network.name: f"{len(network.nodes)} node entries, {len(network.peers)} peers" for network in parsed.networks
-    }
-    return {"valid": True, "networks": networks}
+        return _shown({"valid": False, "errors": [str(problem) for problem in exc.problems]}, failed=True)
+    networks = [
+        {
+            "network": network.name,
+            "interface": network.interface,
+            "subnets": [str(subnet) for subnet in network.subnets],
+            "node entries": len(network.nodes),
+            "peers": len(network.peers),
+        }
+        for network in parsed.networks
+    ]
+    return _shown({"valid": True, "networks": networks})
 
 
 def nodes(network=None):
@@ -97,33 +108,32 @@ def nodes(network=None):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        table = {}
-        for status in master.status():
-            if network in (None, status.network):
-                table.setdefault(status.network, {})[status.member.node] = _node(status)
+        statuses = sorted(master.status(), key=lambda status: (status.network, status.member.node))
+        table = [_node(status) for status in statuses if network in (None, status.network)]
         refused = [
             {
                 "node": refusal.node,
                 "network": refusal.network,
-                "reason": refusal.reason,
                 "count": refusal.count,
                 "last": _time(refusal.last),
+                "reason": refusal.reason,
             }
             for refusal in master.registry.refusals()
         ]
-    return {"networks": table, "refused": refused}
+    return _shown({"nodes": table, "refused": refused})
 
 
 def _node(status):
     row = status.member.row
-    endpoint = status.member.settings.endpoint
     seen = max(row.registered if row else 0, status.applied.reported if status.applied else 0)
     return {
+        "network": status.network,
+        "node": status.member.node,
         "addresses": [str(address) for address in status.member.addresses],
         "public_key": row.public_key if row else None,
-        "endpoint": _endpoint_of(endpoint, row),
+        "endpoint": _endpoint_of(status.member.settings.endpoint, row),
         "in_sync": status.reason is None,
-        "why": status.reason or "",
+        "why": status.reason,
         "last_seen": _time(seen),
     }
 
@@ -153,10 +163,10 @@ def view(node):
     with _salt_errors():
         master = Master.from_opts(__opts__)
         if node not in master.accepted():
-            raise CommandExecutionError(f"{node} is not an accepted minion: see `salt-key -L`")
+            raise ConfigError(f"{node} is not an accepted minion: see `salt-key -L`")
         networks = {name: each.to_dict() for name, each in master.fleet().views(node).items()}
-    if not networks:
-        raise CommandExecutionError(f"{node} is in no network of the mesh file {master.mesh_path}")
+        if not networks:
+            raise ConfigError(f"{node} is in no network of the mesh file {master.mesh_path}")
     return {"networks": networks}
 
 
@@ -210,12 +220,12 @@ def reconcile(contact="*", wait=True, timeout=20):
         master = Master.from_opts(__opts__)
         with turn.take(master.state_dir, wait=wait) as ours:
             if not ours:
-                return {"queued": "another reconcile is about to start and will see this"}
+                return _shown({"queued": "another reconcile is about to start and will see this"})
             result = _Round(master, contact, timeout).run()
-    if result["failed"] or result["silent"]:
-        __context__["retcode"] = 1
+    failed = bool(result["failed"] or result["silent"])
+    if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
-    return result
+    return _shown(result, failed)
 
 
 class _Round:
@@ -253,7 +263,7 @@ class _Round:
         while True:
             due = self._course.next(self._out_of_date(), time.monotonic())
             if due:
-                self._publish(due, "wireguard.sync", [])
+                self._publish(due, "wireguard.sync", ["signed=True"])
             waiting = self._course.waiting(time.monotonic())
             if not waiting:
                 return

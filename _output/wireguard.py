@@ -1,0 +1,27 @@
+"""Shows what the ``wireguard`` runner returns as plain text with tables. ``--out=json`` shows it as data instead."""
+
+try:
+    from saltext.wireguard.utils.wgmesh import text
+except ImportError:  # synced from _utils/
+    from wgmesh import text
+
+__virtualname__ = "wireguard"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def output(data, **kwargs):
+    """
+    Render the return of a runner function.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.nodes --out=wireguard
+    """
+    # the exit code is for the shell, which has it already
+    shown = {name: value for name, value in data.items() if name != "retcode"} if isinstance(data, dict) else data
+    return text.render(shown)

@@ -1,0 +1,57 @@
+"""Returned data as text for a terminal: lists of rows as tables, everything else as ``name: value`` lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def render(data: object) -> str:
+    """Data as it comes from a runner function; what comes from outside cannot move the cursor or change colours."""
+    lines = _lines(data, "") if isinstance(data, Mapping) else str(data).splitlines()
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _lines(data: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in data.items():
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{name}:"
+            yield from _lines(value, indent + "  ")
+        elif _is_rows(value):
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  {line}" for line in _table(value))
+        elif _is_sentences(value):
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  {line}" for item in value for line in str(item).splitlines())
+        else:
+            yield f"{indent}{name}: {_cell(value)}"
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _is_sentences(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(item, str) and " " in item for item in value)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    columns = list(rows[0])
+    cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _cell(value: object) -> str:
+    if value is None or value in ("", [], {}, ()):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(item) for item in value)
+    return str(value)
+
+
+def _printable(line: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in line)
