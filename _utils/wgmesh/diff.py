@@ -178,8 +178,9 @@ def _check_peer(view: View, peer: Peer, public_key: str) -> None:
 
 
 def _check_mtu(view: View) -> None:
-    ipv6 = any(":" in network for network in (*view.addresses, *routes(view)))
-    if ipv6 and view.mtu is not None and view.mtu < IPV6_MINIMUM_MTU:
+    if view.mtu is None or view.mtu >= IPV6_MINIMUM_MTU:
+        return
+    if any(":" in network for network in (*view.addresses, *routes(view))):
         raise ViewError(f"{view.interface}: mtu {view.mtu} is too small: IPv6 needs at least {IPV6_MINIMUM_MTU}")
 
 

@@ -1,6 +1,6 @@
 """
 ``diff`` decides alone; whether its commands lead to the view is tried on a ``Host``, a small model of what ``wg`` and
-``ip`` do, and on a real device in tests/functional/test_device.py.
+``ip`` do, and on a real device in tests/functional/test_real_device.py.
 """
 
 import base64
