@@ -88,6 +88,7 @@ def diff(
     mtu = _mtu(view, current)
     # Below IPv6's minimum the kernel drops IPv6 addresses by itself, and removing them afterwards would fail.
     mtu_last = view.mtu is not None and view.mtu < IPV6_MINIMUM_MTU
+    wanted = routes(view)
     return (
         *(() if device else _create(view)),
         *_private_key(view, current, key_file, public_key),
@@ -96,8 +97,8 @@ def diff(
         *_addresses_added(view, current),
         *_up(view, current),
         *_peers_set(view, current, endpoints, applied, now),
-        *_routes_added(view, current),
-        *_routes_removed(view, current, applied),
+        *_routes_added(view, current, wanted),
+        *_routes_removed(view, current, wanted, applied),
         *_peers_removed(view, current, applied),
         *_addresses_removed(view, current),
         *(mtu if mtu_last else ()),
@@ -113,6 +114,11 @@ def commands(operations: Iterable[Operation], interface: str) -> list[tuple[str,
         neighbours = list(group)
         result += _merged(prefix, neighbours) if is_wg_set else neighbours
     return result
+
+
+def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    chunks = (argvs[start : start + PEERS_PER_COMMAND] for start in range(0, len(argvs), PEERS_PER_COMMAND))
+    return [(*prefix, *(word for argv in chunk for word in argv[len(prefix) :])) for chunk in chunks]
 
 
 def changes(operations: Iterable[Operation]) -> dict[str, dict[str, Facts]]:
@@ -139,6 +145,12 @@ def needed_routes(addresses: Iterable[str], allowed_ips: Iterable[str]) -> froze
     return frozenset(
         text for text in allowed_ips if not any(_contains(network, ip_network(text)) for network in connected)
     )
+
+
+def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
+        return other.subnet_of(network)
+    return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and other.subnet_of(network)
 
 
 def check(view: View, public_key: str) -> None:
@@ -446,10 +458,10 @@ def _peers_removed(view: View, device: Device, applied: Applied) -> list[Operati
 # Routes
 
 
-def _routes_added(view: View, device: Device) -> list[Operation]:
+def _routes_added(view: View, device: Device, wanted: frozenset[str]) -> list[Operation]:
     connected = {str(ip_interface(address).network) for address in device.addresses}
     operations = []
-    for network in sorted(routes(view) - device.routes):
+    for network in sorted(wanted - device.routes):
         # `replace` would take a route away from another interface, such as the node's own LAN: `add` fails instead.
         # Only over a route that the kernel made for an address of ours, one that goes, there is no other way.
         verb = "replace" if network in connected else "add"
@@ -458,10 +470,10 @@ def _routes_added(view: View, device: Device) -> list[Operation]:
     return operations
 
 
-def _routes_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
+def _routes_removed(view: View, device: Device, wanted: frozenset[str], applied: Applied) -> list[Operation]:
     """Remove what the last configuration needed and this one does not. Routes of others are left alone."""
     operations = []
-    for network in sorted((applied.routes & device.boot_routes) - routes(view)):
+    for network in sorted((applied.routes & device.boot_routes) - wanted):
         # With the protocol, or the kernel's own route to the same network may go instead.
         argv = ("ip", _family(network), "route", "del", network, "dev", view.interface, "proto", "boot")
         operations.append(Operation(f"route {network}", network, None, argv))
@@ -470,14 +482,3 @@ def _routes_removed(view: View, device: Device, applied: Applied) -> list[Operat
 
 def _family(network: str) -> str:
     return "-6" if ":" in network else "-4"
-
-
-def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
-    if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
-        return other.subnet_of(network)
-    return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and other.subnet_of(network)
-
-
-def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    chunks = (argvs[start : start + PEERS_PER_COMMAND] for start in range(0, len(argvs), PEERS_PER_COMMAND))
-    return [(*prefix, *(word for argv in chunk for word in argv[len(prefix) :])) for chunk in chunks]
