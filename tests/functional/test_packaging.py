@@ -1,0 +1,201 @@
+"""Every way of deployment, tried with a real Salt: wheel, editable installation, synced modules, ``module_dirs``."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+
+REPO = Path(__file__).resolve().parents[2]
+MASTER_SIDE = ("engines", "pillar", "runners")
+
+# Loads what a master loads, and prints where from: {kind: file}, with the plain import `wgmesh` among them.
+LOAD_MASTER_SIDE = """
+import json, sys
+import salt.config, salt.loader
+
+opts = salt.config.master_config(sys.argv[1])
+opts["grains"] = {}
+utils = salt.loader.utils(opts)
+functions = salt.loader.minion_mods(opts, utils=utils)
+runners = salt.loader.runner(opts, utils=utils)
+assert "wireguard.reconcile" in runners
+assert "wireguard.start" in salt.loader.engines(opts, functions, runners, utils)
+assert salt.loader.pillars(opts, functions)["wireguard"]("no-such-minion", {}, mesh="/no/such/file") == {}
+files = {}
+for name, module in list(sys.modules.items()):
+    if name.startswith("salt.loaded.") and name.endswith(".wireguard"):
+        files[name.split(".")[-2]] = module.__file__
+    if name in ("wgmesh", "saltext.wireguard.utils.wgmesh"):
+        files[name] = module.__file__
+print(json.dumps(files))
+"""
+
+
+@dataclass(frozen=True)
+class Install:
+    """A virtual environment with Salt, and a minion and a master configuration of its own in ``root``."""
+
+    python: Path
+    root: Path
+
+    def configure(self, **options: Any) -> None:
+        """Write both configuration files; JSON is YAML."""
+        common = {"root_dir": str(self.root / "disk"), "log_level": "error", "id": "packaging"}
+        minion = {"file_client": "local", "enable_fqdns_grains": False, "enable_gpu_grains": False}
+        master = {"ext_pillar": [{"wireguard": {"mesh": "/no/such/file"}}]}
+        for name, own in (("minion", minion), ("master", master)):
+            (self.root / name).write_text(json.dumps(common | own | options))
+
+    def pip(self, *args: str) -> None:
+        """Run the environment's pip on this installation; it needs no network."""
+        offline = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation")
+        run([sys.executable, "-m", "pip", "--python", str(self.python), "install", *offline, *args])
+
+    def salt(self, command: str, *args: str) -> Any:
+        """Run a command of Salt and return what it printed as JSON."""
+        script = Path(sys.executable).parent / command
+        argv = [str(self.python), str(script), "-c", str(self.root), "--out=json", *args]
+        return json.loads(run(argv, cwd=self.root))
+
+    def call(self, *args: str) -> Any:
+        """Run ``salt-call --local`` and return its result."""
+        return self.salt("salt-call", "--local", *args)["local"]
+
+    def evaluate(self, code: str, *args: str) -> Any:
+        """Run Python code that prints JSON."""
+        return json.loads(run([str(self.python), "-c", code, *args], cwd=self.root))
+
+    def master_side(self) -> dict[str, str]:
+        """Load pillar, runners and engines as a master does; return the files they came from."""
+        return self.evaluate(LOAD_MASTER_SIDE, str(self.root / "master"))
+
+
+def run(argv: list[str], cwd: Path | None = None) -> str:
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SALT_CONFIG_DIR")}
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, f"{' '.join(argv)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the checkout without what is ignored, so that nothing is built or written in the real one."""
+    listed = run(["git", "-C", str(REPO), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    for name in filter(None, listed.split("\0")):
+        if (REPO / name).is_file():
+            (tmp_path / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPO / name, tmp_path / "checkout" / name)
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Install:
+    """An environment that sees Salt and setuptools of the one that runs the tests, but has no extension yet."""
+    root = tmp_path / "install"
+    venv.create(root / "venv", with_pip=False, symlinks=True)
+    made = Install(root / "venv" / "bin" / "python", root)
+    paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    packages = Path(run([str(made.python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip())
+    (packages / "salt-of-the-tests.pth").write_text("\n".join(sorted(paths)))
+    made.configure()
+    (root / "disk/var/cache/salt/master/proc").mkdir(parents=True)  # salt-run expects what salt-master makes
+    return made
+
+
+def install_wheel(install: Install, checkout: Path) -> Path:
+    """Build a wheel and install it, as `pip install .` does; the checkout is gone afterwards."""
+    install.pip(str(checkout))
+    shutil.rmtree(checkout)
+    return install.root / "venv"
+
+
+def install_editable(install: Install, checkout: Path) -> Path:
+    """As `pip install -e .`; every module stays where it is."""
+    install.pip("--editable", str(checkout))
+    return checkout
+
+
+def install_strict(install: Install, checkout: Path) -> Path:
+    """As above, but by links from a build directory in the checkout."""
+    install.pip("--config-settings", "editable_mode=strict", "--editable", str(checkout))
+    return checkout
+
+
+@pytest.mark.parametrize("method", [install_wheel, install_editable, install_strict])
+def test_an_installed_package_brings_everything(
+    install: Install, checkout: Path, method: Callable[[Install, Path], Path]
+) -> None:
+    place = method(install, checkout)
+    file_root = install.evaluate("import json, saltext.wireguard as w; print(json.dumps(w.file_root()))")
+    install.configure(file_roots={"base": [file_root]})
+    assert install.call("wireguard.version") == version()
+    assert_state_is_there(install)
+    assert_sls_is_there(install)
+    files = install.master_side()
+    assert set(files) == {*MASTER_SIDE, "saltext.wireguard.utils.wgmesh"}
+    assert all(Path(path).is_relative_to(place) for path in [file_root, *files.values()]), files
+
+
+def test_a_wheel_has_every_file_of_the_source_folders(install: Install, checkout: Path) -> None:
+    sources = {
+        path.name
+        for folder in ("_engines", "_modules", "_pillar", "_runners", "_states", "_utils", "salt")
+        for path in (checkout / folder).rglob("*")
+        if path.is_file()
+    }
+    install_wheel(install, checkout)
+    installed = {path.name for path in install.root.rglob("saltext/wireguard/**/*") if path.is_file()}
+    assert sources - installed == set()
+
+
+def test_minions_and_master_sync_the_modules_from_their_file_roots(install: Install, checkout: Path) -> None:
+    install.configure(file_roots={"base": [str(checkout), str(checkout / "salt")]})
+    synced = install.call("saltutil.sync_all")
+    assert "modules.wireguard" in synced["modules"]
+    assert install.call("wireguard.version") == version()
+    assert_state_is_there(install)
+    assert_sls_is_there(install)
+    install.salt("salt-run", "saltutil.sync_all")
+    files = install.master_side()
+    assert set(files) == {*MASTER_SIDE, "wgmesh"}
+    assert all(Path(path).is_relative_to(install.root / "disk") for path in files.values()), files
+
+
+def test_module_dirs_finds_the_modules_in_a_checkout(install: Install, checkout: Path) -> None:
+    install.configure(module_dirs=[str(checkout)])
+    assert install.call("wireguard.version") == version()
+    assert_state_is_there(install)
+    files = install.master_side()
+    assert set(files) == {*MASTER_SIDE, "wgmesh"}
+    assert all(Path(path).is_relative_to(checkout) for path in files.values()), files
+
+
+def version() -> str:
+    import wgmesh
+
+    return wgmesh.__version__
+
+
+def assert_state_is_there(install: Install) -> None:
+    """By a state that finds nothing to do."""
+    (answer,) = install.call("state.single", "wireguard.absent", "name=wg-none", "test=True").values()
+    assert answer["result"] is True, answer
+    assert "not set up" in answer["comment"]
+
+
+def assert_sls_is_there(install: Install) -> None:
+    """All files that salt://wireguard includes and imports, and none that would sync modules which are there."""
+    states = install.call("state.show_sls", "wireguard")
+    assert "wireguard_nothing_to_do" in states
+    assert "wireguard_modules" not in states
