@@ -12,6 +12,7 @@ Use one of the two.
 """
 
 import contextlib
+import contextvars
 import logging
 import threading
 import time
@@ -127,4 +128,6 @@ def _reconcile(burst):
         finally:
             burst.done(time.monotonic())
 
-    threading.Thread(target=work, args=(burst.begin(),), daemon=True).start()
+    # Salt's loader finds the options of a module in a context variable, which a new thread does not have by itself
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work, burst.begin()), daemon=True).start()

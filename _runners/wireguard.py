@@ -199,7 +199,7 @@ def reconcile(contact="*", wait=True, timeout=20):
     time, by any number at once: while one runs, all others together cost one more.
 
     contact
-        Which members that never registered are asked: ``*`` for all, or a list of minion ids.
+        Which members that never registered are asked: ``*`` for all, or a list of minion ids that have just appeared.
 
     wait
         False: return at once when another reconcile waits for its turn already.
@@ -251,13 +251,29 @@ class _Round:
 
     def _greet(self):
         """Ask members that never registered for a full state.apply; they register by it, and report."""
-        unregistered = {status.member.node for status in self._master.status() if status.member.row is None}
-        first = sorted(unregistered if self._contact == "*" else unregistered.intersection(self._contact or ()))
+        first = self._unregistered()
         if first:
             self._publish(first, "state.apply", ["wireguard"])
             if self._contact == "*":  # an operator waits for the outcome; others learn it from the registrations
                 self._course.expect(first, time.monotonic() + FIRST_CONTACT_SECONDS)
         return first
+
+    def _unregistered(self):
+        """
+        The members to greet. Of those that merely appeared, only in networks that have a registered node already: the
+        first state.apply of a new network is the operator's decision, and must not collide with one of ours.
+        """
+        statuses = self._master.status()
+        if self._contact == "*":
+            return sorted({status.member.node for status in statuses if status.member.row is None})
+        live = {status.network for status in statuses if status.member.row}
+        return sorted(
+            {
+                status.member.node
+                for status in statuses
+                if status.member.row is None and status.network in live and status.member.node in self._contact
+            }
+        )
 
     def _pursue(self):
         while True:

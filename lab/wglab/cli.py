@@ -80,8 +80,8 @@ def make_parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--trigger",
         choices=saltconf.TRIGGERS,
-        default="none",
-        help="what makes the master react by itself, from examples/master.d (default: none)",
+        default="engine",
+        help="what makes the master react by itself, from examples/master.d (default: engine)",
     )
     host_commands = [
         ("add", "add a host, accept its key; returns when its minion answers"),
