@@ -1,0 +1,56 @@
+# `make` lists the targets. Everything needed is set up by itself in .venv; as root, missing packages are installed.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+PYTEST := -m pytest -q -p no:cacheprovider
+# A Python 3.10, the one that Salt 3006 brings along; a shim in the PATH may stand for one that is not there.
+PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10*/bin/python),\
+    $(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
+
+.PHONY: help demo test lint unit functional integration test-3006 bench clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on this machine (root)
+	@$(PYTHON) lab/demo
+
+test: lint  ## Every check and every test (root)
+	@$(PYTHON) $(PYTEST) tests
+
+lint: .venv/.ready  ## Ruff and mypy
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/mypy --no-error-summary
+
+unit: .venv/.ready  ## Tests of the logic, a few seconds
+	@$(PYTHON) $(PYTEST) tests/unit
+
+functional: .venv/.ready  ## Tests with Salt's loader and with devices, without daemons
+	@$(PYTHON) $(PYTEST) tests/functional
+
+integration: .venv/.ready  ## Tests with a master and minions in the lab (root)
+	@$(PYTHON) $(PYTEST) tests/integration
+
+ifneq ($(PYTHON_3006),)
+test-3006: .venv-3006/.ready  ## Unit and functional tests on Salt 3006, if there is a Python 3.10
+	@.venv-3006/bin/python $(PYTEST) tests/unit tests/functional
+else
+test-3006:
+	@echo 'Skipped: no Python 3.10 for Salt 3006'
+endif
+
+bench: .venv/.ready  ## Measure (root)
+	@$(PYTHON) bench/run
+
+clean:  ## Remove what was made here
+	rm -rf .venv .venv-3006 build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.ready: setup.cfg .ci/setup
+	@.ci/setup .venv 3008
+
+.venv-3006/.ready: setup.cfg .ci/setup
+	@.ci/setup .venv-3006 3006 $(PYTHON_3006)
