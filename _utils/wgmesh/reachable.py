@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Collection
 from typing import Any
 
 from .errors import DeviceError
-from .record import MAX_ENDPOINTS
+from .record import MAX_ENDPOINTS, is_callable
 
 _INTERNAL = (
-    "br-", "cali", "cbr", "cilium", "cni", "docker", "flannel", "incusbr", "lxcbr", "lxdbr", "podman", "tailscale",
+    "cali", "cbr", "cilium", "cni", "docker", "flannel", "incusbr", "lxcbr", "lxdbr", "podman", "tailscale",
     "veth", "virbr", "vnet", "wt", "zt",
 )  # fmt: skip
+_DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")  # br-ex, br-lan and the like carry the addresses of real machines
 
 
 def candidates(address_json: str, towards_master: str | None, tunnels: Collection[str]) -> tuple[str, ...]:
@@ -31,11 +33,12 @@ def candidates(address_json: str, towards_master: str | None, tunnels: Collectio
     """
     try:
         links = json.loads(address_json or "[]")
-        found = [text for link in links if _outward(link, tunnels) for text in _usable(link)]
+        found = [ipaddress.ip_address(text) for link in links if _outward(link, tunnels) for text in _usable(link)]
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise DeviceError(f"`ip -json address show` printed what is not understood: {exc}") from exc
-    best_first = sorted(found, key=lambda text: (text != towards_master, ipaddress.ip_address(text).version))
-    return tuple(best_first[:MAX_ENDPOINTS])
+    good = [address for address in found if is_callable(address)]
+    best_first = sorted(good, key=lambda address: (str(address) != towards_master, address.version))
+    return tuple(str(address) for address in best_first[:MAX_ENDPOINTS])
 
 
 def source_address(route_json: str) -> str | None:
@@ -49,7 +52,8 @@ def source_address(route_json: str) -> str | None:
 
 def _outward(link: dict[str, Any], tunnels: Collection[str]) -> bool:
     name = link.get("ifname", "")
-    return name not in tunnels and "LOOPBACK" not in link.get("flags", []) and not name.startswith(_INTERNAL)
+    internal = name.startswith(_INTERNAL) or _DOCKER_BRIDGE.fullmatch(name)
+    return name not in tunnels and "LOOPBACK" not in link.get("flags", []) and not internal
 
 
 def _usable(link: dict[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -32,6 +32,8 @@ MAX_STATEMENT = 8192
 MAX_SIGNATURE = 2048
 MAX_ENDPOINTS = 16
 MAX_SERIAL = 2**63 - 1
+
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class Report:
-    """"My device is what the view with this digest says", read back from the device after applying it."""
+    """ "My device is what the view with this digest says", read back from the device after applying it."""
 
     KIND: ClassVar[str] = "saltext-wireguard/report/1"
     node: str
@@ -134,7 +136,7 @@ def verify(signed: object, kind: type[Statement], accepted: Mapping[str, Accepte
 def _check_signature(text: str, signature: bytes, node: str, key: AcceptedKey) -> None:
     try:
         public = serialization.load_pem_public_key(key.pem)
-    except ValueError as exc:
+    except (ValueError, UnsupportedAlgorithm) as exc:
         raise RefusedError(f"the accepted Salt key of {node} is not readable") from exc
     if not isinstance(public, rsa.RSAPublicKey):
         raise RefusedError(f"the accepted Salt key of {node} is not an RSA key")
@@ -196,13 +198,24 @@ def _addresses(data: dict[str, Any]) -> tuple[str, ...]:
     return tuple(_address(value) for value in values)
 
 
+def is_callable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether another machine can call this address at all, wherever the two stand."""
+    if isinstance(address, ipaddress.IPv6Address):
+        special = address.scope_id is not None or address.ipv4_mapped is not None
+    else:
+        special = address.is_reserved or address in _THIS_NETWORK
+    return not (
+        special or address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local
+    )
+
+
 def _address(value: object) -> str:
     try:
         address = ipaddress.ip_address(value) if isinstance(value, str) else None
     except ValueError:
         address = None
-    if address is None or getattr(address, "scope_id", None):
+    if address is None:
         raise RefusedError("one of its endpoints is not an IP address")
-    if address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local:
+    if not is_callable(address):
         raise RefusedError(f"its endpoint {address} cannot be called from another machine")
     return str(address)

@@ -1,0 +1,99 @@
+"""What several tests of wgmesh need: keys, meshes, registrations."""
+
+import base64
+import functools
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from wgmesh.accepted import AcceptedKey
+from wgmesh.model import parse
+from wgmesh.record import Registration
+from wgmesh.registry import Registry, Row, Snapshot
+
+
+@functools.cache
+def public_key(name):
+    """A WireGuard public key, always the same for the same name."""
+    raw = bytearray(hashlib.sha256(str(name).encode()).digest())
+    raw[31] &= 0x3F  # well below 2^255 - 19
+    return base64.b64encode(bytes(raw)).decode()
+
+
+@dataclass(frozen=True)
+class SaltKey:
+    private_pem: bytes
+    public_pem: bytes
+
+    @property
+    def accepted(self):
+        return AcceptedKey(self.public_pem, hashlib.sha256(b"".join(self.public_pem.split())).hexdigest())
+
+
+@functools.cache
+def salt_key(name):
+    """A real key pair as Salt makes them, made once a test session for each name."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return SaltKey(private, public)
+
+
+def mesh_text(nodes="'*': {}", subnets="10.42.0.0/24", peers="", extra=""):
+    """A mesh file with the network ``net``; the arguments are YAML in flow style, without the outer brackets."""
+    lines = ["networks:", "  net:", f"    subnets: [{subnets}]", f"    nodes: {{{nodes}}}"]
+    if peers:
+        lines.append(f"    peers: {{{peers}}}")
+    if extra:
+        lines.append(f"    {extra}")
+    return "\n".join(lines) + "\n"
+
+
+def mesh(*args, **kwargs):
+    return parse([("mesh.yml", mesh_text(*args, **kwargs))])
+
+
+def network(*args, **kwargs):
+    return mesh(*args, **kwargs).networks[0]
+
+
+def registration(node="a", serial=1, **changes):
+    fields = {
+        "node": node,
+        "network": "net",
+        "public_key": public_key(node),
+        "endpoints": ("192.0.2.1",),
+        "port": 51820,
+        "serial": serial,
+    }
+    return Registration(**{**fields, **changes})
+
+
+def accepted(*names):
+    """Accepted keys for which nothing needs to be signed."""
+    return {name: AcceptedKey(b"", f"salt key of {name}") for name in names}
+
+
+def row(node, *addresses, network="net", **changes):
+    """A registration as the registry holds it, signed with the key that ``accepted(node)`` has."""
+    fields = {
+        "public_key": public_key(node),
+        "endpoints": (),
+        "port": 51820,
+        "serial": 1,
+        "salt_key": f"salt key of {node}",
+        "registered": 1.0,
+        "addresses": addresses,
+    }
+    return Row(network, node, **{**fields, **changes})
+
+
+def snapshot(*rows):
+    return Snapshot(1, {(row.network, row.node): row for row in rows})
+
+
+def sqlite_registry(directory):
+    return Registry(str(directory / "wireguard" / "registry.db"))
