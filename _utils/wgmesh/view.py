@@ -20,8 +20,12 @@ from .keys import parse_public_key
 from .model import Endpoint
 
 T = TypeVar("T")
+Buffer = bytes | memoryview
+
+DIGEST_SIZE = 32  # bytes of a peer's digest
 
 MAX_INTERFACE_NAME = 15
+_KEYS = {"interface", "addresses", "port", "mtu", "public_key", "serial", "digest", "peers"}
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,15 @@ class View:
         Each peer enters as its own digest, so that computing all digests of an n-node mesh hashes n peers and
         n * n times 32 bytes, not n * n peers.
         """
-        head = _sha256([self.interface, list(self.addresses), self.network, self.port, self.mtu, self.public_key])
-        return hashlib.sha256(head + b"".join([peer.digest for peer in self.peers])).hexdigest()
+        return self.digest_with(b"".join([peer.digest for peer in self.peers]))
+
+    def digest_with(self, *peers: Buffer) -> str:
+        """The digest of this interface with peers whose concatenated digests are given, in one piece or in several."""
+        head = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.public_key]
+        whole = hashlib.sha256(_sha256(head))
+        for part in peers:
+            whole.update(part)
+        return whole.hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """The view as it stands in the pillar under ``wireguard:networks:<network>``."""
@@ -102,7 +113,7 @@ class View:
     def from_dict(cls, data: object, network: str | None = None) -> View:
         """Check and convert what ``to_dict`` made or a person wrote. Raises ViewError naming the field."""
         where = f"wireguard network {network}" if network else "wireguard interface"
-        fields = _Fields(data, where, {"interface", "addresses", "port", "mtu", "public_key", "serial", "digest", "peers"})
+        fields = _Fields(data, where, _KEYS)
         return cls(
             interface=fields.get("interface", _interface),
             addresses=tuple(fields.get("addresses", _list_of(_interface_address), [])),
@@ -182,11 +193,19 @@ def _interface(value: object) -> str:
 
 
 def _interface_address(value: object) -> str:
-    return str(ipaddress.ip_interface(_text(value)))
+    return str(ipaddress.ip_interface(_without_zone(value)))
 
 
 def _network(value: object) -> str:
-    return str(ipaddress.ip_network(_text(value)))
+    return str(ipaddress.ip_network(_without_zone(value)))
+
+
+def _without_zone(value: object) -> str:
+    """Python takes any text at all for the zone of an IPv6 address, even line breaks."""
+    text = _text(value)
+    if "%" in text:
+        raise ValueError(f"{text!r:.60} has a zone: write the address without '%'")
+    return text
 
 
 def _endpoint(value: object) -> str:
