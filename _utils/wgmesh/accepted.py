@@ -7,6 +7,7 @@ directory are refused by the callers, which know Salt's options.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -36,10 +37,11 @@ def load(directory: str) -> Mapping[str, AcceptedKey]:
     known, result = _cache.get(directory, ({}, {}))
     fresh: _Files = {}
     for entry in _files(directory):
-        info = entry.stat()
-        stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
-        old = known.get(entry.name)
-        fresh[entry.name] = old if old and old[0] == stamp else (stamp, _read(entry.path))
+        with contextlib.suppress(FileNotFoundError):  # deleted since the directory was listed
+            info = entry.stat()
+            stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
+            old = known.get(entry.name)
+            fresh[entry.name] = old if old and old[0] == stamp else (stamp, _read(entry.path))
     if fresh != known or directory not in _cache:
         result = {name: key for name, (_, key) in fresh.items()}
         _cache[directory] = (fresh, result)
