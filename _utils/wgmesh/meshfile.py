@@ -9,14 +9,14 @@ from .errors import MeshError, Problem
 from .model import Mesh, parse
 
 Stamp = tuple[tuple[str, int, int, int], ...]  # (path, mtime in ns, size, inode) of every file
-_cache: dict[str, tuple[Stamp, Mesh | MeshError]] = {}
+_cache: dict[str, tuple[Stamp, Mesh | tuple[Problem, ...]]] = {}
 
 # A file that is written twice within one tick of the file system's clock looks the same after both.
 _SETTLED_NS = 100_000_000
 
 
 def stamp(path: str) -> Stamp:
-    """Names the present content of ``path``, at the cost of a few stat calls. Raises MeshError when it cannot be read."""
+    """Names the present content of ``path`` for a few stat calls. Raises MeshError when it cannot be read."""
     try:
         return tuple(_stamp(name) for name in _files(path))
     except OSError as exc:
@@ -32,23 +32,25 @@ def load(path: str) -> Mesh:
     """
     The mesh in ``path``. Raises MeshError, also when it cannot be read.
 
-    An unchanged file gives the same object again, and an unchanged invalid file the same error, without another parse.
+    An unchanged file gives the same object again, and an unchanged invalid file the same problems, without another
+    parse.
     """
     now = stamp(path)
     known = _cache.get(path)
     result = known[1] if known and known[0] == now else _parse(path, now)
-    if isinstance(result, MeshError):
-        raise result
-    return result
+    if isinstance(result, Mesh):
+        return result
+    raise MeshError(result)  # a new one: raising the same object again and again makes its traceback grow
 
 
-def _parse(path: str, now: Stamp) -> Mesh | MeshError:
-    result: Mesh | MeshError
+def _parse(path: str, now: Stamp) -> Mesh | tuple[Problem, ...]:
+    before = time.time_ns()
+    result: Mesh | tuple[Problem, ...]
     try:
         result = parse([(name, _read(name)) for name, *_ in now])
     except MeshError as exc:
-        result = exc
-    if all(time.time_ns() - mtime > _SETTLED_NS for _, mtime, _, _ in now):
+        result = exc.problems
+    if all(before - mtime > _SETTLED_NS for _, mtime, _, _ in now):
         _cache[path] = (now, result)
     return result
 
