@@ -32,10 +32,11 @@ class Reconcile:
 
         Nodes that were waited for and are out of date no more count as confirmed.
         """
-        for node in [node for node in self._deadlines if node not in wanted]:
+        for node in [node for node in self._deadlines if node in self.asked and node not in wanted]:
             del self._deadlines[node]
-        free = WINDOW - len(self.waiting(now))
-        due = [node for node in sorted(wanted) if self._due(node, wanted[node], now)][: max(free, 0)]
+        waiting = set(self.waiting(now))
+        free = WINDOW - len(waiting.intersection(self.asked))
+        due = [node for node in sorted(wanted) if node not in waiting and self._due(node, wanted[node])][: max(free, 0)]
         for node in due:
             self.asked[node] = wanted[node]
             self.failed.pop(node, None)
@@ -43,14 +44,11 @@ class Reconcile:
             self._deadlines[node] = now + self.patience
         return due
 
-    def _due(self, node: str, digest: str, now: float) -> bool:
-        if node not in self.asked:
-            return True
-        changed = self.asked[node] != digest
-        return changed and node not in self.waiting(now) and self._asks[node] < MAX_ASKS
+    def _due(self, node: str, digest: str) -> bool:
+        return node not in self.asked or (self.asked[node] != digest and self._asks[node] < MAX_ASKS)
 
     def expect(self, nodes: Iterable[str], until: float) -> None:
-        """Wait for nodes that were asked by other means."""
+        """Wait for nodes that were asked by other means, until they answer. Meanwhile they are not asked by ours."""
         for node in nodes:
             self._deadlines[node] = until
 
