@@ -1,0 +1,154 @@
+"""What must hold across files: versions, docstrings, the layout that Salt's loader needs, links, and no secrets."""
+
+import ast
+import configparser
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import wgmesh
+import yaml
+from wgmesh.errors import KeyFormatError
+from wgmesh.keys import parse_public_key
+from wgmesh.meshfile import load
+
+REPO = Path(__file__).resolve().parents[2]
+LOADED = ("_engines", "_modules", "_pillar", "_runners", "_states")
+PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md")), REPO / "lab" / "README.md"]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PRIVATE_KEY = re.compile(rb"private[_-]?key[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/]{43}=)", re.IGNORECASE)
+
+
+def setup_cfg() -> configparser.ConfigParser:
+    config = configparser.ConfigParser()
+    config.read(REPO / "setup.cfg")
+    return config
+
+
+def test_the_package_takes_its_version_from_wgmesh() -> None:
+    assert setup_cfg()["metadata"]["version"] == "attr: _utils.wgmesh.__version__"
+
+
+def test_the_states_and_the_modules_have_one_version() -> None:
+    """Otherwise every state.apply syncs the modules of every minion again."""
+    (version,) = re.findall(r"set version = '(.+)'", (REPO / "salt/wireguard/map.jinja").read_text())
+    assert version == wgmesh.__version__
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"## [{wgmesh.__version__}]" in (REPO / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("folder", [*LOADED, "_utils"])
+def test_folders_of_modules_are_packages_without_code(folder: str) -> None:
+    """Salt loads or syncs an `__init__.py` like any other module."""
+    assert (REPO / folder / "__init__.py").read_bytes() == b""
+
+
+def test_nothing_in_the_file_root_shadows_salt() -> None:
+    assert list((REPO / "salt").rglob("*.py")) == []
+
+
+def test_every_package_of_wgmesh_is_in_the_wheel() -> None:
+    packages = setup_cfg()["options"]["packages"].split()
+    found = {path.parent.relative_to(REPO / "_utils") for path in (REPO / "_utils").rglob("__init__.py")}
+    expected = {".".join(["saltext.wireguard.utils", *path.parts]) for path in found}
+    assert expected == {name for name in packages if name.startswith("saltext.wireguard.utils")}
+
+
+def functions(folder: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    tree = ast.parse((REPO / folder / "wireguard.py").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name.rstrip("_"), node
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "node"), [(folder, *each) for folder in ("_modules", "_runners") for each in functions(folder)]
+)
+def test_what_people_call_shows_how_to_call_it(folder: str, name: str, node: ast.FunctionDef) -> None:
+    docstring = ast.get_docstring(node) or ""
+    assert "CLI Example:\n\n.. code-block:: bash\n\n" in docstring
+    assert re.search(rf"^    salt(-run|-call)? .*\bwireguard\.{name}\b", docstring, re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", LOADED)
+def test_every_public_function_has_a_docstring(folder: str) -> None:
+    assert [name for name, node in functions(folder) if not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize("folder", LOADED)
+def test_every_argument_that_people_give_is_described(folder: str) -> None:
+    of_salt = {"minion_id", "pillar", "tag", "event", "test"}
+    for name, node in functions(folder):
+        for argument in node.args.args:
+            if argument.arg not in of_salt:
+                described = re.search(rf"\b{argument.arg}\b", ast.get_docstring(node) or "")
+                assert described, f"{name}: {argument.arg}"
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "examples/master.d").glob("*")), ids=lambda path: path.name)
+def test_the_masters_examples_are_read_by_salt_and_complete(path: Path) -> None:
+    """Salt includes `master.d/*.conf` only, and without a mapping in it, silently nothing."""
+    assert path.suffix == ".conf"
+    assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+def test_the_reactor_example_names_files_that_exist() -> None:
+    config = yaml.safe_load((REPO / "examples/master.d/wireguard-reactor.conf").read_text())
+    named = {sls for reaction in config["reactor"] for files in reaction.values() for sls in files}
+    there = {f"salt://{path.relative_to(REPO / 'salt')}" for path in (REPO / "salt/reactor").rglob("*.sls")}
+    assert named == there
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "examples").glob("*.yml")), ids=lambda path: path.name)
+def test_the_example_meshes_are_valid(path: Path) -> None:
+    assert load(str(path)).networks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            assert file.exists(), target
+            assert file.is_relative_to(REPO), target
+            assert not anchor or anchor in anchors(file), target
+
+
+def anchors(page: Path) -> set[str]:
+    """As forges make them from headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = {(REPO / target.partition("#")[0]).resolve() for target in LINK.findall((REPO / "README.md").read_text())}
+    assert set((REPO / "docs").glob("*.md")) - linked == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_documented_functions_exist(page: Path) -> None:
+    """`salt '*' wireguard.x`, `salt-call wireguard.x` and `salt-run wireguard.x` in code."""
+    for line in page.read_text().splitlines():
+        for command, name in re.findall(r"\b(salt-run|salt-call|salt)\b[^`|]*?\bwireguard\.(\w+)", line):
+            folder = "_runners" if command == "salt-run" else "_modules"
+            names = {known for known, _ in functions(folder)}
+            if command != "salt-run" and re.search(r"state\.(single|sls)", line):
+                names |= {known for known, _ in functions("_states")}
+            assert name in names, line
+
+
+def test_no_file_has_a_private_key() -> None:
+    """Not even an example's. Tests may have made-up ones; texts that are no key may stand for one elsewhere."""
+    git = ["git", "-c", "safe.directory=*", "-C", str(REPO)]
+    listed = subprocess.run([*git, "ls-files", "-z", ":!tests"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    for path in filter(Path.is_file, (REPO / name for name in listed.stdout.split("\0") if name)):
+        for key in PRIVATE_KEY.findall(path.read_bytes()):
+            with pytest.raises(KeyFormatError):
+                parse_public_key(key.decode())
