@@ -115,6 +115,7 @@ class NodeEntry:
     addresses: tuple[Address, ...] = ()
     endpoint: Endpoint | Literal[False] | None = None
     port: int | None = None
+    expires: int | None = None
 
     @property
     def is_glob(self) -> bool:
@@ -133,12 +134,13 @@ class NodeSettings:
     What the file says of one minion in one network, all its entries merged.
 
     ``endpoint`` False means that the node cannot be called; None that the file does not say. ``port`` is where the node
-    listens.
+    listens. ``expires`` is the Unix time from which on the node is no member any more, None if it stays.
     """
 
     addresses: tuple[Address, ...]
     endpoint: Endpoint | Literal[False] | None
     port: int
+    expires: int | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,13 @@ class ExternalPeer:
 
 @dataclass(frozen=True)
 class Network:
-    """One network: one WireGuard interface on each of its nodes."""
+    """
+    One network: one WireGuard interface on each of its nodes.
+
+    ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and every later one, counts as soon as the
+    node has registered it or once an operator has approved it. ``rotate_every`` is the age, in seconds, at which a node
+    replaces its key, None if it never does.
+    """
 
     name: str
     place: Place
@@ -165,6 +173,9 @@ class Network:
     keepalive: int = DEFAULT_KEEPALIVE
     nodes: tuple[NodeEntry, ...] = ()
     peers: tuple[ExternalPeer, ...] = ()
+    admit: str = "auto"
+    rekey: str = "auto"
+    rotate_every: int | None = None
 
     def settings(self, node: str) -> NodeSettings | None:
         """
@@ -182,6 +193,7 @@ class Network:
             addresses=exact.addresses if exact else (),
             endpoint=next((entry.endpoint for entry in entries if entry.endpoint is not None), None),
             port=next((entry.port for entry in entries if entry.port is not None), self.port),
+            expires=next((entry.expires for entry in entries if entry.expires is not None), None),
         )
 
     def subnet_of(self, address: Address) -> Subnet | None:
