@@ -34,7 +34,8 @@ class Peer:
     One peer of an interface.
 
     ``allowed_ips`` are canonical networks in sorted order (``10.42.0.2/32``), ``endpoint`` is ``host:port`` (IPv6 in
-    brackets) or None where the peer calls us, ``keepalive`` is in seconds and 0 means off.
+    brackets) or None where the peer calls us, ``keepalive`` is in seconds and 0 means off. ``next_key`` is the public
+    key that the peer has announced and may use instead of ``public_key`` from now on (see ``rotation.expand``).
     """
 
     name: str
@@ -42,11 +43,13 @@ class Peer:
     allowed_ips: tuple[str, ...]
     endpoint: str | None = None
     keepalive: int = 0
+    next_key: str | None = None
 
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of everything above. Cached, because all views of a full mesh share one Peer object a node."""
-        return _sha256([self.name, self.public_key, list(self.allowed_ips), self.endpoint, self.keepalive])
+        allowed_ips = list(self.allowed_ips)
+        return _sha256([self.name, self.public_key, allowed_ips, self.endpoint, self.keepalive, self.next_key])
 
     def to_dict(self) -> dict[str, Any]:
         """The peer as it stands in the pillar, without its name, which is its key there."""
@@ -55,6 +58,7 @@ class Peer:
             "allowed_ips": list(self.allowed_ips),
             "endpoint": self.endpoint,
             "keepalive": self.keepalive,
+            "next_key": self.next_key,
         }
 
 
@@ -160,7 +164,7 @@ def _peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
 
 
 def _peer(name: str, data: object, where: str) -> Peer:
-    fields = _Fields(data, where, {"public_key", "allowed_ips", "endpoint", "keepalive"})
+    fields = _Fields(data, where, {"public_key", "allowed_ips", "endpoint", "keepalive", "next_key"})
     if not name.isprintable() or not name:
         raise ViewError(f"{where}: a peer's name has printable characters only")
     return Peer(
@@ -169,6 +173,7 @@ def _peer(name: str, data: object, where: str) -> Peer:
         allowed_ips=tuple(sorted(fields.get("allowed_ips", _list_of(_network), []))),
         endpoint=fields.get("endpoint", _endpoint, None),
         keepalive=fields.get("keepalive", _integer(0, 65535), 0),
+        next_key=fields.get("next_key", _public_key, None),
     )
 
 
