@@ -9,6 +9,16 @@ include:
 wireguard_nothing_to_do:
   test.succeed_without_changes:
     - name: The pillar says nothing about WireGuard for this minion, so nothing was touched
+{%- elif opts['test'] and 'wireguard.version' not in salt %}
+{#- A test run syncs no modules, so ours are not there to say what they would do. -#}
+{%-   for network in networks | sort %}
+wireguard_network_{{ network }}:
+  test.configurable_test_state:
+    - name: {{ network | json }}
+    - changes: true
+    - comment: >-
+        {{ networks[network]['interface'] }} would be registered and set up, once the modules are there
+{%-   endfor %}
 {%- else %}
 {%-   for network in networks | sort %}
 wireguard_network_{{ network }}:
