@@ -10,16 +10,19 @@ A second backend would offer the public methods of ``Registry`` and pass ``tests
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import ipaddress
 import json
 import os
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .errors import PoolExhaustedError, RefusedError, RegistryError
 from .model import Network
@@ -39,9 +42,9 @@ CREATE TABLE generation (value INTEGER NOT NULL);
 INSERT INTO generation VALUES (1);
 CREATE TABLE node (
     network TEXT NOT NULL, node TEXT NOT NULL,
-    public_key TEXT NOT NULL UNIQUE, endpoints TEXT NOT NULL, port INTEGER NOT NULL,
+    public_key TEXT NOT NULL, endpoints TEXT NOT NULL, port INTEGER NOT NULL,
     serial INTEGER NOT NULL, salt_key TEXT NOT NULL, registered REAL NOT NULL,
-    PRIMARY KEY (network, node)
+    PRIMARY KEY (network, node), UNIQUE (network, public_key)
 ) WITHOUT ROWID;
 CREATE TABLE address (
     network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL,
@@ -135,14 +138,12 @@ class Registry:
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
         sql = "SELECT network, node, digest, salt_key, reported FROM report"
-        rows = self._read(lambda connection: connection.execute(sql).fetchall(), [])
-        return {(network, node): Applied(*rest) for network, node, *rest in rows}
+        return {(network, node): Applied(*rest) for network, node, *rest in self._all(sql)}
 
     def refusals(self) -> list[Refusal]:
         """Refused statements, the newest first."""
         sql = "SELECT network, node, reason, count, last FROM refusal ORDER BY last DESC"
-        rows = self._read(lambda connection: connection.execute(sql).fetchall(), [])
-        return [Refusal(*row) for row in rows]
+        return [Refusal(*row) for row in self._all(sql)]
 
     # -- writing
 
@@ -152,26 +153,14 @@ class Registry:
 
         ``members`` are the minions that are now members of the network; addresses that the mesh file gives to one node
         may be taken from another only when that one is no member any more. Returns False when this very record is
-        known already. Raises RefusedError when the serial is not newer or the public key is another node's, and
+        known already. Raises RefusedError when the serial is not newer or the public key is that of another member, and
         PoolExhaustedError.
         """
         with self._write() as connection:
             if not _advance(connection, record, salt_key):
                 return False
-            _refuse_foreign_key(connection, record)
-            connection.execute(
-                "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    record.network,
-                    record.node,
-                    record.public_key,
-                    json.dumps(record.endpoints),
-                    record.port,
-                    record.serial,
-                    salt_key,
-                    time.time(),
-                ),
-            )
+            _refuse_foreign_key(connection, record, members)
+            _store(connection, record, salt_key)
             _assign(connection, network, [record.node], members)
             _bump(connection)
             return True
@@ -183,14 +172,16 @@ class Registry:
         Needed when the mesh file gives a node another address, or a network another subnet.
         """
         with self._write() as connection:
-            registered = {row[0] for row in connection.execute("SELECT node FROM node WHERE network = ?", [network.name])}
+            registered = {
+                row[0] for row in connection.execute("SELECT node FROM node WHERE network = ?", [network.name])
+            }
             changed = _assign(connection, network, sorted(registered.intersection(members)), members)
             if changed:
                 _bump(connection)
             return changed
 
     def report(self, report: Report, salt_key: str) -> bool:
-        """Store a verified report. Returns False when it is known already; raises RefusedError when it is an old one."""
+        """Store a verified report. Returns False when it is known already; raises RefusedError when it is old."""
         with self._write() as connection:
             if not _advance(connection, report, salt_key):
                 return False
@@ -218,30 +209,31 @@ class Registry:
 
     def _read(self, query: Callable[[sqlite3.Connection], T], empty: T) -> T:
         """The answer of ``query``, or ``empty`` while nobody has registered yet."""
-        if not os.path.exists(self.path):
-            return empty
         with self._errors():
+            if not _exists(self.path):
+                return empty
             connection = sqlite3.connect(f"{Path(self.path).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
             try:
                 # one transaction, so that the generation and the rows read after it belong together
                 connection.execute("BEGIN")
-                if _version(connection) == 0:
-                    return empty
                 _check_version(connection)
                 return query(connection)
             finally:
                 connection.close()
 
+    def _all(self, sql: str) -> list[Any]:
+        empty: list[Any] = []
+        return self._read(lambda connection: connection.execute(sql).fetchall(), empty)
+
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         with self._errors():
-            _create_private(self.path)
+            if not _exists(self.path):
+                _create(self.path)
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # an acknowledged registration survives a power cut
                 connection.execute("BEGIN IMMEDIATE")
-                _create_schema(connection)
                 _check_version(connection)
                 yield connection
                 connection.execute("COMMIT")
@@ -259,25 +251,45 @@ class Registry:
             ) from exc
 
 
-def _create_private(path: str) -> None:
-    if not os.path.exists(path):
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+def _exists(path: str) -> bool:
+    """Unlike os.path.exists, no answer is no "no": whoever may not look must not take the registry for an empty one."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
-def _create_schema(connection: sqlite3.Connection) -> None:
-    if _version(connection) == 0:
-        for statement in _SCHEMA.split(";\n"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+def _create(path: str) -> None:
+    """
+    Make an empty registry that is complete from the moment that others can see it. Whoever comes second is no error.
 
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    Switching a file to WAL takes an exclusive lock for which SQLite does not wait, so processes must not meet there.
+    """
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".registry-", dir=directory)  # 0600
+    os.close(descriptor)
+    try:
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        finally:
+            connection.close()
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
 
 
 def _check_version(connection: sqlite3.Connection) -> None:
-    version = _version(connection)
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == 0:
+        raise RegistryError(
+            "the registry is an empty file: restore it from a backup, or delete it, and every node registers anew when"
+            " it next runs state.apply"
+        )
     if version != SCHEMA_VERSION:
         raise RegistryError(
             f"the registry has format {version}, this software knows {SCHEMA_VERSION}: update saltext-wireguard on the"
@@ -288,14 +300,30 @@ def _check_version(connection: sqlite3.Connection) -> None:
 def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:
     addresses: dict[NodeId, list[Address]] = {}
     for network, address, node in connection.execute("SELECT network, address, node FROM address"):
-        addresses.setdefault((network, node), []).append(ipaddress.ip_address(address))
-    rows = connection.execute("SELECT network, node, public_key, endpoints, port, serial, salt_key, registered FROM node")
+        addresses.setdefault((network, node), []).append(_parse_address(address))
+    rows = connection.execute(
+        "SELECT network, node, public_key, endpoints, port, serial, salt_key, registered FROM node"
+    )
     return {
         (network, node): Row(
-            network, node, key, tuple(json.loads(endpoints)), *rest, tuple(sorted(addresses.get((network, node), []), key=_order))
+            network,
+            node,
+            key,
+            tuple(json.loads(endpoints)),
+            port,
+            serial,
+            salt_key,
+            registered,
+            tuple(sorted(addresses.get((network, node), []), key=_order)),
         )
-        for network, node, key, endpoints, *rest in rows
+        for network, node, key, endpoints, port, serial, salt_key, registered in rows
     }
+
+
+# Parsing is most of the work of reading a large registry, which is read again after every change.
+@functools.lru_cache(maxsize=1 << 17)
+def _parse_address(text: str) -> Address:
+    return ipaddress.ip_address(text)
 
 
 def _order(address: Address) -> tuple[int, int]:
@@ -303,7 +331,8 @@ def _order(address: Address) -> tuple[int, int]:
 
 
 def _bump(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE generation SET value = value + 1")
+    """The time is in it so that a registry put back from a backup does not come to a generation that others know."""
+    connection.execute("UPDATE generation SET value = max(value + 1, ?)", [time.time_ns()])
 
 
 def _advance(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> bool:
@@ -320,31 +349,57 @@ def _advance(connection: sqlite3.Connection, statement: Registration | Report, s
     if known and known[0] == statement.serial:
         return False
     if known and known[0] > statement.serial:
-        raise RefusedError(f"its serial {statement.serial} is not newer than {known[0]}: an old statement, played again")
+        raise RefusedError(
+            f"its serial {statement.serial} is not newer than {known[0]}: an old statement, played again"
+        )
     connection.execute("INSERT OR REPLACE INTO serial VALUES (?, ?, ?, ?, ?)", (*key, statement.serial))
     return True
 
 
-def _refuse_foreign_key(connection: sqlite3.Connection, record: Registration) -> None:
-    owner = connection.execute(
-        "SELECT network, node FROM node WHERE public_key = ? AND (network, node) != (?, ?)",
-        (record.public_key, record.network, record.node),
-    ).fetchone()
-    if owner:
-        raise RefusedError(
-            f"its public key {record.public_key} is already that of {owner[1]} in network {owner[0]}: a cloned machine?"
-            f" Move the key file on {record.node} away and apply again; it makes a new key"
-        )
+def _refuse_foreign_key(connection: sqlite3.Connection, record: Registration, members: Collection[str]) -> None:
+    """
+    One node, one key. A node may use its key in several networks, as it does after a network got another name.
+
+    Whoever is no member any more has no claim: a minion that got another id keeps its key.
+    """
+    owners = connection.execute(
+        "SELECT network, node FROM node WHERE public_key = ? AND node != ?", (record.public_key, record.node)
+    ).fetchall()
+    for network, node in owners:
+        if network != record.network or node in members:
+            raise RefusedError(
+                f"its public key {record.public_key} is already that of {node} in network {network}: a cloned machine?"
+                f" Move the key file on {record.node} away and apply again; it makes a new key"
+            )
+        connection.execute("DELETE FROM node WHERE network = ? AND node = ?", (network, node))
 
 
-def _assign(
-    connection: sqlite3.Connection, network: Network, nodes: Collection[str], members: Collection[str]
-) -> bool:
+def _store(connection: sqlite3.Connection, record: Registration, salt_key: str) -> None:
+    """Not `INSERT OR REPLACE`, which would silently delete another node that has the same public key."""
+    connection.execute(
+        "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (network, node) DO UPDATE SET (public_key, endpoints, port, serial, salt_key, registered) ="
+        " (excluded.public_key, excluded.endpoints, excluded.port, excluded.serial, excluded.salt_key,"
+        " excluded.registered)",
+        (
+            record.network,
+            record.node,
+            record.public_key,
+            json.dumps(record.endpoints),
+            record.port,
+            record.serial,
+            salt_key,
+            time.time(),
+        ),
+    )
+
+
+def _assign(connection: sqlite3.Connection, network: Network, nodes: Collection[str], members: Collection[str]) -> bool:
     """Give each of ``nodes`` the addresses that it must have, and take away the others. Returns whether any changed."""
     held: dict[str, set[Address]] = {}
     owner: dict[Address, str] = {}
     for text, node in connection.execute("SELECT address, node FROM address WHERE network = ?", [network.name]):
-        address = ipaddress.ip_address(text)
+        address = _parse_address(text)
         held.setdefault(node, set()).add(address)
         owner[address] = node
     pool = _Pool(network, owner)
@@ -354,26 +409,26 @@ def _assign(
         settings = network.settings(node)
         wanted = pool.choose(node, mine, settings.addresses if settings else ())
         for address in wanted - mine:
-            _take(connection, network.name, address, node, owner.get(address), members)
+            _refuse_taking(network, address, node, owner.get(address), members)
+            row = (network.name, str(address), node)
+            connection.execute("INSERT OR REPLACE INTO address VALUES (?, ?, ?)", row)
         for address in mine - wanted:
-            connection.execute("DELETE FROM address WHERE network = ? AND address = ?", (network.name, str(address)))
+            row = (network.name, str(address), node)
+            connection.execute("DELETE FROM address WHERE (network, address, node) = (?, ?, ?)", row)
         changed = changed or wanted != mine
     return changed
 
 
-def _take(
-    connection: sqlite3.Connection,
-    network: str,
-    address: Address,
-    node: str,
-    holder: str | None,
-    members: Collection[str],
-) -> None:
-    if holder is not None and holder in members:
-        raise RefusedError(
-            f"the mesh file gives {address} to {node}, but {holder} has it. Give {node} another address in the mesh file"
-        )
-    connection.execute("INSERT OR REPLACE INTO address VALUES (?, ?, ?)", (network, str(address), node))
+def _refuse_taking(network: Network, address: Address, node: str, holder: str | None, members: Collection[str]) -> None:
+    """A member keeps the address that it was given, unless the mesh file gives that member another one as well."""
+    if holder is None or holder not in members:
+        return
+    settings = network.settings(holder)
+    if settings and any(other.version == address.version for other in settings.addresses):
+        return
+    raise RefusedError(
+        f"the mesh file gives {address} to {node}, but {holder} has it. Give {node} another address in the mesh file"
+    )
 
 
 class _Pool:
@@ -403,7 +458,7 @@ class _Pool:
             for address in held
             if address.version == version
             and address not in self._reserved
-            and self._network.subnet_of(address) is not None
+            and _is_host(address, self._network.subnet_of(address))
         ]
         return {min(good, key=int)} if good else set()
 
@@ -418,6 +473,15 @@ class _Pool:
         raise PoolExhaustedError(
             f"network {self._network.name} has no free IPv{version} address for {node}: add a subnet to the mesh file"
         )
+
+
+def _is_host(address: Address, subnet: Subnet | None) -> bool:
+    """Whether ``subnet.hosts()`` has it: in another subnet, an address may come to be the broadcast address."""
+    if subnet is None:
+        return False
+    if subnet.num_addresses <= 2:
+        return True
+    return address != subnet.network_address and (address.version == 6 or address != subnet.broadcast_address)
 
 
 def reserved(network: Network) -> set[Address]:

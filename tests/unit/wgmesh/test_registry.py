@@ -1,0 +1,778 @@
+"""
+The contract that every backend of the registry must pass, and below it what is particular to the SQLite file.
+
+For another backend, add what opens it to BACKENDS: a callable that takes a directory and gives an object with the
+public methods of ``Registry``.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sqlite3
+import stat
+import time
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+import pytest
+from factories import network, public_key, registration, sqlite_registry
+from wgmesh import registry as module
+from wgmesh.errors import PoolExhaustedError, RefusedError, RegistryError
+from wgmesh.record import Report
+from wgmesh.registry import MAX_REFUSALS, Registry
+
+BACKENDS = [pytest.param(sqlite_registry, id="sqlite")]
+FORK = multiprocessing.get_context("fork")
+DUAL = "10.42.0.0/24, 'fd42::/64'"
+
+
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
+
+
+def everybody(*names):
+    return {"a", "b", "c", "d", "e", *names}
+
+
+def register(registry, record, net=None, salt_key=None, members=None):
+    return registry.register(
+        record, salt_key or f"salt key of {record.node}", net or network(), everybody() if members is None else members
+    )
+
+
+def addresses(registry, node="a", net="net"):
+    return [str(address) for address in registry.snapshot().rows[net, node].addresses]
+
+
+def content(registry):
+    """All that can be read, without the times."""
+    rows = {key: (row.public_key, row.serial, row.addresses) for key, row in registry.snapshot().rows.items()}
+    return rows, registry.applied(), [(each.node, each.reason, each.count) for each in registry.refusals()]
+
+
+@contextlib.contextmanager
+def refused_without_a_trace(registry, match):
+    before = content(registry), registry.snapshot().generation
+    with pytest.raises(RefusedError, match=match):
+        yield
+    assert (content(registry), registry.snapshot().generation) == before
+
+
+def run(function, *arguments):
+    """In another process, and wait for it."""
+    process = FORK.Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+# --- registering -----------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_registry_has_nothing(registry):
+    assert content(registry) == ({}, {}, [])
+
+
+def test_a_registration_is_stored_as_it_came(registry):
+    endpoints = ("192.0.2.1", "2001:db8::1")
+    before = time.time()
+    assert register(registry, registration("a", 7, endpoints=endpoints, port=1234), salt_key="fingerprint")
+    row = registry.snapshot().rows["net", "a"]
+    assert (row.network, row.node, row.public_key, row.endpoints, row.port, row.serial, row.salt_key) == (
+        "net",
+        "a",
+        public_key("a"),
+        endpoints,
+        1234,
+        7,
+        "fingerprint",
+    )
+    assert before <= row.registered <= time.time()
+
+
+def test_a_registration_without_endpoints_comes_back_without(registry):
+    register(registry, registration("a", endpoints=()))
+    assert registry.snapshot().rows["net", "a"].endpoints == ()
+
+
+def test_a_newer_registration_replaces_the_older_one(registry):
+    register(registry, registration("a", 1))
+    assert register(registry, registration("a", 2, public_key=public_key("new"), endpoints=("192.0.2.9",), port=9))
+    row = registry.snapshot().rows["net", "a"]
+    assert (row.public_key, row.endpoints, row.port, row.serial) == (public_key("new"), ("192.0.2.9",), 9, 2)
+
+
+def test_the_largest_serial_is_stored(registry):
+    register(registry, registration("a", 2**63 - 1))
+    assert registry.snapshot().rows["net", "a"].serial == 2**63 - 1
+
+
+def test_a_node_has_a_registration_for_each_network(registry):
+    register(registry, registration("a"))
+    other = replace(network(subnets="10.9.0.0/24"), name="other")
+    register(registry, registration("a", network="other", public_key=public_key("a2")), other)
+    assert addresses(registry) == ["10.42.0.1"]
+    assert addresses(registry, net="other") == ["10.9.0.1"]
+
+
+# --- serials ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_registration_again_is_no_news(registry):
+    register(registry, registration("a", 5))
+    before = registry.snapshot()
+    assert register(registry, registration("a", 5)) is False
+    assert registry.snapshot() is before
+
+
+def test_an_older_registration_is_refused(registry):
+    register(registry, registration("a", 5))
+    with refused_without_a_trace(registry, "its serial 4 is not newer than 5: an old statement, played again"):
+        register(registry, registration("a", 4, public_key=public_key("old")))
+
+
+def test_a_node_that_was_installed_anew_may_begin_with_a_lower_serial(registry):
+    register(registry, registration("a", 5), salt_key="old")
+    assert register(registry, registration("a", 1, public_key=public_key("new")), salt_key="new")
+
+
+def test_statements_of_an_old_salt_key_stay_old_when_that_key_is_accepted_again(registry):
+    register(registry, registration("a", 5), salt_key="old")
+    register(registry, registration("a", 1, public_key=public_key("new")), salt_key="new")
+    with refused_without_a_trace(registry, "its serial 4 is not newer than 5"):
+        register(registry, registration("a", 4), salt_key="old")
+
+
+def test_serials_of_nodes_networks_and_kinds_are_apart(registry):
+    register(registry, registration("a", 5))
+    assert register(registry, registration("b", 1))
+    assert registry.report(Report("a", "net", "digest", 1), "salt key of a")
+
+
+# --- public keys -----------------------------------------------------------------------------------------------------
+
+
+def test_the_public_key_of_another_member_is_refused_naming_both(registry):
+    register(registry, registration("a"))
+    with refused_without_a_trace(registry, "already that of a in network net: a cloned machine.*key file on b away"):
+        register(registry, registration("b", 9, public_key=public_key("a")))
+
+
+def test_a_refused_registration_does_not_use_its_serial_up(registry):
+    register(registry, registration("a"))
+    with pytest.raises(RefusedError):
+        register(registry, registration("b", 9, public_key=public_key("a")))
+    assert register(registry, registration("b", 8))
+
+
+def test_a_refused_change_of_key_leaves_the_node_as_it_was(registry):
+    register(registry, registration("a"))
+    register(registry, registration("b"))
+    with refused_without_a_trace(registry, "already that of a"):
+        register(registry, registration("b", 2, public_key=public_key("a")))
+
+
+def test_the_public_key_of_a_node_of_another_network_is_refused(registry):
+    other = replace(network(), name="other")
+    register(registry, registration("a"))
+    with refused_without_a_trace(registry, "already that of a in network net"):
+        register(registry, registration("b", network="other", public_key=public_key("a")), other)
+
+
+def test_a_node_keeps_its_public_key_when_its_network_gets_another_name(registry):
+    """The key file is that of the interface, so after renaming a network every single node was taken for a clone."""
+    renamed = replace(network(), name="renamed")
+    register(registry, registration("a"))
+    assert register(registry, registration("a", 2, network="renamed"), renamed)
+    assert addresses(registry, net="renamed") == ["10.42.0.1"]
+
+
+def test_a_minion_keeps_its_public_key_when_it_gets_another_id(registry):
+    """The old id, long deleted from the master's keys, kept its claim on the key for ever."""
+    register(registry, registration("a"))
+    assert register(registry, registration("b", public_key=public_key("a")), members={"b"})
+    assert set(registry.snapshot().rows) == {("net", "b")}
+
+
+def test_a_public_key_that_its_node_gave_up_is_free(registry):
+    register(registry, registration("a", 1))
+    register(registry, registration("a", 2, public_key=public_key("new")))
+    assert register(registry, registration("b", public_key=public_key("a")))
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def test_addresses_are_given_lowest_first_one_of_each_ip_version(registry):
+    net = network(subnets=DUAL)
+    for node in ("c", "a", "b"):
+        register(registry, registration(node), net)
+    assert [addresses(registry, node) for node in ("c", "a", "b")] == [
+        ["10.42.0.1", "fd42::1"],
+        ["10.42.0.2", "fd42::2"],
+        ["10.42.0.3", "fd42::3"],
+    ]
+
+
+def test_addresses_are_kept_when_a_node_registers_again(registry):
+    net = network(subnets=DUAL)
+    for serial in (1, 2):
+        for node in ("a", "b"):
+            register(registry, registration(node, serial, public_key=public_key(f"{node}{serial}")), net)
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.1", "fd42::1"], ["10.42.0.2", "fd42::2"]]
+
+
+def test_a_node_that_was_installed_anew_keeps_its_addresses_and_its_old_public_key_is_gone(registry):
+    register(registry, registration("b"))
+    register(registry, registration("a", 5), salt_key="old")
+    register(registry, registration("a", 1, public_key=public_key("new")), salt_key="new")
+    assert addresses(registry) == ["10.42.0.2"]
+    rows = registry.snapshot().rows.values()
+    assert sorted(row.public_key for row in rows) == sorted([public_key("b"), public_key("new")])
+    assert register(registry, registration("c", public_key=public_key("a")))
+
+
+def test_addresses_of_the_mesh_file_are_given_to_whom_it_names(registry):
+    register(registry, registration("a"), network("a: {addresses: [10.42.0.77]}, '*': {}"))
+    assert addresses(registry) == ["10.42.0.77"]
+
+
+def test_what_the_mesh_file_leaves_open_is_given_from_the_subnets(registry):
+    net = network("a: {addresses: [10.42.0.77]}, '*': {}", subnets=DUAL)
+    register(registry, registration("a"), net)
+    assert addresses(registry) == ["10.42.0.77", "fd42::1"]
+
+
+def test_several_addresses_of_the_mesh_file_are_all_given(registry):
+    net = network("a: {addresses: [10.42.0.77, 10.42.0.78, 'fd42::7']}", subnets=DUAL)
+    register(registry, registration("a"), net)
+    assert addresses(registry) == ["10.42.0.77", "10.42.0.78", "fd42::7"]
+
+
+def test_addresses_that_the_mesh_file_names_are_given_to_nobody_else(registry):
+    net = network(
+        "d: {addresses: [10.42.0.1]}, gone: {addresses: [10.42.0.3]}, '*': {}",
+        peers=f"phone: {{public_key: {public_key('phone')}, addresses: [10.42.0.2, 10.42.0.5]}}",
+    )
+    for node in ("a", "b"):
+        register(registry, registration(node), net)
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.4"], ["10.42.0.6"]]
+
+
+@pytest.mark.parametrize(
+    ("subnets", "first", "last", "room"),
+    [
+        ("10.42.0.0/30", "10.42.0.1", "10.42.0.2", 2),
+        ("10.42.0.0/31", "10.42.0.0", "10.42.0.1", 2),
+        ("10.42.0.0/30, 10.42.9.0/30", "10.42.0.1", "10.42.9.2", 4),
+        ("'fd42::/126'", "fd42::1", "fd42::3", 3),
+        ("'fd42::/127'", "fd42::", "fd42::1", 2),
+    ],
+)
+def test_a_pool_is_used_up_to_its_last_address(registry, subnets, first, last, room):
+    net = network(subnets=subnets)
+    names = [f"n{number}" for number in range(room)]
+    for node in names:
+        register(registry, registration(node), net, members=names)
+    assert (addresses(registry, names[0]), addresses(registry, names[-1])) == ([first], [last])
+    with refused_without_a_trace(registry, "network net has no free IPv[46] address for e: add a subnet to the mesh"):
+        register(registry, registration("e"), net, members=[*names, "e"])
+
+
+def test_an_exhausted_pool_is_a_refusal_of_its_own_kind(registry):
+    net = network(subnets="10.42.0.0/31")
+    for node in ("a", "b"):
+        register(registry, registration(node), net)
+    with pytest.raises(PoolExhaustedError):
+        register(registry, registration("c"), net)
+
+
+def test_a_large_subnet_with_holes_and_reservations_is_filled_in_order(registry):
+    taken = ", ".join(f"s{number}: {{addresses: ['fd42::{number:x}']}}" for number in range(2, 200, 2))
+    net = network(f"{taken}, '*': {{}}", subnets="'fd42::/64'")
+    for number in range(3):
+        register(registry, registration(f"n{number}"), net)
+    assert [addresses(registry, f"n{number}") for number in range(3)] == [["fd42::1"], ["fd42::3"], ["fd42::5"]]
+
+
+# --- a mesh file that changes ----------------------------------------------------------------------------------------
+
+
+def test_nothing_to_settle_changes_nothing(registry):
+    register(registry, registration("a"))
+    before = registry.snapshot()
+    assert registry.settle(network(), everybody()) is False
+    assert registry.snapshot() is before
+
+
+def test_a_subnet_that_is_added_gives_every_member_an_address(registry):
+    for node in ("b", "a"):
+        register(registry, registration(node))
+    assert registry.settle(network(subnets=DUAL), everybody()) is True
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.2", "fd42::1"], ["10.42.0.1", "fd42::2"]]
+
+
+def test_a_subnet_that_is_replaced_gives_every_member_a_new_address(registry):
+    for node in ("a", "b"):
+        register(registry, registration(node))
+    registry.settle(network(subnets="10.9.0.0/24"), everybody())
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.9.0.1"], ["10.9.0.2"]]
+
+
+def test_a_subnet_that_is_removed_takes_its_addresses_along(registry):
+    register(registry, registration("a"), network(subnets=DUAL))
+    registry.settle(network(subnets="10.42.0.0/24"), everybody())
+    assert addresses(registry) == ["10.42.0.1"]
+
+
+def test_a_subnet_that_grows_changes_no_address(registry):
+    for node in ("a", "b"):
+        register(registry, registration(node))
+    assert registry.settle(network(subnets="10.42.0.0/16"), everybody()) is False
+
+
+def test_an_address_that_becomes_the_broadcast_address_of_its_subnet_is_replaced(registry):
+    """It was kept, as it is in the subnet; no packet to it arrives."""
+    register(registry, registration("a"), network(subnets="10.42.0.2/31"))
+    register(registry, registration("b"), network(subnets="10.42.0.2/31"))
+    assert addresses(registry, "b") == ["10.42.0.3"]
+    registry.settle(network(subnets="10.42.0.0/30"), everybody())
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.2"], ["10.42.0.1"]]
+
+
+def test_a_node_that_is_given_an_address_by_the_mesh_file_gives_its_old_one_back(registry):
+    register(registry, registration("a"))
+    registry.settle(network("a: {addresses: [10.42.0.77]}, '*': {}"), everybody())
+    register(registry, registration("b"), network("a: {addresses: [10.42.0.77]}, '*': {}"))
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.77"], ["10.42.0.1"]]
+
+
+def test_nodes_that_are_no_members_are_not_settled(registry):
+    register(registry, registration("a"))
+    assert registry.settle(network(subnets="10.9.0.0/24"), {"b"}) is False
+    assert addresses(registry) == ["10.42.0.1"]
+
+
+def test_an_address_of_the_mesh_file_is_taken_from_a_node_that_is_no_member(registry):
+    register(registry, registration("gone"), members={"gone"})
+    register(registry, registration("a"), network("a: {addresses: [10.42.0.1]}"))
+    assert addresses(registry) == ["10.42.0.1"]
+    assert addresses(registry, "gone") == []
+
+
+@pytest.mark.parametrize(("holder", "named"), [("a", "b"), ("b", "a")])
+def test_an_address_of_the_mesh_file_that_a_member_has_is_refused_naming_both(registry, holder, named):
+    register(registry, registration(holder))
+    net = network(f"{named}: {{addresses: [10.42.0.1]}}, '*': {{}}")
+    text = f"the mesh file gives 10.42.0.1 to {named}, but {holder} has it. Give {named} another address"
+    with refused_without_a_trace(registry, text):
+        register(registry, registration(named), net)
+
+
+@pytest.mark.parametrize(("holder", "named"), [("a", "b"), ("b", "a")])
+def test_settling_does_not_take_a_members_address_away_either(registry, holder, named):
+    register(registry, registration(holder))
+    register(registry, registration(named))
+    with refused_without_a_trace(registry, f"gives 10.42.0.1 to {named}, but {holder} has it"):
+        registry.settle(network(f"{named}: {{addresses: [10.42.0.1]}}, '*': {{}}"), everybody())
+
+
+@pytest.mark.parametrize(("old", "new"), [("a", "b"), ("b", "a")])
+def test_the_mesh_file_moves_an_address_from_one_node_to_another(registry, old, new):
+    """Although the mesh file gave the old holder another address, the new one was refused, and nobody was settled."""
+    net = network(f"{old}: {{addresses: [10.42.0.7]}}, '*': {{}}")
+    for node in ("a", "b"):
+        register(registry, registration(node), net)
+    registry.settle(network(f"{old}: {{addresses: [10.42.0.8]}}, {new}: {{addresses: [10.42.0.7]}}"), everybody())
+    assert (addresses(registry, old), addresses(registry, new)) == (["10.42.0.8"], ["10.42.0.7"])
+
+
+def test_the_mesh_file_swaps_the_addresses_of_two_nodes(registry):
+    """Giving up its old address, the second node deleted what the first one had just been given."""
+    for node, address in (("a", "10.42.0.7"), ("b", "10.42.0.8")):
+        register(registry, registration(node), network(f"{node}: {{addresses: [{address}]}}"))
+    registry.settle(network("a: {addresses: [10.42.0.8]}, b: {addresses: [10.42.0.7]}"), everybody())
+    assert (addresses(registry, "a"), addresses(registry, "b")) == (["10.42.0.8"], ["10.42.0.7"])
+
+
+def test_a_new_node_is_given_what_the_mesh_file_took_from_another_before_anybody_settles(registry):
+    register(registry, registration("a"))
+    register(registry, registration("b"), network("a: {addresses: [10.42.0.9]}, b: {addresses: [10.42.0.1]}"))
+    assert addresses(registry, "b") == ["10.42.0.1"]
+
+
+def test_no_settling_at_all_happens_when_the_pool_is_too_small_for_everybody(registry):
+    for node in ("a", "b", "c"):
+        register(registry, registration(node))
+    with refused_without_a_trace(registry, "has no free IPv6 address for c"):
+        registry.settle(network(subnets="10.42.0.0/24, 'fd42::/127'"), everybody())
+
+
+# --- reports ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_kept_with_its_salt_key(registry):
+    assert registry.report(Report("a", "net", "digest", 1), "fingerprint")
+    applied = registry.applied()["net", "a"]
+    assert (applied.digest, applied.salt_key) == ("digest", "fingerprint")
+    assert applied.reported == pytest.approx(time.time(), abs=60)
+
+
+def test_the_last_report_counts(registry):
+    for serial in (1, 2):
+        registry.report(Report("a", "net", f"digest {serial}", serial), "fingerprint")
+    assert registry.applied()["net", "a"].digest == "digest 2"
+
+
+def test_the_same_report_again_is_no_news(registry):
+    registry.report(Report("a", "net", "digest", 1), "fingerprint")
+    assert registry.report(Report("a", "net", "digest", 1), "fingerprint") is False
+
+
+def test_an_older_report_is_refused(registry):
+    registry.report(Report("a", "net", "digest 2", 2), "fingerprint")
+    with refused_without_a_trace(registry, "its serial 1 is not newer than 2"):
+        registry.report(Report("a", "net", "digest 1", 1), "fingerprint")
+
+
+def test_a_report_leaves_the_snapshot_as_it_is(registry):
+    register(registry, registration("a"))
+    before = registry.snapshot()
+    registry.report(Report("a", "net", "digest", 1), "salt key of a")
+    assert registry.snapshot() is before
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_refusal_again_only_counts(registry):
+    for _ in range(3):
+        registry.refuse("net", "a", "reason")
+    registry.refuse("net", "a", "another reason")
+    registry.refuse("net", "b", "reason")
+    found = {(each.network, each.node, each.reason): each.count for each in registry.refusals()}
+    assert found == {("net", "a", "reason"): 3, ("net", "a", "another reason"): 1, ("net", "b", "reason"): 1}
+
+
+def test_refusals_come_newest_first(registry):
+    for node in ("a", "b", "a"):
+        registry.refuse("net", node, "reason")
+        time.sleep(0.002)
+    assert [each.node for each in registry.refusals()] == ["a", "b"]
+
+
+def test_only_the_newest_refusals_are_kept(registry, monkeypatch):
+    monkeypatch.setattr(module, "MAX_REFUSALS", 5)
+    for number in range(8):
+        registry.refuse("net", "a", f"reason {number}")
+        time.sleep(0.002)
+    assert [each.reason for each in registry.refusals()] == [f"reason {number}" for number in (7, 6, 5, 4, 3)]
+
+
+def test_the_cap_of_refusals_is_sensible():
+    assert 100 <= MAX_REFUSALS <= 10_000
+
+
+def test_a_refusal_leaves_the_snapshot_as_it_is(registry):
+    register(registry, registration("a"))
+    before = registry.snapshot()
+    registry.refuse("net", "a", "reason")
+    assert registry.snapshot() is before
+
+
+# --- snapshots -------------------------------------------------------------------------------------------------------
+
+
+def test_snapshots_of_one_generation_are_the_same_object(registry):
+    register(registry, registration("a"))
+    assert registry.snapshot() is registry.snapshot()
+
+
+def test_a_change_gives_a_new_snapshot_and_leaves_the_old_one_as_it_was(registry):
+    register(registry, registration("a"))
+    before = registry.snapshot()
+    register(registry, registration("b"))
+    after = registry.snapshot()
+    assert (set(before.rows), set(after.rows)) == ({("net", "a")}, {("net", "a"), ("net", "b")})
+    assert after.generation > before.generation
+
+
+def test_a_change_by_another_process_gives_a_new_snapshot(registry):
+    register(registry, registration("a"))
+    before = registry.snapshot()
+    run(register, registry, registration("b"))
+    assert registry.snapshot() is not before
+    assert ("net", "b") in registry.snapshot().rows
+
+
+def test_another_process_that_changes_nothing_leaves_the_snapshot_as_it_is(registry):
+    register(registry, registration("a"))
+    before = registry.snapshot()
+    run(register, registry, registration("a"))
+    assert registry.snapshot() is before
+
+
+# --- many at once ----------------------------------------------------------------------------------------------------
+
+
+def register_some(registry, names, start):
+    start.wait()
+    net = network(subnets=DUAL)
+    for name in names:
+        registry.snapshot()
+        registry.register(registration(name), f"salt key of {name}", net, ())
+        registry.snapshot()
+
+
+def test_forty_nodes_that_register_with_four_processes_are_all_stored_with_addresses_of_their_own(registry):
+    """None of them exists when they start: making the file at the same time raised `database is locked`."""
+    names = [f"n{number:02}" for number in range(40)]
+    start = FORK.Barrier(4)
+    processes = [FORK.Process(target=register_some, args=(registry, names[part::4], start)) for part in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    rows = registry.snapshot().rows.values()
+    assert sorted(row.node for row in rows) == names
+    given = sorted(address for row in rows for address in row.addresses if address.version == 4)
+    assert given == [ip_network("10.42.0.0/24")[number] for number in range(1, 41)]
+    assert len({address for row in rows for address in row.addresses if address.version == 6}) == 40
+
+
+def claim_one_key(registry, name, start, results):
+    start.wait()
+    try:
+        results.put(register(registry, registration(name, public_key=public_key("clone"))))
+    except RefusedError:
+        results.put(False)
+
+
+def test_of_clones_that_register_at_once_one_has_the_key(registry):
+    start, results = FORK.Barrier(4), FORK.Queue()
+    processes = [FORK.Process(target=claim_one_key, args=(registry, name, start, results)) for name in "abcd"]
+    for process in processes:
+        process.start()
+    found = sorted(results.get(timeout=60) for _ in processes)
+    for process in processes:
+        process.join()
+    assert found == [False, False, False, True]
+    assert len(registry.snapshot().rows) == 1
+
+
+def register_for_ever(registry, first, acknowledged):
+    net = network(subnets="10.0.0.0/8")
+    for number in range(first, first + 100_000):
+        registry.register(registration(f"n{number}"), "f", net, ())
+        os.write(acknowledged, b"%d\n" % number)
+
+
+def test_what_was_acknowledged_survives_the_sudden_death_of_the_writer(registry):
+    expected = set()
+    for generation, seconds in enumerate((0.03, 0.11, 0.2, 0.07, 0.151)):
+        reader, writer = os.pipe()
+        process = FORK.Process(target=register_for_ever, args=(registry, generation * 1_000_000, writer))
+        process.start()
+        os.close(writer)
+        seen = os.read(reader, 1)  # it has begun
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        with os.fdopen(reader, "rb") as lines:
+            seen += lines.read()
+        expected |= {f"n{number}" for number in map(int, seen[: seen.rindex(b"\n")].split())}
+        rows = registry.snapshot().rows
+        assert expected <= {node for _, node in rows}
+        assert all(len(row.addresses) == 1 for row in rows.values())
+    assert len({row.addresses for row in rows.values()}) == len(rows)
+    assert register(registry, registration("a"), network(subnets="10.0.0.0/8"))
+
+
+# --- the SQLite file -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path):
+    return sqlite_registry(tmp_path)
+
+
+def execute(registry, sql):
+    connection = sqlite3.connect(registry.path)
+    with contextlib.closing(connection), connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_files_are_for_their_owner_only(file):
+    register(file, registration("a"))
+    connection = sqlite3.connect(file.path)
+    with contextlib.closing(connection):
+        connection.execute("SELECT * FROM node").fetchall()  # as long as a connection is open, so are WAL and index
+        directory = os.path.dirname(file.path)
+        modes = {name: stat.S_IMODE(os.stat(os.path.join(directory, name)).st_mode) for name in os.listdir(directory)}
+    assert set(modes) == {"registry.db", "registry.db-wal", "registry.db-shm"}
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
+
+
+def test_files_are_for_their_owner_only_whatever_the_umask(file):
+    before = os.umask(0)
+    try:
+        register(file, registration("a"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(file.path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(file.path)).st_mode) == 0o700
+
+
+@pytest.mark.parametrize("read", ["snapshot", "applied", "refusals"])
+def test_reading_never_makes_the_file(file, tmp_path, read):
+    getattr(file, read)()
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_is_left_of_making_the_file(file):
+    register(file, registration("a"))
+    assert [name for name in os.listdir(os.path.dirname(file.path)) if not name.startswith("registry.db")] == []
+
+
+def test_the_file_appears_only_when_it_is_complete(file, monkeypatch):
+    """There was a moment in which it was empty, and another in which it was locked."""
+    link = os.link
+    seen = []
+
+    def look_and_link(source, target):
+        seen.append((file.snapshot().rows, os.path.exists(target)))
+        link(source, target)
+        seen.append((dict(file.snapshot().rows), execute(file, "PRAGMA journal_mode")))
+
+    monkeypatch.setattr(os, "link", look_and_link)
+    register(file, registration("a"))
+    assert seen == [({}, False), ({}, [("wal",)])]
+
+
+def test_who_comes_second_in_making_the_file_uses_that_of_the_first(file, monkeypatch):
+    link = os.link
+
+    def too_late(source, target):
+        monkeypatch.setattr(os, "link", link)
+        register(file, registration("b"))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", too_late)
+    register(file, registration("a"))
+    assert set(file.snapshot().rows) == {("net", "a"), ("net", "b")}
+
+
+READS_AND_WRITES = {
+    "snapshot": lambda registry: registry.snapshot(),
+    "applied": lambda registry: registry.applied(),
+    "refusals": lambda registry: registry.refusals(),
+    "register": lambda registry: register(registry, registration("b")),
+    "settle": lambda registry: registry.settle(network(), everybody()),
+    "report": lambda registry: registry.report(Report("a", "net", "digest", 1), "f"),
+    "refuse": lambda registry: registry.refuse("net", "a", "reason"),
+}
+each_call = pytest.mark.parametrize("call", READS_AND_WRITES.values(), ids=READS_AND_WRITES)
+
+
+@each_call
+def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
+    register(file, registration("a"))
+    execute(file, "PRAGMA user_version = 99")
+    with pytest.raises(
+        RegistryError, match="has format 99, this software knows 1: update saltext-wireguard on the mas"
+    ):
+        call(file)
+
+
+@each_call
+@pytest.mark.parametrize("damage", ["noise", "text", "truncated"])
+def test_a_damaged_file_is_an_error_and_not_an_empty_registry(file, call, damage):
+    register(file, registration("a"))
+    with open(file.path, "rb") as handle:
+        whole = handle.read()
+    with open(file.path, "wb") as handle:
+        damaged = {"noise": os.urandom(len(whole)), "text": b"not a database\n" * 999, "truncated": whole[:5000]}
+        handle.write(damaged[damage])
+    with pytest.raises(RegistryError, match=f"the registry {file.path} is not usable"):
+        call(file)
+
+
+@each_call
+def test_an_empty_file_is_an_error_and_not_an_empty_registry(file, call):
+    """Taken for an empty registry, it would have told every node that it has no peers."""
+    os.makedirs(os.path.dirname(file.path))
+    with open(file.path, "wb"):
+        pass
+    with pytest.raises(RegistryError, match="is an empty file: restore it from a backup, or delete it"):
+        call(file)
+
+
+@each_call
+def test_a_directory_that_may_not_be_searched_is_an_error_and_not_an_empty_registry(file, call, monkeypatch):
+    """`os.path.exists` says False there, so whoever had no right to look believed that no node had registered."""
+
+    def denied(path, *_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    register(file, registration("a"))
+    monkeypatch.setattr(os, "stat", denied)
+    with pytest.raises(RegistryError, match="is not usable: .*Permission denied.*Check its owner, its mode"):
+        call(file)
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RegistryError, match="is not usable"):
+        register(Registry(str(tmp_path / "file" / "wireguard" / "registry.db")), registration("a"))
+
+
+@pytest.mark.parametrize("name", ["with space", "50%", "question?mark=1", "h#sh", "\u00fcml\u00e4ut"])
+def test_the_directory_may_have_any_name(tmp_path, name):
+    registry = sqlite_registry(tmp_path / name)
+    register(registry, registration("a"))
+    assert addresses(registry) == ["10.42.0.1"]
+
+
+def test_a_registry_put_back_from_a_backup_is_seen_even_if_as_much_was_changed_since(file):
+    """It had the generation of the other one after as many changes, so a running master would not have looked."""
+    register(file, registration("a"))
+    with open(file.path, "rb") as handle:
+        backup = handle.read()
+    register(file, registration("b"))
+    assert ("net", "b") in file.snapshot().rows
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file.path + suffix)
+    with open(file.path, "r+b") as handle:  # in place, as `cp` does: the same inode
+        handle.write(backup)
+        handle.truncate()
+    run(register, file, registration("c"))
+    assert set(file.snapshot().rows) == {("net", "a"), ("net", "c")}
+
+
+def test_a_registry_that_was_deleted_is_an_empty_one(file):
+    register(file, registration("a"))
+    file.snapshot()
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file.path + suffix)
+    assert dict(file.snapshot().rows) == {}
+    register(file, registration("b"))
+    assert set(file.snapshot().rows) == {("net", "b")}
+
+
+def test_a_unique_key_is_enforced_by_the_file_itself(file):
+    register(file, registration("a"))
+    register(file, registration("b"))
+    with pytest.raises(sqlite3.IntegrityError):
+        execute(file, "UPDATE node SET public_key = (SELECT public_key FROM node WHERE node = 'a')")
+
+
+def test_addresses_are_kept_as_text_that_can_be_read_back(file):
+    register(file, registration("a"), network(subnets=DUAL))
+    assert execute(file, "SELECT address, node FROM address ORDER BY address") == [("10.42.0.1", "a"), ("fd42::1", "a")]
+    assert file.snapshot().rows["net", "a"].addresses == (ip_address("10.42.0.1"), ip_address("fd42::1"))
