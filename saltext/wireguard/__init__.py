@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 
 # `utils` is left out: Salt loads none from a package, and the modules import theirs.
-LOADED = ("modules", "states", "pillar", "runners", "engines")
+LOADED = ("modules", "states", "pillar", "runners", "engines", "output")
 
 
 def loader_dirs() -> dict[str, list[str]]:

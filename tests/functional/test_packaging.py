@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("salt")
 
 REPO = Path(__file__).resolve().parents[2]
-MASTER_SIDE = ("engines", "pillar", "runners")
+MASTER_SIDE = ("engines", "output", "pillar", "runners")
 
 # Loads what a master loads, and prints where from: {kind: file}, with the plain import `wgmesh` among them.
 LOAD_MASTER_SIDE = """
@@ -31,6 +31,7 @@ functions = salt.loader.minion_mods(opts, utils=utils)
 runners = salt.loader.runner(opts, utils=utils)
 assert "wireguard.reconcile" in runners
 assert "wireguard.start" in salt.loader.engines(opts, functions, runners, utils)
+assert "wireguard" in salt.loader.outputters(opts)
 assert salt.loader.pillars(opts, functions)["wireguard"]("no-such-minion", {}, mesh="/no/such/file") == {}
 files = {}
 for name, module in list(sys.modules.items()):
@@ -91,7 +92,7 @@ def run(argv: list[str], cwd: Path | None = None) -> str:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the checkout without what is ignored, so that nothing is built or written in the real one."""
-    listed = run(["git", "-C", str(REPO), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    listed = run(["git", "-c", "safe.directory=*", "-C", str(REPO), "ls-files", "-zco", "--exclude-standard"])
     for name in filter(None, listed.split("\0")):
         if (REPO / name).is_file():
             (tmp_path / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -150,8 +151,8 @@ def test_an_installed_package_brings_everything(
 def test_a_wheel_has_every_file_of_the_source_folders(install: Install, checkout: Path) -> None:
     sources = {
         path.name
-        for folder in ("_engines", "_modules", "_pillar", "_runners", "_states", "_utils", "salt")
-        for path in (checkout / folder).rglob("*")
+        for folder in [*checkout.glob("_*"), checkout / "salt"]
+        for path in folder.rglob("*")
         if path.is_file()
     }
     install_wheel(install, checkout)

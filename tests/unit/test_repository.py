@@ -15,7 +15,7 @@ from wgmesh.keys import parse_public_key
 from wgmesh.meshfile import load
 
 REPO = Path(__file__).resolve().parents[2]
-LOADED = ("_engines", "_modules", "_pillar", "_runners", "_states")
+LOADED = sorted(path.name for path in REPO.glob("_*") if path.is_dir() and path.name != "_utils")
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md")), REPO / "lab" / "README.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PRIVATE_KEY = re.compile(rb"private[_-]?key[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/]{43}=)", re.IGNORECASE)
@@ -51,6 +51,15 @@ def test_nothing_in_the_file_root_shadows_salt() -> None:
     assert list((REPO / "salt").rglob("*.py")) == []
 
 
+def test_every_kind_of_module_is_in_the_wheel_and_offered_to_salt() -> None:
+    init = ast.parse((REPO / "saltext/wireguard/__init__.py").read_text())
+    offered = {node.value for node in ast.walk(init) if isinstance(node, ast.Constant)}
+    for folder in LOADED:
+        kind = folder.removeprefix("_")
+        assert f"saltext.wireguard.{kind} = {folder}" in setup_cfg()["options"]["package_dir"].splitlines()
+        assert kind in offered
+
+
 def test_every_package_of_wgmesh_is_in_the_wheel() -> None:
     packages = setup_cfg()["options"]["packages"].split()
     found = {path.parent.relative_to(REPO / "_utils") for path in (REPO / "_utils").rglob("__init__.py")}
@@ -81,7 +90,7 @@ def test_every_public_function_has_a_docstring(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", LOADED)
 def test_every_argument_that_people_give_is_described(folder: str) -> None:
-    of_salt = {"minion_id", "pillar", "tag", "event", "test"}
+    of_salt = {"minion_id", "pillar", "tag", "event", "test", "data"}
     for name, node in functions(folder):
         for argument in node.args.args:
             if argument.arg not in of_salt:
