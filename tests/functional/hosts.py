@@ -1,0 +1,357 @@
+"""A minion whose modules Salt's own loaders load from the checkout, on a machine that belongs to one test alone."""
+
+import base64
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import salt.config
+import salt.crypt
+import salt.loader
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from salt.exceptions import CommandExecutionError
+from wgmesh import accepted, device
+from wgmesh.view import Peer, View
+
+REPO = Path(__file__).resolve().parents[2]
+ETC = Path("/etc/wireguard")
+NODE = "node1"
+
+_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
+
+# Commands that change nothing: all that a run may execute which finds nothing to do.
+_READING = (
+    ("wg", "show"),
+    ("wg", "pubkey"),
+    ("ip", "-json", "address", "show"),
+    ("ip", "-json", "-4", "route", "show"),
+    ("ip", "-json", "-6", "route", "show"),
+    ("ip", "-json", "route", "get"),
+)
+
+
+@functools.cache
+def pem():
+    """A Salt key pair, made once: (private, public)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private, public
+
+
+def options(root, **changes):
+    """Of a minion that is its own file server and compiles its own pillar."""
+    settings = {
+        "id": NODE,
+        "root_dir": str(root),
+        "file_client": "local",
+        "module_dirs": [str(REPO)],
+        "file_roots": {"base": [str(REPO), str(REPO / "salt")]},
+        "pillar_roots": {"base": [str(root / "pillar")]},
+        "enable_fqdns_grains": False,
+        "enable_gpu_grains": False,
+        "__role": "minion",
+    }
+    opts = salt.config.apply_minion_config({**settings, **changes})
+    opts["grains"] = {**grains()}
+    opts["pillar"] = {}
+    return opts
+
+
+@functools.cache
+def grains():
+    with tempfile.TemporaryDirectory() as root:
+        opts = salt.config.apply_minion_config(
+            {"root_dir": root, "id": NODE, "enable_fqdns_grains": False, "enable_gpu_grains": False}
+        )
+        return salt.loader.grains(opts)
+
+
+def warm_up():
+    """Load once what every test loads, so that its children find it imported."""
+    pem()
+    with tempfile.TemporaryDirectory() as root:
+        opts = options(Path(root))
+        functions = salt.loader.minion_mods(opts, utils=salt.loader.utils(opts))
+        for name in ("wireguard.version", "config.get", "state.show_sls", "saltutil.sync_all", "pkg.version"):
+            functions.get(name)
+
+
+class Host:
+    """
+    One machine with one minion.
+
+    ``call`` and its relatives remember everything that the modules return, raise, log and execute, so that all of it
+    can be searched for private keys afterwards. ``events`` are what the minion sent to the master.
+    """
+
+    def __init__(self, disk):
+        self.disk = disk
+        self.secrets = set()
+        self.events = []
+        self.commands = []
+        self._said = []
+        self._quiet = False
+        self.opts = options(disk)
+        self.pki = Path(self.opts["pki_dir"])
+        self.pki.mkdir(parents=True)
+        (self.pki / "minion.pem").write_bytes(pem()[0])
+        (self.pki / "minions").mkdir()
+        (self.pki / "minions" / NODE).write_bytes(pem()[1])
+        self.pillar_dir = disk / "pillar"
+        self.pillar_dir.mkdir()
+        (self.pillar_dir / "top.sls").write_text("base: {'*': [data]}")
+        self.set_pillar({})
+
+    def __enter__(self):
+        self.run("ip", "link", "set", "lo", "up")
+        self._log = _Log(self._said)
+        logging.getLogger().addHandler(self._log)
+        logging.getLogger().setLevel(1)
+        sys.addaudithook(self._audit)  # for the rest of this process, which is this test's alone
+        return self
+
+    def __exit__(self, *_):
+        logging.getLogger().removeHandler(self._log)
+
+    def _audit(self, event, args):
+        if event == "subprocess.Popen" and not self._quiet:
+            self.commands.append([os.fsdecode(word) for word in args[1]])
+            self._said.append(repr((args[1], args[3])))
+
+    # -- the minion
+
+    def configure(self, **changes):
+        """Load the modules anew with other minion options."""
+        self.opts.update(changes)
+        self.load()
+
+    def set_pillar(self, data):
+        """What the minion has as its pillar, and gets when it fetches it anew."""
+        self.set_fresh_pillar(data)
+        self.opts["pillar"] = data
+        self.load()
+
+    def set_fresh_pillar(self, data):
+        """What the minion gets when it fetches its pillar anew; it does not know this yet."""
+        (self.pillar_dir / "data.sls").write_text("#!json\n" + json.dumps(data))
+
+    def set_networks(self, *views):
+        self.set_pillar({"wireguard": {"networks": {view.network: view.to_dict() for view in views}}})
+
+    def load(self):
+        self.utils = salt.loader.utils(self.opts)
+        self.functions = salt.loader.minion_mods(self.opts, utils=self.utils)
+        self.functions["event.send"] = self._send
+        self.states = salt.loader.states(self.opts, self.functions, self.utils, {})
+
+    def _send(self, tag, data=None, **_):
+        self.events.append((tag, data))
+        self._said.append(repr(data))
+        return self.on_event(tag, data)
+
+    def on_event(self, tag, data):
+        """Replaced by tests that have a master."""
+        return True
+
+    def module(self):
+        """The loaded execution module itself, to patch something in it."""
+        assert "wireguard.version" in self.functions  # loads it
+        name = next(name for name in sys.modules if name.endswith(".module.wireguard"))
+        return sys.modules[name]
+
+    def call(self, name, *args, **kwargs):
+        return self._heard(self.functions[f"wireguard.{name}"], args, kwargs)
+
+    def error(self, name, *args, **kwargs):
+        """The message of the CommandExecutionError that this call raises."""
+        try:
+            result = self.call(name, *args, **kwargs)
+        except CommandExecutionError as exc:
+            return str(exc)
+        raise AssertionError(f"no error but {result}")
+
+    def state(self, name, *args, test=False, **kwargs):
+        self.opts["test"] = test
+        states = salt.loader.states(self.opts, self.functions, self.utils, {})
+        return self._heard(states[f"wireguard.{name}"], args, kwargs)
+
+    def salt(self, name, *args, **kwargs):
+        """A function of Salt itself."""
+        return self._heard(self.functions[name], args, kwargs)
+
+    def _heard(self, function, args, kwargs):
+        try:
+            result = function(*args, **kwargs)
+        except BaseException:
+            self._said.append(traceback.format_exc())
+            raise
+        finally:
+            self._note_secrets()
+        self._said.append(json.dumps(result, default=repr))
+        return result
+
+    # -- the machine
+
+    def run(self, *argv, text=None):
+        """A command of the test's own."""
+        with self.quiet():
+            done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=30)
+        assert done.returncode == 0, f"{argv}: {done.stderr}"
+        return done.stdout
+
+    @contextlib.contextmanager
+    def quiet(self):
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def device(self, interface="wg0"):
+        """The device as it is, read without the module's help; None where there is none."""
+        if not os.path.exists(f"/sys/class/net/{interface}"):
+            return None
+        show = ("route", "show", "dev", interface, "table", "main")
+        return device.parse(
+            interface,
+            self.run("wg", "show", interface, "dump"),
+            self.run("ip", "-json", "address", "show", "dev", interface),
+            *(self.run("ip", "-json", family, *show) for family in ("-4", "-6")),
+        )
+
+    def forget_commands(self):
+        self.commands.clear()
+
+    def writing_commands(self):
+        """Those since the last ``forget_commands`` that could have changed anything."""
+        return [argv for argv in self.commands if not any(argv[: len(head)] == [*head] for head in _READING)]
+
+    def picture(self):
+        """All that a run could change: the devices with their links, and the files with content, owner and times."""
+        with self.quiet():
+            names = sorted(os.listdir("/sys/class/net"))
+            links = json.loads(self.run("ip", "-json", "address", "show"))
+            devices = {
+                name: self.run("wg", "show", name, "dump") for name in self.run("wg", "show", "interfaces").split()
+            }
+            routes = [self.run("ip", family, "route", "show", "table", "all") for family in ("-4", "-6")]
+        return names, links, devices, routes, files()
+
+    def put_program(self, name, script):
+        """A shell script that comes before the real program of this name; ``$real`` is the real one."""
+        folder = self.disk / "bin"
+        folder.mkdir(exist_ok=True)
+        real = next(
+            f"{each}/{name}"
+            for each in os.environ["PATH"].split(":")
+            if each != str(folder) and os.path.exists(f"{each}/{name}")
+        )
+        (folder / name).write_text(f"#!/bin/sh\nreal={real}\n{script}\n")
+        (folder / name).chmod(0o755)
+        if str(folder) not in os.environ["PATH"].split(":"):
+            os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+        return folder / name
+
+    # -- what must stay secret
+
+    def _note_secrets(self):
+        for path in ETC.iterdir():
+            if ".key" in path.name and path.is_file():
+                self.secrets.update(_KEY.findall(path.read_text(errors="replace")))
+            elif path.name.endswith(".conf"):
+                self.secrets.update(re.findall(r"PrivateKey = (\S{44})", path.read_text(errors="replace")))
+
+    def assert_no_secret_is_out(self):
+        """No private key in any return, error, log record, command line, environment, event, or file of the minion."""
+        self._note_secrets()
+        said = self._said
+        for path in self.disk.rglob("*"):
+            if path.is_file():
+                said.append(path.read_bytes().decode(errors="replace"))
+        for secret in self.secrets:
+            found = [text for text in said if secret.rstrip("=") in text]
+            assert not found, f"{secret[:6]}... is in {found[0].replace(secret, '(here)')[:1000]}"
+
+
+class _Log(logging.Handler):
+    def __init__(self, said):
+        super().__init__(0)
+        self._said = said
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record):
+        self._said.append(self.format(record))
+
+    @property
+    def text(self):
+        return "\n".join(self._said)
+
+
+def files(root=ETC):
+    """Path -> (mode, size, inode, time, content) of everything below ``root``."""
+    return {
+        str(path.relative_to(root)): (
+            path.lstat().st_mode,
+            path.lstat().st_ino,
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else None,
+        )
+        for path in sorted(root.rglob("*"))
+    }
+
+
+def peer(name, *allowed_ips, public_key=None, **settings):
+    return Peer(name, public_key or key(name), tuple(sorted(allowed_ips)), **settings)
+
+
+def key(name):
+    """A public key, always the same for the same name."""
+    raw = bytearray(hashlib.sha256(name.encode()).digest())
+    raw[31] &= 0x3F  # well below 2^255 - 19
+    return base64.b64encode(bytes(raw)).decode()
+
+
+PEERS = (
+    peer("node2", "10.42.0.2/32", "192.168.40.0/24", endpoint="127.0.0.1:4444", keepalive=25),
+    peer("node3", "10.42.0.3/32", "fd42::3/128", "fd99::/64"),
+    peer("node4", "10.42.0.4/32", endpoint="[::1]:4444"),
+)
+
+
+def view(public_key, *peers, **settings):
+    """The view of a registered node in the network ``backbone``."""
+    values = {"interface": "wg0", "addresses": ("10.42.0.1/16", "fd42::1/64"), "network": "backbone", "port": 51820}
+    return View(public_key=public_key, peers=peers or PEERS, **{**values, "mtu": 1380, **settings})
+
+
+def registered(host, *peers, **settings):
+    """Make a key and a pillar that bears it, as after a registration. Returns the view."""
+    public_key = host.call("keypair", settings.get("interface", "wg0"))
+    wanted = view(public_key, *peers, **settings)
+    host.set_networks(wanted)
+    return wanted
+
+
+def accepted_keys(host):
+    return accepted.load(str(host.pki / "minions"))
+
+
+def wait_until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
