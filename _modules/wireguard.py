@@ -17,6 +17,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -53,6 +54,9 @@ __virtualname__ = "wireguard"
 __func_alias__ = {"record_": "record", "apply_": "apply"}
 
 CONFIG_DIR = "/etc/wireguard"
+
+# 32 bytes in canonical base64: the last character but one has its two spare bits zero.
+_PRIVATE_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 
 # An endpoint that is a name: how long all names together may take to resolve before the rest goes on without.
 RESOLVE_SECONDS = 5.0
@@ -205,24 +209,23 @@ def _make_private_key():
 
 def _public_key_of(path):
     """None where the file does not exist. The private key goes to ``wg pubkey`` by standard input."""
-    private = _read_file(path).strip()
+    private = _read_file(path).rstrip()
     if not private:
-        if os.path.exists(path):
-            raise CommandExecutionError(f"{path} is empty: remove it, and the next apply makes a new key pair")
+        if os.path.lexists(path):
+            raise CommandExecutionError(
+                f"{path} is empty, or a link to nothing: remove it, and the next apply makes a new key pair"
+            )
         return None
+    # Checked here, because PyNaCl passes over what is not base64, and `wg` cannot say which file it was.
+    if not _PRIVATE_KEY.fullmatch(private):
+        raise CommandExecutionError(f"{path} does not hold a WireGuard private key: move it away, or restore it")
     try:
         import nacl.encoding
-        import nacl.exceptions
         import nacl.public
-
-        key = nacl.public.PrivateKey(private.encode(), nacl.encoding.Base64Encoder)
-        return key.public_key.encode(nacl.encoding.Base64Encoder).decode()
     except ImportError:
         return _run(["wg", "pubkey"], stdin=private + "\n", secret=True).strip()
-    except (ValueError, nacl.exceptions.CryptoError):
-        pass
-    # outside the handler, so that no traceback carries what was in the file
-    raise CommandExecutionError(f"{path} does not hold a WireGuard private key: move it away, or restore it")
+    key = nacl.public.PrivateKey(private.encode(), nacl.encoding.Base64Encoder)
+    return key.public_key.encode(nacl.encoding.Base64Encoder).decode()
 
 
 # -- registering
@@ -481,7 +484,11 @@ def _register_and_converge(view, test, wait):
     if view.public_key != own_key or own_key is None:
         if test:
             comment = f"{view.interface} would be registered and set up"
-            return view, {"result": None, "changes": {view.interface: {"old": None, "new": "present"}}, "comment": comment}
+            return view, {
+                "result": None,
+                "changes": {view.interface: {"old": None, "new": "present"}},
+                "comment": comment,
+            }
         view = _register_and_wait(view, own_key, wait)
     return view, _converge(view, _key_file(view.interface), test)
 
@@ -529,7 +536,9 @@ def _converge(view, key_file, test):
             _execute(view, key_file, own_key, operations)
             _write_config(view.interface, config)
             if service and not __salt__["service.enable"](service):
-                raise CommandExecutionError(f"{service} could not be enabled: {view.interface} works, but is not there after a boot")
+                raise CommandExecutionError(
+                    f"{service} could not be enabled: {view.interface} works, but is not there after a boot"
+                )
         return _result(view, changes, test)
 
 
@@ -551,7 +560,9 @@ def _operations(view, key_file, own_key):
     endpoints = _resolve(view, device)
     for peer in view.peers:
         if peer.endpoint and peer.endpoint not in endpoints:
-            log.warning("wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name)
+            log.warning(
+                "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
+            )
     return wgdiff.diff(
         view,
         device,
