@@ -35,8 +35,8 @@ try:
     from saltext.wireguard.utils.wgmesh import diff as wgdiff
     from saltext.wireguard.utils.wgmesh import reachable, record, render
     from saltext.wireguard.utils.wgmesh.errors import WireguardError
-    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG, REPORT_TAG
     from saltext.wireguard.utils.wgmesh.model import Endpoint
+    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG, REPORT_TAG
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
     from wgmesh import __version__ as wgmesh_version
@@ -44,8 +44,8 @@ except ImportError:  # synced from _utils/
     from wgmesh import diff as wgdiff
     from wgmesh import reachable, record, render
     from wgmesh.errors import WireguardError
-    from wgmesh.record import REGISTER_TAG, REPORT_TAG
     from wgmesh.model import Endpoint
+    from wgmesh.record import REGISTER_TAG, REPORT_TAG
     from wgmesh.view import View
 
 log = logging.getLogger(__name__)
@@ -192,9 +192,8 @@ def keypair(interface="wg0"):
 def _write_key(path):
     """Link a finished file to its name: unlike a rename, this fails where the name is taken."""
     os.makedirs(CONFIG_DIR, mode=0o700, exist_ok=True)
-    with _temporary(path, _make_private_key().encode() + b"\n") as temporary:
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
+    with _temporary(path, _make_private_key().encode() + b"\n") as temporary, contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
     _sync_dir(CONFIG_DIR)
 
 
@@ -511,8 +510,9 @@ def _register_and_wait(view, own_key, wait):
 def _unanswered(view, wait):
     return (
         f"the master did not take in this node's registration for network {view.network} within {wait:g} s; nothing was"
-        f" changed. Something on the master must handle the event {REGISTER_TAG}: configure the engine (`engines: [{{wireguard: {{}}}}]`)"
-        " or the reactor as in the examples, restart salt-master, and look at `salt-run wireguard.nodes` for refusals"
+        f" changed. Something on the master must handle the event {REGISTER_TAG}: configure the engine"
+        " (`engines: [{wireguard: {}}]`) or the reactor as in the examples, restart salt-master, and look at"
+        " `salt-run wireguard.nodes` for refusals"
     )
 
 
@@ -613,8 +613,9 @@ def _refuse_foreign(view, key_file):
     if config and not render.is_managed(config):
         raise CommandExecutionError(_not_ours(view.interface))
     if config and render.managed_network(config) != view.network:
+        owner = render.managed_network(config)
         raise CommandExecutionError(
-            f"{view.interface} belongs to network {render.managed_network(config)} on this minion, not to {view.network}"
+            f"{view.interface} belongs to network {owner} on this minion, not to {view.network}"
         )
     device = _read_device(view.interface)
     if not config and device and device.public_key not in (None, _public_key_of(key_file)):
@@ -626,8 +627,8 @@ def _refuse_foreign(view, key_file):
 
 def _not_ours(interface):
     return (
-        f"{_config_file(interface)} was not written by these modules, and it is left alone. Move it away (the device too:"
-        f" `wg-quick down {interface}`), or choose another `interface:`"
+        f"{_config_file(interface)} was not written by these modules, and it is left alone. Move it away (the device"
+        f" too: `wg-quick down {interface}`), or choose another `interface:`"
     )
 
 
