@@ -159,9 +159,9 @@ class Network:
     """
     One network: one WireGuard interface on each of its nodes.
 
-    ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and every later one, counts as soon as the
-    node has registered it or once an operator has approved it. ``rotate_every`` is the age, in seconds, at which a node
-    replaces its key, None if it never does.
+    ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and every later one, counts as soon as
+    the node has registered it, or only once an operator has approved it. ``rotate_every`` is the age in seconds at
+    which a key is replaced, None if it never is.
     """
 
     name: str

@@ -13,9 +13,11 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Literal
 
+from . import duration
 from ._mesh import (
     DEFAULT_PORT,
     WILDCARD,
@@ -38,6 +40,13 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 _PLAIN = re.compile(r"[0-9a-z./]{1,60}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_=+.-]{1,15}")
+_TIME = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ](?P<minute>[0-9]{2}:[0-9]{2})(?:(?P<second>:[0-9]{2})(?:\.[0-9]{1,9})?)?"
+    r" ?(?:[Zz]|(?P<zone>[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?))?)?"
+)
+_TIMES = "a date or a time, such as 2027-01-01 or 2027-01-01T18:00:00Z"
+_SHORTEST_ROTATION = 3600
 _TAKEN_INTERFACES = {".", "..", "lo", "all", "default"}
 _SMALLEST = "the smallest mesh is `networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}`"
 _REQUIRED = {
@@ -191,6 +200,48 @@ def _keepalive(scope: _Scope, value: Value) -> int:
 
 def _mtu(scope: _Scope, value: Value) -> int:
     return _number(value, "mtu", 1280 if any(subnet.version == 6 for subnet in scope.subnets) else 576, 65535)
+
+
+def _admit(scope: _Scope, value: Value) -> str:
+    return _auto_or_manual(value, "admit")
+
+
+def _rekey(scope: _Scope, value: Value) -> str:
+    return _auto_or_manual(value, "rekey")
+
+
+def _auto_or_manual(value: Value, key: str) -> str:
+    if isinstance(value, Scalar) and value.text in ("auto", "manual"):
+        return value.text
+    found = shown(value.text) if isinstance(value, Scalar) else value.what
+    raise Invalid(value.place, f"{key} must be auto or manual, not {found}")
+
+
+def _rotate_every(scope: _Scope, value: Value) -> int:
+    if not isinstance(value, Scalar):
+        raise Invalid(value.place, f"rotate_every must be a duration, such as 30d, not {value.what}")
+    try:
+        seconds = duration.parse(value.text)
+    except ValueError as problem:
+        raise Invalid(value.place, str(problem)) from None
+    if seconds < _SHORTEST_ROTATION:
+        raise Invalid(value.place, f"rotate_every must be at least 1h, not {shown(value.text)}")
+    return seconds
+
+
+def _expires(scope: _Scope, value: Value) -> int:
+    """The Unix time of a date, which is its beginning, or of a time; UTC unless a time has another zone."""
+    match = _TIME.fullmatch(value.text) if isinstance(value, Scalar) else None
+    if not match:
+        found = shown(value.text) if isinstance(value, Scalar) else value.what
+        raise Invalid(value.place, f"expires must be {_TIMES}, not {found}")
+    zone = (match["zone"] or "+00").replace(":", "").ljust(5, "0")
+    clock = (match["minute"] or "00:00") + (match["second"] or ":00")
+    try:
+        time = datetime.fromisoformat(f"{match['date']}T{clock}{zone[:3]}:{zone[3:]}").astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise Invalid(value.place, f"there is no time {shown(match[0])}; expires must be {_TIMES}") from None
+    return int(time.timestamp())
 
 
 def _interface(scope: _Scope, value: Value) -> str:
@@ -456,6 +507,14 @@ NETWORK_KEYS: Mapping[str, Reader] = {
     "keepalive": _keepalive,
     "nodes": _nodes,
     "peers": _peers,
+    "admit": _admit,
+    "rekey": _rekey,
+    "rotate_every": _rotate_every,
 }
-NODE_KEYS: Mapping[str, Reader] = {"addresses": _addresses, "endpoint": _node_endpoint, "port": _port}
+NODE_KEYS: Mapping[str, Reader] = {
+    "addresses": _addresses,
+    "endpoint": _node_endpoint,
+    "port": _port,
+    "expires": _expires,
+}
 PEER_KEYS: Mapping[str, Reader] = {"public_key": _public_key, "addresses": _addresses, "endpoint": _peer_endpoint}

@@ -38,6 +38,24 @@ def test_less_specific_entries_supply_defaults_setting_by_setting():
 
 
 @pytest.mark.parametrize(
+    ("everybody", "web", "web1", "expires"),
+    [
+        (None, None, None, None),
+        (1, None, None, 1),
+        (3, 1, None, 1),
+        (1, 3, None, 3),
+        (1, 3, 2, 2),
+        (None, 0, None, 0),
+        (1, None, 0, 0),
+    ],
+)
+def test_the_most_specific_entry_that_has_one_says_when_a_node_expires(everybody, web, web1, expires):
+    entries = (("*", everybody), ("web*", web), ("web1", web1))
+    settings = network(*(NodeEntry(pattern, PLACE, expires=time) for pattern, time in entries)).settings("web1")
+    assert settings == NodeSettings((), None, 51820, expires)
+
+
+@pytest.mark.parametrize(
     ("patterns", "winner"),
     [
         (("web1", "web*"), "web1"),

@@ -1,5 +1,6 @@
 import re
 import time
+from datetime import datetime, timezone
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -59,6 +60,9 @@ def test_the_smallest_mesh_has_the_documented_defaults():
                 keepalive=25,
                 nodes=(NodeEntry("*", Place("mesh.yml", 5)),),
                 peers=(),
+                admit="auto",
+                rekey="auto",
+                rotate_every=None,
             ),
         )
     )
@@ -112,6 +116,59 @@ def test_an_endpoint_that_is_false_is_kept_apart_from_none(word):
     settings = only(network(nodes=f"web1: {{endpoint: {word}}}")).settings("web1")
     assert settings is not None
     assert settings.endpoint is False
+
+
+@pytest.mark.parametrize("key", ["admit", "rekey"])
+@pytest.mark.parametrize("word", ["auto", "manual", "'manual'"])
+def test_whether_keys_need_an_approval_is_read(key, word):
+    assert getattr(only(network(f"{key}: {word}")), key) == word.strip("'")
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [("30d", 2_592_000), ("'30d'", 2_592_000), ("1h", 3600), ("3600s", 3600), ("2w", 1_209_600)],
+)
+def test_the_age_at_which_keys_are_replaced_is_read_in_seconds(duration, seconds):
+    assert only(network(f"rotate_every: {duration}")).rotate_every == seconds
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+@pytest.mark.parametrize("pattern", ["web1", "'web*'"])
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2027-01-01", (2027, 1, 1)),
+        ("2028-02-29", (2028, 2, 29)),
+        ("2027-01-01T18:00:00Z", (2027, 1, 1, 18)),
+        ("2027-01-01T18:00:01", (2027, 1, 1, 18, 0, 1)),
+        ("2027-01-01T18:00Z", (2027, 1, 1, 18)),
+        ("2027-01-01 18:00", (2027, 1, 1, 18)),
+        ("2027-01-01t18:00:00z", (2027, 1, 1, 18)),
+        ("2027-01-01 18:00:00 +02", (2027, 1, 1, 16)),
+        ("2027-01-01T18:00:00+02:00", (2027, 1, 1, 16)),
+        ("2027-01-01T18:00:00-0530", (2027, 1, 1, 23, 30)),
+        ("2027-01-01T00:30:00+01:00", (2026, 12, 31, 23, 30)),
+        ("2027-01-01T18:00:00.999999999Z", (2027, 1, 1, 18)),
+        ("2001-01-01", (2001, 1, 1)),
+        ("1970-01-01", (1970, 1, 1)),
+        ("9999-12-31T23:59:59Z", (9999, 12, 31, 23, 59, 59)),
+    ],
+)
+def test_when_a_node_expires_is_read_in_unix_seconds(pattern, text, utc, quote):
+    settings = only(network(nodes=f"{pattern}: {{expires: {quote}{text}{quote}}}")).settings("web1")
+    assert settings is not None
+    assert settings.expires == datetime(*utc, tzinfo=timezone.utc).timestamp()
+    assert type(settings.expires) is int
+
+
+def test_the_zone_of_the_machine_does_not_matter(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        assert only(network(nodes="a: {expires: 2027-01-01}")).nodes[0].expires == 1_798_761_600
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_five_thousand_nodes_are_parsed_and_looked_up_in_seconds():
@@ -207,6 +264,21 @@ networks:
         (network("keepalive: on"), "keepalive must be a whole number from 0 to 65535, not 'on'"),
         (network("mtu: 1279"), "mesh.yml:3: mtu must be a whole number from 1280 to 65535, not '1279'"),
         (network("mtu: 575\nsubnets: [10.42.0.0/16]"), "mtu must be a whole number from 576 to 65535, not '575'"),
+        (network("admit: on"), "mesh.yml:3: admit must be auto or manual, not 'on'"),
+        (network("admit: Manual"), "mesh.yml:3: admit must be auto or manual, not 'Manual'"),
+        (network("admit:"), "mesh.yml:3: admit must be auto or manual, not ''"),
+        (network("rekey: [auto]"), "mesh.yml:3: rekey must be auto or manual, not a list"),
+        (network("re-key: auto"), "mesh.yml:3: unknown key 're-key'; did you mean 'rekey'?"),
+        (network("rotate: 30d"), "mesh.yml:3: unknown key 'rotate'; did you mean 'rotate_every'?"),
+        (network("rotate_every: 30"), "mesh.yml:3: '30' is not a duration: it has no unit; write 30s, 30m, 30h, 30d"),
+        (network("rotate_every: never"), "mesh.yml:3: 'never' is not a duration: write a whole number and a unit (s,"),
+        (network("rotate_every: 1:20"), "mesh.yml:3: '1:20' is not a duration"),
+        (network("rotate_every:"), "mesh.yml:3: '' is not a duration"),
+        (network("rotate_every: 0d"), "mesh.yml:3: '0d' is not a duration: it must be at least 1s"),
+        (network("rotate_every: 59m"), "mesh.yml:3: rotate_every must be at least 1h, not '59m'"),
+        (network("rotate_every: 3599s"), "mesh.yml:3: rotate_every must be at least 1h, not '3599s'"),
+        (network("rotate_every: 9999w"), "mesh.yml:3: '9999w' is not a duration: it must be at most 36500d"),
+        (network("rotate_every: [30d]"), "mesh.yml:3: rotate_every must be a duration, such as 30d, not a list"),
         # subnets
         (network("subnets: 10.42.0.0/16"), "mesh.yml:3: subnets must be a list: write `subnets: [10.42.0.0/16]`"),
         (network("subnets: []"), "mesh.yml:3: subnets must be a list that is not empty, such as"),
@@ -275,6 +347,31 @@ networks:
             network(nodes="a: {endpoint: x, port: 5}, b: {endpoint: 'x:5'}"),
             "endpoint x:5 is already used at mesh.yml:4",
         ),
+        *(
+            (
+                network(nodes=f"a: {{expires: {value}}}"),
+                "mesh.yml:4: expires must be a date or a time, such as 2027-01-01 or 2027-01-01T18:00:00Z, not "
+                + found,
+            )
+            for value, found in [
+                *(("", "''"), ("never", "'never'"), ("false", "'false'"), ("20270101", "'20270101'")),
+                *(("1798761600", "'1798761600'"), ("01.01.2027", "'01.01.2027'"), ("2027-1-1", "'2027-1-1'")),
+                *(("2027-01", "'2027-01'"), ("2027-01-01T18Z", "'2027-01-01T18Z'"), ("30d", "'30d'")),
+                *(("2027-01-01Z", "'2027-01-01Z'"), ("'2027-01-01T18:00:00 CET'", "'2027-01-01T18:00:00 CET'")),
+                *(("'2027-01-01T18:00+24:00'", "'2027-01-01T18:00+24:00'"), ("'2027-01-01 '", "'2027-01-01 '")),
+                *(("2027-01-01 18:00:00 +2", "'2027-01-01 18:00:00 +2'"), ("'\uff12027-01-01'", "'\uff12")),
+                *(("[2027-01-01]", "a list"), ("{}", "a mapping")),
+            ]
+        ),
+        *(
+            (network(nodes=f"a: {{expires: {value}}}"), f"there is no time '{value}'; expires must be a date or a time")
+            for value in (
+                *("2027-02-29", "2027-13-01", "2027-00-10", "0000-01-01", "2027-01-01T24:01:00Z"),
+                *("2027-01-01T18:60:00Z", "2027-01-01T18:00:60Z"),
+                *("0001-01-01T00:00:00+01:00", "9999-12-31T23:00:00-01:00"),
+            )
+        ),
+        (network(nodes="a: {expire: 2027-01-01}"), "mesh.yml:4: unknown key 'expire'; did you mean 'expires'?"),
         # addresses
         (network(nodes="a: {addresses: 10.42.0.5}"), "addresses must be a list: write `addresses: [10.42.0.5]`"),
         (network(nodes="a: {addresses: [x]}"), "'x' is not an IP address"),

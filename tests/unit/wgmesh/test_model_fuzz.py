@@ -13,9 +13,8 @@ st = pytest.importorskip("hypothesis.strategies")
 
 WORDS = [
     *("networks", "backbone", "subnets", "nodes", "peers", "interface", "port", "mtu", "keepalive", "addresses"),
+    *("endpoint", "public_key", "admit", "rekey", "rotate_every", "expires"),
     *(
-        "endpoint",
-        "public_key",
         "<<",
         "*",
         "web*",
@@ -32,6 +31,8 @@ WORDS = [
         "0",
     ),
     *("51820", "-1", "1e3", ".nan", ".inf", "0x1F", "0o7", "1_0", "1:20", "190:20:30", "9" * 5000, "2026-01-01"),
+    *("auto", "manual", "30d", "1h", "9" * 5000 + "d", "2026-02-30", "0000-00-00", "2026-01-01T18:00:00+02:00"),
+    *("9999-12-31 23:59:59.9 -1:00", "0001-01-01t00:00:00+23:59"),
     *(
         "10.42.0.0/16",
         "fd42::/64",
@@ -78,11 +79,11 @@ PIECES = [
 ]
 WORD = st.sampled_from(WORDS) | st.text(max_size=8)
 TREE = st.recursive(
-    WORD | st.integers() | st.booleans() | st.none() | st.floats() | st.dates(),
+    WORD | st.integers() | st.booleans() | st.none() | st.floats() | st.dates() | st.datetimes(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORD | st.integers() | st.none(), inner, max_size=4),
     max_leaves=12,
 )
-SETTINGS = st.dictionaries(st.sampled_from(WORDS[:12]) | WORD, TREE, max_size=5)
+SETTINGS = st.dictionaries(st.sampled_from(WORDS[:16]) | WORD, TREE, max_size=5)
 NETWORKS = st.fixed_dictionaries(
     {"subnets": TREE | st.just(["10.42.0.0/16"]), "nodes": st.dictionaries(WORD, SETTINGS | TREE, max_size=4)},
     optional={
@@ -90,6 +91,9 @@ NETWORKS = st.fixed_dictionaries(
         "port": TREE,
         "interface": TREE,
         "mtu": TREE,
+        "admit": TREE,
+        "rekey": TREE,
+        "rotate_every": TREE,
     },
 )
 MESHES = st.fixed_dictionaries({"networks": st.dictionaries(WORD, NETWORKS | TREE, max_size=3)})
