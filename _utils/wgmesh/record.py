@@ -1,5 +1,5 @@
 """
-What a node says of itself, signed with its Salt key: its registration, and what it has applied.
+What a node says of itself, signed with its Salt key: its registration, its next key, and what it has applied.
 
 Salt does not tell the receiver of an event which minion sent it, so an event's own words are worth nothing. A statement
 here is text that carries its kind, version and author, with a signature that the author's *accepted* Salt key verifies
@@ -87,10 +87,42 @@ class Report:
         )
 
 
-Statement = TypeVar("Statement", Registration, Report)
+@dataclass(frozen=True)
+class Rotation:
+    """
+    "My public key in this network is this one, and soon it will be that one": an announcement, see ``rotation``.
+
+    ``serial`` grows together with those of the node's registrations and reports.
+    """
+
+    KIND: ClassVar[str] = "saltext-wireguard/rotation/1"
+    node: str
+    network: str
+    public_key: str
+    next_key: str
+    serial: int
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Rotation:
+        """Check every field. Raises RefusedError."""
+        public_key, next_key = _key(data), _key(data, "next_key")
+        if public_key == next_key:
+            raise RefusedError("its next_key is its public_key")
+        return cls(
+            node=_text(data, "node"),
+            network=_text(data, "network"),
+            public_key=public_key,
+            next_key=next_key,
+            serial=_number(data, "serial", MAX_SERIAL),
+        )
 
 
-def sign(statement: Registration | Report, private_key_pem: bytes, passphrase: bytes | None = None) -> dict[str, str]:
+Statement = TypeVar("Statement", Registration, Report, Rotation)
+
+
+def sign(
+    statement: Registration | Report | Rotation, private_key_pem: bytes, passphrase: bytes | None = None
+) -> dict[str, str]:
     """Sign with the minion's Salt key. Returns ``{"statement": text, "signature": base64}``."""
     text = json.dumps({"kind": statement.KIND, **asdict(statement)}, sort_keys=True)
     key = serialization.load_pem_private_key(private_key_pem, passphrase or None)
@@ -184,11 +216,11 @@ def _number(data: dict[str, Any], name: str, high: int) -> int:
     return value
 
 
-def _key(data: dict[str, Any]) -> str:
+def _key(data: dict[str, Any], name: str = "public_key") -> str:
     try:
-        return parse_public_key(_text(data, "public_key"))
+        return parse_public_key(_text(data, name))
     except KeyFormatError as exc:
-        raise RefusedError(f"its public_key is unusable: {exc}") from exc
+        raise RefusedError(f"its {name} is unusable: {exc}") from exc
 
 
 def _addresses(data: dict[str, Any]) -> tuple[str, ...]:
