@@ -33,19 +33,21 @@ try:
     from saltext.wireguard.utils.wgmesh import __version__ as wgmesh_version
     from saltext.wireguard.utils.wgmesh import device as wgdevice
     from saltext.wireguard.utils.wgmesh import diff as wgdiff
-    from saltext.wireguard.utils.wgmesh import reachable, record, render
+    from saltext.wireguard.utils.wgmesh import reachable, record, render, rotation
     from saltext.wireguard.utils.wgmesh.errors import WireguardError
     from saltext.wireguard.utils.wgmesh.model import Endpoint
     from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG, REPORT_TAG
+    from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
     from wgmesh import __version__ as wgmesh_version
     from wgmesh import device as wgdevice
     from wgmesh import diff as wgdiff
-    from wgmesh import reachable, record, render
+    from wgmesh import reachable, record, render, rotation
     from wgmesh.errors import WireguardError
     from wgmesh.model import Endpoint
     from wgmesh.record import REGISTER_TAG, REPORT_TAG
+    from wgmesh.rotation import FOLLOWING_TAG
     from wgmesh.view import View
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,12 @@ REGISTRATION_SECONDS = 15.0
 
 # Another apply to the same interface, by a state run or a pushed sync, takes a second or two.
 LOCK_SECONDS = 120.0
+
+# How often a node looks for a handshake that it waits for; this is most of the gap in a key rotation.
+HANDSHAKE_POLL_SECONDS = 0.04
+
+# UDP's discard service: what goes there is only meant to get a handshake going.
+DISCARD_PORT = 9
 
 
 def __virtual__():
@@ -163,7 +171,7 @@ def _difference(view):
     own_key = _public_key_of(_key_file(view.interface))
     if own_key is None or view.public_key != own_key:
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
-    operations = _operations(view, _key_file(view.interface), own_key)
+    operations = _operations(_expanded(view), _key_file(view.interface), own_key)
     commands = [" ".join(command) for command in wgdiff.commands(operations, view.interface)]
     return {"commands": commands, "changes": wgdiff.changes(operations)}
 
@@ -469,9 +477,304 @@ def _tear_down(interface):
     if os.path.exists(_key_file(interface)):
         aside = f"{_key_file(interface)}.removed-{time.strftime('%Y%m%d-%H%M%S')}"
         os.rename(_key_file(interface), aside)
+    for path in (_next_key_file(interface), _previous_key_file(interface)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
     os.unlink(_config_file(interface))
     _sync_dir(CONFIG_DIR)
     return aside
+
+
+# -- changing the key; docs/rotation.md tells the whole protocol
+
+
+def rotate_prepare(network):
+    """
+    Make the key pair that this node will have next in ``network``, and announce it. Nothing else changes yet.
+
+    The private key waits in ``/etc/wireguard/<interface>.key.next``; asked again, the node announces the same key.
+
+    Returns the signed announcement: ``{"statement": text, "signature": base64}``. Nothing secret.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node1 wireguard.rotate_prepare backbone
+    """
+    with _salt_errors():
+        view = _view(network)
+        with _lock(view.interface):
+            _refuse_unless_set_up(view)
+            _forget_adopted_key(view.interface)
+            path = _next_key_file(view.interface)
+            if not os.path.exists(path):
+                _refuse_while_switched(view.interface)
+                _write_key(path)
+            statement = record.Rotation(
+                node=__opts__["id"],
+                network=view.network,
+                public_key=_public_key_of(_key_file(view.interface)),
+                next_key=_public_key_of(path),
+                serial=_next_serial(view),
+            )
+        return _sign(statement)
+
+
+def rotate_follow(network, current_key, next_key, seconds=20):
+    """
+    Wait until the node with ``current_key`` uses its ``next_key``, and let its addresses move to that at once.
+
+    Sends the event ``wireguard/following`` as soon as it watches.
+
+    seconds
+        How long to wait. When the node has not switched by then, nothing is moved.
+
+    Returns ``{"moved": bool, "seconds": float}``, with a ``comment`` where nothing was moved.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.rotate_follow backbone <current key> <next key> seconds=20
+    """
+    with _salt_errors():
+        interface = _interface_of(network)
+        started = time.monotonic()
+        if next_key not in _handshakes(interface):
+            return {"moved": False, "seconds": 0.0, "comment": f"{interface} has no peer with the next key"}
+        __salt__["event.send"](FOLLOWING_TAG, {"network": network, "next_key": next_key})
+        if not _await(lambda: _next_key_holds(interface, current_key, next_key), seconds):
+            return {"moved": False, "seconds": _since(started), "comment": f"no switch within {seconds:g} s"}
+        with _lock(interface):
+            command = rotation.move(_read_device(interface), current_key, next_key)
+            if command:
+                _run(list(command))
+        return {"moved": True, "seconds": _since(started)}
+
+
+def _next_key_holds(interface, current_key, next_key):
+    handshakes = _handshakes(interface)
+    return rotation.next_key_holds(handshakes.get(current_key, 0), handshakes.get(next_key, 0))
+
+
+def rotate_switch(network, wait=8):
+    """
+    Use the next key from now on: first in the files, then on the device, then in new handshakes with all peers.
+
+    When there were live sessions and not one of these peers comes back, the node goes back to the key it had. Called
+    again after a switch, it completes what is missing and signs the registration once more.
+
+    wait
+        Seconds to wait for the peers that had a session with this node.
+
+    Returns ``{"switched": True, "peers_back": [name], "peers_missing": [name], "wireguard/register": [signed]}``, with
+    the node's signed registration, or ``{"switched": False, "comment": why}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node1 wireguard.rotate_switch backbone
+    """
+    with _salt_errors():
+        view = _view(network)
+        interface = view.interface
+        with _lock(interface):
+            _refuse_unless_set_up(view)
+            if not _has_next_key(interface) and not _has_switched(interface):
+                return {
+                    "switched": False,
+                    "comment": f"{interface} has no next key: wireguard.rotate_prepare makes one",
+                }
+            live = _live_peers_of_an_earlier_second(interface)
+            _adopt_next_key(interface)
+            if _use_key_file(interface):
+                back = _await_peers(interface, live, wait)
+                if live and not back:
+                    return {"switched": False, "comment": _go_back(interface, wait)}
+            else:  # an earlier call did all this, and its answer was lost
+                live = back = {}
+        names = render.applied(_read_file(_config_file(interface))).names
+        return {
+            "switched": True,
+            "peers_back": sorted(names.get(key, key) for key in back),
+            "peers_missing": sorted(names.get(key, key) for key in live if key not in back),
+            REGISTER_TAG: [_signed_registration(view)],
+        }
+
+
+def rotate_abort(network):
+    """
+    Drop the next key, unless this node uses it already.
+
+    Returns ``{"aborted": bool, "comment": text}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node1 wireguard.rotate_abort backbone
+    """
+    with _salt_errors():
+        interface = _view(network).interface
+        with _lock(interface):
+            _forget_adopted_key(interface)
+            if _has_next_key(interface):
+                os.unlink(_next_key_file(interface))
+                _sync_dir(CONFIG_DIR)
+                return {"aborted": True, "comment": f"{interface} keeps its key; the next one was removed"}
+        if _has_switched(interface):
+            return {"aborted": False, "comment": f"{interface} uses the next key already; wireguard.sync registers it"}
+        return {"aborted": True, "comment": f"{interface} has no next key"}
+
+
+def _has_next_key(interface):
+    """Whether there is a next key other than the key: a power cut while going back leaves one under both names."""
+    return _is_another_key(_next_key_file(interface), interface)
+
+
+def _has_switched(interface):
+    """Whether the key is a new one that the master may not know yet."""
+    return _is_another_key(_previous_key_file(interface), interface)
+
+
+def _is_another_key(path, interface):
+    private = _read_file(path).strip()
+    return bool(private) and private != _read_file(_key_file(interface)).strip()
+
+
+def _forget_adopted_key(interface):
+    path = _next_key_file(interface)
+    if os.path.exists(path) and not _has_next_key(interface):
+        os.unlink(path)
+        _sync_dir(CONFIG_DIR)
+
+
+def _refuse_unless_set_up(view):
+    """A rotation changes the key of a working interface and nothing else."""
+    _refuse_foreign(view, _key_file(view.interface))
+    for path in (_key_file(view.interface), _config_file(view.interface), f"/sys/class/net/{view.interface}"):
+        if not os.path.exists(path):
+            raise CommandExecutionError(
+                f"{view.interface} is not set up: {path} is missing. wireguard.apply sets it up"
+            )
+
+
+def _refuse_while_switched(interface):
+    if _has_switched(interface):
+        raise CommandExecutionError(
+            f"the last rotation of {interface} is not over: wireguard.sync completes it once the master knows the key"
+        )
+
+
+def _adopt_next_key(interface):
+    """
+    Make the next key the key, durably: a power cut at any point leaves one whole key in each file.
+
+    The key file goes first. Should the configuration file keep the old key, the node comes up with that, as its peers
+    still know it, and the next apply registers the new key and repairs the configuration file.
+    """
+    if _has_next_key(interface):
+        _replace_file(_previous_key_file(interface), _read_file(_key_file(interface)))
+        os.rename(_next_key_file(interface), _key_file(interface))
+        _sync_dir(CONFIG_DIR)
+    _write_key_into_config(interface)
+
+
+def _go_back(interface, wait):
+    """Back to the previous key, in the same order. The next key is kept as such: another try may go better."""
+    _replace_file(_next_key_file(interface), _read_file(_key_file(interface)))
+    os.rename(_previous_key_file(interface), _key_file(interface))
+    _sync_dir(CONFIG_DIR)
+    _write_key_into_config(interface)
+    _use_key_file(interface)
+    return f"no peer came back within {wait:g} s; {interface} has its old key again"
+
+
+def _write_key_into_config(interface):
+    """Only the key: the rest of the file stays what was applied last."""
+    line = f"PrivateKey = {_read_file(_key_file(interface)).strip()}"
+    text = _read_file(_config_file(interface))
+    _write_config(interface, re.sub(r"^PrivateKey = .*$", line, text, count=1, flags=re.MULTILINE))
+
+
+def _use_key_file(interface):
+    """
+    Let the device use its key file, and greet all peers: a session with the new key begins as one has something to say.
+
+    Returns whether that changed the device.
+    """
+    device = _read_device(interface)
+    if device.public_key == _public_key_of(_key_file(interface)):
+        return False
+    _run(["wg", "set", interface, "private-key", _key_file(interface)])
+    for address in rotation.greeting_addresses(device):
+        _greet(interface, address)
+    return True
+
+
+def _greet(interface, address):
+    """One small packet into the tunnel. Whether it arrives does not matter; that there is no way to a peer, neither."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as greeter:
+        greeter.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        greeter.setblocking(False)
+        greeter.sendto(b"\0", (address, DISCARD_PORT))
+
+
+def _live_peers_of_an_earlier_second(interface):
+    """
+    Public key to latest handshake of the peers that this node has sessions with.
+
+    Handshake times are in whole seconds. So this waits until the second of the last one is over: a later handshake can
+    be told from it then.
+    """
+    live = {}
+
+    def is_over():
+        live.update(rotation.live(_read_device(interface), int(time.time())))
+        return max(live.values(), default=0) < int(time.time())
+
+    _await(is_over, 2)
+    return live
+
+
+def _await_peers(interface, live, seconds):
+    """Those of the live peers that handshake again in time."""
+    _await(lambda: len(rotation.back(live, _handshakes(interface))) == len(live), seconds)
+    return rotation.back(live, _handshakes(interface))
+
+
+def _await(condition, seconds):
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(HANDSHAKE_POLL_SECONDS)
+    return True
+
+
+def _since(started):
+    return round(time.monotonic() - started, 3)
+
+
+def _handshakes(interface):
+    return rotation.handshakes(_run(["wg", "show", interface, "latest-handshakes"]))
+
+
+def _interface_of(network):
+    for interface, of_network in managed().items():
+        if of_network == network:
+            return interface
+    raise CommandExecutionError(f"this minion has no interface of the WireGuard network {network!r}")
+
+
+def _view(network):
+    views = _views(__pillar__)
+    _chosen(views, network)
+    return views[network]
 
 
 # -- the way from a view to a device
@@ -524,6 +827,7 @@ def _converge(view, key_file, test):
         if own_key is None:  # only in a test run: else it was made just before
             changes = {"device": {"old": None, "new": view.interface}}
             return {"result": None, "changes": changes, "comment": f"{view.interface} would be set up with a new key"}
+        view = _expanded(view)
         operations = _operations(view, key_file, own_key)
         changes = wgdiff.changes(operations)
         config = _config(view, key_file)
@@ -532,14 +836,32 @@ def _converge(view, key_file, test):
         service = _service_to_enable(view.interface)
         if service:
             changes[service] = {"old": "disabled", "new": "enabled"}
+        outdated = _outdated_key_file(view, own_key)
+        if outdated:
+            changes[outdated] = {"old": "kept for going back", "new": None}
         if not test:
             _execute(view, key_file, own_key, operations)
             _write_config(view.interface, config)
+            if outdated:
+                os.unlink(outdated)
             if service and not __salt__["service.enable"](service):
                 raise CommandExecutionError(
                     f"{service} could not be enabled: {view.interface} works, but is not there after a boot"
                 )
         return _result(view, changes, test)
+
+
+def _expanded(view):
+    """The view with two peers for each that rotates its key. Made once an apply: a handshake may change the answer."""
+    if not any(peer.next_key for peer in view.peers):
+        return view
+    return rotation.expand(view, _read_device(view.interface))
+
+
+def _outdated_key_file(view, own_key):
+    """The key from before a rotation, once the pillar shows that the master has taken in the new one."""
+    path = _previous_key_file(view.interface)
+    return path if view.public_key == own_key and os.path.exists(path) else None
 
 
 def _result(view, changes, test):
@@ -719,6 +1041,16 @@ def _key_file(interface):
     return os.path.join(CONFIG_DIR, f"{os.path.basename(interface)}.key")
 
 
+def _next_key_file(interface):
+    """The key that a rotation leads to."""
+    return _key_file(interface) + ".next"
+
+
+def _previous_key_file(interface):
+    """The key that a rotation comes from, until it is known to be over."""
+    return _key_file(interface) + ".previous"
+
+
 def _config_file(interface):
     return os.path.join(CONFIG_DIR, f"{os.path.basename(interface)}.conf")
 
@@ -730,9 +1062,13 @@ def _config(view, key_file):
 def _write_config(interface, text):
     path = _config_file(interface)
     if text != _read_file(path):
-        with _temporary(path, text.encode()) as temporary:
-            os.rename(temporary, path)
-        _sync_dir(CONFIG_DIR)
+        _replace_file(path, text)
+
+
+def _replace_file(path, text):
+    with _temporary(path, text.encode()) as temporary:
+        os.rename(temporary, path)
+    _sync_dir(CONFIG_DIR)
 
 
 @contextlib.contextmanager

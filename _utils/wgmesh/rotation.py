@@ -1,0 +1,134 @@
+"""
+Key rotation without an outage: make before break.
+
+A node announces its next public key. Its peers then have two WireGuard peers for it, one for each key, and the node may
+change from one to the other at any moment: whichever key handshakes is let in. The addresses belong to one of the two
+at a time, because WireGuard gives a network to one peer only: to the key that handshook last (``next_key_holds``).
+
+Pure: nothing here runs a command or sees a private key. The protocol as a whole is told in ``docs/rotation.md``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from ipaddress import ip_network
+
+from .device import Device
+from .diff import STALE_SECONDS
+from .errors import DeviceError
+from .view import Peer, View
+
+# The event by which a node tells that it watches for a peer's next key; a hint for timing, never evidence.
+FOLLOWING_TAG = "wireguard/following"
+
+
+def next_key_holds(current: int, next_: int) -> bool:
+    """
+    Tell from both keys' latest handshakes, in Unix seconds and 0 for never, whether the next key is the one in use.
+
+    On a tie it is the next one: a node handshakes with it only after it has left the current one, and a node that went
+    back did so some seconds later.
+    """
+    return next_ > 0 and next_ >= current
+
+
+def expand(view: View, device: Device | None) -> View:
+    """
+    Return the view with every peer that announced a next key as two peers, one a key, as this device needs them.
+
+    The key in use has the peer's name, addresses and keepalive; the other is named "... (next key)" or "... (old key)"
+    and has only the endpoint. A next key that is also somebody else's, or our own, is left out: WireGuard could not
+    tell the two apart, and one wrong announcement must not stop everything else.
+    """
+    if not any(peer.next_key for peer in view.peers):
+        return view
+    taken = Counter(_keys(view))
+    peers = (_expanded(peer, device, taken) for peer in view.peers)
+    return replace(view, peers=tuple(each for pair in peers for each in pair))
+
+
+def _keys(view: View) -> Iterable[str]:
+    if view.public_key:
+        yield view.public_key
+    for peer in view.peers:
+        yield peer.public_key
+        if peer.next_key:
+            yield peer.next_key
+
+
+def _expanded(peer: Peer, device: Device | None, taken: Mapping[str, int]) -> tuple[Peer, ...]:
+    """One peer or two. The one with the addresses comes first."""
+    alone = replace(peer, next_key=None)
+    if peer.next_key is None or taken[peer.next_key] > 1:
+        return (alone,)
+    if next_key_holds(_latest_handshake(device, peer.public_key), _latest_handshake(device, peer.next_key)):
+        return replace(alone, public_key=peer.next_key), _idle(peer, peer.public_key, "old key")
+    return alone, _idle(peer, peer.next_key, "next key")
+
+
+def _idle(peer: Peer, public_key: str, what: str) -> Peer:
+    return Peer(f"{peer.name} ({what})", public_key, (), peer.endpoint)
+
+
+def _latest_handshake(device: Device | None, public_key: str) -> int:
+    have = device.peers.get(public_key) if device else None
+    return have.latest_handshake if have else 0
+
+
+def handshakes(text: str) -> dict[str, int]:
+    """Return public key to Unix seconds (0: never) from the output of ``wg show IF latest-handshakes``."""
+    result = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        key, _tab, seconds = line.partition("\t")
+        if not seconds.isdecimal():
+            raise DeviceError(f"`wg show latest-handshakes`, line {number}: this is not a key and a time")
+        result[key] = int(seconds)
+    return result
+
+
+def move(device: Device, current_key: str, next_key: str) -> tuple[str, ...]:
+    """
+    Return the one command that gives the next key all that the current one has; empty where there is nothing to give.
+
+    WireGuard takes a network away from its present peer by itself, so that it is never nobody's.
+    """
+    current = device.peers.get(current_key)
+    if current is None or next_key not in device.peers or not current.allowed_ips:
+        return ()
+    networks = ",".join(sorted(current.allowed_ips | device.peers[next_key].allowed_ips))
+    taken: list[str] = []
+    given: list[str] = []
+    if current.keepalive:
+        taken = ["persistent-keepalive", str(current.keepalive)]
+        given = ["peer", current_key, "persistent-keepalive", "0"]
+    return ("wg", "set", device.interface, "peer", next_key, *taken, "allowed-ips", networks, *given)
+
+
+def live(device: Device, now: int) -> dict[str, int]:
+    """Return public key to latest handshake of the peers that there is a session with."""
+    return {
+        key: peer.latest_handshake
+        for key, peer in device.peers.items()
+        if peer.latest_handshake and now - peer.latest_handshake < STALE_SECONDS
+    }
+
+
+def back(before: Mapping[str, int], now: Mapping[str, int]) -> frozenset[str]:
+    """Return those of the live peers that have handshaken again since."""
+    return frozenset(key for key, seconds in before.items() if now.get(key, 0) > seconds)
+
+
+def greeting_addresses(device: Device) -> list[str]:
+    """Return one address of each peer, IPv4 where it has one: a packet to it makes WireGuard handshake."""
+    addresses = (_host_address(peer.allowed_ips) for peer in device.peers.values())
+    return sorted(address for address in addresses if address)
+
+
+def _host_address(allowed_ips: Iterable[str]) -> str | None:
+    """Only host networks: in a network behind the peer, we know of no machine."""
+    networks = [ip_network(text) for text in allowed_ips]
+    hosts = [network for network in networks if network.num_addresses == 1]
+    first = min(hosts, key=lambda host: (host.version, int(host.network_address)), default=None)
+    return str(first.network_address) if first else None
