@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,22 +16,27 @@ from typing import Any
 from . import accepted, fleet, meshfile, record
 from .accepted import AcceptedKey
 from .errors import ConfigError, RefusedError
-from .fleet import Fleet, Member
+from .fleet import Fleet, Joined, Member, Membership
 from .model import Mesh, Network
-from .record import REGISTER_TAG, REPORT_TAG, Registration, Report
-from .registry import Applied, NodeId, Registry
+from .record import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
+from .registry import ABSENT, Applied, NodeId, Registry
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where one member stands. ``reason`` is None when its device is what it should be."""
+    """
+    Where one member stands. ``reason`` is None when its device is what it should be, which ``wanted`` is the digest of.
+
+    ``wanted`` is None for a member that has not registered.
+    """
 
     network: str
     member: Member
     applied: Applied | None
     reason: str | None
+    wanted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,22 @@ class Master:
         return fleet.current(self.mesh(), self.registry, self.accepted())
 
     def settle(self) -> None:
-        """Bring allocated addresses in line with the mesh file."""
+        """Bring allocated addresses in line with the mesh file, and write into the history who joined and who left."""
         joined = self.fleet()
         for network in joined.mesh.networks:
             self.registry.settle(network, joined.networks[network.name].members.keys())
+        for name in {*joined.networks, *self.registry.networks_noted()}:
+            self._note_members(name, joined.networks.get(name))
+
+    def _note_members(self, name: str, network: Joined | None) -> None:
+        registered = {member.node for member in network.members.values() if member.row} if network else set()
+
+        def why_not(node: str) -> str:
+            if network is None:
+                return "the mesh file has this network no more"
+            return network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
+
+        self.registry.note_members(name, registered, why_not)
 
     # -- what nodes say
 
@@ -90,39 +108,80 @@ class Master:
         except RefusedError as exc:
             node, network = record.claimed(signed)
             self.registry.refuse(network, node, str(exc))
-            sender = str(fields.get("id"))[:100]
+            sender = fields.get("id")
+            sender = sender[:100] if isinstance(sender, str) else type(sender).__name__
             text = "refused what came as %s in the name of %s for network %s: %s (the event names %r as its sender)"
             log.warning(text, tag, node, network, exc, sender)
             return False
 
     def _register(self, signed: object) -> bool:
-        statement, key = record.verify(signed, Registration, self.accepted())
-        joined = self.fleet()
-        network = joined.mesh.network(statement.network)
-        if network is None or statement.node not in joined.networks[network.name].members:
-            raise RefusedError(f"the mesh file has no node {statement.node} in a network {statement.network}")
+        keys = self.accepted()
+        statement, key = record.verify(signed, Registration, keys)
+        network, members = self._membership(statement.network, keys)
+        _refuse_stranger(members, statement.node, statement.network)
         _refuse_key_of_peer(network, statement)
-        members = joined.networks[network.name].members.keys()
         return self.registry.register(statement, key.fingerprint, network, members)
+
+    def _membership(self, name: str, keys: Mapping[str, AcceptedKey]) -> tuple[Network, Membership]:
+        """Not by joining the whole fleet: when a large one comes up, every registration would join it anew."""
+        network = self.mesh().network(name)
+        if network is None:
+            raise RefusedError(f"the mesh file has no network {name}")
+        return network, Membership(network, keys, self.registry.snapshot().standings, time.time())
 
     def _report(self, signed: object) -> bool:
         statement, key = record.verify(signed, Report, self.accepted())
-        if self.fleet().mesh.network(statement.network) is None:
+        known = (statement.network, statement.node) in self.registry.applied()
+        if not known and self.mesh().network(statement.network) is None:
             raise RefusedError(f"the mesh file has no network {statement.network}")
         return self.registry.report(statement, key.fingerprint)
+
+    def announce(self, signed: object) -> bool:
+        """Take in the key that a node will rotate to. Raises RefusedError."""
+        keys = self.accepted()
+        statement, key = record.verify(signed, Rotation, keys)
+        _, members = self._membership(statement.network, keys)
+        _refuse_stranger(members, statement.node, statement.network)
+        return self.registry.announce(statement, key.fingerprint)
+
+    # -- what operators decide
+
+    def admit(self, network: str, node: str, who: str, expires: float | None) -> bool:
+        """Let a node in; see ``Registry.admit``. Raises RefusedError where the mesh file does not have it."""
+        keys = self.accepted()
+        if node not in keys:
+            raise RefusedError(f"{node} is not an accepted minion: accept its key by `salt-key -a {node}` first")
+        found, members = self._membership(network, keys)
+        if found.settings(node) is None:
+            raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
+        return self.registry.admit(found, node, keys[node].fingerprint, members, who, expires)
 
     # -- who is out of date
 
     def status(self) -> list[Status]:
         """Every member of every network, and why it is out of date if it is."""
-        joined = self.fleet()
+        keys = self.accepted()  # these very keys: one that is deleted meanwhile must not be missing below
+        joined = fleet.current(self.mesh(), self.registry, keys)
         digests = joined.digests()
         applied = self.registry.applied()
-        accepted_keys = self.accepted()
         return [
-            Status(network, member, report, _reason(member, digests.get((network, member.node)), report))
+            Status(network, member, report, _reason(member, wanted, report), wanted)
             for network, member in joined.members()
-            for report in [_believed(applied, network, member.node, accepted_keys)]
+            for report in [_believed(applied, network, member.node, keys)]
+            for wanted in [digests.get((network, member.node))]
+        ]
+
+    def leftovers(self) -> list[NodeId]:
+        """Nodes that left a network, can still be reached, and have not reported that they took it down."""
+        keys = self.accepted()
+        joined = self.fleet()
+        return [
+            (network, node)
+            for (network, node), applied in self.registry.applied().items()
+            if applied.digest != ABSENT
+            and node in keys
+            and applied.salt_key == keys[node].fingerprint
+            and (network not in joined.networks or node not in joined.networks[network].members)
         ]
 
 
@@ -140,6 +199,12 @@ def _reason(member: Member, digest: str | None, report: Applied | None) -> str |
     if report is None:
         return "never reported"
     return None if report.digest == digest else "out of date"
+
+
+def _refuse_stranger(members: Membership, node: str, network: str) -> None:
+    reason = members.why_not(node)
+    if reason:
+        raise RefusedError(f"{node} is no member of network {network}: {reason}")
 
 
 def _refuse_key_of_peer(network: Network, statement: Registration) -> None:

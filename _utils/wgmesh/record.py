@@ -42,7 +42,8 @@ class Registration:
     "This is my public key in this network, and here I can be reached."
 
     ``endpoints`` are IP addresses without port, best first; ``port`` is the listen port; ``serial`` is larger than any
-    that this node used before (nanoseconds since 1970, as a rule).
+    that this node used before (nanoseconds since 1970, as a rule). ``boot`` names the boot of the machine that speaks,
+    by which two machines with one Salt key give themselves away; empty where the system has no such name.
     """
 
     KIND: ClassVar[str] = "saltext-wireguard/registration/1"
@@ -52,6 +53,7 @@ class Registration:
     endpoints: tuple[str, ...]
     port: int
     serial: int
+    boot: str = ""
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Registration:
@@ -63,6 +65,7 @@ class Registration:
             endpoints=_addresses(data),
             port=_number(data, "port", 65535),
             serial=_number(data, "serial", MAX_SERIAL),
+            boot=_boot(data),
         )
 
 
@@ -75,6 +78,7 @@ class Report:
     network: str
     digest: str
     serial: int
+    boot: str = ""
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
@@ -84,6 +88,7 @@ class Report:
             network=_text(data, "network"),
             digest=_text(data, "digest"),
             serial=_number(data, "serial", MAX_SERIAL),
+            boot=_boot(data),
         )
 
 
@@ -207,6 +212,10 @@ def _text(data: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 253 or not value.isprintable():
         raise RefusedError(f"its {name} is not a short printable text")
     return value
+
+
+def _boot(data: dict[str, Any]) -> str:
+    return _text(data, "boot") if data.get("boot") else ""
 
 
 def _number(data: dict[str, Any], name: str, high: int) -> int:

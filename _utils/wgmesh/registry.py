@@ -10,65 +10,40 @@ A second backend would offer the public methods of ``Registry`` and pass ``tests
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import ipaddress
 import json
 import os
 import sqlite3
-import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 
-from .errors import PoolExhaustedError, RefusedError, RegistryError
+from . import history as trail
+from . import policy
+from .errors import RefusedError
 from .model import Network
-from .record import Registration, Report
+from .policy import ADMITTED, REVOKED, Standing
+from .pool import Address, Pool
+from .record import Registration, Report, Rotation
+from .store import Store
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 NodeId = tuple[str, str]  # (network, node)
-T = TypeVar("T")
 
-SCHEMA_VERSION = 1
 MAX_REFUSALS = 500
-BUSY_SECONDS = 30.0
 
-_SCHEMA = """
-CREATE TABLE generation (value INTEGER NOT NULL);
-INSERT INTO generation VALUES (1);
-CREATE TABLE node (
-    network TEXT NOT NULL, node TEXT NOT NULL,
-    public_key TEXT NOT NULL, endpoints TEXT NOT NULL, port INTEGER NOT NULL,
-    serial INTEGER NOT NULL, salt_key TEXT NOT NULL, registered REAL NOT NULL,
-    PRIMARY KEY (network, node), UNIQUE (network, public_key)
-) WITHOUT ROWID;
-CREATE TABLE address (
-    network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL,
-    PRIMARY KEY (network, address)
-) WITHOUT ROWID;
-CREATE INDEX address_of_node ON address (network, node);
-CREATE TABLE serial (
-    kind TEXT NOT NULL, network TEXT NOT NULL, node TEXT NOT NULL, salt_key TEXT NOT NULL, value INTEGER NOT NULL,
-    PRIMARY KEY (kind, network, node, salt_key)
-) WITHOUT ROWID;
-CREATE TABLE report (
-    network TEXT NOT NULL, node TEXT NOT NULL, digest TEXT NOT NULL, salt_key TEXT NOT NULL, reported REAL NOT NULL,
-    PRIMARY KEY (network, node)
-) WITHOUT ROWID;
-CREATE TABLE refusal (
-    network TEXT NOT NULL, node TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, last REAL NOT NULL,
-    PRIMARY KEY (network, node, reason)
-) WITHOUT ROWID;
-"""
+# The digest that a node reports for a network that it has taken down.
+ABSENT = "absent"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One node's accepted registration. ``salt_key`` is the fingerprint of the Salt key that signed it."""
+    """
+    One node's accepted registration.
+
+    ``salt_key`` is the fingerprint of the Salt key that signed it, ``next_key`` the public key that the node announced
+    for a rotation, ``keyed`` the time at which it came to its present key (Unix seconds).
+    """
 
     network: str
     node: str
@@ -79,6 +54,8 @@ class Row:
     salt_key: str
     registered: float
     addresses: tuple[Address, ...] = ()
+    next_key: str | None = None
+    keyed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,11 +79,25 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A registration that an operator must decide about. ``question`` is "admit" or "rekey"."""
+
+    network: str
+    node: str
+    question: str
+    public_key: str
+    salt_key: str
+    since: float
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """All rows at one generation. Two snapshots of one generation are the same object within a process."""
+    """All that views are made from, at one generation. Within a process, one generation is one object."""
 
     generation: int = 0
     rows: Mapping[NodeId, Row] = field(default_factory=dict)
+    standings: Mapping[NodeId, Standing] = field(default_factory=dict)
+    waiting: Mapping[NodeId, Waiting] = field(default_factory=dict)
 
 
 EMPTY = Snapshot()
@@ -114,16 +105,17 @@ _snapshots: dict[str, tuple[int, Snapshot]] = {}
 
 
 class Registry:
-    """The registry in the file at ``path``. Holds no connection, so it may be shared by processes and threads."""
+    """The registry in the file at ``path``. May be shared by processes and threads."""
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._store = Store(path)
 
     # -- reading
 
     def snapshot(self) -> Snapshot:
         """All registrations. Cheap when nothing changed since this process's last call. Never creates the file."""
-        return self._read(self._snapshot, EMPTY)
+        return self._store.read(self._snapshot, EMPTY)
 
     def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
         inode = os.stat(self.path).st_ino
@@ -131,39 +123,67 @@ class Registry:
         known = _snapshots.get(self.path)
         if known and known[0] == inode and known[1].generation == generation:
             return known[1]
-        snapshot = Snapshot(generation, _rows(connection))
+        snapshot = Snapshot(generation, _rows(connection), _standings(connection), _waiting(connection))
         _snapshots[self.path] = (inode, snapshot)
         return snapshot
 
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
         sql = "SELECT network, node, digest, salt_key, reported FROM report"
-        return {(network, node): Applied(*rest) for network, node, *rest in self._all(sql)}
+        return {(network, node): Applied(*rest) for network, node, *rest in self._store.all(sql)}
 
     def refusals(self) -> list[Refusal]:
         """Refused statements, the newest first."""
         sql = "SELECT network, node, reason, count, last FROM refusal ORDER BY last DESC"
-        return [Refusal(*row) for row in self._all(sql)]
+        return [Refusal(*row) for row in self._store.all(sql)]
 
     # -- writing
 
     def register(self, record: Registration, salt_key: str, network: Network, members: Collection[str]) -> bool:
         """
-        Store a verified registration and give the node its addresses, in one transaction.
+        Store a verified registration and give the node its addresses, or let it wait for an operator's decision where
+        the network's policy says so; in one transaction.
 
         ``members`` are the minions that are now members of the network; addresses that the mesh file gives to one node
         may be taken from another only when that one is no member any more. Returns False when this very record is
-        known already. Raises RefusedError when the serial is not newer or the public key is that of another member, and
-        PoolExhaustedError.
+        known already. Raises RefusedError when the serial is not newer, the public key is that of another member, or
+        an operator said no, and PoolExhaustedError.
         """
-        with self._write() as connection:
+        with self._store.write() as connection:
             if not _advance(connection, record, salt_key):
                 return False
-            _refuse_foreign_key(connection, record, members)
-            _store(connection, record, salt_key)
-            _assign(connection, network, [record.node], members)
+            clone = _see_boot(connection, record, salt_key)
+            if not clone:
+                _refuse_foreign_key(connection, record, members)
+                question = _question(connection, record, network)
+                if question:
+                    _wait(connection, record, salt_key, question)
+                else:
+                    _accept(connection, record, salt_key, network, members, who=record.node)
+                _bump(connection)
+        _refuse_clone(clone)
+        return True
+
+    def announce(self, record: Rotation, salt_key: str) -> bool:
+        """Store the key that a node will rotate to. Raises RefusedError when it is in use, or the node has moved on."""
+        with self._store.write() as connection:
+            if not _advance(connection, record, salt_key):
+                return False
+            _refuse_foreign_key(connection, record, (), record.next_key)
+            changed = connection.execute(
+                "UPDATE node SET next_key = ? WHERE (network, node, public_key, salt_key) = (?, ?, ?, ?)",
+                (record.next_key, record.network, record.node, record.public_key, salt_key),
+            ).rowcount
+            if not changed:
+                raise RefusedError(f"{record.public_key} is not the present key of {record.node}")
             _bump(connection)
             return True
+
+    def forget_announced(self, network: str, node: str) -> None:
+        """Give up a rotation that did not happen."""
+        with self._store.write() as connection:
+            connection.execute("UPDATE node SET next_key = NULL WHERE (network, node) = (?, ?)", (network, node))
+            _bump(connection)
 
     def settle(self, network: Network, members: Collection[str]) -> bool:
         """
@@ -171,7 +191,7 @@ class Registry:
 
         Needed when the mesh file gives a node another address, or a network another subnet.
         """
-        with self._write() as connection:
+        with self._store.write() as connection:
             registered = {
                 row[0] for row in connection.execute("SELECT node FROM node WHERE network = ?", [network.name])
             }
@@ -182,119 +202,121 @@ class Registry:
 
     def report(self, report: Report, salt_key: str) -> bool:
         """Store a verified report. Returns False when it is known already; raises RefusedError when it is old."""
-        with self._write() as connection:
+        with self._store.write() as connection:
             if not _advance(connection, report, salt_key):
                 return False
-            connection.execute(
-                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
-                (report.network, report.node, report.digest, salt_key, time.time()),
-            )
-            return True
+            clone = _see_boot(connection, report, salt_key)
+            if not clone:
+                connection.execute(
+                    "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
+                    (report.network, report.node, report.digest, salt_key, time.time()),
+                )
+        _refuse_clone(clone)
+        return True
 
     def refuse(self, network: str, node: str, reason: str) -> None:
         """Remember a refusal; the same one again only counts. At most MAX_REFUSALS are kept, the newest."""
-        with self._write() as connection:
+        key = (network, node, reason)
+        with self._store.write() as connection:
             connection.execute(
                 "INSERT INTO refusal VALUES (?, ?, ?, 1, ?)"
                 " ON CONFLICT DO UPDATE SET count = count + 1, last = excluded.last",
-                (network, node, reason, time.time()),
+                (*key, time.time()),
             )
+            if (
+                connection.execute(
+                    "SELECT count FROM refusal WHERE (network, node, reason) = (?, ?, ?)", key
+                ).fetchone()[0]
+                == 1
+            ):
+                trail.write_refusal(connection, network, node, reason)
             connection.execute(
                 "DELETE FROM refusal WHERE (network, node, reason) IN"
                 " (SELECT network, node, reason FROM refusal ORDER BY last DESC LIMIT -1 OFFSET ?)",
                 [MAX_REFUSALS],
             )
 
-    # -- connections
+    # -- decisions of operators
 
-    def _read(self, query: Callable[[sqlite3.Connection], T], empty: T) -> T:
-        """The answer of ``query``, or ``empty`` while nobody has registered yet."""
-        with self._errors():
-            if not _exists(self.path):
-                return empty
-            connection = sqlite3.connect(f"{Path(self.path).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-            try:
-                # one transaction, so that the generation and the rows read after it belong together
-                connection.execute("BEGIN")
-                _check_version(connection)
-                return query(connection)
-            finally:
-                connection.close()
+    def revoke(self, network: str, node: str, who: str, why: str) -> None:
+        """Exclude a node until ``readmit``, whatever the mesh file says."""
+        with self._store.write() as connection:
+            _decide(connection, network, node, REVOKED, who, why, None)
+            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
 
-    def _all(self, sql: str) -> list[Any]:
-        empty: list[Any] = []
-        return self._read(lambda connection: connection.execute(sql).fetchall(), empty)
+    def readmit(self, network: str, node: str, who: str, why: str) -> None:
+        """Take a revocation back."""
+        with self._store.write() as connection:
+            _decide(connection, network, node, ADMITTED, who, why, None, what="readmitted")
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._errors():
-            if not _exists(self.path):
-                _create(self.path)
-            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            try:
-                connection.execute("PRAGMA synchronous = FULL")  # an acknowledged registration survives a power cut
-                connection.execute("BEGIN IMMEDIATE")
-                _check_version(connection)
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                connection.close()  # without COMMIT this rolls back
+    def admit(
+        self, network: Network, node: str, salt_key: str, members: Collection[str], who: str, expires: float | None
+    ) -> bool:
+        """
+        Let a node in, and its waiting registration, if there is one and it was signed with its present Salt key.
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            raise RegistryError(
-                f"the registry {self.path} is not usable: {exc}. Check its owner, its mode and the free disk space;"
-                " nothing was changed"
-            ) from exc
+        Returns whether one was taken in; else the node is let in when it registers.
+        """
+        with self._store.write() as connection:
+            waiting = connection.execute(
+                "SELECT record FROM waiting WHERE (network, node, salt_key) = (?, ?, ?)", (network.name, node, salt_key)
+            ).fetchone()
+            _decide(connection, network.name, node, ADMITTED, who, "", expires)
+            connection.execute("DELETE FROM rejected WHERE (network, node) = (?, ?)", (network.name, node))
+            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network.name, node))
+            if waiting is None:
+                return False
+            record = Registration.from_dict(json.loads(waiting[0]))
+            _refuse_foreign_key(connection, record, members)
+            _accept(connection, record, salt_key, network, members, who)
+            return True
 
+    def reject(self, network: str, node: str, who: str) -> str | None:
+        """Say no to the registration that waits, and from now on to the same key. Returns that key, or None."""
+        with self._store.write() as connection:
+            waiting = connection.execute(
+                "SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", (network, node)
+            ).fetchone()
+            if waiting is None:
+                return None
+            connection.execute(
+                "INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?)", (network, node, waiting[0], time.time(), who)
+            )
+            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
+            trail.write(connection, network, node, "rejected", who, "", public_key=waiting[0])
+            _bump(connection)
+            return str(waiting[0])
 
-def _exists(path: str) -> bool:
-    """Unlike os.path.exists, no answer is no "no": whoever may not look must not take the registry for an empty one."""
-    try:
-        os.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
+    # -- audit trail
 
+    def note_members(self, network: str, members: Collection[str], why_not: Callable[[str], str]) -> None:
+        """Write into the history who joined and who left the network since the last call."""
+        known = {node for (node,) in self._store.all("SELECT node FROM member WHERE network = ?", [network])}
+        if known == set(members):
+            return
+        with self._store.write() as connection:
+            for node in sorted(set(members) - known):
+                if connection.execute("INSERT OR IGNORE INTO member VALUES (?, ?)", (network, node)).rowcount:
+                    trail.write(connection, network, node, "joined", "master", "in the mesh file, accepted, registered")
+            for node in sorted(known.difference(members)):
+                if connection.execute("DELETE FROM member WHERE (network, node) = (?, ?)", (network, node)).rowcount:
+                    trail.write(connection, network, node, "removed", "master", why_not(node))
 
-def _create(path: str) -> None:
-    """
-    Make an empty registry that is complete from the moment that others can see it. Whoever comes second is no error.
+    def networks_noted(self) -> set[str]:
+        """The networks that ``note_members`` knows members of."""
+        return {network for (network,) in self._store.all("SELECT DISTINCT network FROM member")}
 
-    Switching a file to WAL takes an exclusive lock for which SQLite does not wait, so processes must not meet there.
-    """
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".registry-", dir=directory)  # 0600
-    os.close(descriptor)
-    try:
-        connection = sqlite3.connect(temporary, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        finally:
-            connection.close()
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
+    def history(self, node: str | None = None, limit: int = 100) -> list[trail.Entry]:
+        """The newest entries of the audit trail, oldest first."""
+        empty: list[trail.Entry] = []
+        return self._store.read(lambda connection: trail.read(connection, node, limit), empty)
 
-
-def _check_version(connection: sqlite3.Connection) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version == 0:
-        raise RegistryError(
-            "the registry is an empty file: restore it from a backup, or delete it, and every node registers anew when"
-            " it next runs state.apply"
-        )
-    if version != SCHEMA_VERSION:
-        raise RegistryError(
-            f"the registry has format {version}, this software knows {SCHEMA_VERSION}: update saltext-wireguard on the"
-            " master, or restore the registry from a backup"
-        )
+    def claim_history(self) -> list[trail.Entry]:
+        """The entries that nobody has announced yet; the caller announces them."""
+        if not self._store.all("SELECT 1 FROM history WHERE announced = 0 LIMIT 1"):
+            return []
+        with self._store.write() as connection:
+            return trail.claim(connection)
 
 
 def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:
@@ -302,7 +324,7 @@ def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:
     for network, address, node in connection.execute("SELECT network, address, node FROM address"):
         addresses.setdefault((network, node), []).append(_parse_address(address))
     rows = connection.execute(
-        "SELECT network, node, public_key, endpoints, port, serial, salt_key, registered FROM node"
+        "SELECT network, node, public_key, endpoints, port, serial, salt_key, registered, next_key, keyed FROM node"
     )
     return {
         (network, node): Row(
@@ -315,9 +337,21 @@ def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:
             salt_key,
             registered,
             tuple(sorted(addresses.get((network, node), []), key=_order)),
+            next_key,
+            keyed,
         )
-        for network, node, key, endpoints, port, serial, salt_key, registered in rows
+        for network, node, key, endpoints, port, serial, salt_key, registered, next_key, keyed in rows
     }
+
+
+def _standings(connection: sqlite3.Connection) -> dict[NodeId, Standing]:
+    rows = connection.execute("SELECT network, node, state, since, who, why, expires FROM standing")
+    return {(network, node): Standing(*rest) for network, node, *rest in rows}
+
+
+def _waiting(connection: sqlite3.Connection) -> dict[NodeId, Waiting]:
+    rows = connection.execute("SELECT network, node, question, public_key, salt_key, since FROM waiting")
+    return {(row[0], row[1]): Waiting(*row) for row in rows}
 
 
 # Parsing is most of the work of reading a large registry, which is read again after every change.
@@ -335,7 +369,7 @@ def _bump(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE generation SET value = max(value + 1, ?)", [time.time_ns()])
 
 
-def _advance(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> bool:
+def _advance(connection: sqlite3.Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
     """
     Move the serial forward. False: this very serial was seen, so the statement came twice, which is no harm.
 
@@ -356,31 +390,156 @@ def _advance(connection: sqlite3.Connection, statement: Registration | Report, s
     return True
 
 
-def _refuse_foreign_key(connection: sqlite3.Connection, record: Registration, members: Collection[str]) -> None:
+def _see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> str | None:
+    """
+    Notice two machines that use one Salt key: a machine that boots does not come back as it was before the boot.
+
+    Returns why the statement is refused when it comes from the one that appeared later. The first goes on.
+    """
+    if not statement.boot:
+        return None
+    who = (statement.node, salt_key)
+    states = dict(connection.execute("SELECT boot, state FROM boot WHERE (node, salt_key) = (?, ?)", who).fetchall())
+    state = states.get(statement.boot)
+    if state == "clone":
+        return (
+            f"a second machine uses the Salt key of {statement.node} (boot id {statement.boot}): a clone. Delete"
+            " /etc/salt/pki/minion and /etc/wireguard on the clone, and give it a minion id of its own"
+        )
+    if state == "current":
+        return None
+    # a boot id that was replaced by another comes back: both machines run, and the other one is the later
+    others = "clone" if state == "replaced" else "replaced"
+    connection.execute("UPDATE boot SET state = ? WHERE (node, salt_key, state) = (?, ?, 'current')", (others, *who))
+    connection.execute(
+        "INSERT OR REPLACE INTO boot VALUES (?, ?, ?, 'current', ?)", (*who, statement.boot, time.time())
+    )
+    if others == "clone":
+        why = "two machines use its Salt key at the same time; the one that appeared later is refused"
+        trail.write(connection, statement.network, statement.node, "cloned", "master", why)
+    return None
+
+
+def _refuse_clone(reason: str | None) -> None:
+    """After the transaction, which must stand: it is how the clone is known the next time."""
+    if reason:
+        raise RefusedError(reason)
+
+
+def _refuse_foreign_key(
+    connection: sqlite3.Connection,
+    record: Registration | Rotation,
+    members: Collection[str],
+    public_key: str | None = None,
+) -> None:
     """
     One node, one key. A node may use its key in several networks, as it does after a network got another name.
 
     Whoever is no member any more has no claim: a minion that got another id keeps its key.
     """
+    key = public_key or record.public_key
     owners = connection.execute(
-        "SELECT network, node FROM node WHERE public_key = ? AND node != ?", (record.public_key, record.node)
+        "SELECT network, node FROM node WHERE (public_key = ? OR next_key = ?) AND node != ?", (key, key, record.node)
     ).fetchall()
     for network, node in owners:
         if network != record.network or node in members:
             raise RefusedError(
-                f"its public key {record.public_key} is already that of {node} in network {network}: a cloned machine?"
+                f"its public key {key} is already that of {node} in network {network}: a cloned machine?"
                 f" Move the key file on {record.node} away and apply again; it makes a new key"
             )
         connection.execute("DELETE FROM node WHERE network = ? AND node = ?", (network, node))
 
 
-def _store(connection: sqlite3.Connection, record: Registration, salt_key: str) -> None:
+def _question(connection: sqlite3.Connection, record: Registration, network: Network) -> str | None:
+    """Which decision the registration needs first. Raises RefusedError where it was made, and is no."""
+    key = (record.network, record.node)
+    standing = _standings(connection).get(key)
+    if standing and standing.state == REVOKED:
+        raise RefusedError(f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back")
+    known = connection.execute("SELECT public_key, next_key FROM node WHERE (network, node) = (?, ?)", key).fetchone()
+    question = policy.question(network, record.public_key, [each for each in known or () if each], standing)
+    no = connection.execute(
+        "SELECT who FROM rejected WHERE (network, node, public_key) = (?, ?, ?)", (*key, record.public_key)
+    ).fetchone()
+    if question and no:
+        raise RefusedError(f"{no[0]} rejected this key; `salt-run wireguard.admit {record.node}` takes that back")
+    return question
+
+
+def _wait(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str) -> None:
+    key = (record.network, record.node)
+    known = connection.execute("SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", key).fetchone()
+    row = (*key, question, record.public_key, json.dumps(asdict(record)), salt_key, time.time())
+    connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    if known != (record.public_key,):
+        why = f"the network's policy is {question}: manual"
+        trail.write(connection, *key, "waiting", record.node, why, public_key=record.public_key)
+
+
+def _decide(
+    connection: sqlite3.Connection,
+    network: str,
+    node: str,
+    state: str,
+    who: str,
+    why: str,
+    expires: float | None,
+    what: str | None = None,
+) -> None:
+    row = (network, node, state, time.time(), who, why, expires)
+    connection.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    trail.write(connection, network, node, what or state, who, why, **({"expires": expires} if expires else {}))
+    _bump(connection)
+
+
+def _accept(
+    connection: sqlite3.Connection,
+    record: Registration,
+    salt_key: str,
+    network: Network,
+    members: Collection[str],
+    who: str,
+) -> None:
+    """Store the registration, and what it changed into the history."""
+    old = connection.execute(
+        "SELECT public_key, next_key, salt_key, keyed FROM node WHERE (network, node) = (?, ?)",
+        (record.network, record.node),
+    ).fetchone()
+    same_key = old is not None and old[0] == record.public_key
+    same_machine = old is not None and old[2] == salt_key
+    next_key = old[1] if same_key and same_machine else None
+    _store(connection, record, salt_key, next_key, old[3] if same_key else time.time())
+    _assign(connection, network, [record.node], members)
+    what = _what_happened(old, record, same_key, same_machine)
+    if what:
+        details = {"public_key": record.public_key, "old_public_key": old[0] if old else None}
+        trail.write(connection, record.network, record.node, what[0], who, what[1], **details)
+
+
+def _what_happened(
+    old: tuple[str, str | None, str, float] | None, record: Registration, same_key: bool, same_machine: bool
+) -> tuple[str, str] | None:
+    if old is None:
+        return "registered", "it registered for the first time"
+    if not same_machine:
+        return "reinstalled", "it has a new Salt key"
+    if same_key:
+        return None
+    if record.public_key == old[1]:
+        return "rotated", "it switched to the key that it had announced"
+    return "rekeyed", "it registered with another key"
+
+
+def _store(
+    connection: sqlite3.Connection, record: Registration, salt_key: str, next_key: str | None, keyed: float
+) -> None:
     """Not `INSERT OR REPLACE`, which would silently delete another node that has the same public key."""
     connection.execute(
-        "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (network, node) DO UPDATE SET (public_key, endpoints, port, serial, salt_key, registered) ="
+        "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (network, node) DO UPDATE SET"
+        " (public_key, endpoints, port, serial, salt_key, registered, next_key, keyed) ="
         " (excluded.public_key, excluded.endpoints, excluded.port, excluded.serial, excluded.salt_key,"
-        " excluded.registered)",
+        " excluded.registered, excluded.next_key, excluded.keyed)",
         (
             record.network,
             record.node,
@@ -390,6 +549,8 @@ def _store(connection: sqlite3.Connection, record: Registration, salt_key: str) 
             record.serial,
             salt_key,
             time.time(),
+            next_key,
+            keyed,
         ),
     )
 
@@ -402,7 +563,7 @@ def _assign(connection: sqlite3.Connection, network: Network, nodes: Collection[
         address = _parse_address(text)
         held.setdefault(node, set()).add(address)
         owner[address] = node
-    pool = _Pool(network, owner)
+    pool = Pool(network, owner)
     changed = False
     for node in nodes:
         mine = held.get(node, set())
@@ -429,62 +590,3 @@ def _refuse_taking(network: Network, address: Address, node: str, holder: str | 
     raise RefusedError(
         f"the mesh file gives {address} to {node}, but {holder} has it. Give {node} another address in the mesh file"
     )
-
-
-class _Pool:
-    """
-    The addresses of one network, handed out lowest first, one of each IP version to a node.
-
-    Addresses that the mesh file names are reserved for whom it names, and an address once given stays with its node.
-    """
-
-    def __init__(self, network: Network, owner: Mapping[Address, str]) -> None:
-        self._network = network
-        self._reserved = reserved(network)
-        self._taken = self._reserved.union(owner)
-        self._iterators = {subnet: subnet.hosts() for subnet in network.subnets}
-
-    def choose(self, node: str, held: Collection[Address], static: Collection[Address]) -> set[Address]:
-        wanted = set(static)
-        for version in sorted({subnet.version for subnet in self._network.subnets}):
-            if not any(address.version == version for address in static):
-                wanted |= self._keep(held, version) or {self._next(node, version)}
-        return wanted
-
-    def _keep(self, held: Collection[Address], version: int) -> set[Address]:
-        """The address that the node has already, unless the mesh file took it away."""
-        good = [
-            address
-            for address in held
-            if address.version == version
-            and address not in self._reserved
-            and _is_host(address, self._network.subnet_of(address))
-        ]
-        return {min(good, key=int)} if good else set()
-
-    def _next(self, node: str, version: int) -> Address:
-        for subnet, hosts in self._iterators.items():
-            if subnet.version != version:
-                continue
-            for address in hosts:
-                if address not in self._taken:
-                    self._taken.add(address)
-                    return address
-        raise PoolExhaustedError(
-            f"network {self._network.name} has no free IPv{version} address for {node}: add a subnet to the mesh file"
-        )
-
-
-def _is_host(address: Address, subnet: Subnet | None) -> bool:
-    """Whether ``subnet.hosts()`` has it: in another subnet, an address may come to be the broadcast address."""
-    if subnet is None:
-        return False
-    if subnet.num_addresses <= 2:
-        return True
-    return address != subnet.network_address and (address.version == 6 or address != subnet.broadcast_address)
-
-
-def reserved(network: Network) -> set[Address]:
-    """All addresses that the mesh file gives by name."""
-    named = [entry.addresses for entry in network.nodes] + [peer.addresses for peer in network.peers]
-    return {address for addresses in named for address in addresses}

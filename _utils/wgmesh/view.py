@@ -25,7 +25,7 @@ Buffer = bytes | memoryview
 DIGEST_SIZE = 32  # bytes of a peer's digest
 
 MAX_INTERFACE_NAME = 15
-_KEYS = {"interface", "addresses", "port", "mtu", "public_key", "serial", "digest", "peers"}
+_KEYS = {"interface", "addresses", "port", "mtu", "public_key", "serial", "waiting", "digest", "peers"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class View:
     ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves the system's choice alone.
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
     registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
-    the registration, so that a node which lost its clock still knows what to exceed; it is no part of the digest.
+    the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
+    the node, "admit" or "rekey", that an operator has not made yet. Neither is part of the digest.
     """
 
     interface: str
@@ -81,6 +82,7 @@ class View:
     mtu: int | None = None
     public_key: str | None = None
     serial: int = 0
+    waiting: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -109,6 +111,7 @@ class View:
             "mtu": self.mtu,
             "public_key": self.public_key,
             "serial": self.serial,
+            "waiting": self.waiting,
             "digest": self.digest,
             "peers": {peer.name: peer.to_dict() for peer in self.peers},
         }
@@ -127,6 +130,7 @@ class View:
             mtu=fields.get("mtu", _integer(576, 65535), None),
             public_key=fields.get("public_key", _public_key, None),
             serial=fields.get("serial", _integer(0, 2**63 - 1), 0),
+            waiting=fields.get("waiting", _text, None),
         )
 
 

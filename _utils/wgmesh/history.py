@@ -1,0 +1,77 @@
+"""
+The audit trail: what happened to which node, when, by whose doing, and why.
+
+Entries are written in the transaction of the change itself, so that neither can be without the other. Each is announced
+once as a Salt event afterwards, by whichever process comes first.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Any
+
+# Refusals are the only entries whose number an attacker chooses.
+MAX_REFUSALS_AN_HOUR = 100
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened. ``time`` is in Unix seconds; ``details`` has nothing secret."""
+
+    id: int
+    time: float
+    network: str
+    node: str
+    what: str
+    who: str
+    why: str
+    details: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it travels in an event."""
+        return {**self.__dict__}
+
+
+_COLUMNS = "id, time, network, node, what, who, why, details"
+
+
+def write(
+    connection: sqlite3.Connection, network: str, node: str, what: str, who: str, why: str, **details: Any
+) -> None:
+    """Add an entry within the caller's transaction."""
+    connection.execute(
+        "INSERT INTO history (time, network, node, what, who, why, details, announced) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+        (time.time(), network, node, what, who, why, json.dumps(details)),
+    )
+
+
+def write_refusal(connection: sqlite3.Connection, network: str, node: str, why: str) -> None:
+    """Add a refusal, unless there were so many lately that they say nothing new."""
+    recent = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM history WHERE what = 'refused' AND time > ? LIMIT ?)",
+        (time.time() - 3600, MAX_REFUSALS_AN_HOUR),
+    ).fetchone()[0]
+    if recent < MAX_REFUSALS_AN_HOUR:
+        write(connection, network, node, "refused", "master", why)
+
+
+def read(connection: sqlite3.Connection, node: str | None, limit: int) -> list[Entry]:
+    """The newest entries, of one node or of all, oldest first."""
+    where, values = ("WHERE node = ?", [node]) if node else ("", [])
+    sql = f"SELECT {_COLUMNS} FROM history {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - only fixed words
+    return [_entry(row) for row in reversed(connection.execute(sql, [*values, limit]).fetchall())]
+
+
+def claim(connection: sqlite3.Connection) -> list[Entry]:
+    """The entries that nobody has announced; whoever gets them must."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM history WHERE announced = 0 ORDER BY id").fetchall()  # noqa: S608
+    connection.execute("UPDATE history SET announced = 1 WHERE announced = 0")
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    number, moment, network, node, what, who, why, details = row
+    return Entry(number, moment, network, node, what, who, why, json.loads(details))

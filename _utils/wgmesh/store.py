@@ -1,0 +1,178 @@
+"""
+The file that the registry lives in: SQLite, readable by its owner only, one transaction a change.
+
+Knows connections, the schema and how both can fail; what the rows mean is the matter of ``registry``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .errors import RegistryError
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+
+_SCHEMA = """
+CREATE TABLE generation (value INTEGER NOT NULL);
+INSERT INTO generation VALUES (1);
+CREATE TABLE node (
+    network TEXT NOT NULL, node TEXT NOT NULL,
+    public_key TEXT NOT NULL, endpoints TEXT NOT NULL, port INTEGER NOT NULL,
+    serial INTEGER NOT NULL, salt_key TEXT NOT NULL, registered REAL NOT NULL,
+    next_key TEXT, keyed REAL NOT NULL,
+    PRIMARY KEY (network, node), UNIQUE (network, public_key)
+) WITHOUT ROWID;
+CREATE TABLE address (
+    network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL,
+    PRIMARY KEY (network, address)
+) WITHOUT ROWID;
+CREATE INDEX address_of_node ON address (network, node);
+CREATE TABLE serial (
+    kind TEXT NOT NULL, network TEXT NOT NULL, node TEXT NOT NULL, salt_key TEXT NOT NULL, value INTEGER NOT NULL,
+    PRIMARY KEY (kind, network, node, salt_key)
+) WITHOUT ROWID;
+CREATE TABLE report (
+    network TEXT NOT NULL, node TEXT NOT NULL, digest TEXT NOT NULL, salt_key TEXT NOT NULL, reported REAL NOT NULL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE refusal (
+    network TEXT NOT NULL, node TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, last REAL NOT NULL,
+    PRIMARY KEY (network, node, reason)
+) WITHOUT ROWID;
+CREATE TABLE standing (
+    network TEXT NOT NULL, node TEXT NOT NULL, state TEXT NOT NULL, since REAL NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL, expires REAL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE waiting (
+    network TEXT NOT NULL, node TEXT NOT NULL, question TEXT NOT NULL, public_key TEXT NOT NULL,
+    record TEXT NOT NULL, salt_key TEXT NOT NULL, since REAL NOT NULL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE rejected (
+    network TEXT NOT NULL, node TEXT NOT NULL, public_key TEXT NOT NULL, since REAL NOT NULL, who TEXT NOT NULL,
+    PRIMARY KEY (network, node, public_key)
+) WITHOUT ROWID;
+CREATE TABLE member (
+    network TEXT NOT NULL, node TEXT NOT NULL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE boot (
+    node TEXT NOT NULL, salt_key TEXT NOT NULL, boot TEXT NOT NULL, state TEXT NOT NULL, seen REAL NOT NULL,
+    PRIMARY KEY (node, salt_key, boot)
+) WITHOUT ROWID;
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, network TEXT NOT NULL, node TEXT NOT NULL,
+    what TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, details TEXT NOT NULL, announced INTEGER NOT NULL
+);
+CREATE INDEX history_of_node ON history (node, id);
+CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;
+"""
+
+
+class Store:
+    """The database in the file at ``path``. Holds no connection, so it may be shared by processes and threads."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def read(self, query: Callable[[sqlite3.Connection], T], empty: T) -> T:
+        """The answer of ``query``, or ``empty`` while nobody has registered yet."""
+        with self._errors():
+            if not _exists(self.path):
+                return empty
+            connection = sqlite3.connect(f"{Path(self.path).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+            try:
+                # one transaction, so that the generation and the rows read after it belong together
+                connection.execute("BEGIN")
+                _check_version(connection)
+                return query(connection)
+            finally:
+                connection.close()
+
+    def all(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query; none while there is no file."""
+        empty: list[Any] = []
+        return self.read(lambda connection: connection.execute(sql, values).fetchall(), empty)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of the block, or nothing of it when it raises."""
+        with self._errors():
+            if not _exists(self.path):
+                _create(self.path)
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                connection.execute("PRAGMA synchronous = FULL")  # an acknowledged registration survives a power cut
+                connection.execute("BEGIN IMMEDIATE")
+                _check_version(connection)
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                connection.close()  # without COMMIT this rolls back
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise RegistryError(
+                f"the registry {self.path} is not usable: {exc}. Check its owner, its mode and the free disk space;"
+                " nothing was changed"
+            ) from exc
+
+
+def _exists(path: str) -> bool:
+    """Unlike os.path.exists, no answer is no "no": whoever may not look must not take the registry for an empty one."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _create(path: str) -> None:
+    """
+    Make an empty registry that is complete from the moment that others can see it. Whoever comes second is no error.
+
+    Switching a file to WAL takes an exclusive lock for which SQLite does not wait, so processes must not meet there.
+    """
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".registry-", dir=directory)  # 0600
+    os.close(descriptor)
+    try:
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        finally:
+            connection.close()
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+
+
+def _check_version(connection: sqlite3.Connection) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == 0:
+        raise RegistryError(
+            "the registry is an empty file: restore it from a backup, or delete it, and every node registers anew when"
+            " it next runs state.apply"
+        )
+    if version != SCHEMA_VERSION:
+        raise RegistryError(
+            f"the registry has format {version}, this software knows {SCHEMA_VERSION}: update saltext-wireguard on the"
+            " master, or restore the registry from a backup"
+        )
