@@ -547,7 +547,7 @@ def rotate_follow(network, current_key, next_key, seconds=20):
         if not _await(lambda: _next_key_holds(interface, current_key, next_key), seconds):
             return {"moved": False, "seconds": _since(started), "comment": f"no switch within {seconds:g} s"}
         with _lock(interface):
-            command = rotation.move(_read_device(interface), current_key, next_key)
+            command = rotation.move(interface, _read_peers(interface), current_key, next_key)
             if command:
                 _run(list(command))
         return {"moved": True, "seconds": _since(started)}
@@ -1002,6 +1002,11 @@ def _read_device(interface):
         _run(["ip", "-json", "-4", "route", "show", "dev", interface, "table", "main"]),
         _run(["ip", "-json", "-6", "route", "show", "dev", interface, "table", "main"]),
     )
+
+
+def _read_peers(interface):
+    """Only the peers: one command instead of four, where it is urgent."""
+    return wgdevice.parse_peers(interface, _run(["wg", "show", interface, "dump"], secret=True))
 
 
 def _device_exists(interface):

@@ -88,6 +88,11 @@ def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_
     )
 
 
+def parse_peers(interface: str, dump: str) -> dict[str, DevicePeer]:
+    """Return only the peers, by public key, from ``wg show IF dump`` alone; raise DeviceError as ``parse`` does."""
+    return _parse_dump(interface, dump)[2]
+
+
 def canonical_endpoint(text: str) -> str:
     """Return ``ip:port`` in the one form that compares, IPv6 in brackets; raise ValueError for anything else."""
     host, colon, port = text.rpartition(":")

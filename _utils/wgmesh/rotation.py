@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 
-from .device import Device
+from .device import Device, DevicePeer
 from .diff import STALE_SECONDS
 from .errors import DeviceError
 from .view import Peer, View
@@ -88,22 +88,22 @@ def handshakes(text: str) -> dict[str, int]:
     return result
 
 
-def move(device: Device, current_key: str, next_key: str) -> tuple[str, ...]:
+def move(interface: str, peers: Mapping[str, DevicePeer], current_key: str, next_key: str) -> tuple[str, ...]:
     """
     Return the one command that gives the next key all that the current one has; empty where there is nothing to give.
 
     WireGuard takes a network away from its present peer by itself, so that it is never nobody's.
     """
-    current = device.peers.get(current_key)
-    if current is None or next_key not in device.peers or not current.allowed_ips:
+    current = peers.get(current_key)
+    if current is None or next_key not in peers or not current.allowed_ips:
         return ()
-    networks = ",".join(sorted(current.allowed_ips | device.peers[next_key].allowed_ips))
+    networks = ",".join(sorted(current.allowed_ips | peers[next_key].allowed_ips))
     taken: list[str] = []
     given: list[str] = []
     if current.keepalive:
         taken = ["persistent-keepalive", str(current.keepalive)]
         given = ["peer", current_key, "persistent-keepalive", "0"]
-    return ("wg", "set", device.interface, "peer", next_key, *taken, "allowed-ips", networks, *given)
+    return ("wg", "set", interface, "peer", next_key, *taken, "allowed-ips", networks, *given)
 
 
 def live(device: Device, now: int) -> dict[str, int]:
