@@ -159,9 +159,9 @@ class Network:
     """
     One network: one WireGuard interface on each of its nodes.
 
-    ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and every later one, counts as soon as
-    the node has registered it, or only once an operator has approved it. ``rotate_every`` is the age in seconds at
-    which a key is replaced, None if it never is.
+    ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and another one that no rotation has
+    announced, counts as soon as the node has registered it, or only once an operator has approved it. ``rotate_every``
+    is the age in seconds by which a key is rotated, None if it never is.
     """
 
     name: str
