@@ -720,7 +720,7 @@ def test_a_directory_that_may_not_be_searched_is_an_error_and_not_an_empty_regis
 
     register(file, registration("a"))
     monkeypatch.setattr(os, "stat", denied)
-    with pytest.raises(RegistryError, match="is not usable: .*Permission denied.*Check its owner, its mode"):
+    with pytest.raises(RegistryError, match=r"is not usable: .*Permission denied.*Check its owner, its mode"):
         call(file)
 
 
