@@ -13,6 +13,7 @@ Minion configuration (or pillar), all optional::
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import logging
@@ -36,7 +37,7 @@ try:
     from saltext.wireguard.utils.wgmesh import reachable, record, render, rotation
     from saltext.wireguard.utils.wgmesh.errors import WireguardError
     from saltext.wireguard.utils.wgmesh.model import Endpoint
-    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG, REPORT_TAG
+    from saltext.wireguard.utils.wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
     from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
@@ -46,7 +47,7 @@ except ImportError:  # synced from _utils/
     from wgmesh import reachable, record, render, rotation
     from wgmesh.errors import WireguardError
     from wgmesh.model import Endpoint
-    from wgmesh.record import REGISTER_TAG, REPORT_TAG
+    from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
     from wgmesh.rotation import FOLLOWING_TAG
     from wgmesh.view import View
 
@@ -146,7 +147,8 @@ def public_key(interface="wg0"):
 
         salt '*' wireguard.public_key wg0
     """
-    return _public_key_of(_key_file(interface))
+    with _salt_errors():
+        return _public_key_of(_key_file(interface))
 
 
 def diff(network=None):
@@ -171,7 +173,9 @@ def _difference(view):
     own_key = _public_key_of(_key_file(view.interface))
     if own_key is None or view.public_key != own_key:
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
-    operations = _operations(_expanded(view), _key_file(view.interface), own_key)
+    view = _expanded(view)
+    device = _read_device(view.interface)
+    operations = _operations(view, _key_file(view.interface), own_key, device, _resolve(view, device), _applied(view))
     commands = [" ".join(command) for command in wgdiff.commands(operations, view.interface)]
     return {"commands": commands, "changes": wgdiff.changes(operations)}
 
@@ -191,10 +195,11 @@ def keypair(interface="wg0"):
 
         salt '*' wireguard.keypair wg0
     """
-    path = _key_file(interface)
-    if not os.path.exists(path):
-        _write_key(path)
-    return _public_key_of(path)
+    with _salt_errors():
+        path = _key_file(interface)
+        if not os.path.exists(path):
+            _write_key(path)
+        return _public_key_of(path)
 
 
 def _write_key(path):
@@ -261,13 +266,19 @@ def _signed_registration(view):
         public_key=keypair(view.interface),
         endpoints=_reachable_addresses(),
         port=view.port,
-        serial=_next_serial(view),
+        serial=_next_serial(view.network, view.serial),
+        boot=_boot_id(),
     )
     return _sign(statement)
 
 
-def _signed_report(view):
-    return _sign(record.Report(__opts__["id"], view.network, view.digest, _next_serial(view)))
+def _signed_report(network, digest, last_serial=0):
+    return _sign(record.Report(__opts__["id"], network, digest, _next_serial(network, last_serial), _boot_id()))
+
+
+def _boot_id():
+    """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
+    return _read_file("/proc/sys/kernel/random/boot_id").strip()
 
 
 def _sign(statement):
@@ -277,11 +288,10 @@ def _sign(statement):
     return record.sign(statement, pem, passphrase.encode() if passphrase else None)
 
 
-def _next_serial(view):
+def _next_serial(network, last_serial):
     """Larger than any before, also when this node's clock or its cache was set back: the master tells its last one."""
-    notes = _notes(view.network)
-    serial = max(time.time_ns(), view.serial + 1, notes.get("serial", 0) + 1)
-    _note(view.network, serial=serial)
+    serial = max(time.time_ns(), last_serial + 1, _notes(network).get("serial", 0) + 1)
+    _note(network, serial=serial)
     return serial
 
 
@@ -364,6 +374,8 @@ def sync(test=False, signed=False):
         results = {name: _sync_one(view, test, statements) for name, view in views.items()}
         for interface in gone(list(views)):
             results[interface] = _brief(remove(interface, test=test))
+        if not test:
+            statements[REPORT_TAG] += [_signed_report(network, ABSENT) for network in _networks_left(views)]
         if signed:
             return {"networks": results, **statements}
         for tag, each in statements.items():
@@ -380,11 +392,18 @@ def _sync_one(view, test, statements):
             return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
         result = _converge(view, _key_file(view.interface), test)
         if result["result"]:
-            statements[REPORT_TAG].append(_signed_report(view))
+            statements[REPORT_TAG].append(_signed_report(view.network, view.digest, view.serial))
             _note(view.network, reported=view.digest)
         return _brief(result)
-    except (WireguardError, CommandExecutionError) as exc:
+    except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}
+
+
+def _networks_left(views):
+    """The networks that this node has been in and has nothing of any more: the master waits to hear that."""
+    present = set(managed().values())
+    names = [os.path.splitext(name)[0] for name in _list_dir(_notes_dir()) if name.endswith(".json")]
+    return [name for name in names if name not in views and name not in present]
 
 
 def _brief(result):
@@ -454,7 +473,7 @@ def remove(interface, test=False):
 
         salt node1 wireguard.remove wg0
     """
-    with _salt_errors():
+    with _salt_errors(), _lock(interface):
         if interface not in managed():
             if os.path.exists(_config_file(interface)):
                 raise CommandExecutionError(_not_ours(interface))
@@ -462,9 +481,9 @@ def remove(interface, test=False):
         changes = {interface: {"old": "present", "new": None}}
         if test:
             return {"result": None, "changes": changes, "comment": f"{interface} would be removed"}
-        with _lock(interface):
-            aside = _tear_down(interface)
-        return {"result": True, "changes": changes, "comment": f"{interface} was removed; its key is kept in {aside}"}
+        aside = _tear_down(interface)
+        kept = f"; its key is kept in {aside}" if aside else ""
+        return {"result": True, "changes": changes, "comment": f"{interface} was removed{kept}"}
 
 
 def _tear_down(interface):
@@ -516,7 +535,7 @@ def rotate_prepare(network):
                 network=view.network,
                 public_key=_public_key_of(_key_file(view.interface)),
                 next_key=_public_key_of(path),
-                serial=_next_serial(view),
+                serial=_next_serial(view.network, view.serial),
             )
         return _sign(statement)
 
@@ -772,7 +791,8 @@ def _interface_of(network):
 
 
 def _view(network):
-    views = _views(__pillar__)
+    """From a fresh pillar: the one that the minion holds is as old as its last start or refresh."""
+    views = _views(_fresh_pillar())
     _chosen(views, network)
     return views[network]
 
@@ -805,9 +825,19 @@ def _register_and_wait(view, own_key, wait):
         fresh = _views(_fresh_pillar()).get(view.network)
         if fresh and fresh.public_key == own_key:
             return fresh
+        if fresh and fresh.waiting:
+            raise CommandExecutionError(_awaits_decision(fresh))
         if time.monotonic() + pause > deadline:
             raise CommandExecutionError(_unanswered(view, wait))
         pause = min(pause * 1.5, 3.0)
+
+
+def _awaits_decision(view):
+    kept = "this node keeps what it has" if view.public_key else "nothing was set up yet"
+    return (
+        f"network {view.network} lets an operator decide ({view.waiting}: manual); {kept}. On the master:"
+        f" `salt-run wireguard.admit {__opts__['id']}` or `salt-run wireguard.reject {__opts__['id']}`"
+    )
 
 
 def _unanswered(view, wait):
@@ -821,17 +851,19 @@ def _unanswered(view, wait):
 
 def _converge(view, key_file, test):
     """Apply a view: device, then file, then service. Raises WireguardError or CommandExecutionError."""
-    _refuse_foreign(view, key_file)
     with _lock(view.interface):
+        _refuse_foreign(view, key_file)
         own_key = _public_key_of(key_file)
         if own_key is None:  # only in a test run: else it was made just before
             changes = {"device": {"old": None, "new": view.interface}}
             return {"result": None, "changes": changes, "comment": f"{view.interface} would be set up with a new key"}
         view = _expanded(view)
-        operations = _operations(view, key_file, own_key)
+        device = _read_device(view.interface)
+        endpoints = _resolve(view, device)
+        operations = _operations(view, key_file, own_key, device, endpoints, _applied(view))
         changes = wgdiff.changes(operations)
         config = _config(view, key_file)
-        if config != _read_file(_config_file(view.interface)):
+        if not _is_written(_config_file(view.interface), config):
             changes[_config_file(view.interface)] = {"old": None, "new": "written"}
         service = _service_to_enable(view.interface)
         if service:
@@ -840,7 +872,7 @@ def _converge(view, key_file, test):
         if outdated:
             changes[outdated] = {"old": "kept for going back", "new": None}
         if not test:
-            _execute(view, key_file, own_key, operations)
+            _execute(view, key_file, own_key, operations, endpoints)
             _write_config(view.interface, config)
             if outdated:
                 os.unlink(outdated)
@@ -876,15 +908,11 @@ def _summary(changes):
     return ", ".join(subjects[:5]) + (f" and {len(subjects) - 5} more" if len(subjects) > 5 else "")
 
 
-def _operations(view, key_file, own_key):
-    device = _read_device(view.interface)
-    applied = render.applied(_read_file(_config_file(view.interface)))
-    endpoints = _resolve(view, device)
-    for peer in view.peers:
-        if peer.endpoint and peer.endpoint not in endpoints:
-            log.warning(
-                "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
-            )
+def _applied(view):
+    return render.applied(_read_file(_config_file(view.interface)))
+
+
+def _operations(view, key_file, own_key, device, endpoints, applied):
     return wgdiff.diff(
         view,
         device,
@@ -896,7 +924,7 @@ def _operations(view, key_file, own_key):
     )
 
 
-def _execute(view, key_file, own_key, operations):
+def _execute(view, key_file, own_key, operations, endpoints):
     """Run the operations, then read the device again: what was not done is an error, whatever the commands said."""
     if not operations:
         return
@@ -905,7 +933,11 @@ def _execute(view, key_file, own_key, operations):
             _create_device(view.interface, list(command))
         else:
             _run(list(command))
-    left = wgdiff.changes(_operations(view, key_file, own_key))
+    # By the same answers of the resolver, and with the view's endpoints as applied: a live peer may have roamed since.
+    set_now = {peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint}
+    applied = dataclasses.replace(_applied(view), endpoints=set_now)
+    device = _read_device(view.interface)
+    left = wgdiff.changes(_operations(view, key_file, own_key, device, endpoints, applied))
     if left:
         raise CommandExecutionError(
             f"{view.interface} is still not what it should be after applying: {_summary(left)}."
@@ -934,10 +966,10 @@ def _refuse_foreign(view, key_file):
     config = _read_file(_config_file(view.interface))
     if config and not render.is_managed(config):
         raise CommandExecutionError(_not_ours(view.interface))
-    if config and render.managed_network(config) != view.network:
-        owner = render.managed_network(config)
+    owner = render.managed_network(config)
+    if config and owner != view.network:
         raise CommandExecutionError(
-            f"{view.interface} belongs to network {owner} on this minion, not to {view.network}"
+            f"{view.interface} was set up for {_purpose(owner)} on this minion, and not for {_purpose(view.network)}"
         )
     device = _read_device(view.interface)
     if not config and device and device.public_key not in (None, _public_key_of(key_file)):
@@ -945,6 +977,10 @@ def _refuse_foreign(view, key_file):
             f"a device {view.interface} exists that was not set up from here, and it is left alone. Take it down, or"
             " choose another `interface:` in the mesh file"
         )
+
+
+def _purpose(network):
+    return f"the network {network}" if network else "explicit arguments of wireguard.present"
 
 
 def _not_ours(interface):
@@ -977,7 +1013,13 @@ def _resolve(view, device):
     deadline = time.monotonic() + RESOLVE_SECONDS
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
-    return dict(found)
+    resolved = dict(found)
+    for peer in view.peers:
+        if peer.endpoint and peer.endpoint not in resolved:
+            log.warning(
+                "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
+            )
+    return resolved
 
 
 def _look_up(text, endpoint, current, found):
@@ -997,7 +1039,7 @@ def _read_device(interface):
         return None
     return wgdevice.parse(
         interface,
-        _run(["wg", "show", interface, "dump"], secret=True),
+        _run(["wg", "show", interface, "dump"]),
         _run(["ip", "-json", "address", "show", "dev", interface]),
         _run(["ip", "-json", "-4", "route", "show", "dev", interface, "table", "main"]),
         _run(["ip", "-json", "-6", "route", "show", "dev", interface, "table", "main"]),
@@ -1066,8 +1108,13 @@ def _config(view, key_file):
 
 def _write_config(interface, text):
     path = _config_file(interface)
-    if text != _read_file(path):
+    if not _is_written(path, text):
         _replace_file(path, text)
+
+
+def _is_written(path, text):
+    """Whether the file has this text, and nobody but its owner can read it: the private key is in it."""
+    return text == _read_file(path) and not os.stat(path).st_mode & 0o077
 
 
 def _replace_file(path, text):
@@ -1079,16 +1126,19 @@ def _replace_file(path, text):
 @contextlib.contextmanager
 def _temporary(path, content):
     """A complete, synced, 0600 file beside ``path``; gone afterwards unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path))
     try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        yield name
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path))
+        try:
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            yield name
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+    except OSError as exc:
+        raise CommandExecutionError(f"{path} could not be written: {exc.strerror}; it is as it was") from exc
 
 
 def _sync_dir(path):
@@ -1119,7 +1169,8 @@ def _run(command, stdin=None, check=True, secret=False):
     """
     Run a command, return what it printed.
 
-    ``secret`` keeps its output out of the error message. The environment is fixed, so that messages are English.
+    The error message has what it wrote to standard error, unless ``secret``, and never what it printed. The environment
+    is fixed, so that messages are English.
     """
     try:
         done = subprocess.run(
@@ -1209,12 +1260,16 @@ def _send(tag, signed):
 def _send_report_once(view):
     """Tell the master what was applied, unless it was told. If that gets lost, the next reconcile asks."""
     if _notes(view.network).get("reported") != view.digest:
-        _send(REPORT_TAG, _signed_report(view))
+        _send(REPORT_TAG, _signed_report(view.network, view.digest, view.serial))
         _note(view.network, reported=view.digest)
 
 
+def _notes_dir():
+    return os.path.join(__opts__["cachedir"], "wireguard")
+
+
 def _notes_file(network):
-    return os.path.join(__opts__["cachedir"], "wireguard", f"{os.path.basename(network)}.json")
+    return os.path.join(_notes_dir(), f"{os.path.basename(network)}.json")
 
 
 def _notes(network):
@@ -1235,7 +1290,7 @@ def _note(network, **values):
 @contextlib.contextmanager
 def _lock(interface):
     """One apply at a time: a state run and a pushed sync may meet. The kernel releases it when the holder dies."""
-    directory = os.path.join(__opts__["cachedir"], "wireguard")
+    directory = _notes_dir()
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with open(os.path.join(directory, f"{os.path.basename(interface)}.lock"), "w", encoding="utf-8") as handle:
         deadline = time.monotonic() + LOCK_SECONDS
@@ -1257,5 +1312,5 @@ def _salt_errors():
     """Translate our errors into the one that Salt prints without a traceback."""
     try:
         yield
-    except WireguardError as exc:
+    except (WireguardError, OSError) as exc:
         raise CommandExecutionError(str(exc)) from exc

@@ -10,32 +10,33 @@ What an operator asks of the master about WireGuard, and the reconcile that reac
 """
 
 import contextlib
+import fnmatch
 import logging
 import time
 
-import salt.client
 import salt.utils.event
-from salt.exceptions import NotImplemented  # noqa: A004
+import salt.utils.user
 
 try:
-    from saltext.wireguard.utils.wgmesh import meshfile, turn
+    from saltext.wireguard.utils.wgcontrol.bus import Bus
+    from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
+    from saltext.wireguard.utils.wgcontrol.round import Round
+    from saltext.wireguard.utils.wgmesh import duration, meshfile, turn
     from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
-    from saltext.wireguard.utils.wgmesh.reconcile import Reconcile
-    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG, REPORT_TAG
+    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
 except ImportError:  # synced from _utils/
-    from wgmesh import meshfile, turn
+    from wgcontrol.bus import Bus
+    from wgcontrol.rotation import Rotation, RotationFailed
+    from wgcontrol.round import Round
+    from wgmesh import duration, meshfile, turn
     from wgmesh.errors import ConfigError, MeshError, WireguardError
     from wgmesh.master import Master
-    from wgmesh.reconcile import Reconcile
-    from wgmesh.record import REGISTER_TAG, REPORT_TAG
+    from wgmesh.record import REGISTER_TAG
 
 log = logging.getLogger(__name__)
 
 __virtualname__ = "wireguard"
-
-# A first state.apply installs packages, which takes its time.
-FIRST_CONTACT_SECONDS = 180
 
 
 def __virtual__():
@@ -48,7 +49,7 @@ def _salt_errors():
     try:
         yield
     except WireguardError as exc:
-        raise NotImplemented(str(exc)) from exc
+        raise NotImplementedError(str(exc)) from exc
 
 
 def _shown(data, failed=False):
@@ -125,7 +126,6 @@ def nodes(network=None):
 
 def _node(status):
     row = status.member.row
-    seen = max(row.registered if row else 0, status.applied.reported if status.applied else 0)
     return {
         "network": status.network,
         "node": status.member.node,
@@ -134,8 +134,13 @@ def _node(status):
         "endpoint": _endpoint_of(status.member.settings.endpoint, row),
         "in_sync": status.reason is None,
         "why": status.reason,
-        "last_seen": _time(seen),
+        "last_seen": _time(_seen(status)),
     }
+
+
+def _seen(status):
+    row = status.member.row
+    return max(row.registered if row else 0, status.applied.reported if status.applied else 0)
 
 
 def _endpoint_of(configured, row):
@@ -184,9 +189,12 @@ def hear(tag, event):
         salt-run wireguard.hear wireguard/register '{"data": {"signed": {"statement": "...", "signature": "..."}}}'
     """
     with _salt_errors():
-        news = Master.from_opts(__opts__).hear(tag, event)
-    if news and tag == REGISTER_TAG:
-        reconcile(contact=[], wait=False)
+        master = Master.from_opts(__opts__)
+        news = master.hear(tag, event)
+        if news and tag == REGISTER_TAG:
+            reconcile(contact=[], wait=False)
+        else:
+            _announce(master)
     return news
 
 
@@ -194,9 +202,10 @@ def reconcile(contact="*", wait=True, timeout=20):
     """
     Ask every node that is out of date to fetch its pillar and apply it, and say who did.
 
-    Compares what each node must have with what it last reported as applied, and asks the nodes that differ. Members
-    that never registered are asked for ``state.apply wireguard``, which brings the modules along. Safe to run at any
-    time, by any number at once: while one runs, all others together cost one more.
+    Compares what each node must have with what it last reported as applied, and asks the nodes that differ, and those
+    that left a network and have not taken it down. Members that never registered are asked for ``state.apply
+    wireguard``, which brings the modules along. Safe to run at any time, by any number at once: while one runs, all
+    others together cost one more.
 
     contact
         Which members that never registered are asked: ``*`` for all, or a list of minion ids that have just appeared.
@@ -221,147 +230,309 @@ def reconcile(contact="*", wait=True, timeout=20):
         with turn.take(master.state_dir, wait=wait) as ours:
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
-            result = _Round(master, contact, timeout).run()
+            with Bus(__opts__) as bus:
+                result = Round(master, bus, contact, timeout, _say).run()
+        _announce(master)
     failed = bool(result["failed"] or result["silent"])
     if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
     return _shown(result, failed)
 
 
-class _Round:
-    """One reconcile: publishes jobs, listens to the event bus, and lets ``Reconcile`` decide."""
+# -- nodes that go
 
-    def __init__(self, master, contact, timeout):
-        self._master = master
-        self._contact = contact
-        self._course = Reconcile(patience=timeout)
-        self._jobs = {}  # jid -> function
-        self._told = 0.0
 
-    def run(self):
-        started = time.monotonic()
-        self._master.settle()
-        with (
-            salt.client.get_local_client(mopts=__opts__) as self._client,
-            salt.utils.event.get_event("master", opts=__opts__, listen=True) as self._bus,
-        ):
-            first = self._greet()
-            self._pursue()
-        return self._result(first, started)
+def revoke(node, network=None, reason="", timeout=20):
+    """
+    Exclude a node at once, even while the mesh file lists it, and say who has dropped it. Lasts until ``readmit``.
 
-    def _greet(self):
-        """Ask members that never registered for a full state.apply; they register by it, and report."""
-        first = self._unregistered()
-        if first:
-            self._publish(first, "state.apply", ["wireguard"])
-            if self._contact == "*":  # an operator waits for the outcome; others learn it from the registrations
-                self._course.expect(first, time.monotonic() + FIRST_CONTACT_SECONDS)
-        return first
+    network
+        Only from this one; by default from all networks that know the node.
 
-    def _unregistered(self):
-        """
-        The members to greet. Of those that merely appeared, only in networks that have a registered node already: the
-        first state.apply of a new network is the operator's decision, and must not collide with one of ours.
-        """
-        statuses = self._master.status()
-        if self._contact == "*":
-            return sorted({status.member.node for status in statuses if status.member.row is None})
-        live = {status.network for status in statuses if status.member.row}
-        return sorted(
-            {
-                status.member.node
-                for status in statuses
-                if status.member.row is None and status.network in live and status.member.node in self._contact
-            }
-        )
+    reason
+        For the history.
 
-    def _pursue(self):
-        while True:
-            due = self._course.next(self._out_of_date(), time.monotonic())
-            if due:
-                self._publish(due, "wireguard.sync", ["signed=True"])
-            waiting = self._course.waiting(time.monotonic())
-            if not waiting:
-                return
-            self._tell_progress(waiting)
-            self._listen(time.monotonic() + 0.5)
+    timeout
+        Seconds that a node has to answer.
 
-    def _out_of_date(self):
-        """node -> the digests that it must come to, for registered members."""
-        wanted = {}
-        digests = self._master.fleet().digests()
-        for status in self._master.status():
-            if status.member.row and status.reason:
-                node = status.member.node
-                wanted[node] = wanted.get(node, "") + digests[(status.network, node)]
-        return wanted
+    Returns ``answer`` (a sentence), ``confirmed`` and ``of`` (counts), ``missing`` (rows of node, why, last_seen) and
+    ``seconds``. A node counts as confirmed when it read its device back after dropping the peer. Exit code 1 when one
+    is missing; it is asked again by itself when it returns.
 
-    def _publish(self, nodes, function, arguments):
-        job = self._client.run_job(nodes, function, arguments, tgt_type="list", listen=False)
-        if job:
-            self._jobs[job["jid"]] = function
+    CLI Example:
 
-    def _listen(self, until):
-        """Handle what comes until something changed what we wait for, or the time is over."""
-        while time.monotonic() < until:
-            event = self._bus.get_event(wait=max(until - time.monotonic(), 0.01), full=True, auto_reconnect=True)
-            if event and self._handle(event["tag"], event["data"]):
-                return
+    .. code-block:: bash
 
-    def _handle(self, tag, data):
-        """Returns whether the event changed anything for us."""
-        parts = tag.split("/")
-        if tag.startswith("salt/job/") and len(parts) == 5 and parts[3] == "ret" and parts[2] in self._jobs:
-            return self._handle_return(self._jobs[parts[2]], data)
-        return self._master.hear(tag, data)
+        salt-run wireguard.revoke web7 reason="stolen"
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        networks = master.networks_of(node, network)
+        for name in networks:
+            master.registry.revoke(name, node, _operator(), reason)
+        return _pursue_removal(master, node, networks, timeout)
 
-    def _handle_return(self, function, data):
-        node, answer = str(data.get("id")), data.get("return")
-        if function == "wireguard.sync" and isinstance(answer, dict):
-            for tag in (REGISTER_TAG, REPORT_TAG):
-                for signed in answer.get(tag, []):
-                    self._master.hear(tag, {"id": node, "data": {"signed": signed}})
-        self._course.answered(node, _failure(function, data))
-        return True
 
-    def _tell_progress(self, waiting):
-        """One line every few seconds, for the person who waits."""
-        if time.monotonic() - self._told > 5:
-            if self._told:
-                names = ", ".join(sorted(waiting)[:5]) + (" ..." if len(waiting) > 5 else "")
-                self._say(f"waiting for {len(waiting)} nodes: {names}")
-            self._told = time.monotonic()
+def dropped(node, network=None, timeout=20):
+    """
+    Say who has dropped a node that was taken out of the mesh file or whose Salt key was deleted, asking who has not.
 
-    def _say(self, text):
-        with contextlib.suppress(NameError):  # __jid_event__ exists only where a runner was started as a job
-            __jid_event__.fire_event({"message": f"wireguard.reconcile: {text}"}, "progress")
+    Returns what ``revoke`` returns.
 
-    def _result(self, first, started):
-        statuses = self._master.status()
-        out_of_date = {status.member.node for status in statuses if status.reason}
-        course = self._course
-        asked = sorted({*course.asked, *first})
-        failed = {node: error for node, error in course.failed.items() if node in out_of_date}
-        return {
-            "asked": asked,
-            "confirmed": [node for node in asked if node not in out_of_date],
-            "failed": failed,
-            "silent": course.silent(out_of_date),
-            "unregistered": sorted({s.member.node for s in statuses if s.member.row is None}),
-            "in_sync": sum(1 for status in statuses if status.reason is None),
-            "seconds": round(time.monotonic() - started, 2),
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.dropped web7
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        networks = master.networks_of(node, network)
+        joined = master.fleet().networks
+        still = [name for name in networks if name in joined and node in joined[name].members]
+        if still:
+            raise ConfigError(
+                f"{node} is a member of {', '.join(still)}. To remove it, take it out of the mesh file, delete its Salt"
+                f" key by `salt-key -d {node}`, or run `salt-run wireguard.revoke {node}`"
+            )
+        return _pursue_removal(master, node, networks, timeout)
+
+
+def _pursue_removal(master, node, networks, timeout):
+    started = time.monotonic()
+    with turn.take(master.state_dir), Bus(__opts__) as bus:
+        Round(master, bus, [], timeout, _say).run()
+    _announce(master)
+    members = {}  # a node in two networks has dropped the peer when both say so
+    for status in master.status():
+        if status.network in networks and status.member.row:
+            members.setdefault(status.member.node, []).append(status)
+    missing = [
+        {"node": name, "why": reasons[0], "last_seen": _time(max(_seen(status) for status in statuses))}
+        for name, statuses in sorted(members.items())
+        for reasons in [[status.reason for status in statuses if status.reason]]
+        if reasons
+    ]
+    seconds = round(time.monotonic() - started, 2)
+    answer = f"{len(members) - len(missing)} of {len(members)} nodes have dropped {node} ({seconds:g} s)"
+    if missing:
+        answer += "; not confirmed: " + ", ".join(f"{row['node']} (last seen {row['last_seen']})" for row in missing)
+    itself = "still to be taken down" if any(name == node for _, name in master.leftovers()) else "down or out of reach"
+    return _shown(
+        {
+            "answer": answer,
+            "node": node,
+            "networks": networks,
+            "confirmed": len(members) - len(missing),
+            "of": len(members),
+            "missing": missing,
+            "interface on the node itself": itself,
+            "seconds": seconds,
+        },
+        failed=bool(missing),
+    )
+
+
+def readmit(node, network=None, reason=""):
+    """
+    Take a revocation back. The node is a member again, under its old addresses, as far as the mesh file lists it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.readmit web7
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        networks = [name for name in master.networks_of(node, network) if master.is_revoked(name, node)]
+        if not networks:
+            raise ConfigError(f"{node} is not revoked{f' in network {network}' if network else ''}")
+        for name in networks:
+            master.registry.readmit(name, node, _operator(), reason)
+    return reconcile(contact=[node])
+
+
+# -- nodes that come
+
+
+def pending():
+    """
+    The registrations that wait for an operator, where the mesh file says ``admit: manual`` or ``rekey: manual``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.pending
+    """
+    with _salt_errors():
+        snapshot = Master.from_opts(__opts__).registry.snapshot()
+    rows = [
+        {
+            "network": waiting.network,
+            "node": waiting.node,
+            "question": waiting.question,
+            "public_key": waiting.public_key,
+            "since": _time(waiting.since),
         }
+        for _, waiting in sorted(snapshot.waiting.items())
+    ]
+    return _shown({"pending": rows})
 
 
-def _failure(function, data):
-    """A one-line reason when a job's return is not a success, else None."""
-    answer = data.get("return")
-    if function == "wireguard.sync" and isinstance(answer, dict):
-        bad = [f"{name}: {each.get('comment')}" for name, each in answer.get("networks", {}).items() if not each["result"]]
-        return "; ".join(bad) or None
-    if data.get("success") and not data.get("retcode"):
-        return None
-    if function == "state.apply" and isinstance(answer, dict):
-        bad = [str(state.get("comment")) for state in answer.values() if state.get("result") is False]
-        return "; ".join(bad)[:500] or "state.apply failed"
-    return str(answer).strip().splitlines()[-1][:300] if answer else "no reason given"
+def admit(node, network=None, valid_for=None):
+    """
+    Let a node in, or its changed key; at once if its registration waits, else as soon as it registers.
+
+    valid_for
+        For so long only, such as ``8h`` or ``30d``; then the node is removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.admit web7
+        salt-run wireguard.admit guest1 valid_for=8h
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        expires = time.time() + _duration(valid_for) if valid_for else None
+        for name in master.networks_of(node, network):
+            master.admit(name, node, _operator(), expires)
+    return reconcile(contact=[node])
+
+
+def _duration(text):
+    try:
+        return duration.parse(str(text))
+    except ValueError as exc:
+        raise ConfigError(f"valid_for: {exc}") from exc
+
+
+def reject(node, network=None):
+    """
+    Say no to a registration that waits. The node stays out, or keeps its old key; the same key is refused from now on.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.reject web7
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        rejected = {}
+        for name in master.networks_of(node, network):
+            public_key = master.registry.reject(name, node, _operator())
+            if public_key:
+                rejected[name] = public_key
+        _announce(master)
+        if not rejected:
+            raise ConfigError(f"nothing of {node} waits; see `salt-run wireguard.pending`")
+    return _shown({"rejected": rejected})
+
+
+# -- nodes that change keys
+
+
+def rotate(node, network=None, timeout=20):
+    """
+    Give nodes new keys, one after the other, without an outage: all peers know the new key before the node uses it.
+
+    node
+        A minion id or a glob; ``'*'`` for all.
+
+    network
+        Only in this one; by default in all networks of the node.
+
+    Returns a row for each: ``network``, ``node``, ``rotated``, ``comment``, ``seconds``. Exit code 1 when one failed;
+    such a node goes on with its old key.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.rotate web7
+        salt-run wireguard.rotate '*' network=backbone
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        wanted = [
+            (status.network, status.member.node)
+            for status in master.status()
+            if status.member.row and fnmatch.fnmatchcase(status.member.node, node) and network in (None, status.network)
+        ]
+        if not wanted:
+            raise ConfigError(f"no registered node matches {node!r}; see `salt-run wireguard.nodes`")
+        rows = [_rotate_one(master, name, each, timeout) for name, each in sorted(wanted)]
+    return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
+
+
+def rotate_due(limit=1):
+    """
+    Rotate the keys that are due by ``rotate_every`` in the mesh file, the oldest first. The engine calls this; without
+    the engine, let the master's schedule call it every few minutes.
+
+    limit
+        At most so many nodes in one call.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.rotate_due
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        rows = [_rotate_one(master, name, node, 20) for name, node in master.due_for_rotation(time.time())[:limit]]
+    return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
+
+
+def _rotate_one(master, network, node, timeout):
+    started = time.monotonic()
+    with turn.take(master.state_dir), Bus(__opts__) as bus:
+        try:
+            comment = Rotation(master, bus, network, node, timeout, _say).run()
+            rotated = True
+        except RotationFailed as exc:
+            comment, rotated = str(exc), False
+    _announce(master)
+    row = {"network": network, "node": node, "rotated": rotated, "comment": comment}
+    return {**row, "seconds": round(time.monotonic() - started, 2)}
+
+
+def history(node=None, limit=50):
+    """
+    What happened to a node, or to all: who came, went, changed keys, was refused; by whose doing, and why.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.history
+        salt-run wireguard.history web7 limit=500 --out=json
+    """
+    with _salt_errors():
+        entries = Master.from_opts(__opts__).registry.history(node, limit)
+    return _shown({"history": [{**entry.to_dict(), "time": _time(entry.time)} for entry in entries]})
+
+
+def _operator():
+    """Who runs this: the person behind sudo, if any."""
+    return salt.utils.user.get_specific_user().removeprefix("sudo_")
+
+
+def _announce(master):
+    """Fire an event for everything in the history that nobody has fired one for."""
+    entries = master.registry.claim_history()
+    if entries:
+        with salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus:
+            for entry in entries:
+                bus.fire_event(entry.to_dict(), entry.tag)
+
+
+def _say(text):
+    """Progress for the person who waits. ``__jid_event__`` exists only where a runner was started as a job."""
+    with contextlib.suppress(NameError):
+        __jid_event__.fire_event({"message": f"wireguard: {text}"}, "progress")

@@ -30,6 +30,12 @@ class Entry:
     why: str
     details: dict[str, Any]
 
+    @property
+    def tag(self) -> str:
+        """The event's tag. Names in a refusal come from anybody, so they cannot make up parts of it."""
+        network = "".join(char if char.isalnum() or char in "_.-" else "_" for char in self.network)
+        return f"wireguard/{network}/node/{self.what}"
+
     def to_dict(self) -> dict[str, Any]:
         """As it travels in an event."""
         return {**self.__dict__}

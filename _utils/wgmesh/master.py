@@ -6,6 +6,7 @@ External pillar, runner and engine all come here, so that they cannot differ in 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
@@ -18,8 +19,9 @@ from .accepted import AcceptedKey
 from .errors import ConfigError, RefusedError
 from .fleet import Fleet, Joined, Member, Membership
 from .model import Mesh, Network
-from .record import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
-from .registry import ABSENT, Applied, NodeId, Registry
+from .policy import REVOKED
+from .record import ABSENT, REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
+from .registry import Applied, NodeId, Registry
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +158,42 @@ class Master:
             raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
         return self.registry.admit(found, node, keys[node].fingerprint, members, who, expires)
 
+    def networks_of(self, node: str, network: str | None = None) -> list[str]:
+        """
+        The networks that know the node, by the mesh file or by the registry; only ``network`` if that is given.
+
+        Raises ConfigError when there are none.
+        """
+        listed = {each.name for each in self.mesh().networks if each.settings(node) is not None}
+        remembered = {name for name, each in self.registry.snapshot().rows if each == node}
+        found = sorted(listed | remembered)
+        if network is not None:
+            found = [name for name in found if name == network]
+        if not found:
+            where = f"network {network}" if network else "any network"
+            raise ConfigError(f"{node} is not in {where}, neither by the mesh file nor by the registry")
+        return found
+
+    def is_revoked(self, network: str, node: str) -> bool:
+        """Whether an operator excluded the node."""
+        standing = self.registry.snapshot().standings.get((network, node))
+        return standing is not None and standing.state == REVOKED
+
+    def due_for_rotation(self, now: float) -> list[NodeId]:
+        """
+        (network, node) whose key is due by ``rotate_every``, the longest overdue first; only nodes that are in sync.
+
+        Each node has a moment of its own in the last fifth of the time, so that nodes that came together do not rotate
+        together.
+        """
+        due = []
+        for status in self.status():
+            network = self.mesh().network(status.network)
+            if network and network.rotate_every and status.member.row and status.reason is None:
+                moment = status.member.row.keyed + network.rotate_every * (0.8 + 0.2 * _share(status.member.node))
+                due.append((moment, (status.network, status.member.node)))
+        return [who for moment, who in sorted(due) if moment <= now]
+
     # -- who is out of date
 
     def status(self) -> list[Status]:
@@ -183,6 +221,11 @@ class Master:
             and applied.salt_key == keys[node].fingerprint
             and (network not in joined.networks or node not in joined.networks[network].members)
         ]
+
+
+def _share(text: str) -> float:
+    """A number from 0 to 1, always the same for the same text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
 
 
 def _believed(

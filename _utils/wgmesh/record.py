@@ -28,6 +28,9 @@ from .keys import parse_public_key
 REGISTER_TAG = "wireguard/register"
 REPORT_TAG = "wireguard/report"
 
+# The digest that a node reports for a network that it has taken down.
+ABSENT = "absent"
+
 MAX_STATEMENT = 8192
 MAX_SIGNATURE = 2048
 MAX_ENDPOINTS = 16

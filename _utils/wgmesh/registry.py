@@ -32,9 +32,6 @@ NodeId = tuple[str, str]  # (network, node)
 
 MAX_REFUSALS = 500
 
-# The digest that a node reports for a network that it has taken down.
-ABSENT = "absent"
-
 
 @dataclass(frozen=True)
 class Row:

@@ -1,0 +1,75 @@
+"""Jobs to minions and what comes back over the master's event bus."""
+
+import contextlib
+import time
+
+import salt.client
+import salt.utils.event
+
+try:
+    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG, REPORT_TAG
+except ImportError:  # synced from _utils/
+    from wgmesh.record import REGISTER_TAG, REPORT_TAG
+
+
+class Bus:
+    """Publishes jobs and hears what comes on the master's event bus."""
+
+    def __init__(self, opts):
+        self._opts = opts
+
+    def __enter__(self):
+        self._stack = contextlib.ExitStack()
+        # listening comes first, so that no answer is missed
+        bus = salt.utils.event.get_event("master", opts=self._opts, listen=True)
+        self._bus = self._stack.enter_context(bus)
+        self._client = self._stack.enter_context(salt.client.get_local_client(mopts=self._opts))
+        return self
+
+    def __exit__(self, *exc_info):
+        self._stack.close()
+
+    def publish(self, nodes, function, arguments):
+        """Returns the job's id, None when nobody can take it."""
+        job = self._client.run_job(sorted(nodes), function, arguments, tgt_type="list", listen=False)
+        return job["jid"] if job else None
+
+    def events(self, seconds):
+        """(tag, data) of each event until the time is over."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            event = self._bus.get_event(wait=max(deadline - time.monotonic(), 0.01), full=True, auto_reconnect=True)
+            if event:
+                yield event["tag"], event["data"]
+
+    def call(self, node, function, arguments, timeout):
+        """What one node answers, as its return event says it; None when it does not answer in time."""
+        jid = self.publish([node], function, arguments)
+        if jid:
+            for tag, data in self.events(timeout):
+                if tag == f"salt/job/{jid}/ret/{node}":
+                    return data
+        return None
+
+
+def hear_all(master, node, answer):
+    """Take in the signed statements in a node's return. A return can be forged; its statements cannot."""
+    for tag in (REGISTER_TAG, REPORT_TAG):
+        statements = answer.get(tag) if isinstance(answer, dict) else None
+        for signed in statements if isinstance(statements, list) else []:
+            master.hear(tag, {"id": node, "data": {"signed": signed}})
+
+
+def failure(function, data):
+    """A one-line reason when a job's return is not a success, else None. Returns can be forged: no shape is certain."""
+    answer = data.get("return")
+    parts = answer.values() if isinstance(answer, dict) else ()
+    if function == "wireguard.sync" and isinstance(answer, dict):
+        networks = answer.get("networks")
+        parts = networks.values() if isinstance(networks, dict) else ()
+    elif data.get("success") and not data.get("retcode"):
+        return None
+    bad = [str(part.get("comment")) for part in parts if isinstance(part, dict) and part.get("result") is False]
+    if bad or (function == "wireguard.sync" and isinstance(answer, dict)):
+        return "; ".join(bad)[:500] or None
+    return str(answer).strip().splitlines()[-1][:300] if answer else "it gave no reason"

@@ -1,0 +1,97 @@
+"""One node's change of keys: announce, make everybody know, switch, forget the old one."""
+
+try:
+    from saltext.wireguard.utils.wgmesh.errors import RefusedError
+    from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
+except ImportError:  # synced from _utils/
+    from wgmesh.errors import RefusedError
+    from wgmesh.rotation import FOLLOWING_TAG
+
+from .bus import failure, hear_all
+from .round import Round
+
+# How long to wait for the peers to watch for the new key.
+FOLLOW_SECONDS = 5.0
+
+
+class RotationFailed(Exception):
+    """The node goes on with its old key; the message says why."""
+
+
+class Rotation:
+    """One node's change of keys in one network; the protocol is in docs/rotation.md."""
+
+    def __init__(self, master, bus, network, node, timeout, say):
+        self._master = master
+        self._bus = bus
+        self._network = network
+        self._node = node
+        self._timeout = timeout
+        self._say = say  # for progress
+
+    def run(self):
+        """Returns a sentence about the outcome. Raises RotationFailed."""
+        self._say(f"{self._network}: {self._node} gets a new key")
+        prepared = self._call("wireguard.rotate_prepare")
+        self._announce(prepared)
+        self._reconcile()
+        row = self._row()
+        self._follow(row)
+        switched = self._call("wireguard.rotate_switch", self._timeout + 10)
+        hear_all(self._master, self._node, switched)
+        if not switched.get("switched"):
+            self._give_up(switched.get("comment") or "it did not switch")
+        if self._row().public_key != row.next_key:
+            raise RotationFailed("the node switched, but its new registration did not arrive; the next reconcile asks")
+        left = self._reconcile()
+        return f"new key {row.next_key}" + (f"; not yet known to {', '.join(left)}" if left else "")
+
+    def _announce(self, prepared):
+        try:
+            self._master.announce(prepared)
+        except RefusedError as exc:
+            raise RotationFailed(f"its announcement was refused: {exc}") from exc
+
+    def _row(self):
+        member = self._master.fleet().networks[self._network].members.get(self._node)
+        if member is None or member.row is None:
+            raise RotationFailed("it is no member any more")
+        return member.row
+
+    def _reconcile(self):
+        """Make all peers know the keys as they are now. Returns those that could not be reached."""
+        result = Round(self._master, self._bus, [], self._timeout, self._say).run()
+        left = sorted({*result["silent"], *result["failed"]})
+        if self._node in left:
+            self._give_up("it stopped answering")
+        return left
+
+    def _follow(self, row):
+        """Let the peers watch for the new key, and wait until they do. That saves time; nothing depends on it."""
+        peers = {
+            status.member.node
+            for status in self._master.status()
+            if status.network == self._network and status.reason is None and status.member.node != self._node
+        }
+        if not peers:
+            return
+        self._bus.publish(peers, "wireguard.rotate_follow", [self._network, row.public_key, row.next_key])
+        for tag, data in self._bus.events(FOLLOW_SECONDS):
+            if tag == FOLLOWING_TAG:
+                peers.discard(data.get("id"))
+            if not peers:
+                return
+
+    def _call(self, function, timeout=None):
+        data = self._bus.call(self._node, function, [self._network], timeout or self._timeout)
+        if data is None:
+            self._give_up("it does not answer")
+        if not isinstance(data.get("return"), dict):
+            self._give_up(failure(function, data))
+        return data["return"]
+
+    def _give_up(self, reason):
+        """Forget the new key everywhere. What the node itself cannot be told now, its next sync tells it."""
+        self._bus.publish([self._node], "wireguard.rotate_abort", [self._network])
+        self._master.registry.forget_announced(self._network, self._node)
+        raise RotationFailed(f"{reason}; it goes on with its old key")

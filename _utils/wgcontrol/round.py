@@ -1,0 +1,133 @@
+"""One reconcile: whoever is out of date is asked, until it confirms, fails, or stays silent."""
+
+import time
+
+try:
+    from saltext.wireguard.utils.wgmesh.reconcile import Reconcile
+except ImportError:  # synced from _utils/
+    from wgmesh.reconcile import Reconcile
+
+from .bus import failure, hear_all
+
+# A first state.apply installs packages, which takes its time.
+FIRST_CONTACT_SECONDS = 180
+
+
+class Round:
+    """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
+
+    def __init__(self, master, bus, contact, timeout, say):
+        self._master = master
+        self._bus = bus
+        self._contact = contact
+        self._course = Reconcile(patience=timeout)
+        self._jobs = {}  # jid -> function
+        self._say = say  # for progress
+        self._told = 0.0
+
+    def run(self):
+        started = time.monotonic()
+        self._master.settle()
+        first = self._greet()
+        self._pursue()
+        self._master.settle()
+        return self._result(first, started)
+
+    def _greet(self):
+        """Ask members that never registered for a full state.apply; they register by it, and report."""
+        first = self._unregistered()
+        if first:
+            self._publish(first, "state.apply", ["wireguard"])
+            if self._contact == "*":  # an operator waits for the outcome; others learn it from the registrations
+                self._course.expect(first, time.monotonic() + FIRST_CONTACT_SECONDS)
+        return first
+
+    def _unregistered(self):
+        """
+        The members to greet. Of those that merely appeared, only in networks that have a registered node already: the
+        first state.apply of a new network is the operator's decision, and must not collide with one of ours.
+        """
+        statuses = self._master.status()
+        if self._contact == "*":
+            return sorted({status.member.node for status in statuses if status.member.row is None})
+        live = {status.network for status in statuses if status.member.row}
+        return sorted(
+            {
+                status.member.node
+                for status in statuses
+                if status.member.row is None and status.network in live and status.member.node in self._contact
+            }
+        )
+
+    def _pursue(self):
+        while True:
+            due = self._course.next(self._out_of_date(), time.monotonic())
+            if due:
+                self._publish(due, "wireguard.sync", ["signed=True"])
+            waiting = self._course.waiting(time.monotonic())
+            if not waiting:
+                return
+            self._tell_progress(waiting)
+            self._listen()
+
+    def _out_of_date(self):
+        """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
+        wanted = {}
+        for status in self._master.status():
+            if status.member.row and status.reason:
+                wanted[status.member.node] = wanted.get(status.member.node, "") + status.wanted
+        for network, node in self._master.leftovers():
+            wanted[node] = wanted.get(node, "") + f"without {network}"
+        return wanted
+
+    def _publish(self, nodes, function, arguments):
+        self._jobs[self._bus.publish(nodes, function, arguments)] = function
+
+    def _listen(self):
+        """Handle what comes, until something changed what we wait for and nothing more comes right behind it."""
+        changed = False
+        for tag, data in self._bus.events(0.5):
+            changed = self._handle(tag, data) or changed
+            if changed:
+                break
+        if changed:
+            for tag, data in self._bus.events(0.02):
+                self._handle(tag, data)
+
+    def _handle(self, tag, data):
+        """Returns whether the event changed anything for us."""
+        parts = tag.split("/")
+        if tag.startswith("salt/job/") and len(parts) == 5 and parts[3] == "ret" and parts[2] in self._jobs:
+            return self._handle_return(self._jobs[parts[2]], data)
+        return self._master.hear(tag, data)
+
+    def _handle_return(self, function, data):
+        node, answer = str(data.get("id")), data.get("return")
+        hear_all(self._master, node, answer)
+        self._course.answered(node, failure(function, data))
+        return True
+
+    def _tell_progress(self, waiting):
+        """One line every few seconds, for the person who waits."""
+        if time.monotonic() - self._told > 5:
+            if self._told:
+                names = ", ".join(sorted(waiting)[:5]) + (" ..." if len(waiting) > 5 else "")
+                self._say(f"waiting for {len(waiting)} nodes: {names}")
+            self._told = time.monotonic()
+
+    def _result(self, first, started):
+        statuses = self._master.status()
+        out_of_date = {status.member.node for status in statuses if status.reason}
+        out_of_date.update(node for _, node in self._master.leftovers())
+        course = self._course
+        asked = sorted({*course.asked, *first})
+        failed = {node: error for node, error in course.failed.items() if node in out_of_date}
+        return {
+            "asked": asked,
+            "confirmed": [node for node in asked if node not in out_of_date],
+            "failed": failed,
+            "silent": course.silent(out_of_date),
+            "unregistered": sorted({s.member.node for s in statuses if s.member.row is None}),
+            "in_sync": sum(1 for status in statuses if status.reason is None),
+            "seconds": round(time.monotonic() - started, 2),
+        }
