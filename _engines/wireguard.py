@@ -14,6 +14,7 @@ Use one of the two.
 import contextlib
 import contextvars
 import logging
+import math
 import threading
 import time
 
@@ -53,7 +54,7 @@ def start(quiet=1.0, at_most=5.0, interval=300.0):
         Reconcile at the latest so long after the first event of a burst.
 
     interval
-        Reconcile so often in any case.
+        Reconcile so often in any case, and rotate keys that are due.
 
     CLI Example:
 
@@ -62,16 +63,18 @@ def start(quiet=1.0, at_most=5.0, interval=300.0):
         salt-run wireguard.reconcile    # what this engine does, once and by hand
     """
     burst = Burst(quiet, at_most, interval, time.monotonic())
-    mesh_file = _MeshFile()
+    burst.add((), time.monotonic())  # whatever happened while the master was away
+    watches = [_Watch(_mesh_stamp, 0.5), _Watch(_membership_ends, 5.0)]
     with salt.utils.event.get_event("master", opts=__opts__, listen=True) as bus:
         while True:
             event = bus.get_event(wait=0.5, full=True, auto_reconnect=True)
             with _logged_errors():
                 contact = _contact_after(event) if event else None
-                if contact is not None or mesh_file.changed():
+                changed = [watch for watch in watches if watch.changed()]
+                if contact is not None or changed:
                     burst.add(contact or (), time.monotonic())
             if burst.due(time.monotonic()):
-                _reconcile(burst)
+                _work(burst, interval)
 
 
 def _contact_after(event):
@@ -88,21 +91,36 @@ def _master():
     return Master.from_opts(__opts__)
 
 
-class _MeshFile:
-    """Notices that somebody edited the mesh file."""
+class _Watch:
+    """Notices that what a function returns changed. An error is a value like any other, logged when it is new."""
 
-    def __init__(self):
-        self._stamp = self._current()
+    def __init__(self, look, every):
+        self._look = look
+        self._every = every
+        self._next = 0.0
+        self._value = self._current()
 
     def changed(self):
-        before, self._stamp = self._stamp, self._current()
-        return before != self._stamp
+        if time.monotonic() < self._next:
+            return False
+        before, self._value = self._value, self._current()
+        return before != self._value
 
     def _current(self):
+        self._next = time.monotonic() + self._every
         try:
-            return meshfile.stamp(_master().mesh_path)
+            return self._look()
         except WireguardError as exc:
             return str(exc)
+
+
+def _mesh_stamp():
+    return meshfile.stamp(_master().mesh_path)
+
+
+def _membership_ends():
+    """The next time at which a node expires: it changes when that has come."""
+    return _master().fleet().valid_until
 
 
 @contextlib.contextmanager
@@ -114,7 +132,7 @@ def _logged_errors():
         log.error("wireguard: %s", exc)
 
 
-def _reconcile(burst):
+def _work(burst, interval):
     """
     Reconcile in a thread of its own, so that this one goes on taking in events meanwhile.
 
@@ -125,9 +143,21 @@ def _reconcile(burst):
         try:
             with _logged_errors():
                 __runners__["wireguard.reconcile"](contact=contact)
+                __runners__["wireguard.rotate_due"](limit=_rotations_at_once(interval))
         finally:
             burst.done(time.monotonic())
 
     # Salt's loader finds the options of a module in a context variable, which a new thread does not have by itself
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work, burst.begin()), daemon=True).start()
+
+
+def _rotations_at_once(interval):
+    """Enough to keep up with the shortest ``rotate_every`` when one of these comes every ``interval`` seconds."""
+    fleet = _master().fleet()
+    rates = [
+        len(fleet.networks[network.name].members) / network.rotate_every
+        for network in fleet.mesh.networks
+        if network.rotate_every
+    ]
+    return math.ceil(sum(rates) * interval * 2)

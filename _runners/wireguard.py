@@ -95,7 +95,8 @@ def nodes(network=None):
     Who is in which network, with which addresses, and whether its device is what it should be.
 
     ``in_sync`` means that the node read the wanted configuration back from its device and signed that. ``last_seen`` is
-    the time of its last registration or report. ``refused`` lists statements that the master did not believe.
+    the time of its last registration or report. ``left_out`` lists nodes that the registry knows and that are no
+    members now, ``warnings`` what needs a person, ``refused`` statements that the master did not believe.
 
     network
         Only this one.
@@ -121,7 +122,13 @@ def nodes(network=None):
             }
             for refusal in master.registry.refusals()
         ]
-    return _shown({"nodes": table, "refused": refused})
+        left_out = [
+            {"network": name, "node": node, "why": why}
+            for name, node, why in master.left_out()
+            if network in (None, name)
+        ]
+        warnings = master.warnings()
+    return _shown({"nodes": table, "left_out": left_out, "warnings": warnings, "refused": refused})
 
 
 def _node(status):

@@ -209,6 +209,31 @@ class Master:
             for wanted in [digests.get((network, member.node))]
         ]
 
+    def left_out(self) -> list[tuple[str, str, str]]:
+        """(network, node, why) for nodes that the registry knows and that are no members now."""
+        joined = self.fleet()
+        snapshot = self.registry.snapshot()
+        found = []
+        for name, node in sorted({*snapshot.rows, *snapshot.standings}):
+            network = joined.networks.get(name)
+            why = network.membership.why_not(node) if network else "the mesh file has no such network"
+            if why:
+                found.append((name, node, why))
+        return found
+
+    def warnings(self) -> list[str]:
+        """What needs a person: decisions that wait, and machines that present themselves as another."""
+        waiting = self.registry.snapshot().waiting
+        pending = [
+            f"{node} waits in network {network} ({each.question}): `salt-run wireguard.admit {node}`, or `reject`"
+            for (network, node), each in sorted(waiting.items())
+        ]
+        denied = sorted(accepted.load(f"{self.keys_dir}_denied").keys() & self.accepted().keys())
+        return pending + [
+            f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"
+            for node in denied
+        ]
+
     def leftovers(self) -> list[NodeId]:
         """Nodes that left a network, can still be reached, and have not reported that they took it down."""
         keys = self.accepted()
