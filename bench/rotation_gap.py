@@ -3,8 +3,9 @@
 How long a node is out of reach while it changes its key: by the protocol of docs/rotation.md, and naively.
 
 Three machines with real WireGuard devices; 1,000 packets a second from the node to a peer and back, from the peer to
-the node and back, and between two nodes that are not concerned. A gap is the longest time without an answer. Either way
-every call to a machine takes as long as ``--job-seconds`` says, as through Salt. Needs root.
+the node and back, and between two nodes that are not concerned. A gap is the longest time without an answer. Either
+way every call to a machine takes as long as ``--job-seconds`` says, as through Salt. What the same machines do while
+nothing happens ("idle") tells how much of it all is the load of this one. Needs root.
 
     bench/rotation_gap.py --json --rounds 5
 """
@@ -59,8 +60,9 @@ def compare(rounds: int, job_seconds: float) -> dict[str, Any]:
         for one, other in ((0, 1), (0, 2), (1, 2)):
             nodes.ping(nodes.all[one], nodes.all[other])
         Node.job_seconds = job_seconds
-        rotated, naive = [], []
+        idle, rotated, naive = [], [], []
         for _ in range(rounds):
+            idle.append(measure(nodes, lambda _node: None, 5))
             rotated.append(measure(nodes, nodes.rotate, 5 + 8 * job_seconds))
             naive.append(measure(nodes, nodes.rotate_naively, 10 + 4 * job_seconds))
     gap = statistics.median(each["gap"] for each in rotated)
@@ -75,6 +77,9 @@ def compare(rounds: int, job_seconds: float) -> dict[str, Any]:
         "packets_lost": statistics.median(each["lost"] for each in rotated),
         "packets_lost_naively": statistics.median(each["lost"] for each in naive),
         "packets_lost_by_others": sum(each["lost_by_others"] for each in rotated),
+        "packets_lost_by_others_idle": sum(each["lost_by_others"] for each in idle),
+        "gap_of_others_seconds": round(statistics.median(each["gap_of_others"] for each in rotated), 3),
+        "gap_idle_seconds": round(statistics.median(each["gap"] for each in idle), 3),
     }
 
 
