@@ -1189,7 +1189,7 @@ def _run(command, stdin=None, check=True, secret=False):
     except subprocess.TimeoutExpired as exc:
         raise CommandExecutionError(f"`{' '.join(command)[:200]}` did not end within 60 s") from exc
     if check and done.returncode:
-        reason = "" if secret else f": {done.stderr.strip()[:300]}"
+        reason = "" if secret else f": {done.stderr.strip()[-300:]}"
         raise CommandExecutionError(f"`{' '.join(command)[:200]}` failed with code {done.returncode}{reason}")
     return done.stdout
 

@@ -38,6 +38,7 @@ _READING = (
     ("ip", "-json", "-4", "route", "show"),
     ("ip", "-json", "-6", "route", "show"),
     ("ip", "-json", "route", "get"),
+    ("git", "version"),  # Salt's own, when it compiles a pillar
 )
 
 
@@ -114,6 +115,7 @@ class Host:
         self.pillar_dir = disk / "pillar"
         self.pillar_dir.mkdir()
         (self.pillar_dir / "top.sls").write_text("base: {'*': [data]}")
+        self.load()
         self.set_pillar({})
 
     def __enter__(self):
@@ -143,7 +145,7 @@ class Host:
         """What the minion has as its pillar, and gets when it fetches it anew."""
         self.set_fresh_pillar(data)
         self.opts["pillar"] = data
-        self.load()
+        self.functions.pack["__pillar__"] = data
 
     def set_fresh_pillar(self, data):
         """What the minion gets when it fetches its pillar anew; it does not know this yet."""
@@ -245,10 +247,10 @@ class Host:
         with self.quiet():
             names = sorted(os.listdir("/sys/class/net"))
             links = json.loads(self.run("ip", "-json", "address", "show"))
-            devices = {
-                name: self.run("wg", "show", name, "dump") for name in self.run("wg", "show", "interfaces").split()
-            }
+            ours = self.run("wg", "show", "interfaces").split()
+            dumps = [(name, self.run("wg", "show", name, "dump").splitlines()) for name in ours]
             routes = [self.run("ip", family, "route", "show", "table", "all") for family in ("-4", "-6")]
+        devices = [(name, lines[0], sorted(_lasting(line) for line in lines[1:])) for name, lines in dumps]
         return names, links, devices, routes, files()
 
     def put_program(self, name, script):
@@ -285,6 +287,12 @@ class Host:
         for secret in self.secrets:
             found = [text for text in said if secret.rstrip("=") in text]
             assert not found, f"{secret[:6]}... is in {found[0].replace(secret, '(here)')[:1000]}"
+
+
+def _lasting(line):
+    """A peer's line of `wg show dump` without what its packets change, and in one order."""
+    public_key, preshared_key, endpoint, allowed_ips, _handshake, _received, _sent, keepalive = line.split("\t")
+    return public_key, preshared_key, endpoint, sorted(allowed_ips.split(",")), keepalive
 
 
 class _Log(logging.Handler):
