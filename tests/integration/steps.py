@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 HERE = Path(__file__).parent
 PATIENCE = 90.0
 NETWORK = "backbone"
@@ -38,7 +36,9 @@ def wait_until(what: str, check: Callable[[], T], seconds: float = PATIENCE) -> 
 def mesh(nodes: Any, **settings: Any) -> str:
     """The text of a mesh file with one network; ``nodes`` are names, or names with their settings."""
     entries = nodes if isinstance(nodes, dict) else {name: {} for name in nodes}
-    return yaml.safe_dump({"networks": {NETWORK: {"subnets": SUBNETS, "nodes": entries, **settings}}}, sort_keys=False)
+    network = {"subnets": SUBNETS, **settings, "nodes": entries}
+    lines = ["networks:", f"  {NETWORK}:", *[f"    {name}: {json.dumps(value)}" for name, value in network.items()]]
+    return "\n".join([*lines, ""])
 
 
 def edit_mesh(lab: Any, text: str) -> None:
@@ -256,10 +256,13 @@ class Recorder:
         assert process.stdout.readline() == "listening\n"
         process.stdout.close()  # it ends with the master's host
 
+    def all(self) -> list[tuple[str, Any]]:
+        """Tag and data of all events so far."""
+        return [tuple(json.loads(line)) for line in self.file.read_text().splitlines()]
+
     def events(self, tag: str) -> list[Any]:
         """The data of all events with this tag so far."""
-        found = map(json.loads, self.file.read_text().splitlines())
-        return [data for each, data in found if each == tag]
+        return [data for each, data in self.all() if each == tag]
 
 
 def send_events(lab: Any, node: str, events: list[tuple[str, Any]]) -> None:
