@@ -366,6 +366,7 @@ def test_a_status_carries_the_digest_that_is_wanted(master):
 def test_a_key_that_is_deleted_while_the_status_is_made_does_no_harm(master, monkeypatch):
     """The accepted keys were looked at twice: a key deleted in between raised KeyError and ended the reconcile."""
     says(master, registration("a"))
+    report(master, "a")
     looks = []
     load = module.accepted.load
 

@@ -112,7 +112,6 @@ def test_a_node_that_is_expected_in_vain_is_asked(course):
 
 
 def test_nodes_that_are_expected_leave_the_window_to_others(course):
-    """With a hundred new nodes at work or switched off, no other node was told of anything for three minutes."""
     course.expect([f"new{number}" for number in range(2 * WINDOW)], 180.0)
     assert course.next({"a": "1"}, 0.0) == ["a"]
 
