@@ -42,8 +42,8 @@ test-3006:
 	@echo 'Skipped: no Python 3.10 for Salt 3006'
 endif
 
-bench: .venv/.ready  ## Measure (root)
-	@$(PYTHON) bench/run
+bench: .venv/.ready  ## Measure how long traffic stops while a key is rotated (root)
+	@$(PYTHON) bench/rotation_gap.py
 
 clean:  ## Remove what was made here
 	rm -rf .venv .venv-3006 build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

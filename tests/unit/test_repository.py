@@ -89,13 +89,13 @@ def test_every_public_function_has_a_docstring(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", LOADED)
-def test_every_argument_that_people_give_is_described(folder: str) -> None:
-    obvious = {"minion_id", "pillar", "tag", "event", "test", "data", "network"}
+def test_every_argument_is_described_at_one_function_at_least(folder: str) -> None:
+    obvious = {"minion_id", "pillar", "tag", "event", "test", "data"}
+    described = "\n".join(ast.get_docstring(node) or "" for _, node in functions(folder))
     for name, node in functions(folder):
         for argument in node.args.args:
             if argument.arg not in obvious:
-                described = re.search(rf"\b{argument.arg}\b", ast.get_docstring(node) or "")
-                assert described, f"{name}: {argument.arg}"
+                assert re.search(rf"\b{argument.arg}\b", described), f"{name}: {argument.arg}"
 
 
 @pytest.mark.parametrize("path", sorted((REPO / "examples/master.d").glob("*")), ids=lambda path: path.name)
