@@ -10,13 +10,11 @@ requests, one JSON object a line, and works on several at once. When ``Nodes`` g
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import json
 import os
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -34,7 +32,7 @@ from wgmesh.view import Peer, View  # noqa: E402
 NETWORK = "backbone"
 INTERFACE = "wg0"
 PORT = 51820
-ECHO_PORT = 7
+UDP_ECHO = REPO / "bench" / "udp_echo.py"
 STATE_DIR = "/run/wireguard/minion"  # on a file system that each machine has for itself
 PROGRAMS = ("unshare", "nsenter", "mount", "ip", "wg")
 
@@ -277,7 +275,7 @@ class Machine:
         self.module._fresh_pillar = lambda: self._pillar
         os.mkdir(STATE_DIR)
         Path(STATE_DIR, "minion.pem").write_bytes(_salt_key())
-        threading.Thread(target=_echo, daemon=True).start()
+        self._echo = subprocess.Popen([sys.executable, str(UDP_ECHO), "serve"])
 
     def _send(self, tag: str, data: Any) -> bool:
         self._answer({"event": [tag, data]})
@@ -327,51 +325,12 @@ class Machine:
 
     def echoes(self, address: str, seconds: float, rate: int = 1000) -> dict[str, Any]:
         """
-        Send numbered packets to a machine that sends them back.
+        Send numbered packets to a machine that sends them back; see udp_echo.py.
 
         Returns how many were ``sent`` and ``received``, and the ``gap``: the longest time without an answer in seconds.
         """
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.bind(("", 0))
-            arrivals: dict[int, float] = {}
-            started = time.monotonic()
-            ended = threading.Event()
-            listener = threading.Thread(target=_collect, args=(udp, arrivals, ended))
-            listener.start()
-            sent = 0
-            while time.monotonic() - started < seconds:
-                time.sleep(max(started + sent / rate - time.monotonic(), 0))
-                udp.sendto(sent.to_bytes(8, "big") + bytes(56), (address, ECHO_PORT))
-                sent += 1
-            time.sleep(0.2)
-            ended.set()
-            listener.join()
-        times = [started, *sorted(arrivals.values()), max(started + seconds, *arrivals.values(), 0)]
-        gap = max(later - earlier for earlier, later in itertools.pairwise(times))
-        return {"sent": sent, "received": len(arrivals), "gap": gap}
-
-
-def _collect(udp: socket.socket, arrivals: dict[int, float], ended: threading.Event) -> None:
-    udp.settimeout(0.05)
-    while not ended.is_set():
-        try:
-            number = int.from_bytes(udp.recv(2048)[:8], "big")
-        except TimeoutError:
-            continue
-        except ConnectionError:
-            continue
-        arrivals.setdefault(number, time.monotonic())
-
-
-def _echo() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("", ECHO_PORT))
-        while True:
-            data, sender = udp.recvfrom(2048)
-            try:
-                udp.sendto(data, sender)
-            except OSError:
-                continue
+        words = ["stream", address, str(seconds), str(rate)]
+        return dict(json.loads(_run([sys.executable, str(UDP_ECHO), *words])))
 
 
 def _salt_key() -> bytes:

@@ -15,7 +15,7 @@ from rotation_nodes import NETWORK, NodeError, Nodes, why_not
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 # The goal is 0.2 s; a machine that does many other things at the same time is given more.
-LONGEST_GAP = 0.6
+LONGEST_GAP = 0.4
 
 
 @pytest.fixture

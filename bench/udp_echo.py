@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""
+Numbered UDP packets there and back, in a process of its own, so that nothing else here holds them up.
+
+    bench/udp_echo.py serve                     send back whatever comes
+    bench/udp_echo.py stream ADDRESS SECONDS RATE
+
+``stream`` prints how many packets were ``sent`` and ``received``, and the ``gap``: the longest time without an answer.
+"""
+
+import contextlib
+import itertools
+import json
+import socket
+import sys
+import threading
+import time
+
+PORT = 7
+LAST_ANSWERS_SECONDS = 0.2
+
+
+def serve() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("", PORT))
+        while True:
+            with contextlib.suppress(OSError):
+                data, sender = udp.recvfrom(2048)
+                udp.sendto(data, sender)
+
+
+def stream(address: str, seconds: float, rate: int) -> None:
+    arrivals: dict[int, float] = {}
+    ended = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("", 0))
+        listener = threading.Thread(target=_listen, args=(udp, arrivals, ended))
+        listener.start()
+        started = time.monotonic()
+        sent = 0
+        while time.monotonic() - started < seconds:
+            time.sleep(max(started + sent / rate - time.monotonic(), 0))
+            with contextlib.suppress(OSError):
+                udp.sendto(sent.to_bytes(8, "big") + bytes(56), (address, PORT))
+            sent += 1
+        stopped = time.monotonic()
+        time.sleep(LAST_ANSWERS_SECONDS)
+        ended.set()
+        listener.join()
+    times = [started, *sorted(arrivals.values()), max(stopped, *arrivals.values(), 0)]
+    gap = max(later - earlier for earlier, later in itertools.pairwise(times))
+    print(json.dumps({"sent": sent, "received": len(arrivals), "gap": gap}))
+
+
+def _listen(udp: socket.socket, arrivals: dict[int, float], ended: threading.Event) -> None:
+    udp.settimeout(0.05)
+    while not ended.is_set():
+        with contextlib.suppress(OSError):
+            number = int.from_bytes(udp.recv(2048)[:8], "big")
+            arrivals.setdefault(number, time.monotonic())
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["serve"]:
+        serve()
+    elif len(sys.argv) == 5 and sys.argv[1] == "stream":
+        stream(sys.argv[2], float(sys.argv[3]), int(sys.argv[4]))
+    else:
+        sys.exit(__doc__)
