@@ -14,6 +14,7 @@ import fnmatch
 import logging
 import time
 
+import salt.exceptions
 import salt.utils.event
 import salt.utils.user
 
@@ -49,7 +50,7 @@ def _salt_errors():
     try:
         yield
     except WireguardError as exc:
-        raise NotImplementedError(str(exc)) from exc
+        raise salt.exceptions.NotImplemented(str(exc)) from exc
 
 
 def _shown(data, failed=False):
@@ -454,7 +455,7 @@ def rotate(node, network=None, timeout=20):
         Only in this one; by default in all networks of the node.
 
     Returns a row for each: ``network``, ``node``, ``rotated``, ``comment``, ``seconds``. Exit code 1 when one failed;
-    such a node goes on with its old key.
+    its comment says with which key it goes on.
 
     CLI Example:
 
@@ -472,7 +473,8 @@ def rotate(node, network=None, timeout=20):
         ]
         if not wanted:
             raise ConfigError(f"no registered node matches {node!r}; see `salt-run wireguard.nodes`")
-        rows = [_rotate_one(master, name, each, timeout) for name, each in sorted(wanted)]
+        why = (_operator(), "salt-run wireguard.rotate")
+        rows = [_rotate_one(master, name, each, timeout, *why) for name, each in sorted(wanted)]
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
 
@@ -492,18 +494,21 @@ def rotate_due(limit=1):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        rows = [_rotate_one(master, name, node, 20) for name, node in master.due_for_rotation(time.time())[:limit]]
+        due = master.due_for_rotation(time.time())[:limit]
+        rows = [_rotate_one(master, name, node, 20, "master", "rotate_every") for name, node in due]
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
 
-def _rotate_one(master, network, node, timeout):
+def _rotate_one(master, network, node, timeout, who, why):
     started = time.monotonic()
     with turn.take(master.state_dir), Bus(__opts__) as bus:
         try:
-            comment = Rotation(master, bus, network, node, timeout, _say).run()
+            comment = Rotation(master, bus, network, node, timeout, _say, who, why).run()
             rotated = True
         except RotationFailed as exc:
             comment, rotated = str(exc), False
+            master.registry.note_failed_rotation(network, node, who, comment)
+            log.warning("wireguard: network %s: the key of %s was not rotated: %s", network, node, comment)
     _announce(master)
     row = {"network": network, "node": node, "rotated": rotated, "comment": comment}
     return {**row, "seconds": round(time.monotonic() - started, 2)}

@@ -13,42 +13,45 @@ from .round import Round
 # How long to wait for the peers to watch for the new key.
 FOLLOW_SECONDS = 5.0
 
+_OPEN = "its peers let both its keys in, and the next reconcile asks it which one it has"
+
 
 class RotationFailed(Exception):
-    """The node goes on with its old key; the message says why."""
+    """The node goes on with its old key, or may have changed to the new one; the message says which, and why."""
 
 
 class Rotation:
     """One node's change of keys in one network; the protocol is in docs/rotation.md."""
 
-    def __init__(self, master, bus, network, node, timeout, say):
+    def __init__(self, master, bus, network, node, timeout, say, who, why):
         self._master = master
         self._bus = bus
         self._network = network
         self._node = node
         self._timeout = timeout
         self._say = say  # for progress
+        self._who = who  # wants this, and why: for the history
+        self._why = why
 
     def run(self):
         """Returns a sentence about the outcome. Raises RotationFailed."""
         self._say(f"{self._network}: {self._node} gets a new key")
+        if self._row().next_key:  # left open by an earlier try; the node may have switched in that one
+            Round(self._master, self._bus, [], self._timeout, self._say).run()
         prepared = self._call("wireguard.rotate_prepare")
         self._announce(prepared)
         self._reconcile()
         row = self._row()
         self._follow(row)
-        switched = self._call("wireguard.rotate_switch", self._timeout + 10)
-        hear_all(self._master, self._node, switched)
-        if not switched.get("switched"):
-            self._give_up(switched.get("comment") or "it did not switch")
+        self._switch()
         if self._row().public_key != row.next_key:
-            raise RotationFailed("the node switched, but its new registration did not arrive; the next reconcile asks")
+            raise RotationFailed(f"the node switched, but its new registration did not arrive; {_OPEN}")
         left = self._reconcile()
         return f"new key {row.next_key}" + (f"; not yet known to {', '.join(left)}" if left else "")
 
     def _announce(self, prepared):
         try:
-            self._master.announce(prepared)
+            self._master.announce(prepared, self._who, self._why)
         except RefusedError as exc:
             raise RotationFailed(f"its announcement was refused: {exc}") from exc
 
@@ -60,7 +63,8 @@ class Rotation:
 
     def _reconcile(self):
         """Make all peers know the keys as they are now. Returns those that could not be reached."""
-        result = Round(self._master, self._bus, [], self._timeout, self._say).run()
+        rotating = (self._network, self._node)
+        result = Round(self._master, self._bus, [], self._timeout, self._say, rotating).run()
         left = sorted({*result["silent"], *result["failed"]})
         if self._node in left:
             self._give_up("it stopped answering")
@@ -82,8 +86,20 @@ class Rotation:
             if not peers:
                 return
 
-    def _call(self, function, timeout=None):
-        data = self._bus.call(self._node, function, [self._network], timeout or self._timeout)
+    def _switch(self):
+        """A node that gives no clear answer may have switched all the same: then its next key must stay known."""
+        data = self._bus.call(self._node, "wireguard.rotate_switch", [self._network], self._timeout + 10)
+        if data is None:
+            raise RotationFailed(f"it does not say whether it switched; {_OPEN}")
+        switched = data.get("return")
+        if not isinstance(switched, dict):
+            raise RotationFailed(f"{failure('wireguard.rotate_switch', data)}; {_OPEN}")
+        hear_all(self._master, self._node, switched)
+        if not switched.get("switched"):
+            self._give_up(switched.get("comment") or "it did not switch")
+
+    def _call(self, function):
+        data = self._bus.call(self._node, function, [self._network], self._timeout)
         if data is None:
             self._give_up("it does not answer")
         if not isinstance(data.get("return"), dict):

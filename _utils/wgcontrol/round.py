@@ -3,8 +3,10 @@
 import time
 
 try:
+    from saltext.wireguard.utils.wgmesh.master import UNFINISHED
     from saltext.wireguard.utils.wgmesh.reconcile import Reconcile
 except ImportError:  # synced from _utils/
+    from wgmesh.master import UNFINISHED
     from wgmesh.reconcile import Reconcile
 
 from .bus import failure, hear_all
@@ -16,12 +18,14 @@ FIRST_CONTACT_SECONDS = 180
 class Round:
     """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
 
-    def __init__(self, master, bus, contact, timeout, say):
+    def __init__(self, master, bus, contact, timeout, say, rotating=None):
         self._master = master
         self._bus = bus
         self._contact = contact
         self._course = Reconcile(patience=timeout)
         self._jobs = {}  # jid -> function
+        self._asked_at = {}  # node -> Unix seconds
+        self._rotating = rotating  # (network, node) that is in the middle of it right now
         self._say = say  # for progress
         self._told = 0.0
 
@@ -72,15 +76,31 @@ class Round:
 
     def _out_of_date(self):
         """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
+        self._forget_rotations()
         wanted = {}
         for status in self._master.status():
-            if status.member.row and status.reason:
+            if status.member.row and status.reason and not self._is_rotating(status):
                 wanted[status.member.node] = wanted.get(status.member.node, "") + status.wanted
         for network, node in self._master.leftovers():
             wanted[node] = wanted.get(node, "") + f"without {network}"
         return wanted
 
+    def _is_rotating(self, status):
+        return status.reason == UNFINISHED and (status.network, status.member.node) == self._rotating
+
+    def _forget_rotations(self):
+        """
+        A node whose rotation broke off, and that reported since this round asked it, has the key that it had before:
+        with the announced one it would have registered, which ends the announcement.
+        """
+        unfinished = [status for status in self._master.status() if status.reason == UNFINISHED]
+        for status in unfinished:
+            asked = self._asked_at.get(status.member.node, float("inf"))
+            if asked < status.applied.reported and not self._is_rotating(status):
+                self._master.registry.forget_announced(status.network, status.member.node)
+
     def _publish(self, nodes, function, arguments):
+        self._asked_at.update(dict.fromkeys(nodes, time.time()))
         self._jobs[self._bus.publish(nodes, function, arguments)] = function
 
     def _listen(self):

@@ -25,6 +25,12 @@ from .registry import Applied, NodeId, Registry
 
 log = logging.getLogger(__name__)
 
+# Why a node is not in sync that announced a new key and never said whether it uses it.
+UNFINISHED = "rotation not finished"
+
+# When a rotation by `rotate_every` that failed is tried again.
+ROTATE_AGAIN_SECONDS = 3600.0
+
 
 @dataclass(frozen=True)
 class Status:
@@ -138,13 +144,13 @@ class Master:
             raise RefusedError(f"the mesh file has no network {statement.network}")
         return self.registry.report(statement, key.fingerprint)
 
-    def announce(self, signed: object) -> bool:
-        """Take in the key that a node will rotate to. Raises RefusedError."""
+    def announce(self, signed: object, who: str, why: str) -> bool:
+        """Take in the key that a node will rotate to. ``who`` wants that, and ``why``. Raises RefusedError."""
         keys = self.accepted()
         statement, key = record.verify(signed, Rotation, keys)
         _, members = self._membership(statement.network, keys)
         _refuse_stranger(members, statement.node, statement.network)
-        return self.registry.announce(statement, key.fingerprint)
+        return self.registry.announce(statement, key.fingerprint, who, why)
 
     # -- what operators decide
 
@@ -162,10 +168,16 @@ class Master:
         """
         The networks that know the node, by the mesh file or by the registry; only ``network`` if that is given.
 
-        Raises ConfigError when there are none.
+        Raises ConfigError when there are none, and for a name that only a glob of the mesh file would let in: it is
+        mistyped, and an answer about it would be one about nobody.
         """
-        listed = {each.name for each in self.mesh().networks if each.settings(node) is not None}
-        remembered = {name for name, each in self.registry.snapshot().rows if each == node}
+        snapshot = self.registry.snapshot()
+        remembered = {name for name, each in {*snapshot.rows, *snapshot.standings, *snapshot.waiting} if each == node}
+        networks = self.mesh().networks
+        listed = {each.name for each in networks if each.settings(node) is not None}
+        by_name = {each.name for each in networks if any(entry.pattern == node for entry in each.nodes)}
+        if not remembered and not by_name and listed and node not in self.accepted():
+            raise ConfigError(f"there is no {node}: no accepted minion has this id, and none ever registered under it")
         found = sorted(listed | remembered)
         if network is not None:
             found = [name for name in found if name == network]
@@ -184,11 +196,14 @@ class Master:
         (network, node) whose key is due by ``rotate_every``, the longest overdue first; only nodes that are in sync.
 
         Each node has a moment of its own in the last fifth of the time, so that nodes that came together do not rotate
-        together.
+        together. One that just failed, as those do that are off, has to wait, so that it does not keep others waiting.
         """
         due = []
+        failed = self.registry.failed_rotations(now - ROTATE_AGAIN_SECONDS)
         for status in self.status():
             network = self.mesh().network(status.network)
+            if (status.network, status.member.node) in failed:
+                continue
             if network and network.rotate_every and status.member.row and status.reason is None:
                 moment = status.member.row.keyed + network.rotate_every * (0.8 + 0.2 * _share(status.member.node))
                 due.append((moment, (status.network, status.member.node)))
@@ -266,7 +281,9 @@ def _reason(member: Member, digest: str | None, report: Applied | None) -> str |
         return "never registered"
     if report is None:
         return "never reported"
-    return None if report.digest == digest else "out of date"
+    if report.digest != digest:
+        return "out of date"
+    return UNFINISHED if member.row.next_key else None
 
 
 def _refuse_stranger(members: Membership, node: str, network: str) -> None:

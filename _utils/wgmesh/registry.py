@@ -161,7 +161,7 @@ class Registry:
         _refuse_clone(clone)
         return True
 
-    def announce(self, record: Rotation, salt_key: str) -> bool:
+    def announce(self, record: Rotation, salt_key: str, who: str, why: str) -> bool:
         """Store the key that a node will rotate to. Raises RefusedError when it is in use, or the node has moved on."""
         with self._store.write() as connection:
             if not _advance(connection, record, salt_key):
@@ -173,6 +173,8 @@ class Registry:
             ).rowcount
             if not changed:
                 raise RefusedError(f"{record.public_key} is not the present key of {record.node}")
+            details = {"public_key": record.next_key, "old_public_key": record.public_key}
+            trail.write(connection, record.network, record.node, "rotating", who, why, **details)
             _bump(connection)
             return True
 
@@ -181,6 +183,16 @@ class Registry:
         with self._store.write() as connection:
             connection.execute("UPDATE node SET next_key = NULL WHERE (network, node) = (?, ?)", (network, node))
             _bump(connection)
+
+    def note_failed_rotation(self, network: str, node: str, who: str, why: str) -> None:
+        """Write into the history that a node was to get a new key and did not."""
+        with self._store.write() as connection:
+            trail.write(connection, network, node, "rotation_failed", who, why)
+
+    def failed_rotations(self, since: float) -> set[NodeId]:
+        """The nodes whose rotation failed since then (Unix seconds)."""
+        sql = "SELECT DISTINCT network, node FROM history WHERE what = 'rotation_failed' AND time > ?"
+        return {(network, node) for network, node in self._store.all(sql, [since])}
 
     def settle(self, network: Network, members: Collection[str]) -> bool:
         """
@@ -236,8 +248,15 @@ class Registry:
     # -- decisions of operators
 
     def revoke(self, network: str, node: str, who: str, why: str) -> None:
-        """Exclude a node until ``readmit``, whatever the mesh file says."""
+        """
+        Exclude a node until ``readmit``, whatever the mesh file says.
+
+        Of a node that is revoked already, this changes only the reason, if one is given.
+        """
         with self._store.write() as connection:
+            standing = _standings(connection).get((network, node))
+            if standing and standing.state == REVOKED and why in ("", standing.why):
+                return
             _decide(connection, network, node, REVOKED, who, why, None)
             connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
 
