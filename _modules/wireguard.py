@@ -25,6 +25,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 
 import salt.pillar
 import salt.utils.systemd
@@ -367,7 +368,7 @@ def sync(test=False, signed=False):
     """
     with _salt_errors():
         pillar = _fresh_pillar()
-        if "wireguard" not in pillar:
+        if _networks(pillar) is None:
             return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
         views = _views(pillar)
         statements = {REGISTER_TAG: [], REPORT_TAG: []}
@@ -1236,9 +1237,21 @@ def _refuse_errors(pillar):
 
 def _views(pillar):
     """Network -> View. Raises CommandExecutionError or ViewError."""
-    _refuse_errors(pillar)
-    networks = (pillar.get("wireguard") or {}).get("networks") or {}
+    networks = _networks(pillar) or {}
     return {name: View.from_dict(networks[name], name) for name in sorted(networks)}
+
+
+def _networks(pillar):
+    """
+    Network -> its view as data. None where the pillar does not speak of networks, as when it has other settings only:
+    no network at all, by which a node learns that it was removed, is an empty mapping.
+    """
+    _refuse_errors(pillar)
+    settings = pillar.get("wireguard")
+    networks = settings.get("networks") if isinstance(settings, Mapping) else settings
+    if networks is not None and not isinstance(networks, Mapping):
+        raise CommandExecutionError("wireguard:networks in the pillar of this minion must be a mapping; nothing was changed")
+    return networks
 
 
 def _chosen(views, network):
