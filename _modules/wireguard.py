@@ -374,7 +374,7 @@ def sync(test=False, signed=False):
         statements = {REGISTER_TAG: [], REPORT_TAG: []}
         results = {name: _sync_one(view, test, statements) for name, view in views.items()}
         for interface in gone(list(views)):
-            results[interface] = _brief(remove(interface, test=test))
+            results[interface] = _remove_one(interface, test)
         if not test:
             statements[REPORT_TAG] += [_signed_report(network, ABSENT) for network in _networks_left(views)]
         if signed:
@@ -397,6 +397,13 @@ def _sync_one(view, test, statements):
             _note(view.network, reported=view.digest)
         return _brief(result)
     except (WireguardError, CommandExecutionError, OSError) as exc:
+        return {"result": False, "comment": str(exc)}
+
+
+def _remove_one(interface, test):
+    try:
+        return _brief(remove(interface, test=test))
+    except CommandExecutionError as exc:
         return {"result": False, "comment": str(exc)}
 
 
