@@ -1295,9 +1295,10 @@ def _notes_file(network):
 def _notes(network):
     """What this node remembers for its own use; nothing breaks when it is lost."""
     try:
-        return json.loads(_read_file(_notes_file(network)) or "{}")
+        notes = json.loads(_read_file(_notes_file(network)) or "{}")
     except ValueError:
         return {}
+    return notes if isinstance(notes, dict) else {}
 
 
 def _note(network, **values):
