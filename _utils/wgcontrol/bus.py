@@ -11,6 +11,9 @@ try:
 except ImportError:  # synced from _utils/
     from wgmesh.record import REGISTER_TAG, REPORT_TAG
 
+# A return carries one or two for each network of its node.
+MAX_STATEMENTS = 100
+
 
 class Bus:
     """Publishes jobs and hears what comes on the master's event bus."""
@@ -56,7 +59,7 @@ def hear_all(master, node, answer):
     """Take in the signed statements in a node's return. A return can be forged; its statements cannot."""
     for tag in (REGISTER_TAG, REPORT_TAG):
         statements = answer.get(tag) if isinstance(answer, dict) else None
-        for signed in statements if isinstance(statements, list) else []:
+        for signed in statements[:MAX_STATEMENTS] if isinstance(statements, list) else []:
             master.hear(tag, {"id": node, "data": {"signed": signed}})
 
 
@@ -69,7 +72,14 @@ def failure(function, data):
         parts = networks.values() if isinstance(networks, dict) else ()
     elif data.get("success") and not data.get("retcode"):
         return None
-    bad = [str(part.get("comment")) for part in parts if isinstance(part, dict) and part.get("result") is False]
+    bad = [_text(part.get("comment")) for part in parts if isinstance(part, dict) and part.get("result") is False]
     if bad or (function == "wireguard.sync" and isinstance(answer, dict)):
         return "; ".join(bad)[:500] or None
-    return str(answer).strip().splitlines()[-1][:300] if answer else "it gave no reason"
+    return (_text(answer).splitlines() or ["it gave no reason"])[-1][:300]
+
+
+def _text(answer):
+    """What should be a text, or a list of texts; anything else may be nested too deeply to be printed."""
+    if isinstance(answer, list):
+        answer = "; ".join(part for part in answer if isinstance(part, str))
+    return answer.strip() if isinstance(answer, str) else ""
