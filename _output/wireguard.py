@@ -22,6 +22,8 @@ def output(data, **kwargs):
 
         salt-run wireguard.nodes --out=wireguard
     """
+    if isinstance(data, dict) and set(data) == {"suffix", "event"}:  # progress, as salt-run wraps it
+        data = data["event"].get("message", "")
     # the exit code is for the shell, which has it already
     shown = {name: value for name, value in data.items() if name != "retcode"} if isinstance(data, dict) else data
     return text.render(shown)

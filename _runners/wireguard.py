@@ -325,7 +325,6 @@ def _pursue_removal(master, node, networks, timeout):
     answer = f"{len(members) - len(missing)} of {len(members)} nodes have dropped {node} ({seconds:g} s)"
     if missing:
         answer += "; not confirmed: " + ", ".join(f"{row['node']} (last seen {row['last_seen']})" for row in missing)
-    itself = "still to be taken down" if any(name == node for _, name in master.leftovers()) else "down or out of reach"
     return _shown(
         {
             "answer": answer,
@@ -334,7 +333,7 @@ def _pursue_removal(master, node, networks, timeout):
             "confirmed": len(members) - len(missing),
             "of": len(members),
             "missing": missing,
-            "interface on the node itself": itself,
+            "node itself": master.own_removal(node, networks),
             "seconds": seconds,
         },
         failed=bool(missing),
@@ -546,5 +545,6 @@ def _announce(master):
 
 def _say(text):
     """Progress for the person who waits. ``__jid_event__`` exists only where a runner was started as a job."""
-    with contextlib.suppress(NameError):
-        __jid_event__.fire_event({"message": f"wireguard: {text}"}, "progress")
+    if not __opts__.get("output"):  # progress among JSON would spoil it
+        with contextlib.suppress(NameError):
+            __jid_event__.fire_event({"message": text, "outputter": "wireguard"}, "progress")

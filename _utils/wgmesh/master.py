@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -248,6 +248,14 @@ class Master:
             f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"
             for node in denied
         ]
+
+    def own_removal(self, node: str, networks: Collection[str]) -> str:
+        """What is known of the interfaces of a node that was removed."""
+        applied = self.registry.applied()
+        digests = [applied[(network, node)].digest for network in networks if (network, node) in applied]
+        if all(digest == ABSENT for digest in digests):
+            return "has taken its interface down" if digests else "never reported an interface"
+        return "has not taken its interface down" if node in self.accepted() else "out of reach: its Salt key is gone"
 
     def leftovers(self) -> list[NodeId]:
         """Nodes that left a network, can still be reached, and have not reported that they took it down."""

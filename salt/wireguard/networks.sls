@@ -27,11 +27,15 @@ wireguard_network_{{ network }}:
 {%-   endfor %}
 
 {#- Networks that this minion was in and is in no more. A minion without the modules has never been in one. -#}
-{%-   if 'wireguard.gone' in salt %}
-{%-     for interface in salt['wireguard.gone'](networks | list) %}
+{%-   set gone = salt['wireguard.gone'](networks | list) if 'wireguard.gone' in salt else [] %}
+{%-   for interface in gone %}
 wireguard_gone_{{ interface }}:
   wireguard.absent:
     - name: {{ interface | json }}
-{%-     endfor %}
+{%-   endfor %}
+{%-   if not networks and not gone %}
+wireguard_nothing_left:
+  test.succeed_without_changes:
+    - name: This minion is in no WireGuard network any more, and has nothing left of one
 {%-   endif %}
 {%- endif %}
