@@ -1257,7 +1257,9 @@ def _networks(pillar):
     settings = pillar.get("wireguard")
     networks = settings.get("networks") if isinstance(settings, Mapping) else settings
     if networks is not None and not isinstance(networks, Mapping):
-        raise CommandExecutionError("wireguard:networks in the pillar of this minion must be a mapping; nothing was changed")
+        raise CommandExecutionError(
+            "wireguard:networks in the pillar of this minion must be a mapping; nothing was changed"
+        )
     return networks
 
 

@@ -1,5 +1,5 @@
 {#- Read from the pillar itself: `pillar.get` of Salt 3008 masks values in some places. -#}
-{%- set networks = pillar.get('wireguard', {}).get('networks') %}
+{%- set networks = (pillar.get('wireguard') or {}).get('networks') %}
 
 include:
   - wireguard.packages

@@ -674,8 +674,8 @@ def test_an_error_shows_the_end_of_what_a_program_wrote(host):
     """wireguard-go writes a large box before it says what is wrong; the message had the beginning of the box only."""
     registered(host)
     host.put_program("ip", 'case "$*" in *"link add"*) exit 2;; esac; exec $real "$@"')
-    host.put_program("wireguard-go", "for i in 1 2 3 4 5 6 7 8; do echo ----------------------------------------; done >&2; "
-                     "echo ERROR: the tunnel is out of order >&2; exit 1")  # fmt: skip
+    box = "for i in 1 2 3 4 5 6 7 8; do echo ----------------------------------------; done >&2"
+    host.put_program("wireguard-go", f"{box}; echo the tunnel is out of order >&2; exit 1")
     assert "the tunnel is out of order" in host.error("apply")
 
 
