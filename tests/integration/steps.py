@@ -182,7 +182,7 @@ def stream(lab: Any, sender: str, receiver: str) -> Iterator[dict[str, Any]]:
     """
     Send 100 numbered packets a second through the mesh, and have them echoed, as long as the block runs.
 
-    The dictionary that it gives is filled afterwards: ``sent``, ``lost`` (their numbers) and ``longest_gap`` in seconds.
+    Gives a dictionary that is filled afterwards: ``sent``, ``lost`` (their numbers), ``longest_gap`` in seconds.
     """
     address = nodes(lab)[receiver]["addresses"][0]
     script = [sys.executable, "-I", "-S", str(HERE / "udp_stream.py")]

@@ -35,7 +35,7 @@ def test_a_test_run_on_fresh_minions_says_what_it_would_do_and_does_nothing(flee
         node: [None, None] for node in NODES
     }
     assert all("wg0 would be registered and set up" in states[-1]["comment"] for states in applied.values())
-    assert {node: steps.wireguard_files(fleet, node) for node in NODES} == dict.fromkeys(NODES, {})
+    assert not any(steps.wireguard_files(fleet, node) for node in NODES)
     assert not any(steps.has_device(fleet, node) for node in NODES)
     assert fleet.recorder.events("wireguard/register") == []
 

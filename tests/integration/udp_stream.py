@@ -1,5 +1,6 @@
 """Numbered UDP packets at 100 a second, and their echo. Run on hosts of the lab; ends when standard input does."""
 
+import itertools
 import json
 import select
 import socket
@@ -60,7 +61,7 @@ def send(address: str) -> None:
         while len(came) < sent and time.monotonic() < end:
             receive(sock, came, time.monotonic() + 0.1)
     times = sorted(came.values())
-    gap = max((after - before for before, after in zip(times, times[1:])), default=0.0)
+    gap = max((after - before for before, after in itertools.pairwise(times)), default=0.0)
     lost = [number for number in range(sent) if number not in came]
     print(json.dumps({"sent": sent, "lost": lost, "longest_gap": round(gap, 3)}))
 
