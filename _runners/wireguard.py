@@ -206,7 +206,7 @@ def hear(tag, event):
     return news
 
 
-def reconcile(contact="*", wait=True, timeout=20):
+def reconcile(contact="*", wait=True, timeout=20, everybody=False):
     """
     Ask every node that is out of date to fetch its pillar and apply it, and say who did.
 
@@ -224,6 +224,10 @@ def reconcile(contact="*", wait=True, timeout=20):
     timeout
         Seconds that a node has to answer.
 
+    everybody
+        True: ask also the nodes that are in sync for all the master knows. Finds what nobody told it: a device that was
+        changed by hand, or a new key whose registration was lost.
+
     Returns ``asked``, ``confirmed``, ``failed`` (node: error), ``silent``, ``unregistered``, ``in_sync`` (a count) and
     ``seconds``. Exit code 1 when a node failed or was silent.
 
@@ -232,6 +236,7 @@ def reconcile(contact="*", wait=True, timeout=20):
     .. code-block:: bash
 
         salt-run wireguard.reconcile
+        salt-run wireguard.reconcile everybody=True
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
@@ -239,7 +244,7 @@ def reconcile(contact="*", wait=True, timeout=20):
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
             with Bus(__opts__) as bus:
-                result = Round(master, bus, contact, timeout, _say).run()
+                result = Round(master, bus, contact, timeout, _say, everybody=everybody).run()
         _announce(master)
     failed = bool(result["failed"] or result["silent"])
     if failed:
@@ -443,7 +448,7 @@ def reject(node, network=None):
 # -- nodes that change keys
 
 
-def rotate(node, network=None, timeout=20):
+def rotate(node, network=None, timeout=20, force=False):
     """
     Give nodes new keys, one after the other, without an outage: all peers know the new key before the node uses it.
 
@@ -452,6 +457,13 @@ def rotate(node, network=None, timeout=20):
 
     network
         Only in this one; by default in all networks of the node.
+
+    timeout
+        Seconds that a node has to answer.
+
+    force
+        Also in networks with ``peers``, which have the nodes' keys by hand: they lose the node until they are given its
+        new key.
 
     Returns a row for each: ``network``, ``node``, ``rotated``, ``comment``, ``seconds``. Exit code 1 when one failed;
     its comment says with which key it goes on.
@@ -475,6 +487,16 @@ def rotate(node, network=None, timeout=20):
         why = (_operator(), "salt-run wireguard.rotate")
         rows = [_rotate_one(master, name, each, timeout, *why) for name, each in sorted(wanted)]
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
+
+
+def _refuse_to_cut_off_peers(master, names):
+    for network in master.mesh().networks:
+        if network.name in names and network.peers:
+            peers = ", ".join(peer.name for peer in network.peers)
+            raise ConfigError(
+                f"network {network.name} has peers that no minion runs on ({peers}): they know the nodes' keys by hand and"
+                " lose a node that changes its key. With force=True it does; then give them the new key"
+            )
 
 
 def rotate_due(limit=1):

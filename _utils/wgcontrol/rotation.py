@@ -107,7 +107,12 @@ class Rotation:
         return data["return"]
 
     def _give_up(self, reason):
-        """Forget the new key everywhere. What the node itself cannot be told now, its next sync tells it."""
+        """
+        Forget the new key everywhere. What the node itself cannot be told now, its next sync tells it.
+
+        A node that has switched all the same, and could not say so, registers its new key by that sync.
+        """
         self._bus.publish([self._node], "wireguard.rotate_abort", [self._network])
+        self._bus.publish([self._node], "wireguard.sync", [])
         self._master.registry.forget_announced(self._network, self._node)
         raise RotationFailed(f"{reason}; it goes on with its old key")

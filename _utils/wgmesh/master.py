@@ -127,7 +127,7 @@ class Master:
         statement, key = record.verify(signed, Registration, keys)
         network, members = self._membership(statement.network, keys)
         _refuse_stranger(members, statement.node, statement.network)
-        _refuse_key_of_peer(network, statement)
+        _refuse_key_of_peer(network, statement.public_key)
         return self.registry.register(statement, key.fingerprint, network, members)
 
     def _membership(self, name: str, keys: Mapping[str, AcceptedKey]) -> tuple[Network, Membership]:
@@ -138,10 +138,13 @@ class Master:
         return network, Membership(network, keys, self.registry.snapshot().standings, time.time())
 
     def _report(self, signed: object) -> bool:
-        statement, key = record.verify(signed, Report, self.accepted())
-        known = (statement.network, statement.node) in self.registry.applied()
-        if not known and self.mesh().network(statement.network) is None:
-            raise RefusedError(f"the mesh file has no network {statement.network}")
+        keys = self.accepted()
+        statement, key = record.verify(signed, Report, keys)
+        who = (statement.network, statement.node)
+        if who not in self.registry.snapshot().rows and who not in self.registry.applied():
+            # one that left may still report; one that never was there would be waited for in every reconcile
+            _, members = self._membership(statement.network, keys)
+            _refuse_stranger(members, statement.node, statement.network)
         return self.registry.report(statement, key.fingerprint)
 
     def announce(self, signed: object, who: str, why: str) -> bool:
@@ -300,9 +303,9 @@ def _refuse_stranger(members: Membership, node: str, network: str) -> None:
         raise RefusedError(f"{node} is no member of network {network}: {reason}")
 
 
-def _refuse_key_of_peer(network: Network, statement: Registration) -> None:
+def _refuse_key_of_peer(network: Network, public_key: str) -> None:
     for peer in network.peers:
-        if peer.public_key == statement.public_key:
+        if peer.public_key == public_key:
             raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file")
 
 
