@@ -18,7 +18,7 @@ FIRST_CONTACT_SECONDS = 180
 class Round:
     """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
 
-    def __init__(self, master, bus, contact, timeout, say, rotating=None):
+    def __init__(self, master, bus, contact, timeout, say, rotating=None, everybody=False):
         self._master = master
         self._bus = bus
         self._contact = contact
@@ -26,6 +26,7 @@ class Round:
         self._jobs = {}  # jid -> function
         self._asked_at = {}  # node -> Unix seconds
         self._rotating = rotating  # (network, node) that is in the middle of it right now
+        self._everybody = everybody  # those that are in sync, for all the master knows, as well
         self._say = say  # for progress
         self._told = 0.0
 
@@ -79,11 +80,20 @@ class Round:
         self._forget_rotations()
         wanted = {}
         for status in self._master.status():
-            if status.member.row and status.reason and not self._is_rotating(status):
+            wrong = status.reason and not self._is_rotating(status)
+            if status.member.row and (wrong or self._is_unchecked(status)):
                 wanted[status.member.node] = wanted.get(status.member.node, "") + status.wanted
         for network, node in self._master.leftovers():
             wanted[node] = wanted.get(node, "") + f"without {network}"
         return wanted
+
+    def _is_unchecked(self, status):
+        """Whether everybody is asked, and this node has not said since that its device is as it should be."""
+        return self._everybody and not self._has_reported(status)
+
+    def _has_reported(self, status):
+        asked = self._asked_at.get(status.member.node)
+        return bool(asked and status.applied and asked < status.applied.reported)
 
     def _is_rotating(self, status):
         return status.reason == UNFINISHED and (status.network, status.member.node) == self._rotating
@@ -95,8 +105,7 @@ class Round:
         """
         unfinished = [status for status in self._master.status() if status.reason == UNFINISHED]
         for status in unfinished:
-            asked = self._asked_at.get(status.member.node, float("inf"))
-            if asked < status.applied.reported and not self._is_rotating(status):
+            if self._has_reported(status) and not self._is_rotating(status):
                 self._master.registry.forget_announced(status.network, status.member.node)
 
     def _publish(self, nodes, function, arguments):
@@ -137,7 +146,7 @@ class Round:
 
     def _result(self, first, started):
         statuses = self._master.status()
-        out_of_date = {status.member.node for status in statuses if status.reason}
+        out_of_date = {status.member.node for status in statuses if status.reason or self._is_unchecked(status)}
         out_of_date.update(node for _, node in self._master.leftovers())
         course = self._course
         asked = sorted({*course.asked, *first})
