@@ -13,6 +13,25 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+# What can happen to a node: the last part of the events' tags, see docs/events.md.
+WHATS = (
+    "admitted",
+    "cloned",
+    "joined",
+    "readmitted",
+    "refused",
+    "registered",
+    "reinstalled",
+    "rejected",
+    "rekeyed",
+    "removed",
+    "revoked",
+    "rotated",
+    "rotating",
+    "rotation_failed",
+    "waiting",
+)
+
 # Refusals are the only entries whose number an attacker chooses.
 MAX_REFUSALS_AN_HOUR = 100
 
@@ -47,7 +66,9 @@ _COLUMNS = "id, time, network, node, what, who, why, details"
 def write(
     connection: sqlite3.Connection, network: str, node: str, what: str, who: str, why: str, **details: Any
 ) -> None:
-    """Add an entry within the caller's transaction."""
+    """Add an entry within the caller's transaction. ``what`` is one of WHATS."""
+    if what not in WHATS:
+        raise ValueError(f"{what} is not one of WHATS")
     connection.execute(
         "INSERT INTO history (time, network, node, what, who, why, details, announced) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
         (time.time(), network, node, what, who, why, json.dumps(details)),
