@@ -149,17 +149,15 @@ class Registry:
         with self._store.write() as connection:
             if not _advance(connection, record, salt_key):
                 return False
-            clone = _see_boot(connection, record, salt_key)
-            if not clone:
-                _refuse_foreign_key(connection, record, members)
-                question = _question(connection, record, network)
-                if question:
-                    _wait(connection, record, salt_key, question)
-                else:
-                    _accept(connection, record, salt_key, network, members, who=record.node)
-                _bump(connection)
-        _refuse_clone(clone)
-        return True
+            _see_boot(connection, record, salt_key)
+            _refuse_foreign_key(connection, record, members)
+            question = _question(connection, record, network)
+            if question:
+                _wait(connection, record, salt_key, question)
+            else:
+                _accept(connection, record, salt_key, network, members, who=record.node)
+            _bump(connection)
+            return True
 
     def announce(self, record: Rotation, salt_key: str, who: str, why: str) -> bool:
         """Store the key that a node will rotate to. Raises RefusedError when it is in use, or the node has moved on."""
@@ -214,14 +212,12 @@ class Registry:
         with self._store.write() as connection:
             if not _advance(connection, report, salt_key):
                 return False
-            clone = _see_boot(connection, report, salt_key)
-            if not clone:
-                connection.execute(
-                    "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
-                    (report.network, report.node, report.digest, salt_key, time.time()),
-                )
-        _refuse_clone(clone)
-        return True
+            _see_boot(connection, report, salt_key)
+            connection.execute(
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
+                (report.network, report.node, report.digest, salt_key, time.time()),
+            )
+            return True
 
     def refuse(self, network: str, node: str, reason: str) -> None:
         """Remember a refusal; the same one again only counts. At most MAX_REFUSALS are kept, the newest."""
@@ -257,13 +253,15 @@ class Registry:
             standing = _standings(connection).get((network, node))
             if standing and standing.state == REVOKED and why in ("", standing.why):
                 return
-            _decide(connection, network, node, REVOKED, who, why, None)
+            _decide(connection, network, node, REVOKED, who, why, standing.expires if standing else None)
             connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
 
     def readmit(self, network: str, node: str, who: str, why: str) -> None:
-        """Take a revocation back."""
+        """Take a revocation back. Who was let in for a time is so no longer than that."""
         with self._store.write() as connection:
-            _decide(connection, network, node, ADMITTED, who, why, None, what="readmitted")
+            standing = _standings(connection).get((network, node))
+            expires = standing.expires if standing else None
+            _decide(connection, network, node, ADMITTED, who, why, expires, what="readmitted")
 
     def admit(
         self, network: Network, node: str, salt_key: str, members: Collection[str], who: str, expires: float | None
@@ -406,24 +404,24 @@ def _advance(connection: sqlite3.Connection, statement: Registration | Report | 
     return True
 
 
-def _see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> str | None:
+def _see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> None:
     """
     Notice two machines that use one Salt key: a machine that boots does not come back as it was before the boot.
 
-    Returns why the statement is refused when it comes from the one that appeared later. The first goes on.
+    Raises RefusedError when the statement comes from the one that appeared later. The first goes on.
     """
     if not statement.boot:
-        return None
+        return
     who = (statement.node, salt_key)
     states = dict(connection.execute("SELECT boot, state FROM boot WHERE (node, salt_key) = (?, ?)", who).fetchall())
     state = states.get(statement.boot)
     if state == "clone":
-        return (
+        raise RefusedError(
             f"a second machine uses the Salt key of {statement.node} (boot id {statement.boot}): a clone. Delete"
             " /etc/salt/pki/minion and /etc/wireguard on the clone, and give it a minion id of its own"
         )
     if state == "current":
-        return None
+        return
     # a boot id that was replaced by another comes back: both machines run, and the other one is the later
     others = "clone" if state == "replaced" else "replaced"
     connection.execute("UPDATE boot SET state = ? WHERE (node, salt_key, state) = (?, ?, 'current')", (others, *who))
@@ -433,13 +431,6 @@ def _see_boot(connection: sqlite3.Connection, statement: Registration | Report, 
     if others == "clone":
         why = "two machines use its Salt key at the same time; the one that appeared later is refused"
         trail.write(connection, statement.network, statement.node, "cloned", "master", why)
-    return None
-
-
-def _refuse_clone(reason: str | None) -> None:
-    """After the transaction, which must stand: it is how the clone is known the next time."""
-    if reason:
-        raise RefusedError(reason)
 
 
 def _refuse_foreign_key(
@@ -526,6 +517,7 @@ def _accept(
     next_key = old[1] if same_key and same_machine else None
     _store(connection, record, salt_key, next_key, old[3] if same_key else time.time())
     _assign(connection, network, [record.node], members)
+    connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node))
     what = _what_happened(old, record, same_key, same_machine)
     if what:
         details = {"public_key": record.public_key, "old_public_key": old[0] if old else None}

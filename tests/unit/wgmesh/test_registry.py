@@ -514,6 +514,305 @@ def test_another_process_that_changes_nothing_leaves_the_snapshot_as_it_is(regis
     assert registry.snapshot() is before
 
 
+# --- operators decide ------------------------------------------------------------------------------------------------
+
+MANUAL = network(extra="admit: manual")
+MANUAL_REKEY = network(extra="rekey: manual")
+
+
+def admit(registry, node="a", net=MANUAL, salt_key=None, expires=None):
+    return registry.admit(net, node, salt_key or f"salt key of {node}", everybody(), "alice", expires)
+
+
+def whats(registry, node=None):
+    return [entry.what for entry in registry.history(node)]
+
+
+def test_a_new_node_waits_where_the_mesh_file_says_so_and_has_nothing(registry):
+    assert register(registry, registration("a"), MANUAL)
+    snapshot = registry.snapshot()
+    assert snapshot.rows == {}
+    waiting = snapshot.waiting["net", "a"]
+    assert (waiting.question, waiting.public_key, waiting.salt_key) == ("admit", public_key("a"), "salt key of a")
+    assert whats(registry) == ["waiting"]
+
+
+def test_who_waits_and_sends_again_waits_on_and_is_in_the_history_once(registry):
+    for serial in (1, 2):
+        register(registry, registration("a", serial), MANUAL)
+    assert whats(registry) == ["waiting"]
+    register(registry, registration("a", 3, public_key=public_key("other")), MANUAL)
+    assert whats(registry) == ["waiting", "waiting"]
+    assert registry.snapshot().waiting["net", "a"].public_key == public_key("other")
+
+
+def test_an_admission_takes_in_what_waits(registry):
+    register(registry, registration("a", 7), MANUAL)
+    assert admit(registry) is True
+    snapshot = registry.snapshot()
+    assert (snapshot.rows["net", "a"].serial, snapshot.waiting) == (7, {})
+    assert addresses(registry) == ["10.42.0.1"]
+    assert whats(registry) == ["waiting", "admitted", "registered"]
+    assert {entry.who for entry in registry.history()[1:]} == {"alice"}
+
+
+def test_an_admission_beforehand_lets_the_registration_in(registry):
+    assert admit(registry) is False
+    assert register(registry, registration("a"), MANUAL)
+    assert set(registry.snapshot().rows) == {("net", "a")}
+
+
+def test_what_waits_under_an_old_salt_key_is_not_let_in_by_an_admission(registry):
+    register(registry, registration("a"), MANUAL, salt_key="old")
+    assert admit(registry, salt_key="new") is False
+    assert (registry.snapshot().rows, registry.snapshot().waiting) == ({}, {})
+
+
+def test_an_admission_does_not_give_away_the_key_of_another(registry):
+    register(registry, registration("a"), MANUAL)
+    register(registry, registration("b", public_key=public_key("a")))
+    with refused_without_a_trace(registry, "already that of b"):
+        admit(registry)
+    assert set(registry.snapshot().waiting) == {("net", "a")}
+
+
+def test_a_rejected_key_is_refused_until_it_is_admitted(registry):
+    register(registry, registration("a"), MANUAL)
+    assert registry.reject("net", "a", "alice") == public_key("a")
+    assert registry.snapshot().waiting == {}
+    with refused_without_a_trace(registry, "alice rejected this key; `salt-run wireguard.admit a` takes that back"):
+        register(registry, registration("a", 2), MANUAL)
+    admit(registry)
+    assert register(registry, registration("a", 2), MANUAL)
+    assert whats(registry) == ["waiting", "rejected", "admitted", "registered"]
+
+
+def test_after_a_rejection_another_key_may_ask(registry):
+    register(registry, registration("a"), MANUAL)
+    registry.reject("net", "a", "alice")
+    register(registry, registration("a", 2, public_key=public_key("other")), MANUAL)
+    assert registry.snapshot().waiting["net", "a"].public_key == public_key("other")
+
+
+def test_there_is_nothing_to_reject_where_nothing_waits(registry):
+    assert registry.reject("net", "a", "alice") is None
+    assert whats(registry) == []
+
+
+def test_a_changed_key_waits_where_the_mesh_file_says_so_and_the_old_one_stays(registry):
+    register(registry, registration("a"), MANUAL_REKEY)
+    register(registry, registration("a", 2, public_key=public_key("new")), MANUAL_REKEY)
+    assert registry.snapshot().rows["net", "a"].public_key == public_key("a")
+    assert registry.snapshot().waiting["net", "a"].question == "rekey"
+    admit(registry, net=MANUAL_REKEY)
+    assert registry.snapshot().rows["net", "a"].public_key == public_key("new")
+    assert whats(registry)[-1] == "rekeyed"
+
+
+def test_a_node_that_goes_back_to_its_old_key_waits_no_more(registry):
+    """An operator who admitted the key then gave the network one that the node did not have any more."""
+    register(registry, registration("a", 1), MANUAL_REKEY)
+    register(registry, registration("a", 2, public_key=public_key("new")), MANUAL_REKEY)
+    register(registry, registration("a", 3), MANUAL_REKEY)
+    assert registry.snapshot().waiting == {}
+    admit(registry, net=MANUAL_REKEY)
+    assert registry.snapshot().rows["net", "a"].public_key == public_key("a")
+
+
+def test_a_node_waits_no_more_once_the_mesh_file_lets_it_in(registry):
+    register(registry, registration("a", 1), MANUAL)
+    register(registry, registration("a", 2))
+    assert registry.snapshot().waiting == {}
+
+
+def test_a_revoked_node_is_refused_and_keeps_its_addresses_for_its_return(registry):
+    register(registry, registration("a"))
+    registry.revoke("net", "a", "alice", "stolen")
+    standing = registry.snapshot().standings["net", "a"]
+    assert (standing.state, standing.who, standing.why) == ("revoked", "alice", "stolen")
+    with refused_without_a_trace(registry, "a was revoked by alice"):
+        register(registry, registration("a", 2))
+    register(registry, registration("b"))
+    assert (addresses(registry), addresses(registry, "b")) == (["10.42.0.1"], ["10.42.0.2"])
+    registry.readmit("net", "a", "bob", "found")
+    assert register(registry, registration("a", 2))
+    assert addresses(registry) == ["10.42.0.1"]
+    assert whats(registry, "a") == ["registered", "revoked", "readmitted"]
+
+
+def test_to_revoke_also_ends_the_waiting(registry):
+    register(registry, registration("a"), MANUAL)
+    registry.revoke("net", "a", "alice", "")
+    assert registry.snapshot().waiting == {}
+
+
+def test_a_node_that_was_let_in_for_a_time_is_so_no_longer_after_a_revocation_was_taken_back(registry):
+    """To revoke and readmit a guest made it a member for ever."""
+    admit(registry, expires=5.0)
+    registry.revoke("net", "a", "alice", "")
+    assert registry.snapshot().standings["net", "a"].expires == 5.0
+    registry.readmit("net", "a", "alice", "")
+    assert registry.snapshot().standings["net", "a"].expires == 5.0
+    admit(registry)
+    assert registry.snapshot().standings["net", "a"].expires is None
+
+
+DECISIONS = {
+    "revoke": lambda registry: registry.revoke("net", "a", "alice", ""),
+    "readmit": lambda registry: registry.readmit("net", "a", "alice", ""),
+    "admit": admit,
+    "waiting": lambda registry: register(registry, registration("c"), MANUAL),
+}
+
+
+@pytest.mark.parametrize("decide", DECISIONS.values(), ids=DECISIONS)
+def test_a_decision_gives_a_new_snapshot(registry, decide):
+    """Otherwise the processes that make views would not notice."""
+    register(registry, registration("a"))
+    before = registry.snapshot()
+    decide(registry)
+    assert registry.snapshot().generation > before.generation
+
+
+# --- two machines with one Salt key ----------------------------------------------------------------------------------
+
+
+def says(registry, serial, boot, kind="registration", **changes):
+    if kind == "report":
+        return registry.report(Report("a", "net", f"digest {serial}", serial, boot), "salt key of a")
+    return register(registry, registration("a", serial, boot=boot, **changes))
+
+
+def test_a_machine_that_boots_is_no_clone(registry):
+    for serial, boot in enumerate(["one", "one", "two", "three", "three"], 1):
+        assert says(registry, serial, boot)
+    assert whats(registry) == ["registered"]
+
+
+@pytest.mark.parametrize("kind", ["registration", "report"])
+def test_the_machine_that_appeared_later_is_refused_once_both_were_heard(registry, kind):
+    says(registry, 1, "original", kind)
+    says(registry, 2, "clone", kind)
+    assert says(registry, 3, "original", kind)
+    (entry,) = [entry for entry in registry.history() if entry.what == "cloned"]
+    assert (entry.node, "two machines use its Salt key at the same time" in entry.why) == ("a", True)
+    with refused_without_a_trace(registry, r"a second machine uses the Salt key of a \(boot id clone\): a clone"):
+        says(registry, 4, "clone", kind)
+    assert says(registry, 5, "original", kind)
+
+
+def test_what_one_kind_of_statement_tells_of_boots_holds_for_the_other(registry):
+    says(registry, 1, "original")
+    says(registry, 1, "clone", "report")
+    says(registry, 2, "original")
+    with refused_without_a_trace(registry, "a clone"):
+        says(registry, 2, "clone", "report")
+
+
+def test_a_clone_does_not_use_up_serials_of_the_original(registry):
+    """A clone whose clock was ahead made every statement of the original an old one."""
+    says(registry, 1, "original")
+    says(registry, 2, "clone")
+    says(registry, 3, "original")
+    for _ in range(2):
+        with refused_without_a_trace(registry, "a clone"):
+            says(registry, 10**9, "clone")
+    assert says(registry, 4, "original")
+
+
+def test_the_original_may_boot_and_the_clone_stays_one(registry):
+    for serial, boot in enumerate(["original", "clone", "original", "original rebooted"], 1):
+        says(registry, serial, boot)
+    with refused_without_a_trace(registry, "a clone"):
+        says(registry, 9, "clone")
+    assert says(registry, 10, "original rebooted")
+
+
+def test_a_clone_that_boots_is_noticed_again(registry):
+    for serial, boot in enumerate(["original", "clone", "original", "clone rebooted", "original"], 1):
+        says(registry, serial, boot)
+    assert whats(registry).count("cloned") == 2
+    with refused_without_a_trace(registry, "a clone"):
+        says(registry, 9, "clone rebooted")
+
+
+def test_a_machine_that_got_a_salt_key_of_its_own_is_no_clone(registry):
+    for serial, boot in enumerate(["original", "clone", "original"], 1):
+        says(registry, serial, boot)
+    assert register(registry, registration("a", 1, boot="clone"), salt_key="a new one")
+
+
+def test_machines_that_do_not_name_their_boots_are_taken_as_they_are(registry):
+    for serial, boot in enumerate(["", "one", "", "two", ""], 1):
+        assert says(registry, serial, boot)
+    assert "cloned" not in whats(registry)
+
+
+# --- history ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_tells_what_became_of_a_registration(registry):
+    register(registry, registration("a", 1))
+    register(registry, registration("a", 2))  # nothing new
+    register(registry, registration("a", 3, public_key=public_key("new")))
+    register(registry, registration("a", 1, public_key=public_key("newer")), salt_key="another")
+    assert whats(registry) == ["registered", "rekeyed", "reinstalled"]
+    assert registry.history()[1].details == {"public_key": public_key("new"), "old_public_key": public_key("a")}
+
+
+def test_members_that_come_and_go_are_noted_once(registry):
+    for members in ({"a", "b"}, {"a", "b"}, {"b"}, {"b"}, {"a", "b"}):
+        registry.note_members("net", members, lambda node: f"{node} is gone")
+    assert [(entry.what, entry.node) for entry in registry.history()] == [
+        ("joined", "a"),
+        ("joined", "b"),
+        ("removed", "a"),
+        ("joined", "a"),
+    ]
+    assert registry.history()[2].why == "a is gone"
+    assert registry.networks_noted() == {"net"}
+
+
+def note_them(registry, start):
+    start.wait()
+    registry.note_members("net", {f"n{number}" for number in range(20)}, str)
+
+
+def test_processes_that_note_the_same_members_note_them_once(registry):
+    start = FORK.Barrier(3)
+    processes = [FORK.Process(target=note_them, args=(registry, start)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(entry.node for entry in registry.history()) == sorted(f"n{number}" for number in range(20))
+
+
+def test_the_first_refusal_of_its_kind_is_in_the_history(registry):
+    for _ in range(3):
+        registry.refuse("net", "a", "reason")
+    assert [(entry.what, entry.why) for entry in registry.history("a")] == [("refused", "reason")]
+
+
+def claim_all(registry, start, results):
+    start.wait()
+    results.put([entry.id for entry in registry.claim_history()])
+
+
+def test_processes_that_announce_at_once_announce_everything_once(registry):
+    for number in range(10):
+        registry.refuse("net", f"n{number}", "reason")
+    start, results = FORK.Barrier(3), FORK.Queue()
+    processes = [FORK.Process(target=claim_all, args=(registry, start, results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    claimed = [number for _ in processes for number in results.get(timeout=60)]
+    for process in processes:
+        process.join()
+    assert sorted(claimed) == [entry.id for entry in registry.history()]
+    assert registry.claim_history() == []
+
+
 # --- many at once ----------------------------------------------------------------------------------------------------
 
 
