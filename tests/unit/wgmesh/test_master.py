@@ -248,6 +248,21 @@ FORGED_REPORTS = {
 }
 
 
+def test_a_minion_that_was_never_in_the_network_has_nothing_to_report(master, tmp_path):
+    """It would have been waited for in every reconcile, as one that left and has still to take its interface down."""
+    (tmp_path / "mesh.yml").write_text(mesh_text("b: {}"))
+    assert says(master, Report("a", "net", "digest", 1)) is False
+    assert "a is no member of network net" in refused(master)[0][2]
+    assert master.leftovers() == []
+
+
+def test_a_node_that_left_may_still_report(master, tmp_path):
+    says(master, registration("a"))
+    (tmp_path / "mesh.yml").write_text(mesh_text("b: {}"))
+    assert says(master, Report("a", "net", "digest", 1)) is True
+    assert master.leftovers() == [("net", "a")]
+
+
 @pytest.mark.parametrize(("forged", "reason"), FORGED_REPORTS.values(), ids=FORGED_REPORTS)
 def test_a_report_that_is_not_believed_changes_nothing_and_is_kept_with_its_reason(master, forged, reason):
     says(master, Report("a", "net", "digest", 5))
