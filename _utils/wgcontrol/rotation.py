@@ -81,8 +81,8 @@ class Rotation:
             return
         self._bus.publish(peers, "wireguard.rotate_follow", [self._network, row.public_key, row.next_key])
         for tag, data in self._bus.events(FOLLOW_SECONDS):
-            if tag == FOLLOWING_TAG:
-                peers.discard(data.get("id"))
+            if tag == FOLLOWING_TAG and isinstance(data.get("id"), str):  # anybody can send it, with any id
+                peers.discard(data["id"])
             if not peers:
                 return
 

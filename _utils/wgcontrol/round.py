@@ -1,5 +1,6 @@
 """One reconcile: whoever is out of date is asked, until it confirms, fails, or stays silent."""
 
+import logging
 import time
 
 try:
@@ -10,6 +11,8 @@ except ImportError:  # synced from _utils/
     from wgmesh.reconcile import Reconcile
 
 from .bus import failure, hear_all
+
+log = logging.getLogger(__name__)
 
 # A first state.apply installs packages, which takes its time.
 FIRST_CONTACT_SECONDS = 180
@@ -32,11 +35,14 @@ class Round:
 
     def run(self):
         started = time.monotonic()
+        log.info("wireguard: a reconcile begins")
         self._master.settle()
         first = self._greet()
         self._pursue()
         self._master.settle()
-        return self._result(first, started)
+        result = self._result(first, started)
+        log.info("wireguard: a reconcile ends: %d nodes asked, %g s", len(result["asked"]), result["seconds"])
+        return result
 
     def _greet(self):
         """Ask members that never registered for a full state.apply; they register by it, and report."""
@@ -131,7 +137,9 @@ class Round:
         return self._master.hear(tag, data)
 
     def _handle_return(self, function, data):
-        node, answer = str(data.get("id")), data.get("return")
+        node, answer = data.get("id"), data.get("return")
+        if not isinstance(node, str):  # no minion's return
+            return False
         hear_all(self._master, node, answer)
         self._course.answered(node, failure(function, data))
         return True
