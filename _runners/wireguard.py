@@ -244,7 +244,7 @@ def reconcile(contact="*", wait=True, timeout=20, everybody=False):
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
             with Bus(__opts__) as bus:
-                result = Round(master, bus, contact, timeout, _say, everybody=everybody).run()
+                result = Round(master, bus, contact, timeout, _say, suspects="*" if everybody else ()).run()
         _announce(master)
     failed = bool(result["failed"] or result["silent"])
     if failed:

@@ -36,9 +36,14 @@ class Rotation:
     def run(self):
         """Returns a sentence about the outcome. Raises RotationFailed."""
         self._say(f"{self._network}: {self._node} gets a new key")
-        if self._row().next_key:  # left open by an earlier try; the node may have switched in that one
-            Round(self._master, self._bus, [], self._timeout, self._say).run()
-        prepared = self._call("wireguard.rotate_prepare")
+        prepared, error = (None, None) if self._row().next_key else self._prepare()
+        if prepared is None:  # an earlier try may have been left open, and the node may have switched in that one
+            Round(self._master, self._bus, [], self._timeout, self._say, suspects={self._node}).run()
+            if self._row().next_key:
+                raise RotationFailed(f"an earlier rotation is not over, and it does not answer; {_OPEN}")
+            prepared, error = self._prepare()
+        if prepared is None:
+            raise RotationFailed(f"{error}; it goes on with its old key")
         self._announce(prepared)
         self._reconcile()
         row = self._row()
@@ -79,7 +84,9 @@ class Rotation:
         }
         if not peers:
             return
-        self._bus.publish(peers, "wireguard.rotate_follow", [self._network, row.public_key, row.next_key])
+        # by name: Salt takes what ends in "=", as these keys do, for the name of an argument
+        keys = [f"current_key={row.public_key}", f"next_key={row.next_key}"]
+        self._bus.publish(peers, "wireguard.rotate_follow", [f"network={self._network}", *keys])
         for tag, data in self._bus.events(FOLLOW_SECONDS):
             if tag == FOLLOWING_TAG and isinstance(data.get("id"), str):  # anybody can send it, with any id
                 peers.discard(data["id"])
@@ -98,13 +105,15 @@ class Rotation:
         if not switched.get("switched"):
             self._give_up(switched.get("comment") or "it did not switch")
 
-    def _call(self, function):
+    def _prepare(self):
+        """Returns the node's announcement, or why there is none."""
+        function = "wireguard.rotate_prepare"
         data = self._bus.call(self._node, function, [self._network], self._timeout)
         if data is None:
-            self._give_up("it does not answer")
+            return None, "it does not answer"
         if not isinstance(data.get("return"), dict):
-            self._give_up(failure(function, data))
-        return data["return"]
+            return None, failure(function, data)
+        return data["return"], None
 
     def _give_up(self, reason):
         """

@@ -21,7 +21,7 @@ FIRST_CONTACT_SECONDS = 180
 class Round:
     """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
 
-    def __init__(self, master, bus, contact, timeout, say, rotating=None, everybody=False):
+    def __init__(self, master, bus, contact, timeout, say, rotating=None, suspects=()):
         self._master = master
         self._bus = bus
         self._contact = contact
@@ -29,7 +29,7 @@ class Round:
         self._jobs = {}  # jid -> function
         self._asked_at = {}  # node -> Unix seconds
         self._rotating = rotating  # (network, node) that is in the middle of it right now
-        self._everybody = everybody  # those that are in sync, for all the master knows, as well
+        self._suspects = suspects  # nodes to ask also if they are in sync for all the master knows; "*": all
         self._say = say  # for progress
         self._told = 0.0
 
@@ -94,8 +94,9 @@ class Round:
         return wanted
 
     def _is_unchecked(self, status):
-        """Whether everybody is asked, and this node has not said since that its device is as it should be."""
-        return self._everybody and not self._has_reported(status)
+        """Whether this node is asked in any case, and has not said since that its device is as it should be."""
+        asked = self._suspects == "*" or status.member.node in self._suspects
+        return asked and not self._has_reported(status)
 
     def _has_reported(self, status):
         asked = self._asked_at.get(status.member.node)
@@ -159,11 +160,15 @@ class Round:
         course = self._course
         asked = sorted({*course.asked, *first})
         failed = {node: error for node, error in course.failed.items() if node in out_of_date}
+        silent = course.silent(out_of_date)
+        for (network, node), waiting in self._master.registry.snapshot().waiting.items():
+            if node in silent:  # it did its part
+                failed[node] = f"waits in network {network} ({waiting.question}): `salt-run wireguard.admit {node}`"
         return {
             "asked": asked,
             "confirmed": [node for node in asked if node not in out_of_date],
             "failed": failed,
-            "silent": course.silent(out_of_date),
+            "silent": [node for node in silent if node not in failed],
             "unregistered": sorted({s.member.node for s in statuses if s.member.row is None}),
             "in_sync": sum(1 for status in statuses if status.reason is None),
             "seconds": round(time.monotonic() - started, 2),
