@@ -48,6 +48,18 @@ def is_torn_down(lab: Any, node: str, private_key: str) -> bool:
     return not steps.has_device(lab, node) and not {"wg0.conf", "wg0.key"} & set(files) and private_key in aside
 
 
+def accept(lab: Any, node: str) -> None:
+    """Accept a minion's Salt key as soon as it presents it."""
+    waiting = lab.dir / "hosts/master/etc/salt/pki/master/minions_pre" / node
+    steps.wait_until(f"{node} asks to be accepted", waiting.exists)
+    assert lab.salt_key("-y", "-a", node).returncode == 0
+
+
+def await_answer(lab: Any, node: str) -> None:
+    """Wait until a minion takes jobs."""
+    steps.wait_until(f"{node} answers", lambda: "True" in lab.salt(node, "test.ping").stdout, UNTOLD_SECONDS)
+
+
 def settle(lab: Any, *names: str) -> None:
     """Wait until these are the members and all of them are what they must be."""
     steps.wait_until(f"{', '.join(names)} in sync", lambda: steps.in_sync(lab, *names), UNTOLD_SECONDS)
