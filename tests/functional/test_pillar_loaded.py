@@ -1,0 +1,149 @@
+"""The external pillar, through Salt's loader, with a registry and accepted keys."""
+
+import os
+import time
+
+import pytest
+
+pytest.importorskip("salt")
+
+import masters
+import salt.exceptions
+from hosts import key
+from masters import NETWORK, MasterSide
+from wgmesh import meshfile
+from wgmesh.errors import MeshError
+from wgmesh.view import View
+
+
+@pytest.fixture(scope="module")
+def salt_keys():
+    return masters.make_salt_keys(3)
+
+
+@pytest.fixture
+def master(tmp_path, salt_keys):
+    """A master with two accepted nodes, both registered."""
+    made = MasterSide(tmp_path, salt_keys)
+    for node in ("node1", "node2"):
+        made.register(node, key(node))
+    return made
+
+
+def everything(root):
+    """All files with what a write would change, but for those by which SQLite's readers and writers meet."""
+    return {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_size, path.stat().st_ino)
+        for path in root.rglob("*")
+        if path.is_file()
+        and not (path.name.endswith("-shm") or (path.name.endswith("-wal") and not path.stat().st_size))
+    }
+
+
+def test_a_registered_node_is_told_its_view(master):
+    data = master.pillar("node1")["wireguard"]["networks"]
+    view = View.from_dict(data[NETWORK], NETWORK)
+    assert view.public_key == key("node1")
+    assert view.addresses == ("10.42.0.1/24",)
+    assert [(peer.name, peer.public_key, peer.endpoint) for peer in view.peers] == [
+        ("node2", key("node2"), "192.0.2.1:51820")
+    ]
+    assert data[NETWORK]["digest"] == view.digest
+
+
+def test_a_node_that_has_not_registered_is_told_of_its_network_but_of_no_peers(master):
+    master.accept("node3")
+    data = master.pillar("node3")["wireguard"]["networks"][NETWORK]
+    assert (data["public_key"], data["addresses"], data["peers"]) == (None, [], {})
+    assert "node3" not in str(master.pillar("node1"))
+
+
+@pytest.mark.parametrize("minion", ["stranger", "node3", "master1_master", "", "../node1", "NODE1"])
+def test_whoever_is_no_accepted_node_is_told_nothing(master, minion):
+    assert master.pillar(minion) == {}
+
+
+def test_an_accepted_minion_that_no_network_lists_is_told_nothing(master):
+    master.accept("node3")
+    master.write_mesh("nodes: {node1: {}, node2: {}}")
+    assert master.pillar("node3") == {}
+
+
+def test_a_former_member_is_told_that_it_has_no_network(master):
+    master.write_mesh("nodes: {node2: {}}")
+    assert master.pillar("node1") == {"wireguard": {"networks": {}}}
+    assert master.pillar("node2")["wireguard"]["networks"][NETWORK]["peers"] == {}
+
+
+def test_a_node_whose_salt_key_was_deleted_is_told_nothing_and_is_nobodys_peer(master):
+    (master.keys_dir / "node1").unlink()
+    assert master.pillar("node1") == {}
+    assert master.pillar("node2")["wireguard"]["networks"][NETWORK]["peers"] == {}
+
+
+def test_an_invalid_mesh_file_raises_for_members_and_says_where(master):
+    master.mesh.write_text("networks:\n  backbone:\n    subnet: [10.42.0.0/24]\n    nodes: {}\n")
+    with pytest.raises(MeshError, match=r"mesh\.yml:3: unknown key 'subnet'"):
+        master.pillar("node1")
+    assert master.pillar("stranger") == {}
+
+
+def test_a_mesh_file_that_is_missing_raises(master):
+    master.mesh.unlink()
+    with pytest.raises(MeshError, match="No such file"):
+        master.pillar("node1")
+
+
+def test_salts_own_compiler_turns_the_error_into_one_that_stops_the_node(master):
+    import salt.pillar
+
+    master.mesh.write_text("networks: []\n")
+    opts = {**master.opts, "file_client": "local", "pillar_roots": {"base": []}}
+    compiled = salt.pillar.Pillar(opts, {}, "node1", "base").compile_pillar()
+    assert compiled["_errors"]
+    assert "wireguard" not in compiled
+    master.write_mesh("nodes: {'node*': {}}")
+    compiled = salt.pillar.Pillar(opts, {}, "node1", "base").compile_pillar()
+    assert "_errors" not in compiled
+    assert compiled["wireguard"]["networks"][NETWORK]["public_key"] == key("node1")
+
+
+def test_it_never_writes(master):
+    before = everything(master.root)
+    for minion in ("node1", "node2", "stranger"):
+        master.pillar(minion)
+    assert everything(master.root) == before
+
+
+def test_it_makes_no_registry_where_there_is_none(tmp_path, salt_keys):
+    made = MasterSide(tmp_path, salt_keys)
+    before = everything(tmp_path)
+    assert made.pillar("node1")["wireguard"]["networks"][NETWORK]["public_key"] is None
+    assert everything(tmp_path) == before
+
+
+def test_the_mesh_file_is_parsed_once_a_change_though_salt_executes_the_module_anew_each_time(master, monkeypatch):
+    parsed = []
+    real = meshfile.parse
+    monkeypatch.setattr(meshfile, "parse", lambda files: parsed.append(files) or real(files))
+    past = time.time_ns() - 10**9  # a file that is still changing is not kept
+    os.utime(master.mesh, ns=(past, past))
+    for _ in range(100):
+        assert master.pillar("node1")["wireguard"]
+    assert len(parsed) == 1
+    master.write_mesh("nodes: {'node*': {}}, keepalive: 30")
+    os.utime(master.mesh, ns=(past + 1, past + 1))
+    for _ in range(5):
+        master.pillar("node1")
+    assert len(parsed) == 2
+
+
+def test_nothing_secret_is_in_a_pillar(master):
+    assert masters.quotes_nothing_secret(master.pillar("node1"))
+
+
+def test_a_pillar_configuration_without_mesh_file_is_an_error_that_names_the_setting(master):
+    master.opts["ext_pillar"] = [{"wireguard": {}}]
+    with pytest.raises(Exception, match="names no mesh file") as caught:
+        master.pillar("node1")
+    assert not isinstance(caught.value, salt.exceptions.NotImplemented)

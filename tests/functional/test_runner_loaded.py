@@ -1,0 +1,248 @@
+"""The runner and its outputter, through Salt's loader."""
+
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("salt")
+
+import masters
+import salt.exceptions
+from hosts import key
+from masters import NETWORK, MasterSide
+from wgmesh.record import REGISTER_TAG, REPORT_TAG
+
+
+@pytest.fixture(scope="module")
+def salt_keys():
+    return masters.make_salt_keys(3)
+
+
+@pytest.fixture
+def master(tmp_path, salt_keys):
+    """A master with two accepted nodes, of which only node1 has registered."""
+    made = MasterSide(tmp_path, salt_keys)
+    made.register("node1", key("node1"))
+    return made
+
+
+@pytest.fixture
+def run(master):
+    functions = master.runner()
+
+    def call(name, *args, **kwargs):
+        answer = functions[f"wireguard.{name}"](*args, **kwargs)
+        assert masters.quotes_nothing_secret(answer)
+        return answer
+
+    call.functions = functions
+    return call
+
+
+def error(run, *args, **kwargs):
+    """The message of the one error that salt-run prints without a traceback."""
+    with pytest.raises(salt.exceptions.NotImplemented) as caught:
+        run(*args, **kwargs)
+    return str(caught.value)
+
+
+# -- validate
+
+
+def test_a_valid_mesh_file_is_summed_up(master, run):
+    answer = run("validate")
+    assert answer["outputter"] == "wireguard"
+    assert "retcode" not in answer["data"]
+    assert answer["data"]["valid"] is True
+    (network,) = answer["data"]["networks"]
+    assert network.items() >= {"network": NETWORK, "subnets": ["10.42.0.0/24"], "node entries": 1}.items()
+    text = master.shown(answer["data"])
+    assert "valid: yes" in text
+    assert "backbone" in text
+
+
+def test_an_invalid_mesh_file_is_an_exit_code_with_all_its_problems(master, run):
+    master.mesh.write_text("networks:\n  backbone:\n    subnet: [10.42.0.0/24]\n    port: 0\n    nodes: {'*': {}}\n")
+    data = run("validate")["data"]
+    assert (data["valid"], data["retcode"]) == (False, 1)
+    assert any("mesh.yml:3: unknown key 'subnet'" in problem for problem in data["errors"])
+    assert any("mesh.yml:4: port must be" in problem for problem in data["errors"])
+    text = master.shown(data)
+    assert "mesh.yml:4" in text
+    assert "retcode" not in text
+
+
+def test_another_file_is_checked_before_it_goes_live(master, run):
+    other = master.root / "next.yml"
+    other.write_text("networks: {n: {subnets: [10.9.0.0/24], nodes: {'*': {}}}}")
+    assert run("validate", mesh=str(other))["data"]["networks"][0]["network"] == "n"
+    assert run("validate", mesh=str(master.root / "no.yml"))["data"]["retcode"] == 1
+
+
+# -- nodes
+
+
+def test_nodes_say_who_is_there_and_who_is_not(master, run):
+    data = run("nodes")["data"]
+    rows = {row["node"]: row for row in data["nodes"]}
+    assert set(rows) == {"node1", "node2"}
+    assert rows["node1"]["addresses"] == ["10.42.0.1"]
+    assert (rows["node1"]["in_sync"], rows["node1"]["why"]) == (False, "never reported")
+    assert (rows["node2"]["public_key"], rows["node2"]["why"]) == (None, "never registered")
+    assert rows["node2"]["last_seen"] == "never"
+    text = master.shown(data)
+    assert "never registered" in text
+    assert key("node1") in text
+
+
+def test_a_node_that_reported_what_it_should_have_is_in_sync(master, run):
+    master.confirm("node1")
+    row = next(row for row in run("nodes")["data"]["nodes"] if row["node"] == "node1")
+    assert (row["in_sync"], row["why"]) == (True, None)
+    assert row["last_seen"].startswith(time.strftime("%Y-"))
+
+
+def test_nodes_of_one_network_only(run):
+    assert run("nodes", network="other")["data"]["nodes"] == []
+    assert len(run("nodes", network=NETWORK)["data"]["nodes"]) == 2
+
+
+# -- view
+
+
+def test_a_view_is_what_the_pillar_says(master, run):
+    assert {"wireguard": run("view", "node1")} == master.pillar("node1")
+
+
+def test_a_view_of_somebody_who_is_no_accepted_minion_is_an_error_without_a_traceback(run):
+    assert "node3 is not an accepted minion" in error(run, "view", "node3")
+
+
+def test_a_view_of_a_minion_in_no_network_is_an_error_that_names_the_mesh_file(master, run):
+    master.write_mesh("nodes: {node1: {}}")
+    message = error(run, "view", "node2")
+    assert "node2 is in no network" in message
+    assert str(master.mesh) in message
+
+
+@pytest.mark.parametrize("function", [("nodes",), ("view", "node1"), ("hear", REGISTER_TAG, {})])
+def test_an_invalid_mesh_file_is_an_error_without_a_traceback(master, run, function):
+    master.mesh.write_text("networks: {backbone: {subnet: []}}\n")
+    if function[0] == "hear":
+        assert run(*function) is False  # nothing in it to check against the mesh file
+    else:
+        assert "mesh.yml:1: unknown key 'subnet'" in error(run, *function)
+
+
+def test_a_master_without_configuration_is_told_what_to_write_and_where(master):
+    master.opts["ext_pillar"] = []
+    functions = master.runner()
+    for name, args in (("validate", ()), ("nodes", ()), ("view", ("node1",)), ("hear", (REGISTER_TAG, {}))):
+        with pytest.raises(salt.exceptions.NotImplemented, match="ext_pillar:"):
+            functions[f"wireguard.{name}"](*args)
+
+
+def test_minion_keys_outside_of_files_are_refused(master):
+    master.opts["keys.cache_driver"] = "redis"
+    with pytest.raises(salt.exceptions.NotImplemented, match=r"set keys\.cache_driver to localfs_key"):
+        master.runner()["wireguard.nodes"]()
+
+
+def test_a_damaged_registry_is_an_error_without_a_traceback(master, run):
+    path = master.root / "disk/var/cache/salt/master/wireguard/registry.db"
+    path.write_bytes(b"x" * 5000)
+    message = error(run, "nodes")
+    assert str(path) in message
+
+
+# -- hear
+
+
+@pytest.fixture
+def heard(run, monkeypatch):
+    """hear(), with the reconcile that follows a registration only noted down: it needs a running master."""
+    run.reconciled = []
+    module = sys.modules[run.functions["wireguard.hear"].__module__]
+    monkeypatch.setattr(module, "reconcile", lambda **kwargs: run.reconciled.append(kwargs))
+    monkeypatch.setattr(module, "_announce", lambda master: None, raising=False)
+    return run
+
+
+def event(signed, sender="node2"):
+    return {"id": sender, "data": {"signed": signed}}
+
+
+def test_a_valid_registration_is_news_and_followed_by_a_reconcile_that_does_not_wait(master, heard):
+    assert heard("hear", REGISTER_TAG, event(master.registration("node2", key("node2")))) is True
+    assert heard.reconciled == [{"contact": [], "wait": False}]
+    assert master.pillar("node2")["wireguard"]["networks"][NETWORK]["public_key"] == key("node2")
+
+
+def test_the_same_registration_again_is_no_news(master, heard):
+    signed = master.registration("node2", key("node2"))
+    heard("hear", REGISTER_TAG, event(signed))
+    assert heard("hear", REGISTER_TAG, event(signed)) is False
+    assert len(heard.reconciled) == 1
+
+
+def test_a_report_is_news_without_a_reconcile(master, heard):
+    digest = master.state.fleet().digests()[(NETWORK, "node1")]
+    assert heard("hear", REPORT_TAG, event(master.report("node1", digest), "node1")) is True
+    assert heard.reconciled == []
+
+
+def forgeries(master):
+    """Name -> a registration that must not be believed."""
+    good = master.registration("node2", key("node2"))
+    own = master.registration("node1", key("mine"))
+    return {
+        "in the name of another": {**own, "statement": own["statement"].replace('"node1"', '"node2"')},
+        "changed": {**good, "statement": good["statement"].replace("192.0.2.1", "192.0.2.66")},
+        "by a key that is not accepted": master.registration("node3", key("node3")),
+        "old": master.registration("node1", key("old"), serial=1),
+        "with another's public key": master.registration("node2", key("node1")),
+        "a report as registration": master.report("node1", "0" * 64),
+        "without signature": {"statement": good["statement"]},
+        "no statement": {},
+        "no mapping": "node2",
+        "nothing": None,
+        "huge": {**good, "statement": good["statement"] + " " * 10000},
+    }
+
+
+NAMES = ["in the name of another", "changed", "by a key that is not accepted", "old", "with another's public key",
+         "a report as registration", "without signature", "no statement", "no mapping", "nothing", "huge"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_forged_registration_changes_nothing_and_is_listed_as_refused(master, heard, name):
+    before = master.pillar("node1")
+    forged = forgeries(master)
+    assert set(forged) == set(NAMES)
+    assert heard("hear", REGISTER_TAG, event(forged[name])) is False
+    assert heard.reconciled == []
+    assert master.pillar("node1") == before
+    data = heard("nodes")["data"]
+    (refusal,) = data["refused"]
+    assert refusal["reason"]
+    assert refusal["count"] == 1
+    assert refusal["reason"].split()[0] in master.shown(data)
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", {}, {"data": None}, {"data": []}, {"id": 3, "data": {"signed": []}}])
+def test_an_event_of_any_shape_raises_nothing(heard, odd):
+    assert heard("hear", REGISTER_TAG, odd) is False
+    assert heard("hear", "some/other/tag", odd) is False
+
+
+# -- the outputter
+
+
+def test_the_outputter_renders_whatever_a_runner_returns(master):
+    for data in (None, "text", 3, [], {}, {"a": {"b": [1, {"c": None}]}}, [{"a": 1}], {"rows": [{"a": 1}, {"b": 2}]}):
+        assert isinstance(master.shown(data), str)
+
+
+def test_what_comes_from_outside_cannot_move_the_cursor(master):
+    assert "\x1b" not in master.shown({"nodes": [{"node": "\x1b[2Jevil\r\n"}]})
