@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""
+How long it takes from the start of a new minion until every node reaches every other through the mesh.
+
+From the new minion's start event on the master's bus until pings go through between all pairs, old and new, by IPv4 and
+IPv6; over the wall time of `salt '*' test.ping` on the same fleet. Nobody runs a command: the engine does it. The node
+is removed after each round. Needs root.
+
+    bench/join.py --nodes 8 --rounds 3 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mesh_lab import PATIENCE, REPO, BenchError, MeshLab, against, machine, mesh_lab, show
+
+RECORDER = REPO / "tests/integration/record_events.py"
+
+
+def record(lab: MeshLab) -> Path:
+    """Write down the events of the master's bus from now on; returns where."""
+    file = lab.dir / "events.jsonl"
+    argv = lab.argv("exec", "master", "python3", str(RECORDER), str(file))
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    if process.stdout is None or process.stdout.readline() != "listening\n":
+        raise BenchError("the recorder of events does not start")
+    process.stdout.close()  # it ends with the master's host
+    return file
+
+
+def started_at(events: Path, node: str) -> float:
+    """Wait for the minion's start event; returns its time in Unix seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for line in events.read_text().splitlines():
+            tag, data = json.loads(line)
+            if tag == f"salt/minion/{node}/start":
+                return datetime.fromisoformat(data["_stamp"]).timestamp()
+        time.sleep(0.05)
+    raise BenchError(f"{node} did not start")
+
+
+def join(lab: MeshLab, events: Path, node: str) -> float:
+    adding = threading.Thread(target=lab.run, args=("add", node))
+    adding.start()
+    started = started_at(events, node)
+    lab.run("ping", "--wait", str(PATIENCE))
+    seconds = time.time() - started
+    adding.join()
+    return seconds
+
+
+def measure(nodes: int, rounds: int) -> dict[str, Any]:
+    joins, baseline, pings = [], [], []
+    with mesh_lab(nodes - 1) as lab:
+        events = record(lab)
+        for number in range(rounds):
+            baseline.append(lab.ping_minions())
+            name = f"new{number}"
+            joins.append(join(lab, events, name))
+            lab.settle(nodes)
+            pings.append(lab.seconds("ping"))
+            lab.run("remove", name)
+            lab.settle(nodes - 1)
+    return {
+        "benchmark": "join",
+        "nodes": nodes,
+        **against(joins, baseline),
+        "of_it_the_pings_themselves": round(sorted(pings)[len(pings) // 2], 2),
+        **machine(),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
+    parser.add_argument("--nodes", type=int, default=8, help="size of the fleet with the new node (default: 8)")
+    parser.add_argument("--rounds", type=int, default=3, help="joins (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    show(measure(options.nodes, options.rounds), options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
