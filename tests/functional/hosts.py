@@ -108,6 +108,7 @@ class Host:
         self.commands = []
         self._said = []
         self._quiet = False
+        self._pillar = {}
         self.opts = options(disk)
         self.pki = Path(self.opts["pki_dir"])
         self.pki.mkdir(parents=True)
@@ -146,6 +147,11 @@ class Host:
     def set_pillar(self, data):
         """What the minion has as its pillar, and gets when it fetches it anew."""
         self.set_fresh_pillar(data)
+        self.hold_pillar(data)
+
+    def hold_pillar(self, data):
+        """What the modules see as `__pillar__`. Not in the options, from where Salt would mix it into a fresh one."""
+        self._pillar = data
         self.functions.pack["__pillar__"] = data
 
     def set_fresh_pillar(self, data):
@@ -176,12 +182,13 @@ class Host:
     def refresh_pillar(self):
         """As the minion does by `saltutil.refresh_pillar` and when it starts."""
         compiled = salt.pillar.get_pillar(self.opts, self.opts["grains"], NODE).compile_pillar()
-        self.functions.pack["__pillar__"] = compiled
+        self.hold_pillar(compiled)
         return compiled
 
     def load(self):
         self.utils = salt.loader.utils(self.opts)
         self.functions = salt.loader.minion_mods(self.opts, utils=self.utils)
+        self.functions.pack["__pillar__"] = self._pillar
         self.functions["event.send"] = self._send
         self.states = salt.loader.states(self.opts, self.functions, self.utils, {})
 

@@ -1005,8 +1005,8 @@ def test_the_service_is_left_alone_where_the_configuration_says_so(host, monkeyp
     registered(host)
     host.configure(wireguard={"enable_service": False})
     services = Services(host, monkeypatch)
-    host.call("apply")
-    host.call("remove", "wg0")
+    assert host.call("apply")["backbone"]["changes"]
+    assert host.call("remove", "wg0")["changes"]
     assert services.calls == []
 
 

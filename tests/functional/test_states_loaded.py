@@ -233,6 +233,8 @@ def test_a_leftover_interface_becomes_absent(host):
     without_packages(host)
     host.set_pillar({"wireguard": {"networks": {}}})
     assert compiled(host) == {"wireguard_gone_wg0": {"wireguard.absent": {"name": "wg0"}}}
+    host.call("remove", "wg0")
+    assert list(compiled(host)) == ["wireguard_nothing_left"]
 
 
 PACKAGES = {
@@ -244,36 +246,54 @@ PACKAGES = {
 }
 
 
+def as_member(host, **settings):
+    host.set_pillar({"wireguard": {"networks": {"backbone": view(None).to_dict()}, **settings}})
+
+
 def test_packages_are_those_of_the_system(host):
+    as_member(host)
     for family, packages in PACKAGES.items():
         host.configure(grains={**host.opts["grains"], "os_family": family})
         assert compiled(host, "wireguard.packages")["wireguard_packages"] == {"pkg.installed": {"pkgs": packages}}
 
 
 def test_a_system_whose_packages_are_unknown_is_told_what_to_do(host):
+    as_member(host)
     host.configure(grains={**host.opts["grains"], "os_family": "Plan9"})
-    (arguments,) = compiled(host)["wireguard_packages"].values()
+    (arguments,) = compiled(host, "wireguard.packages")["wireguard_packages"].values()
     assert "Plan9" in arguments["name"]
     assert "install_packages: false" in arguments["name"]
 
 
 def test_packages_are_left_alone_where_the_configuration_or_the_pillar_says_so(host):
-    host.set_pillar({"wireguard": {"install_packages": False}})
+    as_member(host)
+    assert "wireguard_packages" in compiled(host, "wireguard.packages")
+    as_member(host, install_packages=False)
     assert compiled(host, "wireguard.packages") == {}
-    host.set_pillar({})
-    assert "wireguard_packages" in compiled(host)
+    as_member(host)
     without_packages(host)
     assert compiled(host, "wireguard.packages") == {}
+
+
+def test_minions_that_are_in_no_network_get_neither_packages_nor_modules(host):
+    host.configure(module_dirs=[])
+    for pillar in ({}, {"wireguard": {"networks": {}}}):
+        host.set_pillar(pillar)
+        assert compiled(host, "wireguard.packages") == {}
+    host.set_pillar({})
+    assert list(compiled(host)) == ["wireguard_nothing_to_do"]
 
 
 def test_the_package_state_is_one_that_salt_can_run(host):
     if host.opts["grains"]["os_family"] != "Debian":
         pytest.skip("needs apt")
+    as_member(host)
     (answer,) = host.salt("state.sls", "wireguard.packages", test=True).values()
     assert answer["result"] in (True, None)
 
 
 def test_modules_of_the_right_version_are_not_synced_again(host):
+    as_member(host)
     assert host.call("version") == __version__
     assert "wireguard_modules" not in compiled(host)
 
@@ -283,6 +303,7 @@ def test_modules_of_another_version_are_synced(host):
     old.mkdir(parents=True)
     (old / "wireguard.py").write_text("def version():\n    return '0.0.1'\n\ndef gone(networks):\n    return []\n")
     host.configure(module_dirs=[str(old.parent)])
+    as_member(host)
     assert "wireguard_modules" in compiled(host)
 
 
