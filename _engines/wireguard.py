@@ -130,6 +130,8 @@ def _logged_errors():
         yield
     except (WireguardError, SaltException) as exc:
         log.error("wireguard: %s", exc)
+    except Exception:  # a thread that ends by one leaves a traceback on the console, and nothing in the log
+        log.exception("wireguard: please report this")
 
 
 def _work(burst, interval):
