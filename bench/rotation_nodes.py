@@ -296,27 +296,28 @@ class Machine:
 
     def key_of_config(self) -> str:
         """The public key with which this machine would come up after a power cut."""
-        text = self.module._read_file(f"/etc/wireguard/{INTERFACE}.conf")
+        text = self.module.files.read(self.module.files.config_file(INTERFACE))
         (line,) = [line for line in text.splitlines() if line.startswith("PrivateKey = ")]
         done = subprocess.run(["wg", "pubkey"], input=line[13:], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def replace_key(self) -> str:
         """What a rotation without any protocol does. Returns the public key."""
-        path = self.module._key_file(INTERFACE)
-        self.module._replace_file(path, _run(["wg", "genkey"]))
+        path = self.module.files.key_file(INTERFACE)
+        self.module.files.replace(path, _run(["wg", "genkey"]))
         _run(["wg", "set", INTERFACE, "private-key", path])
         return str(self.module.public_key(INTERFACE))
 
     def lose_power_before(self, function: str) -> None:
-        """The next call of this function of the module raises, once: what comes after it in the code never happens."""
-        real = getattr(self.module, function)
+        """The next call of this step of a switch raises, once: what comes after it in the code never happens."""
+        switch = self.module.switch
+        real = getattr(switch, function)
 
         def die(*_args: Any, **_kwargs: Any) -> None:
-            setattr(self.module, function, real)
+            setattr(switch, function, real)
             raise RuntimeError("power cut")
 
-        setattr(self.module, function, die)
+        setattr(switch, function, die)
 
     def boot(self) -> None:
         """Everything that is not in a file is gone; wg-quick brings the interface up from its file."""

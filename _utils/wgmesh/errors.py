@@ -57,3 +57,7 @@ class ViewError(WireguardError):
 
 class DeviceError(WireguardError):
     """Raised when the output of ``wg`` or ``ip`` is not what it should be."""
+
+
+class NodeError(WireguardError):
+    """Raised on a node when a command fails, or when a file, a key or an interface there is not what it should be."""

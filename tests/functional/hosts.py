@@ -4,6 +4,7 @@ import base64
 import contextlib
 import functools
 import hashlib
+import importlib
 import json
 import logging
 import os
@@ -206,6 +207,10 @@ class Host:
         assert "wireguard.version" in self.functions  # loads it
         name = next(name for name in sys.modules if name.endswith(".module.wireguard"))
         return sys.modules[name]
+
+    def wgnode(self, name):
+        """A module of the package ``wgnode`` that the loaded execution module works with."""
+        return importlib.import_module(f"{self.module().converge.__package__}.{name}")
 
     def call(self, name, *args, **kwargs):
         return self._heard(self.functions[f"wireguard.{name}"], args, kwargs)

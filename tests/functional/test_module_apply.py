@@ -404,7 +404,7 @@ def bad_names(host, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(host.module(), "RESOLVE_SECONDS", 0.5)
+    monkeypatch.setattr(host.wgnode("endpoints"), "RESOLVE_SECONDS", 0.5)
     yield host
     stop.set()
 
@@ -761,7 +761,7 @@ def test_a_key_that_cannot_be_written_is_a_clear_error(bad_disk):
 
 def test_a_directory_that_is_not_there_is_made_for_root_only(host, monkeypatch):
     place = host.disk / "etc" / "wireguard"
-    monkeypatch.setattr(host.module(), "CONFIG_DIR", str(place))
+    monkeypatch.setattr(host.wgnode("files"), "CONFIG_DIR", str(place))
     host.call("keypair", "wg0")
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     (place / "wg0.key").unlink()  # it is a secret outside of its place
@@ -799,7 +799,7 @@ def test_concurrent_runs_with_another_view_end_with_one_of_the_two(host):
 
 def test_whoever_waits_too_long_for_another_run_gives_up_with_a_message(host, monkeypatch):
     registered(host)
-    monkeypatch.setattr(host.module(), "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(host.wgnode("lock"), "LOCK_SECONDS", 0.3)
     with host.module()._lock("wg0"):
         assert "another apply has been working on wg0" in host.error("apply")
     assert host.call("apply")["backbone"]["result"] is True
@@ -815,7 +815,7 @@ def test_the_lock_of_a_killed_run_does_not_block_the_next(host, monkeypatch):
 
     with pytest.raises(RuntimeError, match="died"):
         Fork(die).result()
-    monkeypatch.setattr(host.module(), "LOCK_SECONDS", 1)
+    monkeypatch.setattr(host.wgnode("lock"), "LOCK_SECONDS", 1)
     assert host.call("apply")["backbone"]["result"] is True
 
 
@@ -1015,6 +1015,33 @@ def test_a_service_that_cannot_be_enabled_is_an_error_that_says_what_works(host,
     Services(host, monkeypatch, works=False)
     assert "wg-quick@wg0 could not be enabled: wg0 works" in host.error("apply")
     assert_equals(host, wanted)
+
+
+def test_with_openrc_the_link_and_the_runlevel_follow_the_interface(host, monkeypatch):
+    """By `rc-update` itself: Salt 3008 has no service functions for OpenRC."""
+    registered(host)
+    boot = host.wgnode("boot")
+    for name in ("INIT_DIR", "RUNLEVEL_DIR", "OPENRC_STATE"):
+        (host.disk / name).mkdir()
+        monkeypatch.setattr(boot, name, str(host.disk / name))
+    (host.disk / "INIT_DIR" / "wg-quick").touch()
+    runlevel = host.disk / "RUNLEVEL_DIR" / "default"
+    runlevel.mkdir()
+    (host.disk / "bin").mkdir()
+    program = host.disk / "bin" / "rc-update"
+    program.write_text(f"#!/bin/sh\ncase $1 in add) : >{runlevel}/$2;; delete) rm {runlevel}/$2;; esac\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    announced = host.call("apply", test=True)["backbone"]["changes"]
+    assert announced["wg-quick.wg0"] == {"old": "disabled", "new": "enabled"}
+    assert os.listdir(runlevel) == []
+    host.call("apply")
+    assert host.call("apply")["backbone"]["changes"] == {}
+    assert os.listdir(runlevel) == ["wg-quick.wg0"]
+    assert os.path.samefile(host.disk / "INIT_DIR" / "wg-quick.wg0", host.disk / "INIT_DIR" / "wg-quick")
+    host.call("remove", "wg0")
+    assert os.listdir(runlevel) == []
+    assert os.listdir(host.disk / "INIT_DIR") == ["wg-quick"]
 
 
 def test_without_systemd_no_service_is_asked_about(host):

@@ -242,7 +242,7 @@ PACKAGES = {
     "RedHat": ["wireguard-tools", "iproute"],
     "Suse": ["wireguard-tools", "iproute2"],
     "Arch": ["wireguard-tools", "iproute2"],
-    "Alpine": ["wireguard-tools", "iproute2"],
+    "Alpine": ["wireguard-tools", "wireguard-tools-openrc", "iproute2"],
 }
 
 

@@ -1,0 +1,47 @@
+"""Commands that this machine runs, such as ``wg`` and ``ip``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+try:
+    from saltext.wireguard.utils.wgmesh.errors import NodeError
+except ImportError:  # synced from _utils/
+    from wgmesh.errors import NodeError
+
+_PACKAGES = {"wg": "wireguard-tools", "ip": "iproute2", "rc-update": "openrc"}
+
+
+def run(command: Sequence[str], stdin: str | None = None, check: bool = True, secret: bool = False) -> str:
+    """
+    Run a command, return what it printed.
+
+    The environment is fixed, so that messages are English.
+
+    :param check: whether an exit code other than 0 is an error
+    :param secret: leave what it wrote to standard error out of the message, which never has what it printed
+    :raises NodeError: where the command is missing, fails, or takes longer than a minute
+    """
+    shown = " ".join(command)[:200]
+    try:
+        done = subprocess.run(
+            list(command),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError as exc:
+        package = _PACKAGES.get(command[0], command[0])
+        raise NodeError(f"{command[0]} is not installed: install {package}") from exc
+    except subprocess.TimeoutExpired as exc:
+        raise NodeError(f"`{shown}` did not end within 60 s") from exc
+    if check and done.returncode:
+        reason = "" if secret else f": {done.stderr.strip()[-300:]}"
+        raise NodeError(f"`{shown}` failed with code {done.returncode}{reason}")
+    return done.stdout

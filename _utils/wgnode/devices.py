@@ -1,0 +1,106 @@
+"""WireGuard devices of this machine: read, made, removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+try:
+    from saltext.wireguard.utils.wgmesh import device, rotation
+    from saltext.wireguard.utils.wgmesh.device import Device, DevicePeer
+    from saltext.wireguard.utils.wgmesh.errors import NodeError
+except ImportError:  # synced from _utils/
+    from wgmesh import device, rotation
+    from wgmesh.device import Device, DevicePeer
+    from wgmesh.errors import NodeError
+
+from .commands import run
+
+
+def place(interface: str) -> str:
+    """A path that exists as long as the device does."""
+    return f"/sys/class/net/{interface}"
+
+
+def exists(interface: str) -> bool:
+    """Whether there is a device of this name, of whatever kind."""
+    return os.path.exists(place(interface))
+
+
+def names() -> list[str]:
+    """All WireGuard devices."""
+    return run(["wg", "show", "interfaces"]).split() if shutil.which("wg") else []
+
+
+def read(interface: str) -> Device | None:
+    """The device as it is; None where there is none. Raises NodeError or DeviceError."""
+    if not exists(interface):
+        return None
+    return device.parse(
+        interface,
+        run(["wg", "show", interface, "dump"]),
+        run(["ip", "-json", "address", "show", "dev", interface]),
+        run(["ip", "-json", "-4", "route", "show", "dev", interface, "table", "main"]),
+        run(["ip", "-json", "-6", "route", "show", "dev", interface, "table", "main"]),
+    )
+
+
+def peers(interface: str) -> dict[str, DevicePeer]:
+    """Only the peers, by public key: one command instead of four, where it is urgent."""
+    return device.parse_peers(interface, run(["wg", "show", interface, "dump"], secret=True))
+
+
+def handshakes(interface: str) -> dict[str, int]:
+    """Public key -> latest handshake in Unix seconds, 0 for never."""
+    return rotation.handshakes(run(["wg", "show", interface, "latest-handshakes"]))
+
+
+def create(interface: str, command: Sequence[str]) -> None:
+    """By the kernel, with this command, where it can; else by wireguard-go, as wg-quick does. Raises NodeError."""
+    try:
+        run(command)
+    except NodeError as exc:
+        userspace = shutil.which(os.environ.get("WG_QUICK_USERSPACE_IMPLEMENTATION") or "wireguard-go")
+        if exists(interface):
+            raise
+        if not userspace:
+            raise NodeError(
+                f"this kernel has no WireGuard ({exc}). Install the kernel module, or wireguard-go"
+            ) from exc
+        os.makedirs("/run/wireguard", mode=0o700, exist_ok=True)
+        run([userspace, interface])
+
+
+def delete(interface: str) -> None:
+    """Remove the device if there is one."""
+    if exists(interface):
+        run(["ip", "link", "delete", "dev", interface])
+
+
+def described(device: Device | None) -> dict[str, Any] | None:
+    """A device as data for people, without secrets; None where there is none."""
+    if device is None:
+        return None
+    return {
+        "public_key": device.public_key,
+        "port": device.port,
+        "mtu": device.mtu,
+        "up": device.up,
+        "addresses": sorted(device.addresses),
+        "routes": sorted(device.routes),
+        "peers": {key: _described_peer(peer) for key, peer in sorted(device.peers.items())},
+    }
+
+
+def _described_peer(peer: DevicePeer) -> dict[str, Any]:
+    return {
+        "endpoint": peer.endpoint,
+        "allowed_ips": sorted(peer.allowed_ips),
+        "latest_handshake": peer.latest_handshake,
+        "received": peer.rx,
+        "sent": peer.tx,
+        "keepalive": peer.keepalive,
+        "preshared_key": "(hidden)" if peer.has_preshared_key else None,
+    }

@@ -1,0 +1,41 @@
+"""One change at a time for each interface: a state run and a pushed sync may meet."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from typing import IO
+
+try:
+    from saltext.wireguard.utils.wgmesh.errors import NodeError
+except ImportError:  # synced from _utils/
+    from wgmesh.errors import NodeError
+
+# Another apply to the same interface takes a second or two.
+LOCK_SECONDS = 120.0
+
+
+@contextlib.contextmanager
+def hold(cachedir: str, interface: str) -> Iterator[None]:
+    """Wait for the lock, or raise NodeError. The kernel releases it when the holder dies."""
+    directory = os.path.join(cachedir, "wireguard")
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    with open(os.path.join(directory, f"{os.path.basename(interface)}.lock"), "w", encoding="utf-8") as handle:
+        _take(handle, interface)
+        yield
+
+
+def _take(handle: IO[str], interface: str) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise NodeError(
+                    f"another apply has been working on {interface} for {LOCK_SECONDS:g} s; see `ps` on this minion"
+                ) from None
+            time.sleep(0.1)

@@ -1,0 +1,57 @@
+"""Waiting for the master to take in a registration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+try:
+    from saltext.wireguard.utils.wgmesh.errors import NodeError
+    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
+    from saltext.wireguard.utils.wgmesh.view import View
+except ImportError:  # synced from _utils/
+    from wgmesh.errors import NodeError
+    from wgmesh.record import REGISTER_TAG
+    from wgmesh.view import View
+
+
+def await_view(
+    view: View, public_key: str, node: str, seconds: float, fresh_views: Callable[[], Mapping[str, View]]
+) -> View:
+    """
+    Look into fresh pillars until one bears our key, and return its view.
+
+    :param view: as it was before the registration
+    :param node: the minion id
+    :param fresh_views: fetches a pillar and returns what it has for each network
+    :raises NodeError: where that takes longer than ``seconds``, or an operator has to decide
+    """
+    deadline = time.monotonic() + seconds
+    pause = 0.3
+    while True:
+        time.sleep(pause)
+        fresh = fresh_views().get(str(view.network))
+        if fresh and fresh.public_key == public_key:
+            return fresh
+        if fresh and fresh.waiting:
+            raise NodeError(_awaits_decision(fresh, node))
+        if time.monotonic() + pause > deadline:
+            raise NodeError(_unanswered(view, seconds))
+        pause = min(pause * 1.5, 3.0)
+
+
+def _awaits_decision(view: View, node: str) -> str:
+    kept = "this node keeps what it has" if view.public_key else "nothing was set up yet"
+    return (
+        f"network {view.network} lets an operator decide ({view.waiting}: manual); {kept}. On the master:"
+        f" `salt-run wireguard.admit {node}` or `salt-run wireguard.reject {node}`"
+    )
+
+
+def _unanswered(view: View, seconds: float) -> str:
+    return (
+        f"the master did not take in this node's registration for network {view.network} within {seconds:g} s; nothing"
+        f" was changed. Something on the master must handle the event {REGISTER_TAG}: configure the engine"
+        " (`engines: [{wireguard: {}}]`) or the reactor as in the examples, restart salt-master, and look at"
+        " `salt-run wireguard.nodes` for refusals"
+    )

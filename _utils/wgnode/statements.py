@@ -1,0 +1,74 @@
+"""What this node tells the master of itself, signed with the minion's Salt key."""
+
+from __future__ import annotations
+
+try:
+    from saltext.wireguard.utils.wgmesh import record
+    from saltext.wireguard.utils.wgmesh.view import View
+except ImportError:  # synced from _utils/
+    from wgmesh import record
+    from wgmesh.view import View
+
+from . import endpoints, files, keys
+from .notes import Notes
+
+Signed = dict[str, str]
+
+
+class Statements:
+    """
+    Signs for one node. Every method returns ``{"statement": text, "signature": base64}``, with nothing secret in it.
+
+    :param node: the minion id
+    :param pem_file: the minion's private Salt key; it is read each time
+    :param passphrase: of that key, if it has one
+    :param notes: where serials are remembered
+    :param master_ip: the address of the Salt master, if known
+    """
+
+    def __init__(self, node: str, pem_file: str, passphrase: str | None, notes: Notes, master_ip: str | None) -> None:
+        self._node = node
+        self._pem_file = pem_file
+        self._passphrase = passphrase
+        self._notes = notes
+        self._master_ip = master_ip
+
+    def registration(self, view: View) -> Signed:
+        """With the interface's key, which is made if there is none."""
+        network = _network(view)
+        statement = record.Registration(
+            node=self._node,
+            network=network,
+            public_key=keys.ensure(files.key_file(view.interface)),
+            endpoints=endpoints.own(self._master_ip),
+            port=view.port or 0,  # the master gives one, or refuses this
+            serial=self._notes.next_serial(network, view.serial),
+            boot=boot_id(),
+        )
+        return self._sign(statement)
+
+    def report(self, network: str, digest: str, last_serial: int = 0) -> Signed:
+        """That this was applied; ``last_serial``: the last one that the master knows of this node."""
+        serial = self._notes.next_serial(network, last_serial)
+        return self._sign(record.Report(self._node, network, digest, serial, boot_id()))
+
+    def rotation(self, view: View, public_key: str, next_key: str) -> Signed:
+        """The announcement of a next key."""
+        network = _network(view)
+        serial = self._notes.next_serial(network, view.serial)
+        return self._sign(record.Rotation(self._node, network, public_key, next_key, serial))
+
+    def _sign(self, statement: record.Registration | record.Report | record.Rotation) -> Signed:
+        with open(self._pem_file, "rb") as handle:
+            pem = handle.read()
+        return record.sign(statement, pem, self._passphrase.encode() if self._passphrase else None)
+
+
+def _network(view: View) -> str:
+    assert view.network is not None, "views from the pillar have one"
+    return view.network
+
+
+def boot_id() -> str:
+    """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
+    return files.read("/proc/sys/kernel/random/boot_id").strip()
