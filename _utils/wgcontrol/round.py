@@ -74,6 +74,7 @@ class Round:
         while True:
             due = self._course.next(self._out_of_date(), time.monotonic())
             if due:
+                self._master.registry.doubt(due)
                 self._publish(due, "wireguard.sync", ["signed=True"])
             waiting = self._course.waiting(time.monotonic())
             if not waiting:

@@ -25,7 +25,7 @@ from .errors import RefusedError
 from .model import Network
 from .policy import ADMITTED, REVOKED, Standing
 from .pool import Address, Pool
-from .record import Registration, Report, Rotation
+from .record import ABSENT, Registration, Report, Rotation
 from .store import Store
 
 NodeId = tuple[str, str]  # (network, node)
@@ -218,6 +218,17 @@ class Registry:
                 (report.network, report.node, report.digest, salt_key, time.time()),
             )
             return True
+
+    def doubt(self, nodes: Collection[str]) -> None:
+        """
+        Believe these nodes' last reports no more, because they are being asked to change what they reported.
+
+        Should their answer be lost, and they be wanted as they were before, nobody takes them for in sync.
+        """
+        with self._store.write() as connection:
+            connection.executemany(
+                "UPDATE report SET digest = '' WHERE node = ? AND digest != ?", [(node, ABSENT) for node in nodes]
+            )
 
     def refuse(self, network: str, node: str, reason: str) -> None:
         """Remember a refusal; the same one again only counts. At most MAX_REFUSALS are kept, the newest."""

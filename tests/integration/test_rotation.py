@@ -119,7 +119,7 @@ def cut_power_at(lab, node, moment):
     init = lab.status()[node]["init"]
     order = [None, ANNOUNCED, KEY_FILE, CONFIG]
     wanted = CONFIG if moment == SWITCHED else moment
-    rotation = life.begin(lab, "rotate", node, "timeout=5")
+    rotation = life.begin(lab, "rotate", node, "timeout=12")
     deadline = time.monotonic() + steps.PATIENCE
     while order.index(phase(lab, node)) < order.index(wanted):
         assert time.monotonic() < deadline
@@ -155,7 +155,7 @@ def test_a_minion_that_dies_in_the_switch_leaves_tunnels_that_work(fleet):
     before = keys_of(fleet)
     pids = fleet.status()["node1"]["pids"]
     minions = [pid for pid in pids if b"salt-minion" in read(f"/proc/{pid}/cmdline")]
-    rotation = life.begin(fleet, "rotate", "node1", "timeout=5")
+    rotation = life.begin(fleet, "rotate", "node1", "timeout=12")
     steps.wait_until("the switch", lambda: phase(fleet, "node1") in (KEY_FILE, CONFIG))
     for pid in {*minions, *fleet.status()["node1"]["pids"]} - {fleet.status()["node1"]["init"]}:
         if b"salt-minion" in read(f"/proc/{pid}/cmdline"):

@@ -7,7 +7,7 @@ from factories import mesh_text, public_key, registration, salt_key
 from wgcontrol.round import Round
 from wgmesh import record
 from wgmesh.master import Master
-from wgmesh.record import REGISTER_TAG, REPORT_TAG, Report, Rotation
+from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
 serials = itertools.count(100)
 
@@ -58,7 +58,7 @@ class Fleet:
         key = public_key(self.keys[node])
         if self.master.registry.snapshot().rows["net", node].public_key != key:
             return {REGISTER_TAG: [self.sign(registration(node, next(serials), public_key=key))]}
-        digest = self.master.fleet().digests()["net", node]
+        digest = self.master.fleet().digests().get(("net", node), ABSENT)
         return {REPORT_TAG: [self.sign(Report(node, "net", digest, next(serials)))]}
 
     def row(self, node):
@@ -107,6 +107,16 @@ def test_nodes_in_sync_are_asked_where_that_is_wanted(fleet):
     assert fleet.reconcile(suspects={"a"})["confirmed"] == ["a"]
     assert fleet.reconcile(suspects="*")["confirmed"] == ["a", "b"]
     assert fleet.asked == ["a", "a", "b"]
+
+
+def test_a_node_whose_answer_was_lost_is_asked_again_although_it_is_wanted_as_it_was_before(fleet):
+    fleet.master.registry.revoke("net", "b", "alice", "")
+    fleet.off.add("a")  # it does what it is asked for, and nobody hears of that
+    assert fleet.reconcile()["silent"] == ["a"]
+    fleet.off.clear()
+    fleet.asked.clear()
+    fleet.master.registry.readmit("net", "b", "alice", "")
+    assert "a" in fleet.reconcile()["confirmed"]
 
 
 def test_one_of_them_that_does_not_answer_is_silent_although_nothing_is_known_against_it(fleet):
