@@ -9,7 +9,7 @@ PYTEST := -m pytest -q -p no:cacheprovider
 PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10*/bin/python),\
     $(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: help demo test lint unit functional integration test-3006 bench clean
+.PHONY: help demo test test-slow lint unit functional integration test-3006 bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,11 @@ help:  ## Show this list
 demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on this machine (root)
 	@$(PYTHON) lab/demo
 
-test: lint  ## Every check and every test (root)
-	@$(PYTHON) $(PYTEST) tests
+test: lint  ## Every check, and every test but the slow ones (root)
+	@$(PYTHON) $(PYTEST) -m 'not slow' tests
+
+test-slow: .venv/.ready  ## The tests that take a fleet through its life: removal, rotation, bursts, attacks (root)
+	@$(PYTHON) $(PYTEST) -m slow tests
 
 lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/ruff check --quiet
@@ -32,7 +35,7 @@ functional: .venv/.ready  ## Tests with Salt's loader and with devices, without 
 	@$(PYTHON) $(PYTEST) tests/functional
 
 integration: .venv/.ready  ## Tests with a master and minions in the lab (root)
-	@$(PYTHON) $(PYTEST) tests/integration
+	@$(PYTHON) $(PYTEST) -m 'not slow' tests/integration
 
 ifneq ($(PYTHON_3006),)
 test-3006: .venv-3006/.ready  ## Unit and functional tests on Salt 3006, if there is a Python 3.10

@@ -6,6 +6,8 @@ import life
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3"]
 ALL = [*NODES, "node4"]
 POLICY = {"admit": "manual", "rekey": "manual"}

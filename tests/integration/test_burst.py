@@ -19,6 +19,8 @@ import pytest
 import steps
 from wgmesh.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 LOAD = str(steps.HERE.parents[1] / "bench" / "load.py")
 WITH_ENGINE, WITH_REACTOR, WITH_DEATHS = 100, 40, 40
 DEATHS = 3
