@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from wgmesh.record import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
 from wgmesh.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 MEMBERS = ["node1", "node2", "node3"]
 LIAR, VICTIM, STRANGER = "node1", "node2", "node4"
 LOG_LINE = "refused what came as"
