@@ -151,8 +151,15 @@ class Round:
         if time.monotonic() - self._told > 5:
             if self._told:
                 names = ", ".join(sorted(waiting)[:5]) + (" ..." if len(waiting) > 5 else "")
-                self._say(f"waiting for {len(waiting)} nodes: {names}")
+                self._try_to_say(f"waiting for {len(waiting)} nodes: {names}")
             self._told = time.monotonic()
+
+    def _try_to_say(self, text):
+        """Salt's progress events fail now and then in the threads of the reactor, which is no reason to stop."""
+        try:
+            self._say(text)
+        except Exception as exc:
+            log.debug("wireguard: progress could not be shown: %s", exc)
 
     def _result(self, first, started):
         statuses = self._master.status()

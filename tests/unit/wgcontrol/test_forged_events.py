@@ -1,4 +1,4 @@
-"""Reconciles and rotations hear the whole event bus, on which every minion can put anything."""
+"""Reconciles and rotations hear the whole event bus, on which every minion can put anything, and which can fail."""
 
 from types import SimpleNamespace
 
@@ -53,3 +53,15 @@ def test_a_forged_word_that_a_peer_follows_does_not_end_the_rotation(id_):
     rotating = rotation.Rotation(SimpleNamespace(status=lambda: statuses), bus, "net", "a", 20, nothing, "alice", "")
     rotating._follow(SimpleNamespace(public_key="old", next_key="new"))
     assert list(bus.events(0)) == [(FOLLOWING_TAG, later)]  # it waits for nobody after the last one
+
+
+def test_progress_that_cannot_be_shown_does_not_end_the_reconcile():
+    """In the reactor, where several runners share one way to the event bus, it did after five seconds."""
+
+    def fail(_):
+        raise RuntimeError("This event loop is already running")
+
+    waiting = Round(SimpleNamespace(hear=nothing), Bus(), [], 20, fail)
+    waiting._told = 1.0  # long ago
+    waiting._tell_progress(["a"])
+    assert waiting._told > 1.0
