@@ -494,8 +494,8 @@ def _refuse_to_cut_off_peers(master, names):
         if network.name in names and network.peers:
             peers = ", ".join(peer.name for peer in network.peers)
             raise ConfigError(
-                f"network {network.name} has peers that no minion runs on ({peers}): they know the nodes' keys by hand and"
-                " lose a node that changes its key. With force=True it does; then give them the new key"
+                f"network {network.name} has peers that no minion runs on ({peers}): they know the nodes' keys by hand"
+                " and lose a node that changes its key. With force=True it does; then give them the new key"
             )
 
 

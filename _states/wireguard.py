@@ -55,7 +55,7 @@ def present(name, addresses=None, private_key_file=None, port=None, mtu=None, pe
         explicit = {"private_key_file": private_key_file, "port": port, "mtu": mtu, "peers": peers}
         given = sorted(key for key, value in explicit.items() if value is not None)
         if given:
-            return _failed(name, f"{', '.join(given)} without `addresses`: list the addresses of interface {name} as well")
+            return _failed(name, f"{', '.join(given)} without `addresses`: list those of interface {name} as well")
         return _apply(name, lambda: __salt__["wireguard.apply"](name, test=__opts__["test"], wait=wait)[name])
     return _apply(
         name,

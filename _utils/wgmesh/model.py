@@ -462,7 +462,7 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
             _check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))
     _check_endpoints(inner, network)
     if network.rotate_every and network.peers:
-        message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose every node"
+        message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"
         inner.report.add(places["rotate_every"], message)
     return network
 

@@ -38,6 +38,8 @@ def pytest_runtest_protocol(item, nextitem):
         report = item.config.hook.pytest_report_from_serializable(config=item.config, data=each)
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    # What an earlier test left set up here for this one, such as its module, is of no use to tests of other folders.
+    item.session._setupstate.teardown_exact(nextitem)
     return True
 
 
