@@ -4,8 +4,9 @@ How long a node is out of reach while it changes its key, in a whole fleet: by `
 
 1,000 packets a second from the node to a peer and back, from the peer to the node and back, and between two nodes that
 are not concerned. A gap is the longest time without an answer. Naively: the key file is removed and the node asked to
-sync, upon which the engine tells everybody. What the same machine does while nothing happens ("idle") tells how much of
-it all is its own load. `bench/rotation_gap.py` does the same with three devices and no Salt. Needs root.
+sync, upon which the engine tells everybody. For comparison, what the same machine does while all nodes find nothing to
+change ("no-op", `salt '*' wireguard.sync`): that is the load of Salt itself, as long as all of it runs on one machine.
+`bench/rotation_gap.py` does the same with three devices and no Salt. Needs root.
 
     bench/rotation.py --nodes 8 --rounds 3 --json
 """
@@ -67,7 +68,7 @@ def watch(lab: MeshLab, work: Callable[[], Any], seconds: float) -> dict[str, An
 
 
 def measure(nodes: int, rounds: int, seconds: float) -> dict[str, Any]:
-    idle, rotated, naive = [], [], []
+    noop, rotated, naive = [], [], []
     with mesh_lab(nodes) as lab, echoes(lab):
 
         def rotate() -> None:
@@ -81,7 +82,7 @@ def measure(nodes: int, rounds: int, seconds: float) -> dict[str, Any]:
             lab.settle(nodes)
 
         for _ in range(rounds):
-            idle.append(watch(lab, lambda: None, 8))
+            noop.append(watch(lab, lambda: lab.run("salt", "--timeout=60", "*", "wireguard.sync"), seconds))
             rotated.append(watch(lab, rotate, seconds))
             lab.settle(nodes)
             naive.append(watch(lab, rotate_naively, seconds))
@@ -96,12 +97,14 @@ def measure(nodes: int, rounds: int, seconds: float) -> dict[str, Any]:
         "longest_gap_seconds": round(max(each["gap"] for each in rotated), 3),
         "naive_gap_seconds": round(naive_gap, 3),
         "ratio": round(gap / naive_gap, 3),
-        "gap_idle_seconds": round(statistics.median(each["gap"] for each in idle), 3),
+        "gap_noop_seconds": round(statistics.median(each["gap"] for each in noop), 3),
         "gap_of_others_seconds": round(statistics.median(each["gap_of_others"] for each in rotated), 3),
+        "gap_of_others_noop_seconds": round(statistics.median(each["gap_of_others"] for each in noop), 3),
         "packets_lost": statistics.median(each["lost"] for each in rotated),
         "packets_lost_naively": statistics.median(each["lost"] for each in naive),
         "packets_lost_by_others": sum(each["lost_by_others"] for each in rotated),
-        "packets_lost_by_others_idle": sum(each["lost_by_others"] for each in idle),
+        "packets_lost_noop": statistics.median(each["lost"] for each in noop),
+        "packets_lost_by_others_noop": sum(each["lost_by_others"] for each in noop),
         "rotation_takes_seconds": round(statistics.median(each["took"] for each in rotated), 2),
         **machine(),
     }

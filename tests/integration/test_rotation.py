@@ -11,6 +11,8 @@ import life
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3", "node4"]
 STREAM = ("node3", "node4")  # concerned by no rotation of node1
 DAY = 86400
@@ -119,7 +121,7 @@ def cut_power_at(lab, node, moment):
     init = lab.status()[node]["init"]
     order = [None, ANNOUNCED, KEY_FILE, CONFIG]
     wanted = CONFIG if moment == SWITCHED else moment
-    rotation = life.begin(lab, "rotate", node, "timeout=12")
+    rotation = life.begin(lab, "rotate", node, "timeout=20")
     deadline = time.monotonic() + steps.PATIENCE
     while order.index(phase(lab, node)) < order.index(wanted):
         assert time.monotonic() < deadline
@@ -155,7 +157,7 @@ def test_a_minion_that_dies_in_the_switch_leaves_tunnels_that_work(fleet):
     before = keys_of(fleet)
     pids = fleet.status()["node1"]["pids"]
     minions = [pid for pid in pids if b"salt-minion" in read(f"/proc/{pid}/cmdline")]
-    rotation = life.begin(fleet, "rotate", "node1", "timeout=12")
+    rotation = life.begin(fleet, "rotate", "node1", "timeout=20")
     steps.wait_until("the switch", lambda: phase(fleet, "node1") in (KEY_FILE, CONFIG))
     for pid in {*minions, *fleet.status()["node1"]["pids"]} - {fleet.status()["node1"]["init"]}:
         if b"salt-minion" in read(f"/proc/{pid}/cmdline"):
