@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import isolation
 
 PROGRAMS = ("ip", "wg", "wg-quick")
-TIMEOUT = 60
+TIMEOUT = 300  # only so that nothing hangs for ever: a minion without our modules loads all of Salt's to look for them
 
 
 def pytest_runtest_protocol(item, nextitem):
