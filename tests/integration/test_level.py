@@ -7,6 +7,8 @@ import life
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3", "node4"]
 LEFT = ["node1", "node2", "node3"]
 
