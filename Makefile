@@ -17,11 +17,10 @@ help:  ## Show this list
 demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on this machine (root)
 	@$(PYTHON) lab/demo
 
-test: lint  ## Every check, and every test but the slow ones (root)
-	@$(PYTHON) $(PYTEST) -m 'not slow' tests
+test: lint unit functional integration  ## Every check, and every test but the slow ones (root)
 
 test-slow: .venv/.ready  ## The tests that take a fleet through its life: removal, rotation, bursts, attacks (root)
-	@$(PYTHON) $(PYTEST) -m slow tests
+	@$(PYTHON) $(PYTEST) -m slow tests/integration
 
 lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/ruff check --quiet
@@ -39,7 +38,8 @@ integration: .venv/.ready  ## Tests with a master and minions in the lab (root)
 
 ifneq ($(PYTHON_3006),)
 test-3006: .venv-3006/.ready  ## Unit and functional tests on Salt 3006, if there is a Python 3.10
-	@.venv-3006/bin/python $(PYTEST) tests/unit tests/functional
+	@.venv-3006/bin/python $(PYTEST) tests/unit
+	@.venv-3006/bin/python $(PYTEST) tests/functional
 else
 test-3006:
 	@echo 'Skipped: no Python 3.10 for Salt 3006'
