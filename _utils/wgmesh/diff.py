@@ -46,6 +46,17 @@ class Applied:
     routes: frozenset[str] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, view: View | None) -> Applied:
+        """From the view that was applied last, as the configuration has it; nothing where there is none."""
+        if view is None:
+            return cls()
+        return cls(
+            endpoints={peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint},
+            routes=routes(view),
+            names={peer.public_key: peer.name for peer in view.peers},
+        )
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -135,15 +146,16 @@ def changes(operations: Iterable[Operation]) -> dict[str, dict[str, Facts]]:
 
 
 def routes(view: View) -> frozenset[str]:
-    """Return the networks that the kernel must route to the interface, beyond those of its own addresses."""
-    return needed_routes(view.addresses, (network for peer in view.peers for network in peer.allowed_ips))
-
-
-def needed_routes(addresses: Iterable[str], allowed_ips: Iterable[str]) -> frozenset[str]:
-    """Return those AllowedIPs that lie in no network of the addresses; the same that wg-quick makes routes for."""
-    connected = [ip_interface(address).network for address in addresses]
+    """
+    Return the networks that the kernel must route to the interface: the AllowedIPs that lie in no network of its own
+    addresses. wg-quick makes routes for the same.
+    """
+    connected = [ip_interface(address).network for address in view.addresses]
     return frozenset(
-        text for text in allowed_ips if not any(_contains(network, ip_network(text)) for network in connected)
+        text
+        for peer in view.peers
+        for text in peer.allowed_ips
+        if not any(_contains(network, ip_network(text)) for network in connected)
     )
 
 

@@ -1,8 +1,8 @@
 """
 The configuration file of an interface: a complete wg-quick file, written from a view and read back.
 
-wg-quick reads it at boot. We read it to learn what was applied last (``applied``). The private key is not known here:
-the file has a placeholder, which the execution module replaces as it writes.
+wg-quick reads it at boot. We read it to learn what was applied last (``parse``). The private key is not known here: the
+file has a placeholder, which the execution module replaces as it writes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .diff import Applied, needed_routes
 from .errors import ViewError
 from .view import Peer, View
 
@@ -47,31 +46,23 @@ def managed_network(text: str) -> str | None:
     return marker["network"] if marker else None
 
 
-def applied(text: str) -> Applied:
-    """Return what our file says was applied; nothing for a file that is not ours, or that we cannot make sense of."""
-    if not is_managed(text):
-        return Applied()
-    addresses: list[str] = []
-    allowed_ips: list[str] = []
-    endpoints: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for section in text.split("\n\n"):
-        settings = dict(_settings(section))
-        addresses += _list(settings.get("Address"))
-        allowed_ips += _list(settings.get("AllowedIPs"))
-        key = settings.get("PublicKey")
-        if key is None:
-            continue
-        title = section.partition("\n")[0]
-        if title.startswith("# "):
-            names[key] = title[2:]
-        if "Endpoint" in settings:
-            endpoints[key] = settings["Endpoint"]
+def parse(text: str, interface: str) -> View | None:
+    """
+    Return the view that our file was written from; None for a file that is not ours, or that somebody damaged.
+
+    The file says nothing of public key, serial and waiting, which are the master's matter. A peer that announced a
+    next key is in it as two peers, as ``rotation.expand`` made them. The private key is passed over.
+    """
+    marker = _marker(text)
+    if marker is None or not text.endswith("\n"):
+        return None
+    first, *others = text.partition("\n")[2].removesuffix("\n").split("\n\n")
     try:
-        return Applied(endpoints, needed_routes(addresses, allowed_ips), names)
-    except ValueError:
+        peers = [_read_peer(section) for section in others]
+        return View.from_dict({"interface": interface, **_read_interface(first), **_by_name(peers)}, marker["network"])
+    except (ValueError, ViewError):
         # Somebody edited it. It is replaced soon, and a wrong record is worse than none.
-        return Applied()
+        return None
 
 
 def _interface(view: View) -> Iterator[str]:
@@ -103,12 +94,50 @@ def _marker(text: str) -> re.Match[str] | None:
     return _MARKER.fullmatch(text.partition("\n")[0])
 
 
-def _settings(section: str) -> Iterator[tuple[str, str]]:
-    for line in section.splitlines():
-        key, equals, value = line.partition("=")
-        if equals and not key.startswith("#"):
-            yield key.strip(), value.strip()
+def _read_interface(section: str) -> dict[str, object]:
+    settings = _settings(section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU"})
+    if "PrivateKey" not in settings:
+        raise ValueError(section)
+    return {
+        "port": _number(settings.get("ListenPort")),
+        "addresses": _list(settings.get("Address")),
+        "mtu": _number(settings.get("MTU")),
+    }
+
+
+def _read_peer(section: str) -> tuple[str, dict[str, object]]:
+    title, _, rest = section.partition("\n")
+    if not title.startswith("# "):
+        raise ValueError(title)
+    settings = _settings(rest, "[Peer]", {"PublicKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"})
+    return title[2:], {
+        "public_key": settings.get("PublicKey"),
+        "allowed_ips": _list(settings.get("AllowedIPs")),
+        "endpoint": settings.get("Endpoint"),
+        "keepalive": _number(settings.get("PersistentKeepalive")),
+    }
+
+
+def _by_name(peers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
+    by_name = dict(peers)
+    if len(by_name) != len(peers):
+        raise ValueError("two peers have one name")
+    return {"peers": by_name}
+
+
+def _settings(section: str, head: str, known: set[str]) -> dict[str, str]:
+    """The settings under this head. Raises ValueError for anything that ``render`` does not write."""
+    first, *lines = section.split("\n")
+    pairs = [line.split(" = ", 1) for line in lines]
+    settings = {pair[0]: pair[-1] for pair in pairs}
+    if first != head or len(settings) != len(pairs) or not known.issuperset(settings):
+        raise ValueError(section)
+    return settings
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value is not None else None
 
 
 def _list(value: str | None) -> list[str]:
-    return [item.strip() for item in value.split(",")] if value else []
+    return value.split(", ") if value else []

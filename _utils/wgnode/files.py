@@ -16,10 +16,12 @@ try:
     from saltext.wireguard.utils.wgmesh import render
     from saltext.wireguard.utils.wgmesh.diff import Applied
     from saltext.wireguard.utils.wgmesh.errors import NodeError
+    from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
     from wgmesh import render
     from wgmesh.diff import Applied
     from wgmesh.errors import NodeError
+    from wgmesh.view import View
 
 CONFIG_DIR = "/etc/wireguard"
 
@@ -59,9 +61,14 @@ def managed() -> dict[str, str | None]:
     return found
 
 
+def written(interface: str) -> View | None:
+    """The view that our configuration file was written from; None where there is none, or somebody damaged it."""
+    return render.parse(read(config_file(interface)), interface)
+
+
 def applied(interface: str) -> Applied:
     """What our configuration file says was applied last."""
-    return render.applied(read(config_file(interface)))
+    return Applied.of(written(interface))
 
 
 # -- reading

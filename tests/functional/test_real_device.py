@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from wgmesh.device import parse
 from wgmesh.diff import Applied, commands, diff, routes
-from wgmesh.render import PRIVATE_KEY, applied, render
+from wgmesh.render import PRIVATE_KEY, render
 from wgmesh.view import Peer, View
 
 PROGRAMS = ("unshare", "nsenter", "ip", "wg", "wg-quick")
@@ -159,7 +159,7 @@ def test_a_view_is_applied_where_nothing_was(fresh):
 
 def test_a_second_run_finds_nothing_to_do(fresh):
     fresh.apply(VIEW)
-    assert fresh.plan(VIEW, applied(render(VIEW))) == ()
+    assert fresh.plan(VIEW, Applied.of(VIEW)) == ()
 
 
 def test_endpoints_are_set(fresh):
@@ -179,7 +179,7 @@ def test_a_preshared_key_is_removed(fresh):
     fresh.apply(VIEW)
     fresh.run("wg", "set", "wg0", "peer", key("node2"), "preshared-key", "/dev/stdin", text=fresh.run("wg", "genpsk"))
     assert fresh.device().peers[key("node2")].has_preshared_key
-    fresh.apply(VIEW, applied(render(VIEW)))
+    fresh.apply(VIEW, Applied.of(VIEW))
     assert not fresh.device().peers[key("node2")].has_preshared_key
 
 
@@ -187,7 +187,7 @@ def test_peers_swap_their_networks(fresh):
     old = view(peer("node2", "10.42.0.2/32"), peer("node3", "10.42.0.3/32"))
     new = view(peer("node2", "10.42.0.3/32"), peer("node3", "10.42.0.2/32"))
     fresh.apply(old)
-    fresh.apply(new, applied(render(old)))
+    fresh.apply(new, Applied.of(old))
     assert_equals(fresh.device(), new)
 
 
@@ -195,7 +195,7 @@ def test_a_rekeyed_node_keeps_its_networks(fresh):
     old = view(peer("node2", "10.42.0.2/32", "192.168.4.0/24"))
     new = view(peer("node2", "10.42.0.2/32", "192.168.4.0/24", public_key=key("rekeyed")))
     fresh.apply(old)
-    fresh.apply(new, applied(render(old)))
+    fresh.apply(new, Applied.of(old))
     assert_equals(fresh.device(), new)
 
 
@@ -246,9 +246,9 @@ def test_the_session_of_an_unconcerned_peer_is_as_it_was(session):
     host, other = session
     old = view(other, peer("node3", "10.42.0.3/32"), port=51821)
     new = view(other, peer("node4", "10.42.0.3/32", "fd99::/64"), addresses=["10.42.0.9/16"], port=51821)
-    host.apply(old, applied(render(old)))
+    host.apply(old, Applied.of(old))
     before = host.device().peers[other.public_key]
-    host.apply(new, applied(render(old)))
+    host.apply(new, Applied.of(old))
     assert host.device().peers[other.public_key] == before
 
 
@@ -260,14 +260,14 @@ def test_a_peer_that_roamed_stays_where_it_is(session):
         assert time.monotonic() < deadline, "the peer did not roam"
         time.sleep(0.05)
     wanted = view(other, port=51821)
-    assert host.plan(wanted, applied(render(wanted))) == ()
+    assert host.plan(wanted, Applied.of(wanted)) == ()
 
 
 def test_a_peer_whose_endpoint_changed_in_the_view_is_set_there(session):
     host, other = session
     old = view(other, port=51821)
     new = view(replace(other, endpoint="127.0.0.1:51824"), port=51821)
-    host.apply(new, applied(render(old)))
+    host.apply(new, Applied.of(old))
     assert host.device().peers[other.public_key].endpoint == "127.0.0.1:51824"
 
 
@@ -311,10 +311,10 @@ def test_any_view_follows_any_other(fresh):
         fresh.apply(old, all_routes(fresh))
         assert_equals(fresh.device(), old)
         before = fresh.device().peers
-        done = fresh.apply(new, applied(render(old)))
+        done = fresh.apply(new, Applied.of(old))
         after = fresh.device()
         assert_equals(after, new)
-        assert fresh.plan(new, applied(render(new))) == ()
+        assert fresh.plan(new, Applied.of(new)) == ()
         same = {peer.public_key for peer in set(old.peers) & set(new.peers)}
         assert {key: before[key] for key in same} == {key: after.peers[key] for key in same}
         assert not [argv for argv in done if same.intersection(argv)]
@@ -343,4 +343,4 @@ def test_an_interface_that_wg_quick_made_of_the_rendered_file_is_right(fresh):
     path.write_text(render(VIEW).replace(PRIVATE_KEY, Path(fresh.key_file("wg0")).read_text().strip()))
     fresh.run("wg-quick", "up", str(path))
     assert_equals(fresh.device(), VIEW)
-    assert fresh.plan(VIEW, applied(render(VIEW))) == ()
+    assert fresh.plan(VIEW, Applied.of(VIEW)) == ()

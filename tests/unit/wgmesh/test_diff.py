@@ -319,6 +319,20 @@ def test_an_endpoint_that_changed_in_the_view_is_set():
     assert endpoint_commands(at=B, record=B) == SET_TO_A
 
 
+def test_what_was_applied_is_read_from_the_view_that_was():
+    a = peer("a", "10.42.0.2/32", "192.168.4.0/24", endpoint="db1:51820")
+    b = peer("b", "10.42.0.3/32", "fd99::/64")
+    assert Applied.of(view(a, b)) == Applied(
+        endpoints={key("a"): "db1:51820"},
+        routes=frozenset({"192.168.4.0/24", "fd99::/64"}),
+        names={key("a"): "a", key("b"): "b"},
+    )
+
+
+def test_without_a_view_nothing_was_applied():
+    assert Applied.of(None) == Applied()
+
+
 def test_an_endpoint_that_was_never_applied_is_set():
     assert endpoint_commands(at=B, record=None) == SET_TO_A
 

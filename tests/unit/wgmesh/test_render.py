@@ -1,14 +1,19 @@
+import base64
 from dataclasses import replace
+from ipaddress import ip_network
+from operator import attrgetter
 
 import pytest
-from wgmesh.diff import Applied, routes
+from hypothesis import given
+from hypothesis import strategies as st
 from wgmesh.errors import ViewError
-from wgmesh.render import PRIVATE_KEY, applied, is_managed, managed_network, render
+from wgmesh.render import PRIVATE_KEY, is_managed, managed_network, parse, render
 from wgmesh.view import Peer, View
 
 ALLOWED = ("10.42.0.2/32", "192.168.4.0/24")
 NODE2 = Peer("node2", "c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=", ALLOWED, "db1:51820", 25)
 NODE3 = Peer("node3", "XGL4Lka3bDrgXnCi7cXcxXZO9n77VHuGo6XlLzsgVgc=", ("10.42.0.3/32", "fd99::/64"))
+NAME = attrgetter("name")
 VIEW = View("wg0", ("10.42.0.1/16", "fd42::1/64"), (NODE2, NODE3), network="backbone", port=51820, mtu=1380)
 
 
@@ -82,34 +87,61 @@ def test_a_file_that_is_not_ours_has_no_network():
     assert managed_network("[Interface]\n") is None
 
 
-def test_endpoints_are_read_back_as_they_were_configured():
-    assert applied(render(VIEW)).endpoints == {NODE2.public_key: "db1:51820"}
+def test_the_view_is_read_back():
+    assert parse(render(VIEW), "wg0") == VIEW
 
 
-def test_routes_are_read_back_as_the_view_needs_them():
-    assert applied(render(VIEW)).routes == routes(VIEW) == {"192.168.4.0/24", "fd99::/64"}
+KEYS = st.binary(min_size=31, max_size=31).filter(any).map(lambda raw: base64.b64encode(raw + b"\1").decode())
+PEERS = st.builds(
+    Peer,
+    name=st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min_size=1),
+    public_key=KEYS,
+    allowed_ips=st.lists(st.ip_addresses().map(lambda ip: str(ip_network(ip))), unique=True).map(sorted).map(tuple),
+    endpoint=st.none() | st.sampled_from(["192.0.2.1:51820", "[2001:db8::1]:1", "db1.example.com:65535"]),
+    keepalive=st.integers(0, 65535),
+)
+VIEWS = st.builds(
+    View,
+    interface=st.just("wg0"),
+    addresses=st.lists(st.ip_addresses().map(lambda ip: f"{ip}/{ip.max_prefixlen}")).map(tuple),
+    peers=st.lists(PEERS, unique_by=lambda peer: peer.name).map(lambda peers: tuple(sorted(peers, key=NAME))),
+    network=st.none() | st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1),
+    port=st.none() | st.integers(1, 65535),
+    mtu=st.none() | st.integers(576, 65535),
+)
 
 
-def test_names_are_read_back():
-    assert applied(render(VIEW)).names == {NODE2.public_key: "node2", NODE3.public_key: "node3"}
+@given(VIEWS)
+def test_every_view_is_read_back_as_it_was(view):
+    assert parse(render(view), "wg0") == view
 
 
-@pytest.mark.parametrize("name", ["[Peer]", "PublicKey = x", "#1", "  indented"])
+@pytest.mark.parametrize("name", ["[Peer]", "PublicKey = x", "#1", "  indented", "a = b"])
 def test_a_name_that_looks_like_something_else_is_read_back(name):
-    assert applied(render(replace(VIEW, peers=(replace(NODE2, name=name),)))).names == {NODE2.public_key: name}
+    named = replace(VIEW, peers=(replace(NODE2, name=name),))
+    assert parse(render(named), "wg0") == named
 
 
 def test_the_private_key_is_not_read_back():
-    assert "secret" not in repr(applied(render(VIEW).replace(PRIVATE_KEY, "secret")))
+    assert "secret" not in repr(parse(render(VIEW).replace(PRIVATE_KEY, "secret"), "wg0"))
 
 
-def test_nothing_is_read_from_a_file_that_is_not_ours():
-    assert applied(render(VIEW).partition("\n")[2]) == Applied()
-
-
-def test_nothing_is_read_from_a_file_that_was_edited_into_nonsense():
-    assert applied(render(VIEW).replace("192.168.4.0/24", "somewhere")) == Applied()
-
-
-def test_nothing_is_read_from_an_empty_file():
-    assert applied("") == Applied()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        render(VIEW).partition("\n")[2],
+        render(VIEW).replace("192.168.4.0/24", "somewhere"),
+        render(VIEW).replace("ListenPort = 51820", "ListenPort = 0x50"),
+        render(VIEW).replace("ListenPort = 51820", "PostUp = reboot"),
+        render(VIEW).replace(f"PrivateKey = {PRIVATE_KEY}\n", ""),
+        render(VIEW).replace("# node3", "# node2"),
+        render(VIEW).replace("# node3\n", ""),
+        render(VIEW).replace("[Peer]", "[peer]"),
+        render(VIEW) + "AllowedIPs = 10.42.0.4/32\n",
+        render(VIEW).removesuffix("\n"),
+        render(VIEW).replace("\n", "\r\n"),
+    ],
+)
+def test_nothing_is_read_from_a_file_that_is_not_ours_or_that_was_edited_into_something_else(text):
+    assert parse(text, "wg0") is None
