@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Literal
+from typing import Any, Literal
 
 from ._yaml import Place, shown
 
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
+
+# Whom a link joins: two ends, each a group, a minion id, the name of a peer, or everybody.
+Link = tuple[str, str]
+EVERYBODY = "*"
 
 DEFAULT_INTERFACE = "wg0"
 DEFAULT_PORT = 51820
@@ -116,6 +120,9 @@ class NodeEntry:
     endpoint: Endpoint | Literal[False] | None = None
     port: int | None = None
     expires: int | None = None
+    groups: frozenset[str] | None = None
+    site: str | None = None
+    endpoints: Mapping[str, Endpoint] | None = None
 
     @property
     def is_glob(self) -> bool:
@@ -134,13 +141,17 @@ class NodeSettings:
     What the file says of one minion in one network, all its entries merged.
 
     ``endpoint`` False means that the node cannot be called; None that the file does not say. ``port`` is where the node
-    listens. ``expires`` is the Unix time from which on the node is no member any more, None if it stays.
+    listens. ``expires`` is the Unix time from which on the node is no member any more, None if it stays. ``endpoints``
+    has those of them that nodes of other sites use, by site.
     """
 
     addresses: tuple[Address, ...]
     endpoint: Endpoint | Literal[False] | None
     port: int
     expires: int | None = None
+    groups: frozenset[str] = frozenset()
+    site: str | None = None
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,7 @@ class ExternalPeer:
     public_key: str
     addresses: tuple[Address, ...]
     endpoint: Endpoint | None = None
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,7 @@ class Network:
 
     ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and another one that no rotation has
     announced, counts as soon as the node has registered it, or only once an operator has approved it. ``rotate_every``
-    is the age in seconds by which a key is rotated, None if it never is.
+    is the age in seconds by which a key is rotated, None if it never is. ``links`` None joins everybody with everybody.
     """
 
     name: str
@@ -176,6 +188,7 @@ class Network:
     admit: str = "auto"
     rekey: str = "auto"
     rotate_every: int | None = None
+    links: tuple[Link, ...] | None = None
 
     def settings(self, node: str) -> NodeSettings | None:
         """
@@ -189,11 +202,19 @@ class Network:
         entries += [entry for matches, entry in self._globs if matches(node)]
         if not entries:
             return None
+
+        def most_specific(name: str, default: Any = None) -> Any:
+            values = (getattr(entry, name) for entry in entries)
+            return next((value for value in values if value is not None), default)
+
         return NodeSettings(
             addresses=exact.addresses if exact else (),
-            endpoint=next((entry.endpoint for entry in entries if entry.endpoint is not None), None),
-            port=next((entry.port for entry in entries if entry.port is not None), self.port),
-            expires=next((entry.expires for entry in entries if entry.expires is not None), None),
+            endpoint=most_specific("endpoint"),
+            port=most_specific("port", self.port),
+            expires=most_specific("expires"),
+            groups=most_specific("groups", frozenset()),
+            site=most_specific("site"),
+            endpoints=most_specific("endpoints", {}),
         )
 
     def subnet_of(self, address: Address) -> Subnet | None:

@@ -7,7 +7,6 @@ with that very key. Everything that nodes are told follows from this join, and n
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,11 +14,12 @@ from functools import cached_property
 
 from .accepted import AcceptedKey
 from .errors import MeshError, Problem
-from .model import ExternalPeer, Mesh, Network, NodeSettings, Place
+from .model import DEFAULT_PORT, ExternalPeer, Mesh, Network, NodeSettings, Place
 from .policy import Standing, excluded, expiries
 from .pool import Address
 from .registry import NodeId, Registry, Row, Snapshot
-from .view import DIGEST_SIZE, Peer, View
+from .topology import Participant, Topology
+from .view import View
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,7 @@ class Joined:
                 mtu=network.mtu,
                 waiting=waiting.question if waiting else None,
             )
-        peers = self._peers_kept_alive if member.settings.endpoint is False else self._peers
-        place = self._places[node]
-        return replace(self._interface(member, member.row), peers=peers[:place] + peers[place + 1 :])
+        return replace(self._interface(member, member.row), peers=self._topology.peers(node))
 
     def digests(self) -> dict[str, str]:
         """
@@ -181,16 +179,11 @@ class Joined:
 
         Without making the views: 5,000 tuples of 5,000 peers take longer than the hashing.
         """
-        open_to_calls = memoryview(b"".join([peer.digest for peer in self._peers]))
-        behind_nat = memoryview(b"".join([peer.digest for peer in self._peers_kept_alive]))
-        result = {}
-        for member in self.members.values():
-            if member.row:
-                peers = behind_nat if member.settings.endpoint is False else open_to_calls
-                start = self._places[member.node] * DIGEST_SIZE
-                interface = self._interface(member, member.row)
-                result[member.node] = interface.digest_with(peers[:start], peers[start + DIGEST_SIZE :])
-        return result
+        return {
+            member.node: self._interface(member, member.row).digest_with(*self._topology.digests(member.node))
+            for member in self.members.values()
+            if member.row
+        }
 
     def _interface(self, member: Member, row: Row) -> View:
         """The view without its peers."""
@@ -208,20 +201,10 @@ class Joined:
         )
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {peer.name: place for place, peer in enumerate(self._peers)}
-
-    @cached_property
-    def _peers(self) -> tuple[Peer, ...]:
-        registered = [_peer(member, member.row) for member in self.members.values() if member.row]
+    def _topology(self) -> Topology:
+        registered = [_participant(member, member.row) for member in self.members.values() if member.row]
         external = [_external(peer) for peer in self._network.peers]
-        return tuple(sorted(registered + external, key=lambda peer: peer.name))
-
-    @cached_property
-    def _peers_kept_alive(self) -> tuple[Peer, ...]:
-        """As a node behind NAT has them: it must keep its way to those that it can call open."""
-        interval = self._network.keepalive
-        return tuple(replace(peer, keepalive=interval if peer.endpoint else 0) for peer in self._peers)
+        return Topology(registered + external, self._network.links, self._network.keepalive)
 
     def _with_prefix(self, address: Address) -> str:
         subnet = self._network.subnet_of(address)
@@ -256,37 +239,25 @@ def _taken(place: Place, address: Address, holder: str | None) -> Problem:
     return Problem(place.file, place.line, message)
 
 
-def _peer(member: Member, row: Row) -> Peer:
-    return Peer(
+def _participant(member: Member, row: Row) -> Participant:
+    return Participant(
         member.node,
         row.public_key,
-        _host_networks(member.addresses),
-        _endpoint(member, row),
+        member.addresses,
+        port=member.settings.port,
+        endpoint=member.settings.endpoint,
+        endpoints=member.settings.endpoints,
+        offered=row.endpoints,
+        groups=member.settings.groups,
+        site=member.settings.site,
         next_key=row.next_key,
     )
 
 
-def _external(peer: ExternalPeer) -> Peer:
-    endpoint = str(peer.endpoint) if peer.endpoint else None
-    return Peer(peer.name, peer.public_key, _host_networks(peer.addresses), endpoint)
-
-
-def _host_networks(addresses: tuple[Address, ...]) -> tuple[str, ...]:
-    return tuple(sorted(f"{address}/{address.max_prefixlen}" for address in addresses))
-
-
-def _endpoint(member: Member, row: Row) -> str | None:
-    """What the mesh file says, else the best that the node offers of itself, else nothing: then it calls the others."""
-    configured = member.settings.endpoint
-    if configured is False:
-        return None
-    if configured is not None:
-        return configured.with_port(member.settings.port)
-    if not row.endpoints:
-        return None
-    address = ipaddress.ip_address(row.endpoints[0])
-    host = f"[{address}]" if address.version == 6 else str(address)
-    return f"{host}:{member.settings.port}"
+def _external(peer: ExternalPeer) -> Participant:
+    return Participant(
+        peer.name, peer.public_key, peer.addresses, DEFAULT_PORT, endpoint=peer.endpoint or False, groups=peer.groups
+    )
 
 
 _current: dict[str, tuple[tuple[Mesh, Snapshot, Mapping[str, AcceptedKey]], Fleet]] = {}

@@ -20,10 +20,12 @@ from typing import Any, Literal
 from . import duration
 from ._mesh import (
     DEFAULT_PORT,
+    EVERYBODY,
     WILDCARD,
     Address,
     Endpoint,
     ExternalPeer,
+    Link,
     Mesh,
     Network,
     NodeEntry,
@@ -34,7 +36,19 @@ from ._yaml import Invalid, Items, Place, Report, Scalar, Table, Value, load, sh
 from .errors import KeyFormatError, MeshError, Problem
 from .keys import parse_public_key
 
-__all__ = ["Endpoint", "ExternalPeer", "Mesh", "Network", "NodeEntry", "NodeSettings", "Place", "parse"]
+__all__ = [
+    "DEFAULT_PORT",
+    "EVERYBODY",
+    "Endpoint",
+    "ExternalPeer",
+    "Link",
+    "Mesh",
+    "Network",
+    "NodeEntry",
+    "NodeSettings",
+    "Place",
+    "parse",
+]
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 _PLAIN = re.compile(r"[0-9a-z./]{1,60}")
@@ -91,7 +105,7 @@ class _Scope:
 
     ``subnets`` is empty until they are read, and stays so if one of them is wrong: then nothing is checked against
     them. ``taken`` are all subnets of all networks so far, ``endpoints`` those of this network with the node or peer
-    they belong to.
+    they belong to and the site they are for, ``ends`` those of its links.
     """
 
     report: Report
@@ -99,7 +113,8 @@ class _Scope:
     taken: list[tuple[Place, Subnet]] = field(default_factory=list)
     subnets: tuple[Subnet, ...] = ()
     deserted: bool = False
-    endpoints: list[tuple[Place, str, Endpoint]] = field(default_factory=list)
+    endpoints: list[tuple[Place, str, Endpoint, str | None]] = field(default_factory=list)
+    ends: list[tuple[Place, str]] = field(default_factory=list)
 
 
 Reader = Callable[[_Scope, Value], Any]
@@ -365,6 +380,30 @@ def _peer_endpoint(scope: _Scope, value: Value) -> Endpoint | None:
     return Endpoint(endpoint.host, endpoint.port or DEFAULT_PORT) if endpoint else None
 
 
+def _groups(scope: _Scope, value: Value) -> frozenset[str]:
+    return frozenset(_list(scope, _group, value, "groups", "web"))
+
+
+def _group(scope: _Scope, value: Value) -> str:
+    return _name(value, "a group's name")
+
+
+def _site(scope: _Scope, value: Value) -> str:
+    return _name(value, "a site's name")
+
+
+def _site_endpoints(scope: _Scope, value: Value) -> dict[str, Endpoint]:
+    return dict(_each(scope, _site_endpoint, value, "endpoints"))
+
+
+def _site_endpoint(scope: _Scope, key: Scalar, value: Value) -> tuple[str, Endpoint]:
+    site = _site(scope, key)
+    endpoint = _node_endpoint(scope, value)
+    if not endpoint:
+        raise Invalid(value.place, f"endpoints says where nodes of site {site} call this one; write host or host:port")
+    return site, endpoint
+
+
 def _nodes(scope: _Scope, value: Value) -> tuple[NodeEntry, ...]:
     if isinstance(value, Scalar) and value.kind == "null":
         raise Invalid(value.place, f"nodes is empty; {_REQUIRED['nodes']}")
@@ -379,13 +418,15 @@ def _node(scope: _Scope, key: Scalar, value: Value) -> NodeEntry:
         return NodeEntry(pattern, key.place)
     values, places = _read(scope, NODE_KEYS, value, f"node {shown(pattern)}")
     entry = NodeEntry(pattern, key.place, **values)
-    for name in ("addresses", "endpoint"):
+    for name in ("addresses", "endpoint", "endpoints"):
         if entry.is_glob and values.get(name):
             scope.report.add(
                 places[name], f"{name} belongs to one node; write the minion's id instead of {shown(pattern)}"
             )
     if entry.endpoint and not entry.is_glob:
-        scope.endpoints.append((places["endpoint"], pattern, entry.endpoint))
+        scope.endpoints.append((places["endpoint"], pattern, entry.endpoint, None))
+    for site, endpoint in (entry.endpoints or {}).items():
+        scope.endpoints.append((places["endpoints"], pattern, endpoint, site))
     return entry
 
 
@@ -427,15 +468,32 @@ def _peer(scope: _Scope, key: Scalar, value: Value) -> ExternalPeer:
     _require(scope, ("public_key", "addresses"), places, key.place, f"peer {name!r}")
     peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values})
     if peer.endpoint:
-        scope.endpoints.append((places["endpoint"], name, peer.endpoint))
+        scope.endpoints.append((places["endpoint"], name, peer.endpoint, None))
     return peer
 
 
-def _name(key: Scalar, what: str) -> str:
+def _name(key: Value, what: str) -> str:
     name = _text(key, what)
     if not _NAME.fullmatch(name):
         raise Invalid(key.place, f"{shown(name)} is not {what}; write 1 to 64 of the characters A-Z a-z 0-9 _ . -")
     return name
+
+
+def _links(scope: _Scope, value: Value) -> tuple[Link, ...]:
+    return _list(scope, _link, value, "links", "[web, db]")
+
+
+def _link(scope: _Scope, value: Value) -> Link:
+    if not isinstance(value, Items) or len(value.items) != 2:
+        raise Invalid(value.place, "a link joins two: groups, minion ids or peers, such as `[web, db]` or `[hub, '*']`")
+    one, other = (_end(scope, item) for item in value.items)
+    return one, other
+
+
+def _end(scope: _Scope, value: Value) -> str:
+    end = _text(value, "an end of a link")
+    scope.ends.append((value.place, end))
+    return end
 
 
 def _require(scope: _Scope, names: Iterable[str], places: Mapping[str, Place], place: Place, what: str) -> None:
@@ -461,6 +519,7 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
         if setting in values or setting not in places:
             _check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))
     _check_endpoints(inner, network)
+    _check_ends(inner, network)
     if network.rotate_every and network.peers:
         message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"
         inner.report.add(places["rotate_every"], message)
@@ -478,12 +537,27 @@ def _check_unshared(scope: _Scope, setting: str, value: object, place: Place) ->
 
 
 def _check_endpoints(scope: _Scope, network: Network) -> None:
-    for place, owner, endpoint in scope.endpoints:
+    for place, owner, endpoint, site in scope.endpoints:
         settings = network.settings(owner)
         where = endpoint.with_port(settings.port if settings else network.port)
-        earlier = scope.report.claim(("endpoint", where.lower().replace(".:", ":")), place)
+        # Two sites may use the same private addresses.
+        earlier = scope.report.claim(("endpoint", site, where.lower().replace(".:", ":")), place)
         if earlier:
             scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one another port")
+
+
+def _check_ends(scope: _Scope, network: Network) -> None:
+    """A misspelt end would join nobody, and quietly take every tunnel away that it was to keep."""
+    named = [*(entry.groups or () for entry in network.nodes), *(peer.groups for peer in network.peers)]
+    groups = {group for groups in named for group in groups}
+    owners = {entry.pattern for entry in network.nodes if not entry.is_glob} | {peer.name for peer in network.peers}
+    for place, end in scope.ends:
+        if end in groups and end in owners:
+            scope.report.add(place, f"{shown(end)} is a group as well as a node or a peer; give the group another name")
+        elif end != EVERYBODY and end not in groups | owners:
+            near = difflib.get_close_matches(end[:60], groups | owners, n=1)
+            advice = f"did you mean {near[0]!r}?" if near else "give nodes `groups: [...]` that links can name"
+            scope.report.add(place, f"no group, minion id or peer is called {shown(end)}; {advice}")
 
 
 def _check_node_ports(scope: _Scope, networks: Sequence[Network]) -> None:
@@ -513,11 +587,20 @@ NETWORK_KEYS: Mapping[str, Reader] = {
     "admit": _admit,
     "rekey": _rekey,
     "rotate_every": _rotate_every,
+    "links": _links,
 }
 NODE_KEYS: Mapping[str, Reader] = {
     "addresses": _addresses,
     "endpoint": _node_endpoint,
+    "endpoints": _site_endpoints,
     "port": _port,
+    "groups": _groups,
+    "site": _site,
     "expires": _expires,
 }
-PEER_KEYS: Mapping[str, Reader] = {"public_key": _public_key, "addresses": _addresses, "endpoint": _peer_endpoint}
+PEER_KEYS: Mapping[str, Reader] = {
+    "public_key": _public_key,
+    "addresses": _addresses,
+    "endpoint": _peer_endpoint,
+    "groups": _groups,
+}

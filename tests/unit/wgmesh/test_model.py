@@ -118,6 +118,36 @@ def test_an_endpoint_that_is_false_is_kept_apart_from_none(word):
     assert settings.endpoint is False
 
 
+def test_groups_site_and_endpoints_of_sites_are_read():
+    settings = only(network(nodes="a: {groups: [x, y, x], site: ams, endpoints: {fra: 10.0.0.1}}")).settings("a")
+    assert settings is not None
+    assert settings.groups == {"x", "y"}
+    assert settings.site == "ams"
+    assert settings.endpoints == {"fra": Endpoint("10.0.0.1")}
+
+
+def test_groups_are_those_of_the_most_specific_entry_that_has_any():
+    backbone = only(network(nodes="'*': {groups: [all], site: ams}, 'w*': {groups: [web]}, w1: {}"))
+    settings = [backbone.settings(node) for node in ("w1", "x")]
+    assert [each and (each.groups, each.site) for each in settings] == [({"web"}, "ams"), ({"all"}, "ams")]
+
+
+def test_two_sites_may_use_one_private_address_for_different_nodes():
+    nodes = "a: {endpoints: {ams: 10.0.0.1}}, b: {endpoints: {fra: 10.0.0.1}}"
+    assert only(network(nodes=nodes)).settings("b").endpoints == {"fra": Endpoint("10.0.0.1")}
+
+
+def test_a_link_joins_groups_minion_ids_peers_and_everybody():
+    peer = f"p: {{public_key: {KEY}, addresses: [10.42.9.1], groups: [g]}}"
+    backbone = only(network("links: [[w, a], [p, '*'], [g, g]]", nodes="a: {}, 'w*': {groups: [w]}", peers=peer))
+    assert backbone.links == (("w", "a"), ("p", "*"), ("g", "g"))
+    assert backbone.peers[0].groups == {"g"}
+
+
+def test_without_links_there_are_none_to_obey():
+    assert only(TINY).links is None
+
+
 @pytest.mark.parametrize("key", ["admit", "rekey"])
 @pytest.mark.parametrize("word", ["auto", "manual", "'manual'"])
 def test_whether_keys_need_an_approval_is_read(key, word):
@@ -228,8 +258,8 @@ networks:
         # keys
         (network("subnet: []"), "mesh.yml:3: unknown key 'subnet'; did you mean 'subnets'?"),
         (network("preshared_keys: true"), "mesh.yml:3: unknown key 'preshared_keys'; valid keys: interface, port, "),
-        (network(nodes="a: {groups: [x]}"), "mesh.yml:4: unknown key 'groups'; valid keys: addresses, endpoint, port"),
-        (network(nodes="a: {endpoints: {}}"), "mesh.yml:4: unknown key 'endpoints'; did you mean 'endpoint'?"),
+        (network(nodes="a: {colour: x}"), "mesh.yml:4: unknown key 'colour'; valid keys: addresses, endpoint, "),
+        (network(nodes="a: {end_point: x}"), "mesh.yml:4: unknown key 'end_point'; did you mean 'endpoint'?"),
         (network("2026-01-01: 1"), "mesh.yml:3: unknown key '2026-01-01'; valid keys"),
         # network settings
         (TINY.replace("backbone", "'a b'"), "mesh.yml:2: 'a b' is not a network's name; write 1 to 64 of the"),
@@ -300,6 +330,38 @@ networks:
         (
             network("subnets:\n- 10.42.0.0/16\n- 10.42.1.0/24"),
             "mesh.yml:5: 10.42.1.0/24 overlaps 10.42.0.0/16 at mesh.yml:4",
+        ),
+        # links, groups and sites
+        (network(nodes="a: {groups: web}"), "mesh.yml:4: groups must be a list: write `groups: [web]`"),
+        (network(nodes="a: {groups: [w/b]}"), "mesh.yml:4: 'w/b' is not a group's name; write 1 to 64 of"),
+        (network(nodes="a: {site: [ams]}"), "mesh.yml:4: a site's name must be text, not a list"),
+        (
+            network(nodes="a: {endpoints: x.example}"),
+            "mesh.yml:4: endpoints must be a mapping (`key: value`), not text",
+        ),
+        (network(nodes="a: {endpoints: {ams: false}}"), "mesh.yml:4: endpoints says where nodes of site ams call this"),
+        (network(nodes="a: {endpoints: {a/s: x}}"), "mesh.yml:4: 'a/s' is not a site's name; write 1 to 64 of"),
+        (network(nodes="'a*': {endpoints: {ams: x}}"), "mesh.yml:4: endpoints belongs to one node; write the minion's"),
+        (
+            network(nodes="a: {endpoints: {ams: 10.0.0.1}}, b: {endpoints: {ams: 10.0.0.1}}"),
+            "mesh.yml:4: endpoint 10.0.0.1:51820 is already used at mesh.yml:4; give one another port",
+        ),
+        (network("links: web"), "mesh.yml:3: links must be a list: write `links: [web]`"),
+        (network("links: []"), "mesh.yml:3: links must be a list that is not empty, such as `links: [[web, db]]`"),
+        (network("links: [web, db]"), "mesh.yml:3: a link joins two: groups, minion ids or peers, such as `[web, db]`"),
+        (network("links: [[a]]"), "mesh.yml:3: a link joins two"),
+        (network("links: [['*', [a]]]"), "mesh.yml:3: an end of a link must be text, not a list"),
+        (
+            network("links: [['*', wbe]]", nodes="a: {groups: [web]}"),
+            "mesh.yml:3: no group, minion id or peer is called 'wbe'; did you mean 'web'?",
+        ),
+        (
+            network("links: [['*', 'w*']]", nodes="'w*': {}"),
+            "mesh.yml:3: no group, minion id or peer is called 'w*'; give nodes `groups: [...]` that links can name",
+        ),
+        (
+            network("links: [['*', a]]", nodes="a: {groups: [b]}, b: {groups: [a]}"),
+            "mesh.yml:3: 'a' is a group as well as a node or a peer; give the group another name",
         ),
         # between networks
         (BOTH.replace("43", "42"), "mesh.yml:4: 10.42.0.0/16 overlaps 10.42.0.0/16 at mesh.yml:2"),
