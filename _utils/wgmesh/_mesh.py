@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
 
 from ._yaml import Place, shown
@@ -98,6 +98,14 @@ class Endpoint:
         host, port = _split_endpoint(text)
         return cls(host, None if port is None else _endpoint_port(text, port))
 
+    @property
+    def address(self) -> Address | None:
+        """The host as an address, None where it is a name."""
+        try:
+            return ip_address(self.host)
+        except ValueError:
+            return None
+
     def with_port(self, default: int) -> str:
         """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
         return f"{self._bracketed}:{self.port or default}"
@@ -110,8 +118,23 @@ class Endpoint:
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
+class _Placed:
+    """What the file says under one key: ``place`` is that of the key, ``places`` those of the values in it."""
+
+    place: Place
+    places: Mapping[str, Place]
+
+    def place_of(self, setting: str) -> Place:
+        """Where the setting is given, or else the whole."""
+        return self.places.get(setting, self.place)
+
+
+def _no_places() -> Any:
+    return field(default_factory=dict, compare=False, repr=False)
+
+
 @dataclass(frozen=True)
-class NodeEntry:
+class NodeEntry(_Placed):
     """One entry of a network's ``nodes``: what the file says of a minion id, or of all that match a glob."""
 
     pattern: str
@@ -123,6 +146,7 @@ class NodeEntry:
     groups: frozenset[str] | None = None
     site: str | None = None
     endpoints: Mapping[str, Endpoint] | None = None
+    places: Mapping[str, Place] = _no_places()
 
     @property
     def is_glob(self) -> bool:
@@ -155,7 +179,7 @@ class NodeSettings:
 
 
 @dataclass(frozen=True)
-class ExternalPeer:
+class ExternalPeer(_Placed):
     """A peer that is not a minion; ``endpoint`` None means that it calls the nodes."""
 
     name: str
@@ -164,10 +188,11 @@ class ExternalPeer:
     addresses: tuple[Address, ...]
     endpoint: Endpoint | None = None
     groups: frozenset[str] = frozenset()
+    places: Mapping[str, Place] = _no_places()
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(_Placed):
     """
     One network: one WireGuard interface on each of its nodes.
 
@@ -189,6 +214,12 @@ class Network:
     rekey: str = "auto"
     rotate_every: int | None = None
     links: tuple[Link, ...] | None = None
+    places: Mapping[str, Place] = _no_places()
+
+    def entries(self, node: str) -> list[NodeEntry]:
+        """The entries that name ``node``, the most specific first: the exact id, then the globs."""
+        exact = self._exact.get(node)
+        return ([] if exact is None else [exact]) + [entry for matches, entry in self._globs if matches(node)]
 
     def settings(self, node: str) -> NodeSettings | None:
         """
@@ -197,9 +228,7 @@ class Network:
         Each setting comes from the most specific entry that has it: the exact id, then the glob with most literal
         characters, then with fewest wildcards, then the one later in the file.
         """
-        exact = self._exact.get(node)
-        entries = [] if exact is None else [exact]
-        entries += [entry for matches, entry in self._globs if matches(node)]
+        entries = self.entries(node)
         if not entries:
             return None
 
@@ -208,7 +237,7 @@ class Network:
             return next((value for value in values if value is not None), default)
 
         return NodeSettings(
-            addresses=exact.addresses if exact else (),
+            addresses=entries[0].addresses,
             endpoint=most_specific("endpoint"),
             port=most_specific("port", self.port),
             expires=most_specific("expires"),

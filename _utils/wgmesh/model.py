@@ -417,7 +417,7 @@ def _node(scope: _Scope, key: Scalar, value: Value) -> NodeEntry:
     if isinstance(value, Scalar) and value.kind == "null":
         return NodeEntry(pattern, key.place)
     values, places = _read(scope, NODE_KEYS, value, f"node {shown(pattern)}")
-    entry = NodeEntry(pattern, key.place, **values)
+    entry = NodeEntry(pattern, key.place, **values, places=places)
     for name in ("addresses", "endpoint", "endpoints"):
         if entry.is_glob and values.get(name):
             scope.report.add(
@@ -466,7 +466,7 @@ def _peer(scope: _Scope, key: Scalar, value: Value) -> ExternalPeer:
     _claim(scope, ("id", scope.network, name), key.place, f"peer {name!r} is already a node at {{earlier}}; keep one")
     values, places = _read(scope, PEER_KEYS, value, f"peer {name!r}")
     _require(scope, ("public_key", "addresses"), places, key.place, f"peer {name!r}")
-    peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values})
+    peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values}, places=places)
     if peer.endpoint:
         scope.endpoints.append((places["endpoint"], name, peer.endpoint, None))
     return peer
@@ -514,7 +514,7 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
     inner = _Scope(scope.report, name, scope.taken)
     values, places = _read(inner, NETWORK_KEYS, value, f"network {name!r}")
     _require(inner, ("subnets", "nodes"), places, key.place, f"network {name!r}")
-    network = Network(name, key.place, **values)
+    network = Network(name, key.place, **values, places=places)
     for setting in ("interface", "port"):
         if setting in values or setting not in places:
             _check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))

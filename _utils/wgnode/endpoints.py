@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
-import threading
-import time
 from collections.abc import Iterable
 
 try:
-    from saltext.wireguard.utils.wgmesh import reachable
+    from saltext.wireguard.utils.wgmesh import names, reachable
     from saltext.wireguard.utils.wgmesh.device import Device
     from saltext.wireguard.utils.wgmesh.model import Endpoint
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
-    from wgmesh import reachable
+    from wgmesh import names, reachable
     from wgmesh.device import Device
     from wgmesh.model import Endpoint
     from wgmesh.view import View
@@ -54,26 +50,14 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
 
 
 def _look_up_all(texts: Iterable[str], current: set[str]) -> dict[str, str]:
-    """All at the same time. A lookup that takes too long goes on by itself, and nobody waits for it."""
-    found: dict[str, str] = {}
-    threads = []
-    for text in sorted(texts):
-        endpoint = Endpoint.parse(text)
-        if endpoint.host.replace(".", "").isdigit() or ":" in endpoint.host:
+    endpoints = {text: Endpoint.parse(text) for text in texts}
+    addresses = names.look_up((each.host for each in endpoints.values() if not each.address), RESOLVE_SECONDS)
+    found = {}
+    for text, endpoint in endpoints.items():
+        if endpoint.address:
             found[text] = text
-        else:
-            threads.append(threading.Thread(target=_look_up, args=(text, endpoint, current, found), daemon=True))
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + RESOLVE_SECONDS
-    for thread in threads:
-        thread.join(max(deadline - time.monotonic(), 0))
-    return dict(found)
-
-
-def _look_up(text: str, endpoint: Endpoint, current: set[str], found: dict[str, str]) -> None:
-    with contextlib.suppress(OSError, UnicodeError):
-        infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM)
-        addresses = [str(Endpoint(str(info[4][0]), endpoint.port)) for info in infos]
-        known = [address for address in addresses if address in current]
-        found[text] = (known or addresses)[0]
+        elif endpoint.host in addresses:
+            usable = [str(Endpoint(address, endpoint.port)) for address in addresses[endpoint.host]]
+            known = [each for each in usable if each in current]
+            found[text] = (known or usable)[0]
+    return found

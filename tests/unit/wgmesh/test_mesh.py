@@ -150,3 +150,11 @@ def test_an_endpoint_prints_as_it_was_written(text):
 )
 def test_an_endpoint_without_a_port_takes_the_default_one(endpoint, text):
     assert Endpoint.parse(endpoint).with_port(51820) == (text or endpoint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [("db1:1", None), ("10.0.0.1.example", None), ("192.0.2.1:1", "192.0.2.1"), ("[2001:db8::1]", "2001:db8::1")],
+)
+def test_an_endpoint_is_an_address_or_a_name(endpoint, address):
+    assert Endpoint.parse(endpoint).address == (ip_address(address) if address else None)

@@ -544,3 +544,16 @@ def test_every_mesh_in_the_documentation_is_valid():
     page = (ROOT / "docs" / "mesh-file.md").read_text()
     blocks = re.findall(r"```yaml\n(networks:.*?)```", page, re.DOTALL)
     assert [mesh(block) for block in blocks]
+
+
+# --- where it stands -------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_knows_its_line_and_one_that_is_not_given_has_that_of_the_whole():
+    found = only(
+        "networks:\n  backbone:\n    subnets: [10.42.0.0/16]\n    mtu: 1400\n    nodes:\n      db1:\n        port: 1\n"
+        "    peers:\n      phone:\n        addresses: [10.42.0.9]\n        public_key: " + KEY + "\n"
+    )
+    (db1,), (phone,) = found.nodes, found.peers
+    places = [found.place_of("mtu"), found.place_of("keepalive"), db1.place_of("port"), db1.place_of("endpoint")]
+    assert [place.line for place in [*places, phone.place_of("public_key")]] == [4, 2, 7, 6, 11]
