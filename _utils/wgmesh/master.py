@@ -135,13 +135,12 @@ class Master:
         network = self.mesh().network(name)
         if network is None:
             raise RefusedError(f"the mesh file has no network {name}")
-        return network, Membership(network, keys, self.registry.snapshot().standings, time.time())
+        return network, Membership(network, keys, self.registry.standings(), time.time())
 
     def _report(self, signed: object) -> bool:
         keys = self.accepted()
         statement, key = record.verify(signed, Report, keys)
-        who = (statement.network, statement.node)
-        if who not in self.registry.snapshot().rows and who not in self.registry.applied():
+        if not self.registry.knows(statement.network, statement.node):
             # one that left may still report; one that never was there would be waited for in every reconcile
             _, members = self._membership(statement.network, keys)
             _refuse_stranger(members, statement.node, statement.network)

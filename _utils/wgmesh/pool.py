@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 
 from .errors import PoolExhaustedError
 from .model import Network
@@ -19,11 +19,14 @@ class Pool:
     Addresses that the mesh file names are reserved for whom it names, and an address once given stays with its node.
     """
 
-    def __init__(self, network: Network, owner: Mapping[Address, str]) -> None:
+    def __init__(self, network: Network, taken: Iterable[Address]) -> None:
         self._network = network
         self._reserved = reserved(network)
-        self._taken = self._reserved.union(owner)
-        self._iterators = {subnet: subnet.hosts() for subnet in network.subnets}
+        # plain numbers: every registration looks at all addresses of its network, and addresses are slow to hash
+        self._taken: dict[int, set[int]] = {4: set(), 6: set()}
+        for address in (*self._reserved, *taken):
+            self._taken[address.version].add(int(address))
+        self._candidates = {subnet: iter(_hosts(subnet)) for subnet in network.subnets}
 
     def choose(self, node: str, held: Collection[Address], static: Collection[Address]) -> set[Address]:
         wanted = set(static)
@@ -44,25 +47,30 @@ class Pool:
         return {min(good, key=int)} if good else set()
 
     def _next(self, node: str, version: int) -> Address:
-        for subnet, hosts in self._iterators.items():
+        taken = self._taken[version]
+        for subnet, candidates in self._candidates.items():
             if subnet.version != version:
                 continue
-            for address in hosts:
-                if address not in self._taken:
-                    self._taken.add(address)
-                    return address
+            for number in candidates:
+                if number not in taken:
+                    taken.add(number)
+                    return subnet.network_address + (number - int(subnet.network_address))
         raise PoolExhaustedError(
             f"network {self._network.name} has no free IPv{version} address for {node}: add a subnet to the mesh file"
         )
 
 
 def _is_host(address: Address, subnet: Subnet | None) -> bool:
-    """Whether ``subnet.hosts()`` has it: in another subnet, an address may come to be the broadcast address."""
-    if subnet is None:
-        return False
+    """Whether it can be given to a node: in another subnet, an address may come to be the broadcast address."""
+    return subnet is not None and int(address) in _hosts(subnet)
+
+
+def _hosts(subnet: Subnet) -> range:
+    """The addresses that ``subnet.hosts()`` has, as numbers."""
+    first, last = int(subnet.network_address), int(subnet.broadcast_address)
     if subnet.num_addresses <= 2:
-        return True
-    return address != subnet.network_address and (address.version == 6 or address != subnet.broadcast_address)
+        return range(first, last + 1)
+    return range(first + 1, last + 1 if subnet.version == 6 else last)
 
 
 def reserved(network: Network) -> set[Address]:

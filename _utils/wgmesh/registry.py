@@ -124,6 +124,16 @@ class Registry:
         _snapshots[self.path] = (inode, snapshot)
         return snapshot
 
+    def standings(self) -> dict[NodeId, Standing]:
+        """The decisions of operators alone: in a burst, the snapshot is another one after every registration."""
+        empty: dict[NodeId, Standing] = {}
+        return self._store.read(_standings, empty)
+
+    def knows(self, network: str, node: str) -> bool:
+        """Whether the node has ever registered or reported, as far as anybody remembers."""
+        sql = "SELECT 1 FROM {} WHERE (network, node) = (?, ?)"
+        return any(self._store.all(sql.format(table), (network, node)) for table in ("node", "report"))
+
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
         sql = "SELECT network, node, digest, salt_key, reported FROM report"
@@ -576,20 +586,20 @@ def _store(
 
 def _assign(connection: sqlite3.Connection, network: Network, nodes: Collection[str], members: Collection[str]) -> bool:
     """Give each of ``nodes`` the addresses that it must have, and take away the others. Returns whether any changed."""
-    held: dict[str, set[Address]] = {}
-    owner: dict[Address, str] = {}
-    for text, node in connection.execute("SELECT address, node FROM address WHERE network = ?", [network.name]):
-        address = _parse_address(text)
-        held.setdefault(node, set()).add(address)
-        owner[address] = node
-    pool = Pool(network, owner)
+    rows = connection.execute("SELECT address, node FROM address WHERE network = ?", [network.name]).fetchall()
+    owner = dict(rows)
+    held: dict[str, set[Address]] = {node: set() for node in nodes}
+    for text, node in rows:
+        if node in held:
+            held[node].add(_parse_address(text))
+    pool = Pool(network, map(_parse_address, owner))
     changed = False
     for node in nodes:
-        mine = held.get(node, set())
+        mine = held[node]
         settings = network.settings(node)
         wanted = pool.choose(node, mine, settings.addresses if settings else ())
         for address in wanted - mine:
-            _refuse_taking(network, address, node, owner.get(address), members)
+            _refuse_taking(network, address, node, owner.get(str(address)), members)
             row = (network.name, str(address), node)
             connection.execute("INSERT OR REPLACE INTO address VALUES (?, ?, ?)", row)
         for address in mine - wanted:

@@ -95,6 +95,9 @@ def make_parser() -> argparse.ArgumentParser:
         sub.add_argument("host", metavar="NAME", help="name of the host")
         if name == "on":
             sub.add_argument("--boot", action="store_true", help="first 'wg-quick up' all of /etc/wireguard/*.conf")
+    clone = command("clone", run_clone, "start a machine with a copy of a host's disk, keys and minion id included")
+    clone.add_argument("host", metavar="NAME", help="name of the host to copy; it may run")
+    clone.add_argument("new", metavar="NEW", help="name of the copy in the lab")
     for name, text in PASSED_ON.items():
         command(name, run_passed_on, text).usage = f"lab {name}{' NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
     ping = command("ping", run_ping, "ping every node from every other through the mesh; exit code 1 if a pair fails")
@@ -129,6 +132,12 @@ def run_host_command(args: argparse.Namespace, _rest: list[str]) -> None:
             lab.on(args.host, tunnels=args.boot)
         else:
             getattr(lab, args.command)(args.host)
+
+
+def run_clone(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Copy a host."""
+    with fleet.locked(args.name):
+        Lab.load(args.name).clone(args.host, args.new)
 
 
 def run_passed_on(args: argparse.Namespace, rest: list[str]) -> None:

@@ -73,7 +73,7 @@ class Lab:
     @property
     def master(self) -> Host:
         """The host with the salt-master."""
-        return Host(MASTER, 1, self.prefix, self.root, self.salt_bin)
+        return Host(MASTER, 1, self.prefix, self.root, self.salt_bin, MASTER)
 
     @property
     def pki(self) -> Path:
@@ -87,7 +87,7 @@ class Lab:
         if name not in self.nodes:
             raise LabError(f"lab {self.name} has no host '{name}'; it has {', '.join([MASTER, *self.nodes])}")
         node = self.nodes[name]
-        return Host(name, node["number"], self.prefix, self.root, Path(node["salt_bin"]))
+        return Host(name, node["number"], self.prefix, self.root, Path(node["salt_bin"]), node.get("id", name))
 
     def hosts(self) -> list[Host]:
         """Return the nodes, without the master."""
@@ -147,13 +147,23 @@ class Lab:
 
     def add(self, name: str) -> None:
         """Add a host; done when its minion answers."""
-        check_host_name(name)
-        if name in self.nodes:
-            raise LabError(f"there is a host '{name}' already; use 'on', 'reinstall' or 'remove'")
+        self._check_new(name)
         self._need_master("accept the key of a new host")
         self._add_node(name, os.environ.get("WGLAB_SALT_BIN"))
         self.save()
         self._first_boot(self.host(name))
+
+    def clone(self, name: str, new: str) -> None:
+        """Start a second machine with a copy of a host's disk: same minion id, same keys, another address."""
+        original = self._node(name)
+        self._check_new(new)
+        self._add_node(new, self.nodes[name]["salt_bin"])
+        self.nodes[new]["id"] = original.minion_id
+        self.save()
+        host = self.host(new)
+        host.copy_disk(original)
+        saltconf.write_minion(host, self.master)  # for the paths in it
+        self.on(new)
 
     def off(self, name: str) -> None:
         """Cut a host's power."""
@@ -173,7 +183,7 @@ class Lab:
         if not self.master.is_on():
             progress(f"{name} has power; the master is off, so nobody can ask its minion whether it is up")
             return
-        accepted = [node for node in running if self._key_state(node) == "minions"]
+        accepted = [node for node in running if self._key_state(self.host(node).minion_id) == "minions"]
         if left := sorted(set(running) - set(accepted)):
             progress(f"not waiting for {', '.join(left)}: the master has not accepted the key")
         self._wait_minions(accepted)
@@ -185,10 +195,10 @@ class Lab:
         host.power_off()
         self._delete_key(name)
         host.wipe_disk()
-        wanted = os.environ.get("WGLAB_SALT_BIN")
-        if wanted:
+        self.nodes[name].pop("id", None)
+        if os.environ.get("WGLAB_SALT_BIN"):
             self.nodes[name]["salt_bin"] = str(saltconf.find_salt_bin())
-            self.save()
+        self.save()
         self._first_boot(self.host(name))
 
     def remove(self, name: str) -> None:
@@ -207,7 +217,7 @@ class Lab:
         for host in [self.master, *self.hosts()]:
             pids = netns.pids(host.namespace)
             init = host.init_pid()
-            key = None if host.name == MASTER else self._key_state(host.name)
+            key = None if host.name == MASTER else self._key_state(host.minion_id)
             rows.append(
                 {
                     "host": host.name,
@@ -224,8 +234,13 @@ class Lab:
 
     def _node(self, name: str) -> Host:
         if name == MASTER:
-            raise LabError("the master cannot be reinstalled or removed; use 'off master' and 'on master', or 'down'")
+            raise LabError("the master cannot be copied, reinstalled or removed; use 'off' and 'on', or 'down'")
         return self.host(name)
+
+    def _check_new(self, name: str) -> None:
+        check_host_name(name)
+        if name in self.nodes:
+            raise LabError(f"there is a host '{name}' already; use 'on', 'reinstall' or 'remove'")
 
     def _need_master(self, why: str) -> None:
         if not self.master.is_on():
@@ -299,14 +314,15 @@ class Lab:
         return _sockets(self.host(name), PUBLISH_PORT, ESTABLISHED, "remote") > 0
 
     def _silent(self, names: list[str]) -> list[str]:
-        """Return the minions that do not answer test.ping."""
+        """Return the minions that do not answer test.ping. Of two with one id, either may answer for both."""
+        ids = {name: self.host(name).minion_id for name in names}
         command = [str(self.salt_bin / "salt"), "-c", str(self.master.conf_dir), "--out=json", "--static"]
-        done = self.master.run([*command, "--timeout=10", "-L", ",".join(names), "test.ping"])
+        done = self.master.run([*command, "--timeout=10", "-L", ",".join(ids.values()), "test.ping"])
         try:
             answers = json.loads(done.stdout)
         except ValueError:
             return names
-        return [name for name in names if answers.get(name) is not True]
+        return [name for name, minion_id in ids.items() if answers.get(minion_id) is not True]
 
     def _wait(self, missing: Callable[[], list[str]], problem: str) -> None:
         """Poll until nobody is missing; who still is when the time is over gets named, with the log to read."""

@@ -1,10 +1,12 @@
 """One host of the lab: its address on the underlay, its disk, its power switch, and the way in."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,7 @@ class Host:
     prefix: str
     root: Path
     salt_bin: Path
+    minion_id: str
 
     @property
     def namespace(self) -> str:
@@ -76,6 +79,16 @@ class Host:
         for part in ("etc/salt", "etc/wireguard", "var/log/salt", "var/cache/salt"):
             (self.disk / part).mkdir(parents=True, mode=0o700)
 
+    def copy_disk(self, source: "Host") -> None:
+        """Copy another host's disk. That host may run, so a file may be gone by the time that its turn comes."""
+
+        def copy(path: str, target: str) -> None:
+            if os.path.isfile(path):  # and no socket
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copy2(path, target)
+
+        shutil.copytree(source.disk, self.disk, symlinks=True, copy_function=copy)
+
     def wipe_disk(self) -> None:
         """Throw the disk away."""
         shutil.rmtree(self.disk, ignore_errors=True)
@@ -91,7 +104,8 @@ class Host:
             str(self.root / "etc-hosts"): "/etc/hosts",
             str(self.root / "etc-resolv.conf"): "/etc/resolv.conf",
         }
-        boot = {"name": self.name, "binds": binds, "tunnels": tunnels, "commands": commands}
+        boot = {"name": self.name, "boot_id": str(uuid.uuid4()), "binds": binds, "tunnels": tunnels}
+        boot["commands"] = commands
         spec.write_text(json.dumps(boot | {"log": str(self.console_log)}))
         self._boot(spec)
 

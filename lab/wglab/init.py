@@ -26,7 +26,7 @@ def mount(*args: str) -> None:
 
 
 def make_host(spec: dict[str, Any]) -> None:
-    """Give the host its own /run, /etc/wireguard, /etc/hosts and name; of all else it shares the machine's."""
+    """Give the host its own /run, /etc/wireguard, /etc/hosts, name and boot id; all else it shares with the machine."""
     subprocess.run(["umount", "--lazy", "--recursive", "/run/netns"], capture_output=True, check=False)
     mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
     for name, mode in (("wireguard", 0o700), ("lock", 0o755), ("salt", 0o755)):
@@ -35,6 +35,9 @@ def make_host(spec: dict[str, Any]) -> None:
     for source, target in spec["binds"].items():
         if Path(target).exists():
             mount("--bind", source, target)
+    boot_id = Path("/run/boot_id")
+    boot_id.write_text(spec["boot_id"] + "\n")
+    mount("--bind", str(boot_id), "/proc/sys/kernel/random/boot_id")
     socket.sethostname(spec["name"])
 
 

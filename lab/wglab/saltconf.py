@@ -61,7 +61,7 @@ def write_master(host: Host, trigger: str) -> list[str]:
 def write_minion(host: Host, master: Host) -> None:
     """Write a minion's configuration: quick to come back after anything, and out of reach of the real machine."""
     options = {
-        "id": host.name,
+        "id": host.minion_id,
         "master": master.address4,
         "user": "root",
         "acceptance_wait_time": 1,

@@ -66,6 +66,10 @@ class Lab:
         """Add a host."""
         self.must("add", name)
 
+    def clone(self, name: str, new: str) -> None:
+        """Start a second machine with a copy of a host's disk."""
+        self.must("clone", name, new)
+
     def off(self, name: str) -> None:
         """Cut a host's power."""
         self.must("off", name)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 MINIONS = ["node1", "node2"]
-COMMANDS = ["up", "add", "off", "on", "reinstall", "remove", "salt", "salt-run", "salt-key", "exec", "ping", "status"]
+HOST_COMMANDS = ["add", "clone", "off", "on", "reinstall", "remove"]
+COMMANDS = ["up", *HOST_COMMANDS, "salt", "salt-run", "salt-key", "exec", "ping", "status"]
 
 
 def machine_state():
@@ -218,6 +219,43 @@ def test_reinstall_changes_the_key_and_empties_the_disk(two):
     assert two.salt_json("*", "test.ping") == dict.fromkeys(MINIONS, True)
 
 
+def boot_id(lab, name):
+    return lab.must("exec", name, "cat", "/proc/sys/kernel/random/boot_id").strip()
+
+
+def test_every_boot_of_a_host_has_an_id_of_its_own(two):
+    seen = {Path("/proc/sys/kernel/random/boot_id").read_text().strip(), *(boot_id(two, name) for name in MINIONS)}
+    two.off("node2")
+    two.on("node2")
+    seen.add(boot_id(two, "node2"))
+    assert len(seen) == 4
+
+
+def test_a_clone_runs_beside_its_original_with_the_same_keys_and_minion_id(two):
+    two.must("exec", "node2", "sh", "-c", "echo secret > /etc/wireguard/mark")
+    two.clone("node2", "copy")
+    assert two.must("exec", "copy", "cat", "/etc/wireguard/mark") == "secret\n"
+    assert two.must("exec", "copy", "hostname").strip() == "copy"
+    assert boot_id(two, "copy") != boot_id(two, "node2")
+    for host in ("node2", "copy"):
+        assert json.loads(two.must("exec", host, "salt-call", "--out=json", "grains.get", "id")) == {"local": "node2"}
+    assert two.salt_json("node2", "test.ping") == {"node2": True}
+    two.must("exec", "copy", "rm", "/etc/wireguard/mark")
+    assert two.must("exec", "node2", "cat", "/etc/wireguard/mark") == "secret\n"
+    two.off("copy")
+    two.on("copy")
+
+
+def test_to_remove_a_clone_leaves_its_original_alone_and_to_reinstall_it_makes_it_another_minion(two):
+    two.reinstall("copy")
+    assert two.salt_json("*", "test.ping") == dict.fromkeys([*MINIONS, "copy"], True)
+    two.remove("copy")
+    two.clone("node2", "copy")
+    two.remove("copy")
+    assert two.salt_json("*", "test.ping") == dict.fromkeys(MINIONS, True)
+    two.must("exec", "node2", "rm", "/etc/wireguard/mark")
+
+
 def test_add_and_remove(two):
     two.add("db-1")
     assert two.salt_json("*", "test.ping") == dict.fromkeys([*MINIONS, "db-1"], True)
@@ -281,6 +319,8 @@ def test_the_master_gets_the_examples_with_the_labs_paths(labs, trigger):
     [
         (["up", "1"], "'down'"),
         (["add", "node1"], "'reinstall'"),
+        (["clone", "node1", "node2"], "'reinstall'"),
+        (["clone", "nobody", "copy"], "node1, node2"),
         (["add", "Node_1"], "a-z"),
         (["on", "node1"], "'off node1'"),
         (["off", "nobody"], "node1, node2"),

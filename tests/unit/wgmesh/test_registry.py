@@ -665,6 +665,20 @@ DECISIONS = {
 }
 
 
+def test_the_decisions_can_be_read_alone_and_a_registry_that_is_not_there_has_none(registry):
+    assert registry.standings() == {}
+    registry.revoke("net", "a", "alice", "")
+    assert registry.standings() == registry.snapshot().standings != {}
+
+
+def test_it_knows_who_registered_or_reported(registry):
+    assert not registry.knows("net", "a")
+    register(registry, registration("a"))
+    registry.report(Report("b", "net", "digest", 1, "boot"), "salt key of b")
+    assert [registry.knows("net", node) for node in "abc"] == [True, True, False]
+    assert not registry.knows("other", "a")
+
+
 @pytest.mark.parametrize("decide", DECISIONS.values(), ids=DECISIONS)
 def test_a_decision_gives_a_new_snapshot(registry, decide):
     """Otherwise the processes that make views would not notice."""
