@@ -8,7 +8,8 @@ where it is installed, and WireGuard in the kernel, else ``wireguard-go``.
 Minion configuration (or pillar), all optional::
 
     wireguard:
-      enable_service: false     # do not enable the interface for boot
+      enable_service: false     # do not let interfaces come up at boot
+      backend: systemd-networkd # what makes them then, instead of wg-quick
       install_packages: false   # do not install packages (read by the states in salt://wireguard)
 """
 
@@ -28,7 +29,18 @@ try:
     from saltext.wireguard.utils.wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
     from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
     from saltext.wireguard.utils.wgmesh.view import View
-    from saltext.wireguard.utils.wgnode import boot, converge, devices, files, keys, lock, registering, switch, wanted
+    from saltext.wireguard.utils.wgnode import (
+        boot,
+        converge,
+        devices,
+        files,
+        keys,
+        lock,
+        networkd,
+        registering,
+        switch,
+        wanted,
+    )
     from saltext.wireguard.utils.wgnode.notes import Notes
     from saltext.wireguard.utils.wgnode.statements import Statements
 except ImportError:  # synced from _utils/
@@ -37,7 +49,7 @@ except ImportError:  # synced from _utils/
     from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
     from wgmesh.rotation import FOLLOWING_TAG
     from wgmesh.view import View
-    from wgnode import boot, converge, devices, files, keys, lock, registering, switch, wanted
+    from wgnode import boot, converge, devices, files, keys, lock, networkd, registering, switch, wanted
     from wgnode.notes import Notes
     from wgnode.statements import Statements
 
@@ -48,6 +60,9 @@ __func_alias__ = {"record_": "record", "apply_": "apply"}
 
 # How long a node waits for its registration to show in its pillar, when no `wait` is given.
 REGISTRATION_SECONDS = 15.0
+
+# What may bring interfaces up at boot.
+BACKENDS = ("wg-quick", "systemd-networkd")
 
 
 def __virtual__():
@@ -149,7 +164,7 @@ def keypair(interface="wg0"):
 
         salt '*' wireguard.keypair wg0
     """
-    with _salt_errors():
+    with _salt_errors(), _lock(interface):
         return keys.ensure(files.key_file(interface))
 
 
@@ -518,13 +533,18 @@ def _result(outcome):
 
 def _boot():
     """What brings interfaces up at boot; None where there is nothing that we know, or that we may use."""
-    if salt.utils.systemd.booted(__context__):
-        manager = boot.Systemd(__salt__)
-    elif boot.has_openrc():
-        manager = boot.OpenRC()
-    else:
+    backend = __salt__["config.get"]("wireguard:backend", "wg-quick")
+    if backend not in BACKENDS:
+        raise CommandExecutionError(f"wireguard:backend is {backend!r}; it can be {' or '.join(BACKENDS)}")
+    has_systemd = salt.utils.systemd.booted(__context__)
+    if backend == "systemd-networkd" and not has_systemd:
+        raise CommandExecutionError("wireguard:backend is systemd-networkd, but this machine does not run systemd")
+    if not __salt__["config.get"]("wireguard:enable_service", True):
         return None
-    return manager if __salt__["config.get"]("wireguard:enable_service", True) else None
+    if has_systemd:
+        managers = boot.Systemd(__salt__), networkd.Networkd(__salt__)
+        return boot.InPlaceOf(*(managers if backend == "wg-quick" else reversed(managers)))
+    return boot.OpenRC() if boot.has_openrc() else None
 
 
 # -- pillar, events, notes

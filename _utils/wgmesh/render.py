@@ -8,7 +8,7 @@ file has a placeholder, which the execution module replaces as it writes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .errors import ViewError
 from .view import Peer, View
@@ -29,10 +29,17 @@ def render(view: View) -> str:
     lines = [*_interface(view)]
     for peer in sorted(view.peers, key=lambda peer: peer.name):
         lines += ["", *_peer(peer)]
-    for line in lines:
+    return managed_text(view, lines)
+
+
+def managed_text(view: View, lines: Iterable[str]) -> str:
+    """Return these lines as a file that says it is ours. Raises ViewError as ``render`` does."""
+    network = f", network {view.network}" if view.network is not None else ""
+    whole = [f"# Managed by Salt (saltext-wireguard){network}. Changes made here are lost.", *lines]
+    for line in whole:
         if not line.isprintable():
             raise ViewError(f"{view.interface}: a control character or unprintable character in {line!r}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(whole) + "\n"
 
 
 def is_managed(text: str) -> bool:
@@ -66,8 +73,6 @@ def parse(text: str, interface: str) -> View | None:
 
 
 def _interface(view: View) -> Iterator[str]:
-    network = f", network {view.network}" if view.network is not None else ""
-    yield f"# Managed by Salt (saltext-wireguard){network}. Changes made here are lost."
     yield "[Interface]"
     yield f"PrivateKey = {PRIVATE_KEY}"
     if view.port is not None:

@@ -1,16 +1,25 @@
-"""Which interfaces come up when the machine boots: with wg-quick, by systemd or by OpenRC. Nothing is started here."""
+"""
+Which interfaces come up when the machine boots: by wg-quick, with systemd or OpenRC, or by systemd-networkd.
+
+Nothing is started, stopped or reloaded here: what runs is the business of ``converge``.
+"""
 
 from __future__ import annotations
 
 import glob
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 try:
+    from saltext.wireguard.utils.wgmesh.diff import Facts
     from saltext.wireguard.utils.wgmesh.errors import NodeError
+    from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
+    from wgmesh.diff import Facts
     from wgmesh.errors import NodeError
+    from wgmesh.view import View
 
 from .commands import run
 
@@ -18,11 +27,67 @@ INIT_DIR = "/etc/init.d"
 RUNLEVEL_DIR = "/etc/runlevels"
 OPENRC_STATE = "/run/openrc"
 
+Changes = dict[str, dict[str, Facts]]
+Functions = Mapping[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is to come up at boot. ``endpoints``: those of the view that can be resolved now, as ``ip:port``."""
+
+    view: View
+    key_file: str
+    endpoints: Mapping[str, str]
+
+
+class Manager(Protocol):
+    """What brings interfaces up at boot."""
+
+    def missing(self, setup: Setup) -> Changes:
+        """What ``enable`` would change; nothing where all is as it should be. Raises NodeError."""
+
+    def enable(self, setup: Setup) -> None:
+        """Let the interface come up at boot. Raises NodeError where that fails."""
+
+    def disable(self, interface: str) -> None:
+        """Let the interface not come up at boot; it may be that it does not. Raises NodeError."""
+
+
+class Leavable(Manager, Protocol):
+    """A manager that another one may have followed."""
+
+    def left(self, interface: str) -> Changes:
+        """What ``disable`` would change."""
+
+
+@dataclass(frozen=True)
+class InPlaceOf:
+    """A manager, on a machine where it may have been the other one until now."""
+
+    manager: Manager
+    other: Leavable
+
+    def missing(self, setup: Setup) -> Changes:
+        """What either has to change."""
+        return {**self.manager.missing(setup), **self.other.left(setup.view.interface)}
+
+    def enable(self, setup: Setup) -> None:
+        """First the one, then not the other: a power cut in between does not leave the interface to nobody."""
+        if self.manager.missing(setup):
+            self.manager.enable(setup)
+        if self.other.left(setup.view.interface):
+            self.other.disable(setup.view.interface)
+
+    def disable(self, interface: str) -> None:
+        """Both."""
+        self.manager.disable(interface)
+        self.other.disable(interface)
+
 
 class Systemd:
     """``wg-quick@<interface>``. ``functions``: Salt's ``service.enabled``, ``service.enable``, ``service.disable``."""
 
-    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(self, functions: Functions) -> None:
         self._functions = functions
 
     def service(self, interface: str) -> str:
@@ -33,10 +98,19 @@ class Systemd:
         """Whether the interface comes up at boot."""
         return bool(self._functions["service.enabled"](self.service(interface)))
 
-    def enable(self, interface: str) -> None:
+    def missing(self, setup: Setup) -> Changes:
+        """The service, unless it is enabled."""
+        return _missing_service(self, setup.view.interface)
+
+    def enable(self, setup: Setup) -> None:
         """Raises NodeError where that fails."""
-        if not self._functions["service.enable"](self.service(interface)):
-            raise NodeError(_not_enabled(self.service(interface), interface))
+        service = self.service(setup.view.interface)
+        if not self._functions["service.enable"](service):
+            raise NodeError(not_enabled(service, setup.view.interface))
+
+    def left(self, interface: str) -> Changes:
+        """The service, if it is enabled."""
+        return {self.service(interface): {"old": "enabled", "new": "disabled"}} if self.is_enabled(interface) else {}
 
     def disable(self, interface: str) -> None:
         """Also one that is not enabled."""
@@ -59,19 +133,24 @@ class OpenRC:
         """Whether the interface comes up at boot."""
         return bool(self._runlevels(interface)) and os.path.exists(self._link(interface))
 
-    def enable(self, interface: str) -> None:
+    def missing(self, setup: Setup) -> Changes:
+        """The service, unless it is enabled."""
+        return _missing_service(self, setup.view.interface)
+
+    def enable(self, setup: Setup) -> None:
         """Raises NodeError where that fails."""
+        interface = setup.view.interface
         service = self.service(interface)
         script = os.path.join(INIT_DIR, "wg-quick")
         if not os.path.exists(script):
             why = f"there is no {script}; Alpine has it in the package wireguard-tools-openrc"
-            raise NodeError(f"{_not_enabled(service, interface)} ({why})")
+            raise NodeError(f"{not_enabled(service, interface)} ({why})")
         try:
             if not os.path.lexists(self._link(interface)):
                 os.symlink("wg-quick", self._link(interface))
             run(["rc-update", "add", service, "default"])
         except (NodeError, OSError) as exc:
-            raise NodeError(f"{_not_enabled(service, interface)} ({exc})") from exc
+            raise NodeError(f"{not_enabled(service, interface)} ({exc})") from exc
 
     def disable(self, interface: str) -> None:
         """Also one that is not enabled."""
@@ -90,13 +169,17 @@ class OpenRC:
         return sorted(os.path.basename(os.path.dirname(path)) for path in found)
 
 
-Manager = Systemd | OpenRC
-
-
 def has_openrc() -> bool:
     """Whether OpenRC booted this machine."""
     return os.path.exists(OPENRC_STATE)
 
 
-def _not_enabled(service: str, interface: str) -> str:
+def not_enabled(service: str, interface: str) -> str:
+    """What to say of a service that could not be enabled."""
     return f"{service} could not be enabled: {interface} works, but is not there after a boot"
+
+
+def _missing_service(manager: Systemd | OpenRC, interface: str) -> Changes:
+    if manager.is_enabled(interface):
+        return {}
+    return {manager.service(interface): {"old": "disabled", "new": "enabled"}}

@@ -39,6 +39,8 @@ def run(command: Sequence[str], stdin: str | None = None, check: bool = True, se
     except FileNotFoundError as exc:
         package = _PACKAGES.get(command[0], command[0])
         raise NodeError(f"{command[0]} is not installed: install {package}") from exc
+    except OSError as exc:
+        raise NodeError(f"`{shown}` could not be run: {exc.strerror}; see the kernel's log, and apply again") from exc
     except subprocess.TimeoutExpired as exc:
         raise NodeError(f"`{shown}` did not end within 60 s") from exc
     if check and done.returncode:

@@ -16,21 +16,19 @@ from dataclasses import dataclass
 try:
     from saltext.wireguard.utils.wgmesh import diff, render, rotation
     from saltext.wireguard.utils.wgmesh.device import Device
-    from saltext.wireguard.utils.wgmesh.diff import Applied, Facts, Operation
+    from saltext.wireguard.utils.wgmesh.diff import Applied, Operation
     from saltext.wireguard.utils.wgmesh.errors import NodeError
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
     from wgmesh import diff, render, rotation
     from wgmesh.device import Device
-    from wgmesh.diff import Applied, Facts, Operation
+    from wgmesh.diff import Applied, Operation
     from wgmesh.errors import NodeError
     from wgmesh.view import View
 
 from . import devices, endpoints, files, keys
-from .boot import Manager
+from .boot import Changes, Manager, Setup
 from .commands import run
-
-Changes = dict[str, dict[str, Facts]]
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,7 @@ class Way:
         changes = self.device_changes()
         if not self._is_written():
             changes[files.config_file(self._interface)] = {"old": None, "new": "written"}
-        if self._boot and self._is_off_at_boot:
-            changes[self._boot.service(self._interface)] = {"old": "disabled", "new": "enabled"}
+        changes |= self._missing_at_boot
         if self._has_outdated_key():
             changes[files.previous_key_file(self._interface)] = {"old": "kept for going back", "new": None}
         return changes
@@ -120,8 +117,8 @@ class Way:
             files.replace(files.config_file(self._interface), self._config)
         if self._has_outdated_key():
             files.remove(files.previous_key_file(self._interface))
-        if self._boot and self._is_off_at_boot:
-            self._boot.enable(self._interface)
+        if self._boot and self._missing_at_boot:
+            self._boot.enable(self._setup)
 
     def _execute(self) -> None:
         for command in self.commands():
@@ -160,9 +157,13 @@ class Way:
     def _is_written(self) -> bool:
         return files.is_written(files.config_file(self._interface), self._config)
 
+    @property
+    def _setup(self) -> Setup:
+        return Setup(self._view, self._key_file, self._endpoints)
+
     @functools.cached_property
-    def _is_off_at_boot(self) -> bool:
-        return self._boot is not None and not self._boot.is_enabled(self._interface)
+    def _missing_at_boot(self) -> Changes:
+        return self._boot.missing(self._setup) if self._boot else {}
 
     def _has_outdated_key(self) -> bool:
         """The key from before a rotation, once the pillar shows that the master has taken in the new one."""

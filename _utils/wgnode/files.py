@@ -8,7 +8,9 @@ An interface has ``<interface>.key`` and ``<interface>.conf``; while its key is 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 
@@ -24,6 +26,12 @@ except ImportError:  # synced from _utils/
     from wgmesh.view import View
 
 CONFIG_DIR = "/etc/wireguard"
+
+# The mode of a file with a private key in it.
+SECRET = 0o600
+
+# What tempfile puts in the middle of a name: a pattern for glob.
+_ANY_NAME = "?" * 8
 
 
 # -- places
@@ -91,63 +99,100 @@ def names(directory: str) -> list[str]:
         return []
 
 
-def is_written(path: str, text: str) -> bool:
-    """Whether the file has this text, and nobody but its owner can read it: the private key is in it."""
-    return text == read(path) and not os.stat(path).st_mode & 0o077
+def is_written(path: str, text: str, mode: int = SECRET) -> bool:
+    """Whether the file has this text and this mode."""
+    return text == read(path) and stat.S_IMODE(os.stat(path).st_mode) == mode
 
 
-# -- writing, in a way that survives a power cut at any point
+# -- writing, in a way that survives a power cut at any point; each raises NodeError
 
 
 def add(path: str, text: str) -> None:
     """Make a file in a directory for root only, unless there is one: unlike a rename, a link fails where there is."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with temporary(path, text) as finished, contextlib.suppress(FileExistsError):
-        os.link(finished, path)
+    with _or_error(path, "written"):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with _temporary(path, text) as finished, contextlib.suppress(FileExistsError):
+            os.link(finished, path)
     _sync(os.path.dirname(path))
 
 
-def replace(path: str, text: str) -> None:
-    """Give a file this text, and mode 0600. It has its old or its new content, and never half of it."""
-    with temporary(path, text) as finished:
+def replace(path: str, text: str, mode: int = SECRET) -> None:
+    """Give a file this text and mode. It has its old or its new content, and never half of it."""
+    with _or_error(path, "written"), _temporary(path, text, mode) as finished:
         os.rename(finished, path)
     _sync(os.path.dirname(path))
 
 
 def rename(source: str, target: str) -> None:
     """Rename a file within its directory."""
-    os.rename(source, target)
+    with _or_error(source, "renamed"):
+        os.rename(source, target)
     _sync(os.path.dirname(target))
+
+
+def supersede(source: str, target: str) -> None:
+    """Rename a file over another one, whose owner and mode it takes on: others than root may have to read a key."""
+    with _or_error(target, "replaced"):
+        before = os.stat(target)
+        os.chown(source, before.st_uid, before.st_gid)
+        os.chmod(source, stat.S_IMODE(before.st_mode))
+    rename(source, target)
 
 
 def remove(path: str) -> None:
     """Remove a file if it is there."""
-    with contextlib.suppress(FileNotFoundError):
+    if not os.path.lexists(path):
+        return
+    with _or_error(path, "removed"):
         os.unlink(path)
-        _sync(os.path.dirname(path))
+    _sync(os.path.dirname(path))
+
+
+def remove_leftovers(interface: str) -> None:
+    """Remove what writers of an interface's files left half done when they were killed: there are keys in it."""
+    for place in (key_file, next_key_file, previous_key_file, config_file):
+        directory, name = os.path.split(place(interface))
+        for path in glob.glob(os.path.join(glob.escape(directory), f".{glob.escape(name)}.{_ANY_NAME}.tmp")):
+            remove(path)
 
 
 @contextlib.contextmanager
-def temporary(path: str, text: str) -> Iterator[str]:
-    """A complete, synced, 0600 file beside ``path``; gone afterwards unless it was renamed. Raises NodeError."""
+def _temporary(path: str, text: str, mode: int = SECRET) -> Iterator[str]:
+    """A complete and synced file beside ``path``; gone afterwards unless it was renamed. Raises OSError."""
+    directory, name = os.path.split(path)
+    descriptor, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(descriptor, "wb") as handle:
-                handle.write(text.encode())
-                handle.flush()
-                os.fsync(handle.fileno())
-            yield name
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(text.encode())
+            handle.flush()
+            os.fchmod(handle.fileno(), mode)
+            os.fsync(handle.fileno())
+        yield made
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(made)
+
+
+@contextlib.contextmanager
+def _or_error(path: str, done: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as exc:
-        raise NodeError(f"{path} could not be written: {exc.strerror}; it is as it was") from exc
+        raise NodeError(
+            f"{path} could not be {done}: {exc.strerror}; it is as it was. Put that right, and apply again"
+        ) from exc
 
 
 def _sync(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    """Make names last: the content of the files was synced before."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        raise NodeError(
+            f"{directory} could not be synced: {exc.strerror}; a power cut could undo the last change there."
+            " See the kernel's log, and apply again"
+        ) from exc

@@ -14,17 +14,24 @@ try:
 except ImportError:  # synced from _utils/
     from wgmesh.errors import NodeError
 
+from . import files
+
 # Another apply to the same interface takes a second or two.
 LOCK_SECONDS = 120.0
 
 
 @contextlib.contextmanager
 def hold(cachedir: str, interface: str) -> Iterator[None]:
-    """Wait for the lock, or raise NodeError. The kernel releases it when the holder dies."""
+    """
+    Wait for the lock, or raise NodeError. The kernel releases it when the holder dies.
+
+    Whoever holds it is the only one that writes files of the interface. So what an earlier one left half written goes.
+    """
     directory = os.path.join(cachedir, "wireguard")
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with open(os.path.join(directory, f"{os.path.basename(interface)}.lock"), "w", encoding="utf-8") as handle:
         _take(handle, interface)
+        files.remove_leftovers(interface)
         yield
 
 

@@ -31,9 +31,7 @@ class Notes:
     def add(self, network: str, **values: Any) -> None:
         """Note these values besides what is noted already."""
         os.makedirs(self._dir, mode=0o700, exist_ok=True)
-        path = self._file(network)
-        with files.temporary(path, json.dumps({**self.read(network), **values})) as finished:
-            os.rename(finished, path)
+        files.replace(self._file(network), json.dumps({**self.read(network), **values}))
 
     def next_serial(self, network: str, last_serial: int) -> int:
         """

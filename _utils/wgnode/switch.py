@@ -137,14 +137,14 @@ def _adopt_next_key(interface: str) -> None:
     """
     if _has_next_key(interface):
         files.replace(files.previous_key_file(interface), files.read(files.key_file(interface)))
-        files.rename(files.next_key_file(interface), files.key_file(interface))
+        files.supersede(files.next_key_file(interface), files.key_file(interface))
     _write_key_into_config(interface)
 
 
 def _go_back(interface: str, wait: float) -> str:
     """Back to the previous key, in the same order. The next key is kept as such: another try may go better."""
     files.replace(files.next_key_file(interface), files.read(files.key_file(interface)))
-    files.rename(files.previous_key_file(interface), files.key_file(interface))
+    files.supersede(files.previous_key_file(interface), files.key_file(interface))
     _write_key_into_config(interface)
     _use_key_file(interface)
     return f"no peer came back within {wait:g} s; {interface} has its old key again"

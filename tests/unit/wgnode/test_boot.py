@@ -4,6 +4,7 @@ import os
 
 import pytest
 from wgmesh.errors import NodeError
+from wgmesh.view import View
 from wgnode import boot
 
 RC_UPDATE = """#!/bin/sh
@@ -17,6 +18,9 @@ for runlevel; do
     esac || exit 1
 done
 """
+
+
+SETUP = boot.Setup(View("wg0", ()), "/etc/wireguard/wg0.key", {})
 
 
 class Machine:
@@ -48,14 +52,14 @@ def machine(tmp_path, monkeypatch):
 def test_an_interface_is_enabled_by_a_link_to_the_init_script_and_a_runlevel(machine):
     manager = boot.OpenRC()
     assert not manager.is_enabled("wg0")
-    manager.enable("wg0")
+    manager.enable(SETUP)
     assert manager.is_enabled("wg0")
     assert os.readlink(machine.init_dir / "wg-quick.wg0") == "wg-quick"
     assert machine.calls() == ["add wg-quick.wg0 default"]
 
 
 def test_one_interface_says_nothing_about_another(machine):
-    boot.OpenRC().enable("wg0")
+    boot.OpenRC().enable(SETUP)
     assert not boot.OpenRC().is_enabled("wg")
     assert not boot.OpenRC().is_enabled("wg*")
 
@@ -68,7 +72,7 @@ def test_an_interface_that_an_administrator_enabled_in_another_runlevel_is_enabl
 
 def test_a_disabled_interface_leaves_nothing_behind(machine):
     manager = boot.OpenRC()
-    manager.enable("wg0")
+    manager.enable(SETUP)
     (machine.runlevels / "boot" / "wg-quick.wg0").symlink_to("/etc/init.d/wg-quick.wg0")
     manager.disable("wg0")
     assert machine.calls()[1:] == ["delete wg-quick.wg0 boot default"]
@@ -83,7 +87,7 @@ def test_an_interface_that_is_not_enabled_is_disabled_without_a_command(machine)
 
 def test_without_its_init_script_an_enabled_interface_does_not_count_as_enabled(machine):
     manager = boot.OpenRC()
-    manager.enable("wg0")
+    manager.enable(SETUP)
     machine.script.unlink()
     assert not manager.is_enabled("wg0")
 
@@ -91,11 +95,11 @@ def test_without_its_init_script_an_enabled_interface_does_not_count_as_enabled(
 def test_a_missing_init_script_is_an_error_that_names_its_package(machine):
     machine.script.unlink()
     with pytest.raises(NodeError, match=r"wg0 works, but is not there after a boot \(.*wireguard-tools-openrc\)"):
-        boot.OpenRC().enable("wg0")
+        boot.OpenRC().enable(SETUP)
     assert machine.calls() == []
 
 
 def test_a_failure_of_rc_update_is_an_error_with_its_words(machine):
     machine.rc_update.write_text("#!/bin/sh\necho read-only >&2\nexit 1\n")
     with pytest.raises(NodeError, match=r"wg-quick\.wg0 could not be enabled: .*read-only"):
-        boot.OpenRC().enable("wg0")
+        boot.OpenRC().enable(SETUP)
