@@ -22,7 +22,7 @@ try:
     from saltext.wireguard.utils.wgcontrol.bus import Bus
     from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
     from saltext.wireguard.utils.wgcontrol.round import Round
-    from saltext.wireguard.utils.wgmesh import duration, meshfile, turn
+    from saltext.wireguard.utils.wgmesh import duration, meshfile, steps, turn
     from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
     from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
@@ -30,7 +30,7 @@ except ImportError:  # synced from _utils/
     from wgcontrol.bus import Bus
     from wgcontrol.rotation import Rotation, RotationFailed
     from wgcontrol.round import Round
-    from wgmesh import duration, meshfile, turn
+    from wgmesh import duration, meshfile, steps, turn
     from wgmesh.errors import ConfigError, MeshError, WireguardError
     from wgmesh.master import Master
     from wgmesh.record import REGISTER_TAG
@@ -206,7 +206,17 @@ def hear(tag, event):
     return news
 
 
-def reconcile(contact="*", wait=True, timeout=20, everybody=False):
+def reconcile(
+    contact="*",
+    wait=True,
+    timeout=20,
+    everybody=False,
+    canary=None,
+    batch=None,
+    stop_after=None,
+    force=False,
+    reason="",
+):
     """
     Ask every node that is out of date to fetch its pillar and apply it, and say who did.
 
@@ -228,8 +238,26 @@ def reconcile(contact="*", wait=True, timeout=20, everybody=False):
         True: ask also the nodes that are in sync for all the master knows. Finds what nobody told it: a device that was
         changed by hand, or a new key whose registration was lost.
 
+    canary
+        Step by step: this node first, alone; a minion id, a glob, or a list of these. If it does not confirm, nobody
+        else is asked. Members that never registered are not asked in steps.
+
+    batch
+        Step by step: so many nodes at once, a number or a percentage of the nodes to be asked, and the next ones when
+        all of these have confirmed. At most 100, which is also what there is without it.
+
+    stop_after
+        How many nodes that failed or were silent end it before the next step; 1 if not given.
+
+    force
+        True: the nodes apply also what their guard would refuse. Needs a ``reason``.
+
+    reason
+        For the history.
+
     Returns ``asked``, ``confirmed``, ``failed`` (node: error), ``silent``, ``unregistered``, ``in_sync`` (a count) and
-    ``seconds``. Exit code 1 when a node failed or was silent.
+    ``seconds``; step by step also ``answer`` (a sentence), ``stopped`` (why, or None), ``counts`` and ``not asked``.
+    Exit code 1 when a node failed or was silent, or when it stopped.
 
     CLI Example:
 
@@ -237,19 +265,38 @@ def reconcile(contact="*", wait=True, timeout=20, everybody=False):
 
         salt-run wireguard.reconcile
         salt-run wireguard.reconcile everybody=True
+        salt-run wireguard.reconcile canary=web1 batch=10% stop_after=2
+        salt-run wireguard.reconcile force=True reason="half of the web servers are replaced"
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
+        forced = _forced(force, reason)
+        in_steps = steps.parse(canary, batch, stop_after, _registered(master) if canary else ())
         with turn.take(master.state_dir, wait=wait) as ours:
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
             with Bus(__opts__) as bus:
-                result = Round(master, bus, contact, timeout, _say, suspects="*" if everybody else ()).run()
+                suspects = "*" if everybody else ()
+                result = Round(
+                    master, bus, contact, timeout, _say, suspects=suspects, steps=in_steps, forced=forced
+                ).run()
         _announce(master)
-    failed = bool(result["failed"] or result["silent"])
+    failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
     if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
     return _shown(result, failed)
+
+
+def _forced(force, reason):
+    """Who overrides the guards, and why; None if nobody does."""
+    why = str(reason or "").strip()
+    if force and not why:
+        raise ConfigError("force=True needs a reason, for the history: reason='...'")
+    return (_operator(), why) if force else None
+
+
+def _registered(master):
+    return {status.member.node for status in master.status() if status.member.row}
 
 
 # -- nodes that go

@@ -6,9 +6,13 @@ import time
 try:
     from saltext.wireguard.utils.wgmesh.master import UNFINISHED
     from saltext.wireguard.utils.wgmesh.reconcile import Reconcile
+    from saltext.wireguard.utils.wgmesh.steps import Stepwise
+    from saltext.wireguard.utils.wgmesh.text import some
 except ImportError:  # synced from _utils/
     from wgmesh.master import UNFINISHED
     from wgmesh.reconcile import Reconcile
+    from wgmesh.steps import Stepwise
+    from wgmesh.text import some
 
 from .bus import failure, hear_all
 
@@ -21,26 +25,31 @@ FIRST_CONTACT_SECONDS = 180
 class Round:
     """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
 
-    def __init__(self, master, bus, contact, timeout, say, rotating=None, suspects=()):
+    def __init__(self, master, bus, contact, timeout, say, rotating=None, suspects=(), steps=None, forced=None):
         self._master = master
         self._bus = bus
         self._contact = contact
-        self._course = Reconcile(patience=timeout)
+        self._steps = steps  # to be taken one by one; None: ask everybody at once
+        self._course = Stepwise(timeout, steps=steps) if steps else Reconcile(timeout)
         self._jobs = {}  # jid -> function
         self._asked_at = {}  # node -> Unix seconds
         self._rotating = rotating  # (network, node) that is in the middle of it right now
+        self._forced = forced  # (who, why) when the nodes' guards are to be overridden
         self._suspects = suspects  # nodes to ask also if they are in sync for all the master knows; "*": all
         self._say = say  # for progress
         self._told = 0.0
+        self._told_step = ""
 
     def run(self):
         started = time.monotonic()
         log.info("wireguard: a reconcile begins")
         self._master.settle()
-        first = self._greet()
+        first = [] if self._steps else self._greet()  # one that joins changes everybody, which is no way to be careful
         self._pursue()
         self._master.settle()
         result = self._result(first, started)
+        if self._steps:
+            result = {**self._result_of_steps(result), **result}
         log.info("wireguard: a reconcile ends: %d nodes asked, %g s", len(result["asked"]), result["seconds"])
         return result
 
@@ -72,15 +81,30 @@ class Round:
 
     def _pursue(self):
         while True:
-            due = self._course.next(self._out_of_date(), time.monotonic())
+            now = time.monotonic()
+            due = self._course.next(self._out_of_date(), now, self._master.last())
+            self._tell_step()
             if due:
-                self._master.registry.doubt(due)
-                self._publish(due, "wireguard.sync", ["signed=True"])
-            waiting = self._course.waiting(time.monotonic())
+                self._ask(due)
+            waiting = self._course.waiting(now)
             if not waiting:
                 return
             self._tell_progress(waiting)
             self._listen()
+
+    def _ask(self, nodes):
+        self._master.registry.doubt(nodes)
+        arguments = ["signed=True"]
+        if self._forced:
+            who, why = self._forced
+            self._master.registry.note_forced(self._networks_of(nodes), who, why)
+            # as Salt passes keyword arguments on; a text like "reason=..." would be parsed as YAML
+            arguments.append({"__kwarg__": True, "force": True, "reason": why})
+        self._publish(nodes, "wireguard.sync", arguments)
+
+    def _networks_of(self, nodes):
+        members = [(status.network, status.member.node) for status in self._master.status()]
+        return [each for each in {*members, *self._master.leftovers()} if each[1] in nodes]
 
     def _out_of_date(self):
         """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
@@ -150,9 +174,15 @@ class Round:
         """One line every few seconds, for the person who waits."""
         if time.monotonic() - self._told > 5:
             if self._told:
-                names = ", ".join(sorted(waiting)[:5]) + (" ..." if len(waiting) > 5 else "")
-                self._try_to_say(f"waiting for {len(waiting)} nodes: {names}")
+                self._try_to_say(f"waiting for {len(waiting)} nodes: {some(waiting)}")
             self._told = time.monotonic()
+
+    def _tell_step(self):
+        """One line for each step that is through."""
+        if self._steps and self._course.progress != self._told_step:
+            self._told_step = self._course.progress
+            log.info("wireguard: %s", self._told_step)
+            self._try_to_say(self._told_step)
 
     def _try_to_say(self, text):
         """Salt's progress events fail now and then in the threads of the reactor, which is no reason to stop."""
@@ -180,4 +210,15 @@ class Round:
             "unregistered": sorted({s.member.node for s in statuses if s.member.row is None}),
             "in_sync": sum(1 for status in statuses if status.reason is None),
             "seconds": round(time.monotonic() - started, 2),
+        }
+
+    def _result_of_steps(self, result):
+        """What an operator who goes step by step wants to know first."""
+        told = ("confirmed", "failed", "silent")
+        left = sorted(self._out_of_date().keys() - self._course.asked.keys())
+        return {
+            "answer": self._course.progress or "every node is in sync",
+            "stopped": self._course.stopped,
+            "counts": {**{name: len(result[name]) for name in told}, "not asked": len(left)},
+            "not asked": left,
         }

@@ -49,16 +49,22 @@ class Status:
 
 @dataclass(frozen=True)
 class Master:
-    """``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours."""
+    """
+    ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
+    ``own_minion``: the id of the minion on the master's machine, if there is one.
+    """
 
     mesh_path: str
     keys_dir: str
     state_dir: str
+    own_minion: str = ""
 
     @classmethod
     def from_opts(cls, opts: Mapping[str, Any]) -> Master:
         """From the Salt master's options. Raises ConfigError, which says what to write into them."""
-        return cls(_mesh_path(opts), _keys_dir(opts), os.path.join(opts["cachedir"], "wireguard"))
+        # Salt calls a master after the minion on its machine, unless `id` is configured
+        own_minion = str(opts.get("id") or "").removesuffix("_master")
+        return cls(_mesh_path(opts), _keys_dir(opts), os.path.join(opts["cachedir"], "wireguard"), own_minion)
 
     @property
     def registry(self) -> Registry:
@@ -225,6 +231,13 @@ class Master:
             for report in [_believed(applied, network, member.node, keys)]
             for wanted in [digests.get((network, member.node))]
         ]
+
+    def last(self) -> frozenset[str]:
+        """
+        The nodes to change after all others, because these may be reached through them. That is the one on the master's
+        machine: whoever has the master's address in the mesh has a tunnel to it. Hubs belong here once there are any.
+        """
+        return frozenset({self.own_minion})
 
     def left_out(self) -> list[tuple[str, str, str]]:
         """(network, node, why) for nodes that the registry knows and that are no members now."""

@@ -1,5 +1,5 @@
 """
-The course of one reconcile: whom to ask, whom to wait for, when to stop.
+The course of one reconcile: whom to ask, whom to wait for, when it is over.
 
 Holds no clock and sends nothing: the runner tells what it heard and asks what to do next.
 """
@@ -15,10 +15,17 @@ WINDOW = 100
 # A node is asked again when its view changed while it was answering, which bursts of joins do, but not for ever.
 MAX_ASKS = 4
 
+# How many seconds the nodes that come last leave to the others, some of which may be off: these keep nobody waiting.
+LAST_WAITS = 2.0
+
 
 @dataclass
 class Reconcile:
-    """``patience``: seconds that a node has to answer. All times are seconds of one monotonic clock."""
+    """
+    ``patience``: seconds that a node has to answer. All times are seconds of one monotonic clock.
+
+    All nodes are asked at once, as far as the window allows; ``steps.Stepwise`` goes step by step.
+    """
 
     patience: float
     asked: dict[str, str] = field(default_factory=dict)  # node -> what it was asked to become
@@ -26,26 +33,40 @@ class Reconcile:
     _deadlines: dict[str, float] = field(default_factory=dict)
     _asks: dict[str, int] = field(default_factory=dict)
 
-    def next(self, wanted: Mapping[str, str], now: float) -> list[str]:
+    def next(self, wanted: Mapping[str, str], now: float, last: frozenset[str] = frozenset()) -> list[str]:
         """
-        The nodes to ask now. ``wanted``: node -> digest, for all nodes that are out of date at this moment.
+        The nodes to ask now. ``wanted``: node -> digest, for all nodes that are out of date at this moment. ``last``:
+        the nodes to ask after all others.
 
         Nodes that were waited for and are out of date no more count as confirmed.
         """
         for node in [node for node in self._deadlines if node in self.asked and node not in wanted]:
             del self._deadlines[node]
         waiting = set(self.waiting(now))
-        free = WINDOW - len(waiting.intersection(self.asked))
-        due = [node for node in sorted(wanted) if node not in waiting and self._due(node, wanted[node])][: max(free, 0)]
-        for node in due:
+        due = [node for node in sorted(wanted) if node not in waiting and self._is_due(node, wanted[node])]
+        admitted = self._admit(due, wanted, waiting.intersection(self.asked), last, now)
+        for node in admitted:
             self.asked[node] = wanted[node]
             self.failed.pop(node, None)
             self._asks[node] = self._asks.get(node, 0) + 1
             self._deadlines[node] = now + self.patience
-        return due
+        return admitted
 
-    def _due(self, node: str, digest: str) -> bool:
-        return node not in self.asked or (self.asked[node] != digest and self._asks[node] < MAX_ASKS)
+    def _is_due(self, node: str, digest: str) -> bool:
+        return node not in self.asked or (self.asked[node] != digest and self._asks.get(node, 0) < MAX_ASKS)
+
+    def _admit(
+        self, due: list[str], wanted: Mapping[str, str], busy: set[str], last: frozenset[str], now: float
+    ) -> list[str]:
+        """
+        Of the nodes that are due, those to ask now, while ``busy`` ones have not answered yet.
+
+        Those that come last wait until no other is due, and the others have answered or had some time to.
+        """
+        others = [node for node in due if node not in last]
+        recently = now + self.patience - LAST_WAITS
+        wait = others or any(self._deadlines[node] > recently for node in busy.difference(last))
+        return (others if wait else due)[: max(WINDOW - len(busy), 0)]
 
     def expect(self, nodes: Iterable[str], until: float) -> None:
         """Wait for nodes that were asked by other means, until they answer. Meanwhile they are not asked by ours."""

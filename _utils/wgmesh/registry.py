@@ -337,6 +337,12 @@ class Registry:
                 if connection.execute("DELETE FROM member WHERE (network, node) = (?, ?)", (network, node)).rowcount:
                     trail.write(connection, network, node, "removed", "master", why_not(node))
 
+    def note_forced(self, nodes: Collection[NodeId], who: str, why: str) -> None:
+        """Write into the history that these nodes were asked to apply what they have, whatever their guards say."""
+        with self._store.write() as connection:
+            for network, node in sorted(nodes):
+                trail.write(connection, network, node, "forced", who, why)
+
     def networks_noted(self) -> set[str]:
         """The networks that ``note_members`` knows members of."""
         return {network for (network,) in self._store.all("SELECT DISTINCT network FROM member")}

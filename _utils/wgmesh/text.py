@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -10,6 +10,11 @@ def render(data: object) -> str:
     """Data as it comes from a runner function; what comes from outside cannot move the cursor or change colours."""
     lines = _lines(data, "") if isinstance(data, Mapping) else str(data).splitlines()
     return "\n".join(_printable(line) for line in lines)
+
+
+def some(names: Collection[str]) -> str:
+    """The first names of what may be many."""
+    return ", ".join(sorted(names)[:5]) + (" ..." if len(names) > 5 else "")
 
 
 def _lines(data: Mapping[str, Any], indent: str) -> Iterator[str]:

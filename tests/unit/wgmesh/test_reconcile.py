@@ -1,5 +1,5 @@
 import pytest
-from wgmesh.reconcile import MAX_ASKS, WINDOW, Reconcile
+from wgmesh.reconcile import LAST_WAITS, MAX_ASKS, WINDOW, Reconcile
 
 
 @pytest.fixture
@@ -119,3 +119,46 @@ def test_nodes_that_are_expected_leave_the_window_to_others(course):
 def test_waiting_is_over_at_the_end_of_the_expectation(course):
     course.expect(["new"], 180.0)
     assert course.waiting(180.0) == []
+
+
+# --- nodes that come last --------------------------------------------------------------------------------------------
+
+LAST = frozenset({"a"})
+
+
+def test_a_node_that_comes_last_is_asked_when_the_others_have_answered(course):
+    assert course.next({"a": "1", "b": "1"}, 0.0, LAST) == ["b"]
+    assert course.next({"a": "1", "b": "1"}, 0.1, LAST) == []
+    course.answered("b")
+    assert course.next({"a": "1"}, 0.2, LAST) == ["a"]
+
+
+def test_a_node_that_comes_last_waits_a_moment_for_others_that_do_not_answer(course):
+    course.next({"a": "1", "b": "1"}, 0.0, LAST)
+    assert course.next({"a": "1", "b": "1"}, LAST_WAITS - 0.1, LAST) == []
+    assert course.next({"a": "1", "b": "1"}, LAST_WAITS, LAST) == ["a"]
+
+
+def test_a_node_that_comes_last_does_not_wait_when_nobody_else_is_asked(course):
+    assert course.next({"a": "1"}, 0.0, LAST) == ["a"]
+
+
+def test_nodes_that_come_last_do_not_wait_for_each_other(course):
+    both = frozenset({"a", "b"})
+    assert course.next({"a": "1"}, 0.0, both) == ["a"]
+    assert course.next({"a": "1", "b": "1"}, 0.1, both) == ["b"]
+
+
+def test_a_node_that_comes_last_waits_until_the_window_has_had_all_others(course):
+    wanted = {f"n{number:03}": "1" for number in range(WINDOW + 1)} | {"a": "1"}
+    for node in course.next(wanted, 0.0, LAST):
+        course.answered(node)
+        del wanted[node]
+    assert course.next(wanted, 3.0, LAST) == [f"n{WINDOW:03}"]
+    assert course.next(wanted, 5.0, LAST) == ["a"]
+
+
+def test_whoever_must_answer_sooner_than_the_last_would_wait_delays_them_no_longer():
+    hasty = Reconcile(patience=0.3)
+    assert hasty.next({"a": "1", "b": "1"}, 0.0, LAST) == ["b"]
+    assert hasty.next({"a": "1", "b": "1"}, 0.3, LAST) == ["a"]

@@ -1,68 +1,8 @@
 """A reconcile settles rotations that broke off, and can ask nodes of which it believes that they are in sync."""
 
-import itertools
-
 import pytest
-from factories import mesh_text, public_key, registration, salt_key
-from wgcontrol.round import Round
-from wgmesh import record
-from wgmesh.master import Master
-from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, Report, Rotation
-
-serials = itertools.count(100)
-
-
-class Fleet:
-    """Nodes that apply and report what they are asked for, or register the key that they have, if it is another."""
-
-    def __init__(self, path):
-        (path / "mesh.yml").write_text(mesh_text("'*': {}"))
-        (path / "minions").mkdir()
-        for node in "ab":
-            (path / "minions" / node).write_bytes(salt_key(node).public_pem)
-        self.master = Master(str(path / "mesh.yml"), str(path / "minions"), str(path / "state"))
-        self.keys = {node: node for node in "ab"}
-        self.asked = []
-        self.off = set()
-        self._events = []
-        for node in "ab":
-            self.say(REGISTER_TAG, registration(node, next(serials), public_key=public_key(node)))
-        self.reconcile()
-        self.asked.clear()
-
-    def sign(self, statement):
-        return record.sign(statement, salt_key(statement.node).private_pem)
-
-    def say(self, tag, statement):
-        assert self.master.hear(tag, {"id": statement.node, "data": {"signed": self.sign(statement)}})
-
-    def announce(self, node):
-        statement = Rotation(node, "net", public_key(node), public_key("next"), next(serials))
-        assert self.master.announce(self.sign(statement), "alice", "")
-
-    def reconcile(self, **options):
-        return Round(self.master, self, [], 0.3, lambda _: None, **options).run()
-
-    def publish(self, nodes, function, _):
-        self.asked += sorted(nodes)
-        self._events += [(f"salt/job/1/ret/{node}", node) for node in sorted(nodes) if node not in self.off]
-        assert function == "wireguard.sync"
-        return "1"
-
-    def events(self, _):
-        while self._events:
-            tag, node = self._events.pop(0)
-            yield tag, {"id": node, "success": True, "retcode": 0, "return": {"networks": {}, **self._sync(node)}}
-
-    def _sync(self, node):
-        key = public_key(self.keys[node])
-        if self.master.registry.snapshot().rows["net", node].public_key != key:
-            return {REGISTER_TAG: [self.sign(registration(node, next(serials), public_key=key))]}
-        digest = self.master.fleet().digests().get(("net", node), ABSENT)
-        return {REPORT_TAG: [self.sign(Report(node, "net", digest, next(serials)))]}
-
-    def row(self, node):
-        return self.master.registry.snapshot().rows["net", node]
+from answering import Fleet
+from factories import public_key
 
 
 @pytest.fixture
