@@ -16,6 +16,7 @@ pytest.importorskip("salt")
 
 from hosts import ETC, PEERS, files, key, peer, registered, view, wait_until
 from isolation import MS_NOSUID, Fork, mount
+from services import Services
 from wgmesh.diff import routes
 
 CONFIG = ETC / "wg0.conf"
@@ -960,32 +961,6 @@ def test_an_interface_set_up_again_after_its_removal_gets_a_new_key(host):
 
 
 # -- boot
-
-
-class Services:
-    """Stands for systemd, which cannot run in a test."""
-
-    def __init__(self, host, monkeypatch, works=True):
-        import salt.utils.systemd
-
-        monkeypatch.setattr(salt.utils.systemd, "booted", lambda context=None: True)
-        self.enabled = set()
-        self.calls = []
-
-        def enable(name):
-            self.calls.append(("enable", name))
-            if works:
-                self.enabled.add(name)
-            return works
-
-        def disable(name):
-            self.calls.append(("disable", name))
-            self.enabled.discard(name)
-            return True
-
-        host.functions["service.enabled"] = lambda name, **_: name in self.enabled
-        host.functions["service.enable"] = enable
-        host.functions["service.disable"] = disable
 
 
 def test_the_service_is_enabled_for_boot_and_disabled_on_removal(host, monkeypatch):
