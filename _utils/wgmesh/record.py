@@ -131,12 +131,21 @@ Statement = TypeVar("Statement", Registration, Report, Rotation)
 def sign(
     statement: Registration | Report | Rotation, private_key_pem: bytes, passphrase: bytes | None = None
 ) -> dict[str, str]:
-    """Sign with the minion's Salt key. Returns ``{"statement": text, "signature": base64}``."""
+    """
+    Sign with the minion's Salt key. Returns ``{"statement": text, "signature": base64}``.
+
+    Raises TypeError or ValueError for a key that is not usable. Whether its numbers are a good RSA key is not checked
+    as it is loaded, which takes 50 ms, but by what it signed, which takes 0.1 ms: it is the minion's own.
+    """
     text = json.dumps({"kind": statement.KIND, **asdict(statement)}, sort_keys=True)
-    key = serialization.load_pem_private_key(private_key_pem, passphrase or None)
+    key = serialization.load_pem_private_key(private_key_pem, passphrase or None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("a Salt minion's key is an RSA key")
     signature = key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    try:
+        key.public_key().verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        raise ValueError("the minion's Salt key is damaged: what it signs does not verify") from None
     return {"statement": text, "signature": base64.b64encode(signature).decode()}
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from factories import public_key, registration, salt_key
 from wgmesh import record
 from wgmesh.accepted import AcceptedKey
@@ -75,6 +75,18 @@ def test_only_an_rsa_key_signs():
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     with pytest.raises(TypeError, match="RSA"):
+        record.sign(registration("a"), pem)
+
+
+def test_a_damaged_key_does_not_sign():
+    numbers = serialization.load_pem_private_key(A.private_pem, None).private_numbers()
+    damaged = rsa.RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d - 2, numbers.dmp1, numbers.dmq1 - 2, numbers.iqmp, numbers.public_numbers
+    )
+    pem = damaged.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    with pytest.raises(ValueError, match="damaged"):
         record.sign(registration("a"), pem)
 
 
