@@ -33,6 +33,7 @@ try:
         boot,
         converge,
         devices,
+        dropping,
         files,
         keys,
         lock,
@@ -49,7 +50,19 @@ except ImportError:  # synced from _utils/
     from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
     from wgmesh.rotation import FOLLOWING_TAG
     from wgmesh.view import View
-    from wgnode import boot, converge, devices, files, keys, lock, networkd, registering, switch, wanted
+    from wgnode import (
+        boot,
+        converge,
+        devices,
+        dropping,
+        files,
+        keys,
+        lock,
+        networkd,
+        registering,
+        switch,
+        wanted,
+    )
     from wgnode.notes import Notes
     from wgnode.statements import Statements
 
@@ -267,12 +280,17 @@ def sync(test=False, signed=False):
             results[interface] = _remove_one(interface, test)
         if not test:
             statements[REPORT_TAG] += [_statements().report(network, ABSENT) for network in _networks_left(views)]
-        if signed:
-            return {"networks": results, **statements}
-        for tag, each in statements.items():
-            for statement in each:
-                _send(tag, statement)
-        return {"networks": results}
+        return _answer(results, statements, signed)
+
+
+def _answer(results, statements, signed):
+    """Of a sync or drop: with the statements, or with these sent as events."""
+    if signed:
+        return {"networks": results, **statements}
+    for tag, each in statements.items():
+        for statement in each:
+            _send(tag, statement)
+    return {"networks": results}
 
 
 def _sync_one(view, test, statements):
@@ -285,6 +303,47 @@ def _sync_one(view, test, statements):
         if result["result"]:
             statements[REPORT_TAG].append(_statements().report(view.network, view.digest, view.serial))
             _notes().add(view.network, reported=view.digest)
+        return _brief(result)
+    except (WireguardError, CommandExecutionError, OSError) as exc:
+        return {"result": False, "comment": str(exc)}
+
+
+def drop(peers, signed=False):
+    """
+    Drop peers at once, without a pillar: what the master pushes when nodes have left, as that is quicker than ``sync``.
+
+    Applies what was applied last, without these peers. Other changes that a node missed come with its next ``sync``.
+
+    peers
+        ``{network: [public key]}``. Networks and keys that this minion does not have are passed over.
+
+    signed
+        Return the node's signed reports as well, as ``sync`` does.
+
+    Returns what ``sync`` returns.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.drop '{backbone: [mz8OIWOFMGdsAaGpl4S01Wzn7LBVlnBHSn9cBWJTsFs=]}'
+    """
+    with _salt_errors():
+        statements = {REPORT_TAG: []}
+        interfaces = {network: interface for interface, network in managed().items() if network in peers}
+        results = {
+            network: _drop_one(interface, peers[network], statements) for network, interface in interfaces.items()
+        }
+        return _answer(results, statements, signed)
+
+
+def _drop_one(interface, public_keys, statements):
+    try:
+        with _lock(interface):
+            view = dropping.view_without(interface, public_keys)
+            result = _result(converge.converge(view, files.key_file(interface), _boot(), test=False))
+        statements[REPORT_TAG].append(_statements().report(view.network, view.digest))
+        _notes().add(view.network, reported=view.digest)
         return _brief(result)
     except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 # A first state.apply installs packages, which takes its time.
 FIRST_CONTACT_SECONDS = 180
 
+# All minions receive the arguments of a job: as many keys as fit into a few KB.
+MAX_DROPPED = 50
+
 
 class Round:
     """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
@@ -36,6 +39,8 @@ class Round:
         self._rotating = rotating  # (network, node) that is in the middle of it right now
         self._forced = forced  # (who, why) when the nodes' guards are to be overridden
         self._suspects = suspects  # nodes to ask also if they are in sync for all the master knows; "*": all
+        self._left = {}  # network -> public keys of those that left it just now
+        self._behind = set()  # nodes that lack nothing but that, for all the master knows
         self._say = say  # for progress
         self._told = 0.0
         self._told_step = ""
@@ -43,7 +48,8 @@ class Round:
     def run(self):
         started = time.monotonic()
         log.info("wireguard: a reconcile begins")
-        self._master.settle()
+        self._left = self._master.settle()
+        self._behind = self._only_behind_departures()
         first = [] if self._steps else self._greet()  # one that joins changes everybody, which is no way to be careful
         self._pursue()
         self._master.settle()
@@ -93,18 +99,41 @@ class Round:
             self._listen()
 
     def _ask(self, nodes):
+        """
+        To sync, for which each of them fetches its pillar; but first to drop the peers that left where that may be all,
+        which costs the master a tenth. A node whose report after it is not what it must be is asked to sync at once.
+        """
         self._master.registry.doubt(nodes)
-        arguments = ["signed=True"]
-        if self._forced:
-            who, why = self._forced
-            self._master.registry.note_forced(self._networks_of(nodes), who, why)
-            # as Salt passes keyword arguments on; a text like "reason=..." would be parsed as YAML
-            arguments.append({"__kwarg__": True, "force": True, "reason": why})
-        self._publish(nodes, "wireguard.sync", arguments)
+        first = self._behind.intersection(nodes)
+        self._behind -= first
+        if first:
+            self._publish(first, "wireguard.drop", [self._left, "signed=True"])
+        if first != set(nodes):
+            self._publish(set(nodes) - first, "wireguard.sync", self._sync_arguments(nodes))
+
+    def _sync_arguments(self, nodes):
+        if not self._forced:
+            return ["signed=True"]
+        who, why = self._forced
+        self._master.registry.note_forced(self._networks_of(nodes), who, why)
+        # as Salt passes keyword arguments on; a text like "reason=..." would be parsed as YAML
+        return ["signed=True", {"__kwarg__": True, "force": True, "reason": why}]
 
     def _networks_of(self, nodes):
         members = [(status.network, status.member.node) for status in self._master.status()]
         return [each for each in {*members, *self._master.leftovers()} if each[1] in nodes]
+
+    def _only_behind_departures(self):
+        """The members that were in sync before others left, as far as can be told without their views of then."""
+        careful = self._steps or self._forced
+        if careful or sum(map(len, self._left.values())) > MAX_DROPPED:
+            return set()
+        leave = {node for _, node in self._master.leftovers()}  # only their pillar tells them to
+        return {
+            status.member.node
+            for status in self._master.status()
+            if status.network in self._left and status.reason and status.applied and status.applied.digest
+        } - leave
 
     def _out_of_date(self):
         """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
@@ -167,7 +196,11 @@ class Round:
         if not isinstance(node, str):  # no minion's return
             return False
         hear_all(self._master, node, answer)
-        self._course.answered(node, failure(function, data))
+        if function == "wireguard.drop":  # what it could not do, a sync can, or says why not
+            self._course.answered(node)
+            self._course.reconsider(node)
+        else:
+            self._course.answered(node, failure(function, data))
         return True
 
     def _tell_progress(self, waiting):

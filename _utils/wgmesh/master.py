@@ -82,15 +82,26 @@ class Master:
         """The fleet as it is now. Raises MeshError when the mesh file is invalid or contradicts the registry."""
         return fleet.current(self.mesh(), self.registry, self.accepted())
 
-    def settle(self) -> None:
-        """Bring allocated addresses in line with the mesh file, and write into the history who joined and who left."""
+    def settle(self) -> dict[str, list[str]]:
+        """
+        Bring allocated addresses in line with the mesh file, and write into the history who joined and who left.
+
+        Returns network -> public keys of those that left it since the last call. Others may still have them as peers.
+        """
         joined = self.fleet()
         for network in joined.mesh.networks:
             self.registry.settle(network, joined.networks[network.name].members.keys())
-        for name in {*joined.networks, *self.registry.networks_noted()}:
-            self._note_members(name, joined.networks.get(name))
+        names = {*joined.networks, *self.registry.networks_noted()}
+        left = {name: self._note_members(name, joined.networks.get(name)) for name in names}
+        rows = self.registry.snapshot().rows
+        gone = {name: [rows[name, node] for node in nodes if (name, node) in rows] for name, nodes in left.items()}
+        return {
+            name: [key for row in each for key in (row.public_key, row.next_key) if key]
+            for name, each in gone.items()
+            if each
+        }
 
-    def _note_members(self, name: str, network: Joined | None) -> None:
+    def _note_members(self, name: str, network: Joined | None) -> list[str]:
         registered = {member.node for member in network.members.values() if member.row} if network else set()
 
         def why_not(node: str) -> str:
@@ -98,7 +109,7 @@ class Master:
                 return "the mesh file has this network no more"
             return network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
 
-        self.registry.note_members(name, registered, why_not)
+        return self.registry.note_members(name, registered, why_not)
 
     # -- what nodes say
 

@@ -79,6 +79,10 @@ class Reconcile:
         if error:
             self.failed[node] = error
 
+    def reconsider(self, node: str) -> None:
+        """What the node was asked for need not have been all: should it be out of date still, it is asked again."""
+        self.asked[node] = ""
+
     def waiting(self, now: float) -> list[str]:
         """The nodes that were asked and may still answer."""
         return [node for node, deadline in self._deadlines.items() if deadline > now]

@@ -324,11 +324,12 @@ class Registry:
 
     # -- audit trail
 
-    def note_members(self, network: str, members: Collection[str], why_not: Callable[[str], str]) -> None:
-        """Write into the history who joined and who left the network since the last call."""
+    def note_members(self, network: str, members: Collection[str], why_not: Callable[[str], str]) -> list[str]:
+        """Write into the history who joined and who left the network since the last call. Returns who left."""
         known = {node for (node,) in self._store.all("SELECT node FROM member WHERE network = ?", [network])}
+        left: list[str] = []
         if known == set(members):
-            return
+            return left
         with self._store.write() as connection:
             for node in sorted(set(members) - known):
                 if connection.execute("INSERT OR IGNORE INTO member VALUES (?, ?)", (network, node)).rowcount:
@@ -336,6 +337,8 @@ class Registry:
             for node in sorted(known.difference(members)):
                 if connection.execute("DELETE FROM member WHERE (network, node) = (?, ?)", (network, node)).rowcount:
                     trail.write(connection, network, node, "removed", "master", why_not(node))
+                    left.append(node)
+        return left
 
     def note_forced(self, nodes: Collection[NodeId], who: str, why: str) -> None:
         """Write into the history that these nodes were asked to apply what they have, whatever their guards say."""

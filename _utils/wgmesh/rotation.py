@@ -23,6 +23,10 @@ from .view import Peer, View
 # The event by which a node tells that it watches for a peer's next key; a hint for timing, never evidence.
 FOLLOWING_TAG = "wireguard/following"
 
+# What the peer with the key that is not in use is called, after the name of its node.
+_NEXT = " (next key)"
+_OLD = " (old key)"
+
 
 def next_key_holds(current: int, next_: int) -> bool:
     """
@@ -64,12 +68,35 @@ def _expanded(peer: Peer, device: Device | None, taken: Mapping[str, int]) -> tu
     if peer.next_key is None or taken[peer.next_key] > 1:
         return (alone,)
     if next_key_holds(_latest_handshake(device, peer.public_key), _latest_handshake(device, peer.next_key)):
-        return replace(alone, public_key=peer.next_key), _idle(peer, peer.public_key, "old key")
-    return alone, _idle(peer, peer.next_key, "next key")
+        return replace(alone, public_key=peer.next_key), _idle(peer, peer.public_key, _OLD)
+    return alone, _idle(peer, peer.next_key, _NEXT)
 
 
-def _idle(peer: Peer, public_key: str, what: str) -> Peer:
-    return Peer(f"{peer.name} ({what})", public_key, (), peer.endpoint)
+def _idle(peer: Peer, public_key: str, which: str) -> Peer:
+    return Peer(peer.name + which, public_key, (), peer.endpoint)
+
+
+def contract(view: View) -> View:
+    """
+    Return the view that ``expand`` made this one of, whichever key was in use on the device then.
+
+    A next key that ``expand`` left out is lost.
+    """
+    by_name = {peer.name: peer for peer in view.peers}
+    peers = (_contracted(peer, by_name) for peer in view.peers if not _is_idle(peer, by_name))
+    return replace(view, peers=tuple(peers))
+
+
+def _is_idle(peer: Peer, by_name: Mapping[str, Peer]) -> bool:
+    return any(peer.name.endswith(which) and peer.name.removesuffix(which) in by_name for which in (_NEXT, _OLD))
+
+
+def _contracted(peer: Peer, by_name: Mapping[str, Peer]) -> Peer:
+    if peer.name + _NEXT in by_name:
+        return replace(peer, next_key=by_name[peer.name + _NEXT].public_key)
+    if peer.name + _OLD in by_name:
+        return replace(peer, public_key=by_name[peer.name + _OLD].public_key, next_key=peer.public_key)
+    return peer
 
 
 def _latest_handshake(device: Device | None, public_key: str) -> int:

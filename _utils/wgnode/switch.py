@@ -53,7 +53,7 @@ def prepare(view: View) -> tuple[str, str]:
     _forget_adopted_key(interface)
     path = files.next_key_file(interface)
     if not os.path.exists(path):
-        _refuse_while_switched(interface)
+        refuse_while_switched(interface)
     return keys.existing(files.key_file(interface)), keys.ensure(path)
 
 
@@ -118,7 +118,8 @@ def _refuse_unless_set_up(view: View) -> None:
             raise NodeError(f"{view.interface} is not set up: {path} is missing. wireguard.apply sets it up")
 
 
-def _refuse_while_switched(interface: str) -> None:
+def refuse_while_switched(interface: str) -> None:
+    """Raise NodeError as long as the master may not know the key of this interface."""
     if has_switched(interface):
         raise NodeError(
             f"the last rotation of {interface} is not over: wireguard.sync completes it once the master knows the key"

@@ -1,6 +1,7 @@
 """Nodes that answer what a reconcile asks them, as far as they are up to it, and the bus between."""
 
 import itertools
+from dataclasses import replace
 
 from factories import mesh_text, public_key, registration, salt_key
 from wgcontrol.round import Round
@@ -12,7 +13,11 @@ serials = itertools.count(100)
 
 
 class Fleet:
-    """Nodes that apply and report what they are asked for, or register the key that they have, if it is another."""
+    """
+    Nodes that apply and report what they are asked for, or register the key that they have, if it is another.
+
+    Those that are ``off`` do it too, and nobody hears of that.
+    """
 
     def __init__(self, path, nodes="ab", own_minion=""):
         self.mesh = path / "mesh.yml"
@@ -23,8 +28,11 @@ class Fleet:
         self.keys = {}
         self.asked = []
         self.jobs = []  # (nodes, arguments)
+        self.functions = []  # (function, nodes)
+        self.views = {}  # what the nodes have applied; None for what was taken down
         self.said = []
         self.off = set()
+        self.old = set()  # nodes with modules from before there was wireguard.drop
         self.broken = {}  # node -> its error
         self.on_publish = lambda: None
         self._events = []
@@ -37,7 +45,7 @@ class Fleet:
 
     def forget(self):
         """What was asked and said so far."""
-        for each in (self.asked, self.jobs, self.said):
+        for each in (self.asked, self.jobs, self.functions, self.said):
             each.clear()
 
     def change_everybody(self):
@@ -49,8 +57,15 @@ class Fleet:
         (self._minions / node).write_bytes(salt_key(node).public_pem)
         self.keys[node] = node
 
-    def register(self, node):
-        self.say(REGISTER_TAG, registration(node, next(serials), public_key=public_key(node)))
+    def register(self, node, **changes):
+        self.say(REGISTER_TAG, registration(node, next(serials), public_key=public_key(node), **changes))
+
+    def delete_salt_key(self, node):
+        (self._minions / node).unlink()
+
+    def has(self, node):
+        """The peers that a node has by now."""
+        return [peer.name for peer in self.views[node].peers]
 
     def sign(self, statement):
         return record.sign(statement, salt_key(statement.node).private_pem)
@@ -63,29 +78,43 @@ class Fleet:
         assert self.master.announce(self.sign(statement), "alice", "")
 
     def reconcile(self, **options):
-        return Round(self.master, self, [], 0.3, self.said.append, **options).run()
+        return Round(self.master, self, [], 1.0, self.said.append, **options).run()
 
     def publish(self, nodes, function, arguments):
         self.asked += sorted(nodes)
         self.jobs.append((sorted(nodes), arguments))
-        self._events += [(f"salt/job/1/ret/{node}", node) for node in sorted(nodes) if node not in self.off]
-        assert function == "wireguard.sync"
+        self.functions.append((function, sorted(nodes)))
+        answer = {"wireguard.sync": self._sync, "wireguard.drop": self._drop}[function]
+        returns = [(node, answer(node, arguments[0])) for node in sorted(nodes)]
+        self._events += [(f"salt/job/{len(self.jobs)}/ret/{node}", node, data) for node, data in returns]
         self.on_publish()
-        return "1"
+        return str(len(self.jobs))
 
     def events(self, _):
         while self._events:
-            tag, node = self._events.pop(0)
-            yield tag, {"id": node, "success": True, "retcode": 0, "return": {"networks": {}, **self._sync(node)}}
+            tag, node, data = self._events.pop(0)
+            if node not in self.off:
+                yield tag, {"id": node, "success": True, "retcode": 0, "return": data}
 
-    def _sync(self, node):
+    def _sync(self, node, _):
         if node in self.broken:
             return {"networks": {"wg0": {"result": False, "comment": self.broken[node]}}}
         key = public_key(self.keys[node])
-        if self.master.registry.snapshot().rows["net", node].public_key != key:
+        if self.row(node).public_key != key:
             return {REGISTER_TAG: [self.sign(registration(node, next(serials), public_key=key))]}
-        digest = self.master.fleet().digests().get(("net", node), ABSENT)
-        return {REPORT_TAG: [self.sign(Report(node, "net", digest, next(serials)))]}
+        self.views[node] = self.master.fleet().views(node).get("net")
+        return self._report(node)
+
+    def _drop(self, node, peers):
+        if node in self.old:
+            return "'wireguard.drop' is not available."
+        left = [peer for peer in self.views[node].peers if peer.public_key not in peers["net"]]
+        self.views[node] = replace(self.views[node], peers=tuple(left))
+        return self._report(node)
+
+    def _report(self, node):
+        digest = self.views[node].digest if self.views[node] else ABSENT
+        return {"networks": {}, REPORT_TAG: [self.sign(Report(node, "net", digest, next(serials)))]}
 
     def row(self, node):
         return self.master.registry.snapshot().rows["net", node]

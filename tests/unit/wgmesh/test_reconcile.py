@@ -55,6 +55,17 @@ def test_a_node_is_not_asked_for_ever(course):
     assert asked == MAX_ASKS
 
 
+def test_a_node_that_is_reconsidered_is_asked_again_for_the_same_if_it_is_out_of_date_still(course):
+    course.next({"a": "1", "b": "1"}, 0.0)
+    for node in "ab":
+        course.answered(node)
+        course.reconsider(node)
+    assert course.next({"a": "1"}, 1.0) == ["a"]
+    course.answered("a")
+    assert course.next({"a": "1"}, 2.0) == []
+    assert sorted(course.asked) == ["a", "b"]
+
+
 def test_no_more_nodes_work_at_the_same_time_than_the_window_allows(course):
     wanted = {f"n{number:03}": "1" for number in range(2 * WINDOW)}
     first = course.next(wanted, 0.0)

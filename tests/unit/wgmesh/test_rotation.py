@@ -9,7 +9,7 @@ from wgmesh.device import Device, DevicePeer
 from wgmesh.diff import Applied, changes, commands, diff
 from wgmesh.errors import DeviceError
 from wgmesh.render import render
-from wgmesh.rotation import back, expand, greeting_addresses, handshakes, live, move, next_key_holds
+from wgmesh.rotation import back, contract, expand, greeting_addresses, handshakes, live, move, next_key_holds
 from wgmesh.view import Peer, View
 
 NOW = 1_700_000_000
@@ -246,3 +246,21 @@ def test_greetings_go_to_one_host_of_each_peer_ipv4_first():
         have(key("d")),
     ]
     assert greeting_addresses(device(*peers)) == ["10.42.0.4", "fd42::3"]
+
+
+# --- what was expanded, back -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seen", [None, handshaken(5, 0), handshaken(5, 6)])
+def test_contracted_is_what_was_expanded_whichever_key_was_in_use(seen):
+    assert contract(expand(VIEW, seen)) == VIEW
+
+
+def test_a_peer_whose_own_name_ends_like_that_of_an_idle_one_stays():
+    odd = replace(VIEW, peers=(replace(NODE2, name="spare (next key)"),))
+    assert contract(odd) == odd
+
+
+def test_a_next_key_that_was_left_out_does_not_come_back():
+    taken = replace(VIEW, peers=(replace(NODE1, next_key=NODE2.public_key), NODE2))
+    assert contract(expand(taken, None)) == replace(taken, peers=(replace(NODE1, next_key=None), NODE2))

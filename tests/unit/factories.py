@@ -1,4 +1,4 @@
-"""What several tests of wgmesh need: keys, meshes, registrations."""
+"""What several unit tests need: keys, meshes, registrations."""
 
 import base64
 import functools

@@ -1,0 +1,43 @@
+"""What this node has without peers that must go at once: no pillar is needed to know that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+try:
+    from saltext.wireguard.utils.wgmesh import rotation
+    from saltext.wireguard.utils.wgmesh.errors import NodeError
+    from saltext.wireguard.utils.wgmesh.view import View
+except ImportError:  # synced from _utils/
+    from wgmesh import rotation
+    from wgmesh.errors import NodeError
+    from wgmesh.view import View
+
+from . import files, keys, switch
+
+
+def view_without(interface: str, public_keys: Collection[str]) -> View:
+    """
+    The view that was applied last, without the peers that have one of these keys, be it as their next one.
+
+    Its digest is that of the view in the pillar, if that has changed in nothing else. Serial and ``waiting``, which do
+    not belong to the digest, are not known here.
+
+    :raises NodeError: where the configuration file does not tell, or this node has changed its own key
+    """
+    written = files.written(interface)
+    own_key = keys.existing(files.key_file(interface))
+    if written is None or not _has_key_of_key_file(interface):
+        path = files.config_file(interface)
+        raise NodeError(f"{path} does not say what was applied last with this key; wireguard.sync writes it anew")
+    switch.refuse_while_switched(interface)
+    view = rotation.contract(written)
+    peers = tuple(each for each in view.peers if not {each.public_key, each.next_key}.intersection(public_keys))
+    return replace(view, peers=peers, public_key=own_key)
+
+
+def _has_key_of_key_file(interface: str) -> bool:
+    """A key that the master may not know yet must not get to the device."""
+    private = files.read(files.key_file(interface)).strip()
+    return f"PrivateKey = {private}" in files.read(files.config_file(interface)).splitlines()
