@@ -146,6 +146,9 @@ class NodeEntry(_Placed):
     groups: frozenset[str] | None = None
     site: str | None = None
     endpoints: Mapping[str, Endpoint] | None = None
+    hub: bool | None = None
+    routes: tuple[Subnet, ...] | None = None
+    priority: int | None = None
     places: Mapping[str, Place] = _no_places()
 
     @property
@@ -166,7 +169,8 @@ class NodeSettings:
 
     ``endpoint`` False means that the node cannot be called; None that the file does not say. ``port`` is where the node
     listens. ``expires`` is the Unix time from which on the node is no member any more, None if it stays. ``endpoints``
-    has those of them that nodes of other sites use, by site.
+    has those of them that nodes of other sites use, by site. ``routes`` are the networks behind the node. Of several
+    hubs, or nodes with one network behind them, the one with the lowest ``priority`` is used.
     """
 
     addresses: tuple[Address, ...]
@@ -176,11 +180,21 @@ class NodeSettings:
     groups: frozenset[str] = frozenset()
     site: str | None = None
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    hub: bool = False
+    routes: tuple[Subnet, ...] = ()
+    priority: int = 0
+
+    @property
+    def forwards(self) -> bool:
+        """Whether the node passes packets on between others."""
+        return self.hub or bool(self.routes)
 
 
 @dataclass(frozen=True)
 class ExternalPeer(_Placed):
-    """A peer that is not a minion; ``endpoint`` None means that it calls the nodes."""
+    """
+    A peer that is not a minion; ``endpoint`` None means that it calls the nodes. ``routes``: the networks behind it.
+    """
 
     name: str
     place: Place
@@ -188,6 +202,7 @@ class ExternalPeer(_Placed):
     addresses: tuple[Address, ...]
     endpoint: Endpoint | None = None
     groups: frozenset[str] = frozenset()
+    routes: tuple[Subnet, ...] = ()
     places: Mapping[str, Place] = _no_places()
 
 
@@ -244,6 +259,9 @@ class Network(_Placed):
             groups=most_specific("groups", frozenset()),
             site=most_specific("site"),
             endpoints=most_specific("endpoints", {}),
+            hub=most_specific("hub", False),
+            routes=most_specific("routes", ()),
+            priority=most_specific("priority", 0),
         )
 
     def subnet_of(self, address: Address) -> Subnet | None:

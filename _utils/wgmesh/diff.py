@@ -10,13 +10,14 @@ only then what goes away. So a rekeyed node's networks have moved to its new key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from itertools import groupby
 
+from . import forwarding
 from .device import Device, DevicePeer, canonical_endpoint
 from .errors import ViewError
 from .view import Peer, View
@@ -82,6 +83,7 @@ def diff(
     endpoints: Mapping[str, str],
     applied: Applied,
     now: int,
+    forwarded: Collection[int] = (),
 ) -> tuple[Operation, ...]:
     """
     Return the operations that make the device equal to the view, in order; none where it already is.
@@ -92,6 +94,7 @@ def diff(
         peer is set without an endpoint rather than everything else delayed
     :param applied: what the last applied configuration said
     :param now: Unix seconds
+    :param forwarded: the IP versions that the machine forwards already
     :raises ViewError: see ``check``
     """
     check(view, public_key)
@@ -109,6 +112,7 @@ def diff(
         *_up(view, current),
         *_peers_set(view, current, endpoints, applied, now),
         *_routes_added(view, current, wanted),
+        *_forwarding(view, forwarded),
         *_routes_removed(view, current, wanted, applied),
         *_peers_removed(view, current, applied),
         *_addresses_removed(view, current),
@@ -261,6 +265,15 @@ def _up(view: View, device: Device) -> tuple[Operation, ...]:
     if device.up:
         return ()
     return (Operation("link", "down", "up", ("ip", "link", "set", "dev", view.interface, "up")),)
+
+
+def _forwarding(view: View, forwarded: Collection[int]) -> list[Operation]:
+    missing = [version for version in forwarding.versions(view.addresses) if version not in forwarded]
+    return [
+        Operation(f"IPv{version} forwarding", "off", "on", ("sh", "-c", forwarding.COMMANDS[version]))
+        for version in missing
+        if view.forwarding
+    ]
 
 
 # Addresses

@@ -195,6 +195,7 @@ class Joined:
             network=network.name,
             port=member.settings.port,
             mtu=network.mtu,
+            forwarding=member.settings.forwards,
             public_key=row.public_key,
             serial=row.serial,
             waiting=waiting.question if waiting else None,
@@ -204,7 +205,8 @@ class Joined:
     def _topology(self) -> Topology:
         registered = [_participant(member, member.row) for member in self.members.values() if member.row]
         external = [_external(peer) for peer in self._network.peers]
-        return Topology(registered + external, self._network.links, self._network.keepalive)
+        network = self._network
+        return Topology(registered + external, network.subnets, network.links, network.keepalive)
 
     def _with_prefix(self, address: Address) -> str:
         subnet = self._network.subnet_of(address)
@@ -250,13 +252,22 @@ def _participant(member: Member, row: Row) -> Participant:
         offered=row.endpoints,
         groups=member.settings.groups,
         site=member.settings.site,
+        hub=member.settings.hub,
+        routes=member.settings.routes,
+        priority=member.settings.priority,
         next_key=row.next_key,
     )
 
 
 def _external(peer: ExternalPeer) -> Participant:
     return Participant(
-        peer.name, peer.public_key, peer.addresses, DEFAULT_PORT, endpoint=peer.endpoint or False, groups=peer.groups
+        peer.name,
+        peer.public_key,
+        peer.addresses,
+        DEFAULT_PORT,
+        endpoint=peer.endpoint or False,
+        groups=peer.groups,
+        routes=peer.routes,
     )
 
 

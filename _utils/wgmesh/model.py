@@ -90,6 +90,7 @@ def parse(sources: Sequence[tuple[str, str]]) -> Mesh:
     if not networks and not problems:
         problems.append(Problem(sources[0][0] if sources else "mesh", 0, f"no networks; {_SMALLEST}"))
     _check_node_ports(scope, networks)
+    _check_routes_between(scope, networks)
     if problems:
         raise MeshError(problems)
     return Mesh(networks)
@@ -301,16 +302,18 @@ def _subnet(scope: _Scope, value: Value) -> Subnet:
     subnet = _parse_subnet(_text(value, "a subnet"), value.place)
     if subnet.num_addresses == 1:
         raise Invalid(value.place, f"{subnet} has room for one address only; use a shorter prefix")
-    for unusable, why in _UNUSABLE.items():
-        if subnet.overlaps(unusable):
-            raise Invalid(
-                value.place, f"{subnet} overlaps {unusable} ({why}); use private addresses, such as 10.42.0.0/16"
-            )
+    _check_usable(subnet, value.place)
     for place, other in scope.taken:
         if subnet.overlaps(other):
             raise Invalid(value.place, f"{subnet} overlaps {other} at {place}; every subnet needs addresses of its own")
     scope.taken.append((value.place, subnet))
     return subnet
+
+
+def _check_usable(subnet: Subnet, place: Place) -> None:
+    for unusable, why in _UNUSABLE.items():
+        if subnet.overlaps(unusable):
+            raise Invalid(place, f"{subnet} overlaps {unusable} ({why}); use private addresses, such as 10.42.0.0/16")
 
 
 def _parse_subnet(text: str, place: Place) -> Subnet:
@@ -404,6 +407,33 @@ def _site_endpoint(scope: _Scope, key: Scalar, value: Value) -> tuple[str, Endpo
     return site, endpoint
 
 
+def _hub(scope: _Scope, value: Value) -> bool:
+    return _boolean(value, "hub")
+
+
+def _boolean(value: Value, key: str) -> bool:
+    if isinstance(value, Scalar) and value.kind == "bool":
+        return value.text.lower() in ("true", "yes", "on")
+    found = shown(value.text) if isinstance(value, Scalar) else value.what
+    raise Invalid(value.place, f"{key} must be true or false, not {found}")
+
+
+def _priority(scope: _Scope, value: Value) -> int:
+    return _number(value, "priority", 0, 65535)
+
+
+def _routes(scope: _Scope, value: Value) -> tuple[Subnet, ...]:
+    return _list(scope, _route, value, "routes", "192.168.40.0/24")
+
+
+def _route(scope: _Scope, value: Value) -> Subnet:
+    route = _parse_subnet(_text(value, "a route"), value.place)
+    if route.prefixlen == 0:
+        raise Invalid(value.place, f"{route} is everything; a route is a network behind the node")
+    _check_usable(route, value.place)
+    return route
+
+
 def _nodes(scope: _Scope, value: Value) -> tuple[NodeEntry, ...]:
     if isinstance(value, Scalar) and value.kind == "null":
         raise Invalid(value.place, f"nodes is empty; {_REQUIRED['nodes']}")
@@ -418,7 +448,7 @@ def _node(scope: _Scope, key: Scalar, value: Value) -> NodeEntry:
         return NodeEntry(pattern, key.place)
     values, places = _read(scope, NODE_KEYS, value, f"node {shown(pattern)}")
     entry = NodeEntry(pattern, key.place, **values, places=places)
-    for name in ("addresses", "endpoint", "endpoints"):
+    for name in ("addresses", "endpoint", "endpoints", "routes"):
         if entry.is_glob and values.get(name):
             scope.report.add(
                 places[name], f"{name} belongs to one node; write the minion's id instead of {shown(pattern)}"
@@ -520,6 +550,7 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
             _check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))
     _check_endpoints(inner, network)
     _check_ends(inner, network)
+    _check_routes(inner, network)
     if network.rotate_every and network.peers:
         message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"
         inner.report.add(places["rotate_every"], message)
@@ -560,6 +591,49 @@ def _check_ends(scope: _Scope, network: Network) -> None:
             scope.report.add(place, f"no group, minion id or peer is called {shown(end)}; {advice}")
 
 
+def _check_routes(scope: _Scope, network: Network) -> None:
+    """Two nodes may have one network behind them when it is said which of them is used."""
+    routes = _routes_of(network)
+    for number, (place, owner, route) in enumerate(routes):
+        for other_place, other_owner, other in routes[:number]:
+            if not _overlap(route, other):
+                continue
+            if owner == other_owner:
+                scope.report.add(place, f"route {route} overlaps {other} of the same node; keep one")
+            elif route != other or _priority_of(network, owner) == _priority_of(network, other_owner):
+                message = f"route {route} overlaps {other} of {shown(other_owner)} at {other_place}"
+                advice = "for failover, give both nodes exactly the same route, and each a `priority:` of its own"
+                scope.report.add(place, f"{message}; {advice}")
+
+
+def _routes_of(network: Network) -> list[tuple[Place, str, Subnet]]:
+    nodes = [(each.place_of("routes"), each.pattern, route) for each in network.nodes for route in each.routes or ()]
+    peers = [(each.place_of("routes"), each.name, route) for each in network.peers for route in each.routes]
+    return nodes + peers
+
+
+def _priority_of(network: Network, owner: str) -> int | None:
+    settings = network.settings(owner)
+    return settings.priority if settings else None
+
+
+def _overlap(one: Subnet, other: Subnet) -> bool:
+    return one.version == other.version and one.overlaps(other)
+
+
+def _check_routes_between(scope: _Scope, networks: Sequence[Network]) -> None:
+    """A machine has one routing table for all networks."""
+    elsewhere = list(scope.taken)
+    for network in networks:
+        routes = _routes_of(network)
+        for place, _, route in routes:
+            for other_place, other in elsewhere:
+                if _overlap(route, other):
+                    message = f"route {route} overlaps {other} of a network at {other_place}"
+                    scope.report.add(place, f"{message}; what is behind a node needs addresses of its own")
+        elsewhere += [(place, route) for place, _, route in routes]
+
+
 def _check_node_ports(scope: _Scope, networks: Sequence[Network]) -> None:
     """A node of two networks has an interface, and so a port, for each; globs are tried as if they were ids."""
     places = {entry.pattern: entry.place for network in networks for entry in network.nodes}
@@ -596,6 +670,9 @@ NODE_KEYS: Mapping[str, Reader] = {
     "port": _port,
     "groups": _groups,
     "site": _site,
+    "hub": _hub,
+    "routes": _routes,
+    "priority": _priority,
     "expires": _expires,
 }
 PEER_KEYS: Mapping[str, Reader] = {
@@ -603,4 +680,5 @@ PEER_KEYS: Mapping[str, Reader] = {
     "addresses": _addresses,
     "endpoint": _peer_endpoint,
     "groups": _groups,
+    "routes": _routes,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from . import forwarding
 from .errors import ViewError
 from .view import Peer, View
 
@@ -81,6 +82,8 @@ def _interface(view: View) -> Iterator[str]:
         yield f"Address = {', '.join(view.addresses)}"
     if view.mtu is not None:
         yield f"MTU = {view.mtu}"
+    if view.forwarding:
+        yield f"PostUp = {forwarding.at_boot(view.addresses)}"
 
 
 def _peer(peer: Peer) -> Iterator[str]:
@@ -100,13 +103,17 @@ def _marker(text: str) -> re.Match[str] | None:
 
 
 def _read_interface(section: str) -> dict[str, object]:
-    settings = _settings(section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU"})
+    settings = _settings(section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU", "PostUp"})
     if "PrivateKey" not in settings:
+        raise ValueError(section)
+    addresses = _list(settings.get("Address"))
+    if settings.get("PostUp") not in (None, forwarding.at_boot(addresses)):
         raise ValueError(section)
     return {
         "port": _number(settings.get("ListenPort")),
-        "addresses": _list(settings.get("Address")),
+        "addresses": addresses,
         "mtu": _number(settings.get("MTU")),
+        "forwarding": "PostUp" in settings,
     }
 
 

@@ -11,6 +11,13 @@ endpoint one uses for another depends on where both are:
 
 Of addresses that a node offers, one of an IP version that the caller has itself is better.
 
+A hub passes packets on between those that it is linked with. WireGuard sends what has one destination to one peer, so
+each participant has one hub at a time, its first: behind that are the network's subnets, and the routes of those that
+the participant has no link with. Two that are linked and cannot call each other go by their common hub as well.
+
+Routes, the networks behind a participant, are not told to those that are in these networks themselves: their own
+neighbours would be behind the tunnel for them.
+
 Participants that see the others alike share one list of peers: so a fleet of thousands costs a list for each kind of
 participant, and not one for each participant.
 """
@@ -23,7 +30,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from .model import EVERYBODY, Endpoint, Link
-from .pool import Address
+from .pool import Address, Subnet
 from .view import DIGEST_SIZE, Peer
 
 
@@ -45,23 +52,38 @@ class Participant:
     offered: tuple[str, ...] = ()
     groups: frozenset[str] = frozenset()
     site: str | None = None
+    hub: bool = False
+    routes: tuple[Subnet, ...] = ()
+    priority: int = 0
     next_key: str | None = None
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What of a participant decides how it sees the others: ``ends`` of links it is at, ``versions`` of IP it has."""
+    """
+    What of a participant decides how it sees the others, and can be called by them.
+
+    ``ends``: of the links that it is at. ``hub``: the name of the one that it uses. ``versions`` of IP that it has.
+    ``no_routes``: those that it must not have.
+    """
 
     ends: frozenset[str]
     site: str | None
+    hub: str | None
     versions: frozenset[int]
+    no_routes: frozenset[Subnet]
     is_behind_nat: bool
+    has_endpoint: bool
     has_endpoint_for: frozenset[str]
     offers: bool
+    offers_public: bool
 
     def can_be_called_from(self, site: str | None) -> bool:
-        """Only asked of those that are behind NAT."""
-        return site is not None and (site in self.has_endpoint_for or (site == self.site and self.offers))
+        if site is not None and (site in self.has_endpoint_for or (site == self.site and self.offers)):
+            return True
+        if self.is_behind_nat or self.has_endpoint:
+            return self.has_endpoint
+        return self.offers if site == self.site else self.offers_public
 
 
 @dataclass(frozen=True)
@@ -74,15 +96,29 @@ class _Seen:
 
 
 class Topology:
-    """``keepalive``: seconds, for those behind NAT. ``links``: None joins everybody with everybody."""
+    """
+    :param subnets: of the network, which a hub leads to
+    :param links: None joins everybody with everybody
+    :param keepalive: seconds, for those behind NAT
+    """
 
-    def __init__(self, participants: Iterable[Participant], links: Sequence[Link] | None, keepalive: int) -> None:
+    def __init__(
+        self,
+        participants: Iterable[Participant],
+        subnets: Sequence[Subnet],
+        links: Sequence[Link] | None,
+        keepalive: int,
+    ) -> None:
         self._participants = {each.name: each for each in sorted(participants, key=lambda each: each.name)}
+        self._subnets = subnets
         self._keepalive = keepalive
         self._opposite = _opposite(((EVERYBODY, EVERYBODY),) if links is None else links)
+        self._ends = {name: self._ends_of(each) for name, each in self._participants.items()}
+        self._hubs = sorted((each for each in self._participants.values() if each.hub), key=_preference)
+        self._routes = [(each, route) for each in self._participants.values() for route in each.routes]
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
         self._seen: dict[_Kind, _Seen] = {}
-        self._made: dict[tuple[str, str | None, int], Peer] = {}
+        self._made: dict[tuple[str, frozenset[str], str | None, int], Peer] = {}
 
     def peers(self, name: str) -> tuple[Peer, ...]:
         """The peers of a participant, in order of name."""
@@ -97,44 +133,88 @@ class Topology:
         start = place * DIGEST_SIZE
         return seen.digests[:start], seen.digests[start + DIGEST_SIZE :]
 
+    def _ends_of(self, participant: Participant) -> frozenset[str]:
+        return frozenset({EVERYBODY, participant.name, *participant.groups} & self._opposite.keys())
+
     def _kind(self, participant: Participant) -> _Kind:
+        ends = self._ends[participant.name]
+        hub = None if participant.hub else next((hub.name for hub in self._hubs if self._linked(ends, hub.name)), None)
         return _Kind(
-            ends=frozenset({EVERYBODY, participant.name, *participant.groups} & self._opposite.keys()),
+            ends=ends,
             site=participant.site,
+            hub=hub,
             versions=frozenset(ip_address(text).version for text in participant.offered),
+            no_routes=frozenset(route for owner, route in self._routes if _is_inside(participant, owner, route)),
             is_behind_nat=participant.endpoint is False,
+            has_endpoint=bool(participant.endpoint),
             has_endpoint_for=frozenset(participant.endpoints),
             offers=bool(participant.offered),
+            offers_public=any(ip_address(text).is_global for text in participant.offered),
         )
+
+    def _linked(self, ends: frozenset[str], name: str) -> bool:
+        return any(not self._opposite[end].isdisjoint(self._ends[name]) for end in ends)
+
+    def _meet(self, one: _Kind, other: _Kind) -> bool:
+        """Whether one of two that are linked can call the other, or there is no hub to do better."""
+        can_call = other.can_be_called_from(one.site) or one.can_be_called_from(other.site)
+        return can_call or one.hub is None or one.hub != other.hub
 
     def _seen_by(self, kind: _Kind) -> _Seen:
         if kind not in self._seen:
-            reached = frozenset(end for own in kind.ends for end in self._opposite[own])
-            peers = tuple(
-                self._peer(kind, each)
+            met = [
+                each
                 for name, each in self._participants.items()
-                if not reached.isdisjoint(self._kinds[name].ends)
-            )
+                if self._linked(kind.ends, name) and self._meet(kind, self._kinds[name])
+            ]
+            behind = self._networks_behind(kind, met)
+            peers = tuple(self._peer(kind, each, behind.get(each.name, frozenset())) for each in met)
             places = {peer.name: place for place, peer in enumerate(peers)}
             self._seen[kind] = _Seen(peers, places, memoryview(b"".join([peer.digest for peer in peers])))
         return self._seen[kind]
 
-    def _peer(self, viewer: _Kind, participant: Participant) -> Peer:
+    def _networks_behind(self, kind: _Kind, met: Sequence[Participant]) -> dict[str, frozenset[str]]:
+        """Name of a peer -> the networks behind it; each network is behind one peer only."""
+        names = {each.name for each in met}
+        owners: dict[Subnet, str] = {}
+        for owner, route in sorted(self._routes, key=lambda pair: _preference(pair[0])):
+            by_hub = kind.hub if kind.hub and self._linked(self._ends[kind.hub], owner.name) else None
+            next_hop = owner.name if owner.name in names else by_hub
+            if next_hop and route not in kind.no_routes:
+                owners.setdefault(route, next_hop)
+        if kind.hub:
+            owners.update(dict.fromkeys(self._subnets, kind.hub))
+        behind: dict[str, set[str]] = {}
+        for network, name in owners.items():
+            behind.setdefault(name, set()).add(str(network))
+        return {name: frozenset(networks) for name, networks in behind.items()}
+
+    def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """One object for all that see this participant alike."""
         endpoint = _endpoint(viewer, participant)
         must_hold_open = viewer.is_behind_nat and endpoint and not viewer.can_be_called_from(participant.site)
         keepalive = self._keepalive if must_hold_open else 0
-        alike = (participant.name, endpoint, keepalive)
+        alike = (participant.name, behind, endpoint, keepalive)
         if alike not in self._made:
             self._made[alike] = Peer(
                 participant.name,
                 participant.public_key,
-                _host_networks(participant.addresses),
+                tuple(sorted({*_host_networks(participant.addresses), *behind})),
                 endpoint,
                 keepalive,
                 participant.next_key,
             )
         return self._made[alike]
+
+
+def _preference(participant: Participant) -> tuple[int, str]:
+    return participant.priority, participant.name
+
+
+def _is_inside(participant: Participant, owner: Participant, route: Subnet) -> bool:
+    """Whether a participant is where this route of the owner leads to."""
+    same_site = owner.site is not None and owner.site == participant.site
+    return same_site or route in participant.routes or any(ip_address(text) in route for text in participant.offered)
 
 
 def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
@@ -168,5 +248,5 @@ def _offered(viewer: _Kind, participant: Participant, addresses: Sequence[str]) 
     return Endpoint(str(ip_address(usable[0]))).with_port(participant.port) if usable else None
 
 
-def _host_networks(addresses: tuple[Address, ...]) -> tuple[str, ...]:
-    return tuple(sorted(f"{address}/{address.max_prefixlen}" for address in addresses))
+def _host_networks(addresses: tuple[Address, ...]) -> set[str]:
+    return {f"{address}/{address.max_prefixlen}" for address in addresses}

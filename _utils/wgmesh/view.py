@@ -25,7 +25,7 @@ Buffer = bytes | memoryview
 DIGEST_SIZE = 32  # bytes of a peer's digest
 
 MAX_INTERFACE_NAME = 15
-_KEYS = {"interface", "addresses", "port", "mtu", "public_key", "serial", "waiting", "digest", "peers"}
+_KEYS = {"interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "digest", "peers"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class View:
     One interface of one node.
 
     ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves the system's choice alone.
+    ``forwarding`` True: the node passes packets on between others; False leaves that to its administrator.
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
     registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
     the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
@@ -80,6 +81,7 @@ class View:
     network: str | None = None
     port: int | None = None
     mtu: int | None = None
+    forwarding: bool = False
     public_key: str | None = None
     serial: int = 0
     waiting: str | None = None
@@ -96,8 +98,8 @@ class View:
 
     def digest_with(self, *peers: Buffer) -> str:
         """The digest of this interface with peers whose concatenated digests are given, in one piece or in several."""
-        head = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.public_key]
-        whole = hashlib.sha256(_sha256(head))
+        interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
+        whole = hashlib.sha256(_sha256([*interface, self.public_key]))
         for part in peers:
             whole.update(part)
         return whole.hexdigest()
@@ -109,6 +111,7 @@ class View:
             "addresses": list(self.addresses),
             "port": self.port,
             "mtu": self.mtu,
+            "forwarding": self.forwarding,
             "public_key": self.public_key,
             "serial": self.serial,
             "waiting": self.waiting,
@@ -128,6 +131,7 @@ class View:
             network=network,
             port=fields.get("port", _integer(1, 65535), None),
             mtu=fields.get("mtu", _integer(576, 65535), None),
+            forwarding=fields.get("forwarding", _boolean, False),
             public_key=fields.get("public_key", _public_key, None),
             serial=fields.get("serial", _integer(0, 2**63 - 1), 0),
             waiting=fields.get("waiting", _text, None),
@@ -184,6 +188,12 @@ def _peer(name: str, data: object, where: str) -> Peer:
 def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError(f"must be a mapping, not {value!r:.60}")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r:.60}")
     return value
 
 

@@ -148,6 +148,7 @@ class Way:
             endpoints=self._endpoints,
             applied=applied,
             now=int(time.time()),
+            forwarded=devices.forwarded(),
         )
 
     @functools.cached_property

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 try:
-    from saltext.wireguard.utils.wgmesh import device, rotation
+    from saltext.wireguard.utils.wgmesh import device, forwarding, rotation
     from saltext.wireguard.utils.wgmesh.device import Device, DevicePeer
     from saltext.wireguard.utils.wgmesh.errors import NodeError
 except ImportError:  # synced from _utils/
-    from wgmesh import device, rotation
+    from wgmesh import device, forwarding, rotation
     from wgmesh.device import Device, DevicePeer
     from wgmesh.errors import NodeError
 
+from . import files
 from .commands import run
 
 
@@ -55,6 +56,11 @@ def peers(interface: str) -> dict[str, DevicePeer]:
 def handshakes(interface: str) -> dict[str, int]:
     """Public key -> latest handshake in Unix seconds, 0 for never."""
     return rotation.handshakes(run(["wg", "show", interface, "latest-handshakes"]))
+
+
+def forwarded() -> list[int]:
+    """The IP versions that this machine forwards."""
+    return [version for version, path in forwarding.FILES.items() if files.read(path).strip() == "1"]
 
 
 def create(interface: str, command: Sequence[str]) -> None:

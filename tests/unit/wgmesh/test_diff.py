@@ -49,7 +49,7 @@ def device(*peers, addresses=("10.42.0.1/16",), routes=(), **settings):
     )
 
 
-def operations(view, device, endpoints=(), applied=None):
+def operations(view, device, endpoints=(), applied=None, **facts):
     return diff(
         view,
         device,
@@ -58,6 +58,7 @@ def operations(view, device, endpoints=(), applied=None):
         endpoints=dict(endpoints),
         applied=applied or Applied(),
         now=NOW,
+        **facts,
     )
 
 
@@ -148,6 +149,18 @@ def test_an_mtu_too_small_for_ipv6_is_set_after_the_ipv6_addresses_went():
 
 def test_a_link_that_is_down_is_set_up():
     assert argvs(view(), device(up=False)) == ["ip link set dev wg0 up"]
+
+
+@pytest.mark.parametrize(("forwarded", "turned_on"), [((), [4, 6]), ([6], [4]), ([4, 6], [])])
+def test_a_node_that_passes_packets_on_forwards_what_it_does_not_forward_yet(forwarded, turned_on):
+    addresses = ["10.42.0.1/16", "fd42::1/64"]
+    wanted = view(addresses=addresses, forwarding=True)
+    found = operations(wanted, device(addresses=addresses), forwarded=forwarded)
+    assert changes(found) == {f"IPv{version} forwarding": {"old": "off", "new": "on"} for version in turned_on}
+
+
+def test_forwarding_that_somebody_else_turned_on_stays():
+    assert operations(view(), device(), forwarded=[4, 6]) == ()
 
 
 # Addresses

@@ -217,9 +217,15 @@ def test_an_external_peer_is_everybodys_peer():
         )
 
 
+@pytest.mark.parametrize("settings", ["{hub: true}", "{routes: [192.168.40.0/24]}"])
+def test_hubs_and_nodes_with_networks_behind_them_forward(settings):
+    joined = join(f"a: {settings}, '*': {{}}")
+    assert [view(joined, node).forwarding for node in "ab"] == [True, False]
+
+
 def test_a_view_survives_the_way_to_the_minion():
     joined = join(
-        "a: {endpoint: false}, b: {endpoint: '2001:DB8:0::9'}, '*': {}",
+        "a: {endpoint: false, hub: true}, b: {endpoint: '2001:DB8:0::9'}, '*': {}",
         subnets="10.42.0.0/24, 'fd42::/64'",
         rows=[*ROWS[:2], row("c", V4["c"], ip_address("fd42::3"), endpoints=("2001:db8::3",))],
         peers=PHONE,
@@ -329,6 +335,10 @@ def test_the_time_and_serial_of_a_registration_make_no_difference():
         ({"extra": "keepalive: 7"}, ""),
         ({"subnets": "10.42.0.0/16"}, "abcde"),
         ({"peers": PHONE}, "abcde"),
+        ({"nodes": "b: {hub: true}, '*': {}"}, "abcde"),
+        ({"nodes": "b: {routes: [192.168.40.0/24]}, '*': {}"}, "abcde"),
+        ({"nodes": "b: {groups: [x]}, '*': {}"}, ""),
+        ({"extra": "links: [[a, '*']]", "nodes": "a: {}, '*': {}"}, "bcde"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value or "nobody",
 )

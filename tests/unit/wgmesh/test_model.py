@@ -144,6 +144,23 @@ def test_a_link_joins_groups_minion_ids_peers_and_everybody():
     assert backbone.peers[0].groups == {"g"}
 
 
+def test_hubs_routes_and_priorities_are_read():
+    nodes = "a: {hub: yes, routes: [10.9.0.0/16, 'fd9::/48'], priority: 7}, b: {hub: false}"
+    one, other = (only(network(nodes=nodes)).settings(node) for node in "ab")
+    assert (one.hub, one.routes, one.priority) == (True, (ip_network("10.9.0.0/16"), ip_network("fd9::/48")), 7)
+    assert (other.hub, other.routes, other.priority) == (False, (), 0)
+
+
+def test_two_nodes_of_different_priority_may_have_one_route():
+    nodes = "a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.0.0/16], priority: 1}"
+    assert only(network(nodes=nodes)).settings("b").priority == 1
+
+
+def test_a_peer_may_have_routes():
+    peer = f"p: {{public_key: {KEY}, addresses: [10.42.9.1], routes: [10.9.0.0/16]}}"
+    assert only(network(peers=peer)).peers[0].routes == (ip_network("10.9.0.0/16"),)
+
+
 def test_without_links_there_are_none_to_obey():
     assert only(TINY).links is None
 
@@ -362,6 +379,40 @@ networks:
         (
             network("links: [['*', a]]", nodes="a: {groups: [b]}, b: {groups: [a]}"),
             "mesh.yml:3: 'a' is a group as well as a node or a peer; give the group another name",
+        ),
+        # hubs and routes
+        (network(nodes="a: {hub: 1}"), "mesh.yml:4: hub must be true or false, not '1'"),
+        (network(nodes="a: {hub: 'true'}"), "mesh.yml:4: hub must be true or false, not 'true'"),
+        (network(nodes="a: {priority: -1}"), "mesh.yml:4: priority must be a whole number from 0 to 65535, not '-1'"),
+        (network(nodes="a: {routes: 10.9.0.0/16}"), "mesh.yml:4: routes must be a list: write `routes: [10.9.0.0/16]`"),
+        (network(nodes="a: {routes: [10.9.0.1/16]}"), "mesh.yml:4: 10.9.0.1/16 has host bits set; did you mean 10.9"),
+        (network(nodes="a: {routes: [0.0.0.0/0]}"), "mesh.yml:4: 0.0.0.0/0 is everything; a route is a network behind"),
+        (network(nodes="a: {routes: [127.0.0.0/24]}"), "mesh.yml:4: 127.0.0.0/24 overlaps 127.0.0.0/8 (loopback)"),
+        (
+            network(nodes="'a*': {routes: [10.9.0.0/16]}"),
+            "mesh.yml:4: routes belongs to one node; write the minion's id",
+        ),
+        (
+            network(nodes="a: {routes: [10.42.3.0/24]}"),
+            "mesh.yml:4: route 10.42.3.0/24 overlaps 10.42.0.0/16 of a network at mesh.yml:3; what is behind a node",
+        ),
+        (
+            network(nodes="a: {routes: [10.9.0.0/16, 10.9.1.0/24]}"),
+            "mesh.yml:4: route 10.9.1.0/24 overlaps 10.9.0.0/16 of the same node; keep one",
+        ),
+        (
+            network(nodes="a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.0.0/16]}"),
+            "mesh.yml:4: route 10.9.0.0/16 overlaps 10.9.0.0/16 of 'a' at mesh.yml:4; for failover, give both nodes",
+        ),
+        (
+            network(nodes="a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.1.0/24], priority: 1}"),
+            "mesh.yml:4: route 10.9.1.0/24 overlaps 10.9.0.0/16 of 'a' at mesh.yml:4; for failover, give both nodes",
+        ),
+        (
+            BOTH.replace("x: {endpoint: X.example}", "x: {routes: [10.9.0.0/16]}").replace(
+                "{'*': {}}", "{'*': {}, y: {routes: [10.9.1.0/24]}}"
+            ),
+            "mesh.yml:5: route 10.9.1.0/24 overlaps 10.9.0.0/16 of a network at mesh.yml:2; what is behind a node",
         ),
         # between networks
         (BOTH.replace("43", "42"), "mesh.yml:4: 10.42.0.0/16 overlaps 10.42.0.0/16 at mesh.yml:2"),

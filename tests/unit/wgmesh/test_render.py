@@ -17,6 +17,23 @@ NAME = attrgetter("name")
 VIEW = View("wg0", ("10.42.0.1/16", "fd42::1/64"), (NODE2, NODE3), network="backbone", port=51820, mtu=1380)
 
 
+def test_a_node_that_forwards_does_so_from_boot_on():
+    text = render(replace(VIEW, forwarding=True))
+    (line,) = [line for line in text.splitlines() if line.startswith("PostUp = ")]
+    assert "/proc/sys/net/ipv4/ip_forward" in line
+    assert "/proc/sys/net/ipv6/conf/all/forwarding" in line
+    assert parse(text, "wg0").forwarding is True
+
+
+def test_only_ip_versions_that_the_node_has_are_forwarded():
+    assert "ipv6" not in render(replace(VIEW, forwarding=True, addresses=("10.42.0.1/16",)))
+
+
+def test_a_file_with_a_command_that_is_not_ours_is_not_read():
+    text = render(VIEW).replace("MTU = 1380\n", "MTU = 1380\nPostUp = true\n")
+    assert parse(text, "wg0") is None
+
+
 def test_a_view_is_rendered_as_a_wg_quick_file():
     assert render(VIEW) == (
         "# Managed by Salt (saltext-wireguard), network backbone. Changes made here are lost.\n"
@@ -108,6 +125,7 @@ VIEWS = st.builds(
     network=st.none() | st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1),
     port=st.none() | st.integers(1, 65535),
     mtu=st.none() | st.integers(576, 65535),
+    forwarding=st.booleans(),
 )
 
 

@@ -83,6 +83,7 @@ def test_any_view_comes_back_from_its_dictionary():
         network=strategies.none() | names,
         port=strategies.none() | ports,
         mtu=strategies.none() | strategies.integers(576, 65535),
+        forwarding=strategies.booleans(),
         public_key=strategies.none() | strategies.integers().map(public_key),
         serial=strategies.integers(0, 2**63 - 1),
     )
