@@ -32,6 +32,8 @@ def network(view: View) -> str:
     """Return the text of the ``.network`` file: addresses and routes. Raises ViewError as ``netdev`` does."""
     lines = ["[Match]", f"Name={view.interface}", "", "[Link]", "RequiredForOnline=no", "", "[Network]"]
     lines += ["LinkLocalAddressing=no", "IPv6AcceptRA=no", *(f"Address={address}" for address in view.addresses)]
+    if view.forwarding:
+        lines.append("IPForward=yes")
     for destination in sorted(routes(view)):
         lines += ["", "[Route]", f"Destination={destination}", "Protocol=boot"]
         if ":" not in destination:

@@ -1,5 +1,7 @@
 """What systemd-networkd itself makes of these files is in tests/functional/test_networkd.py."""
 
+from dataclasses import replace
+
 import pytest
 from wgmesh import networkd
 from wgmesh.errors import ViewError
@@ -108,3 +110,7 @@ def test_of_a_file_of_somebody_else_nothing_is_believed():
 def test_a_value_that_would_break_its_line_is_refused(key_file):
     with pytest.raises(ViewError, match="control character"):
         networkd.netdev(VIEW, key_file, ENDPOINTS)
+
+
+def test_a_node_that_passes_packets_on_forwards_from_boot_on():
+    assert "IPForward=yes" in networkd.network(replace(VIEW, forwarding=True)).splitlines()
