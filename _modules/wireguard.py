@@ -25,6 +25,7 @@ from salt.exceptions import CommandExecutionError
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
 try:
     from saltext.wireguard.utils.wgmesh import __version__ as wgmesh_version
+    from saltext.wireguard.utils.wgmesh import answer
     from saltext.wireguard.utils.wgmesh.errors import WireguardError
     from saltext.wireguard.utils.wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
     from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
@@ -33,6 +34,7 @@ try:
         boot,
         converge,
         devices,
+        drifts,
         dropping,
         files,
         keys,
@@ -46,6 +48,7 @@ try:
     from saltext.wireguard.utils.wgnode.statements import Statements
 except ImportError:  # synced from _utils/
     from wgmesh import __version__ as wgmesh_version
+    from wgmesh import answer
     from wgmesh.errors import WireguardError
     from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
     from wgmesh.rotation import FOLLOWING_TAG
@@ -54,6 +57,7 @@ except ImportError:  # synced from _utils/
         boot,
         converge,
         devices,
+        drifts,
         dropping,
         files,
         keys,
@@ -162,6 +166,29 @@ def diff(network=None):
         return {view.network: converge.difference(view) for view in wanted.chosen(wanted.views(__pillar__), network)}
 
 
+def drift(live=()):
+    """
+    What somebody changed behind our back: this minion's devices beside the configuration files that were written when
+    they were last applied. Asks nobody and changes nothing, and costs the master no pillar.
+
+    live
+        Public keys of peers; the answer says with which of them there is a live session.
+
+    Returns ``{"networks": {network: ...}}`` with ``changes``, by which applying the file again would put it right (not
+    more than 50, ``more`` counts the others), ``disturbs`` (by change, how many live sessions it would cut off),
+    ``live`` (a count), ``live_keys``, and the ``digest`` of the file's content; or ``comment``, why it cannot be told.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.drift
+    """
+    with _salt_errors():
+        found = drifts.answers(_boot(), live)
+        return {"networks": {network: each.to_dict() for network, each in found.items()}}
+
+
 # -- keys
 
 
@@ -240,9 +267,9 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS):
     with _salt_errors():
         results = {}
         for found in wanted.chosen(wanted.views(__pillar__), network):
-            view, result = _register_and_converge(found, test, wait)
-            results[view.network] = result
-            if result["result"] and not test:
+            view, outcome = (found, _would(found)) if test else _register_and_converge(found, wait)
+            results[view.network] = _result(outcome)
+            if not outcome.pending and not test:
                 _send_report_once(view)
         return results
 
@@ -254,7 +281,8 @@ def sync(test=False, signed=False):
     What the master pushes when something changed: ``apply`` with the newest pillar.
 
     test
-        Only say what would change.
+        Only say what would change, with ``changes`` (not more than 50, ``more`` counts the others) and ``disturbs``: by
+        change, how many live sessions it would cut off.
 
     signed
         Return the node's signed registrations and reports as well, which otherwise go to the master as events. The
@@ -296,14 +324,16 @@ def _answer(results, statements, signed):
 def _sync_one(view, test, statements):
     """One network of a sync. Never waits: who asked will ask again once it has the registration."""
     try:
-        if not test and view.public_key != keypair(view.interface):
+        if test:
+            return _brief(_would(view))
+        if view.public_key != keypair(view.interface):
             statements[REGISTER_TAG].append(_statements().registration(view))
             return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
-        result = _converge(view, files.key_file(view.interface), test)
+        result = _brief(_converge(view, files.key_file(view.interface), test=False))
         if result["result"]:
             statements[REPORT_TAG].append(_statements().report(view.network, view.digest, view.serial))
             _notes().add(view.network, reported=view.digest)
-        return _brief(result)
+        return result
     except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}
 
@@ -341,18 +371,18 @@ def _drop_one(interface, public_keys, statements):
     try:
         with _lock(interface):
             view = dropping.view_without(interface, public_keys)
-            result = _result(converge.converge(view, files.key_file(interface), _boot(), test=False))
+            outcome = converge.converge(view, files.key_file(interface), _boot(), test=False)
         statements[REPORT_TAG].append(_statements().report(view.network, view.digest))
         _notes().add(view.network, reported=view.digest)
-        return _brief(result)
+        return _brief(outcome)
     except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}
 
 
 def _remove_one(interface, test):
     try:
-        return _brief(remove(interface, test=test))
-    except CommandExecutionError as exc:
+        return _brief(_remove(interface, test))
+    except (WireguardError, OSError) as exc:
         return {"result": False, "comment": str(exc)}
 
 
@@ -362,9 +392,12 @@ def _networks_left(views):
     return [name for name in _notes().networks() if name not in views and name not in present]
 
 
-def _brief(result):
+def _brief(outcome):
     """Without the changes in full: returns travel over the event bus and are kept, and a fleet makes many of them."""
-    return {"result": result["result"], "comment": result["comment"], "changed": sorted(result["changes"])[:20]}
+    told = {"changed": sorted(outcome.changes)[:20], "comment": outcome.comment}
+    if outcome.pending:
+        return {"result": None, **told, **answer.brief(outcome.changes, outcome.disturbs)}
+    return {"result": True, **told}
 
 
 def gone(networks):
@@ -414,7 +447,7 @@ def apply_interface(interface, addresses, private_key_file=None, port=None, mtu=
             raise CommandExecutionError(f"private_key_file {private_key_file} does not exist on this minion")
         if not private_key_file and not test:
             keypair(interface)
-        return _converge(view, private_key_file or files.key_file(interface), test)
+        return _result(_converge(view, private_key_file or files.key_file(interface), test))
 
 
 def remove(interface, test=False):
@@ -429,8 +462,8 @@ def remove(interface, test=False):
 
         salt node1 wireguard.remove wg0
     """
-    with _salt_errors(), _lock(interface):
-        return _result(converge.remove(interface, _boot(), test))
+    with _salt_errors():
+        return _result(_remove(interface, test))
 
 
 # -- changing the key; docs/rotation.md tells the whole protocol
@@ -562,16 +595,21 @@ def _view(network):
 # -- the way from a view to a device
 
 
-def _register_and_converge(view, test, wait):
+def _register_and_converge(view, wait):
     """Returns the view that was applied, which is a fresh one after a registration, and the result."""
-    own_key = public_key(view.interface) if test else keypair(view.interface)
-    if view.public_key != own_key or own_key is None:
-        if test:
-            changes = {view.interface: {"old": None, "new": "present"}}
-            comment = f"{view.interface} would be registered and set up"
-            return view, {"result": None, "changes": changes, "comment": comment}
+    own_key = keypair(view.interface)
+    if view.public_key != own_key:
         view = _register_and_wait(view, own_key, wait)
-    return view, _converge(view, files.key_file(view.interface), test)
+    return view, _converge(view, files.key_file(view.interface), test=False)
+
+
+def _would(view):
+    """What applying the view would change. Raises WireguardError or OSError."""
+    own_key = public_key(view.interface)
+    if own_key is None or view.public_key != own_key:
+        changes = {view.interface: {"old": None, "new": "present"}}
+        return converge.Outcome(changes, f"{view.interface} would be registered and set up", pending=True)
+    return _converge(view, files.key_file(view.interface), test=True)
 
 
 def _register_and_wait(view, own_key, wait):
@@ -583,7 +621,13 @@ def _register_and_wait(view, own_key, wait):
 def _converge(view, key_file, test):
     """Raises WireguardError or OSError."""
     with _lock(view.interface):
-        return _result(converge.converge(view, key_file, _boot(), test))
+        return converge.converge(view, key_file, _boot(), test)
+
+
+def _remove(interface, test):
+    """Raises WireguardError or OSError."""
+    with _lock(interface):
+        return converge.remove(interface, _boot(), test)
 
 
 def _result(outcome):

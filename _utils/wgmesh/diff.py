@@ -149,6 +149,11 @@ def changes(operations: Iterable[Operation]) -> dict[str, dict[str, Facts]]:
     return result
 
 
+def removed(interface: str) -> dict[str, dict[str, Facts]]:
+    """Return Salt's ``changes`` for an interface that goes."""
+    return {interface: {"old": "present", "new": None}}
+
+
 def routes(view: View) -> frozenset[str]:
     """
     Return the networks that the kernel must route to the interface: the AllowedIPs that lie in no network of its own
@@ -394,6 +399,8 @@ def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:
     if peer.endpoint is None or peer.endpoint not in endpoints:
         return None
     resolved = endpoints[peer.endpoint]
+    if resolved == peer.endpoint:  # an address, which the view has in canonical form, or a comparison on paper
+        return resolved
     try:
         return canonical_endpoint(resolved)
     except ValueError:

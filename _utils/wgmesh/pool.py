@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from .errors import PoolExhaustedError
+from .errors import PoolExhaustedError, RefusedError
 from .model import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+# Parsing is most of the work of reading a large registry, which is read again after every change.
+@functools.lru_cache(maxsize=1 << 17)
+def parse_address(text: str) -> Address:
+    """The address that a text of the registry stands for."""
+    return ipaddress.ip_address(text)
 
 
 class Pool:
@@ -58,6 +66,42 @@ class Pool:
         raise PoolExhaustedError(
             f"network {self._network.name} has no free IPv{version} address for {node}: add a subnet to the mesh file"
         )
+
+
+def assign(
+    network: Network, owner: Mapping[str, str], nodes: Collection[str], members: Collection[str]
+) -> dict[str, tuple[set[Address], set[Address]]]:
+    """
+    Return node -> (the addresses that it has, those that it must have), for each of ``nodes``.
+
+    ``owner``: address as text -> node that has it now. ``members`` are the minions that are members of the network.
+    Raises PoolExhaustedError, and RefusedError where a member would lose its address without getting another.
+    """
+    held: dict[str, set[Address]] = {node: set() for node in nodes}
+    for text, node in owner.items():
+        if node in held:
+            held[node].add(parse_address(text))
+    pool = Pool(network, map(parse_address, owner))
+    result = {}
+    for node, mine in held.items():
+        settings = network.settings(node)
+        wanted = pool.choose(node, mine, settings.addresses if settings else ())
+        for address in wanted - mine:
+            _refuse_taking(network, address, node, owner.get(str(address)), members)
+        result[node] = (mine, wanted)
+    return result
+
+
+def _refuse_taking(network: Network, address: Address, node: str, holder: str | None, members: Collection[str]) -> None:
+    """A member keeps the address that it was given, unless the mesh file gives that member another one as well."""
+    if holder is None or holder not in members:
+        return
+    settings = network.settings(holder)
+    if settings and any(other.version == address.version for other in settings.addresses):
+        return
+    raise RefusedError(
+        f"the mesh file gives {address} to {node}, but {holder} has it. Give {node} another address in the mesh file"
+    )
 
 
 def _is_host(address: Address, subnet: Subnet | None) -> bool:

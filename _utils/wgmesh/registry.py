@@ -10,8 +10,6 @@ A second backend would offer the public methods of ``Registry`` and pass ``tests
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import json
 import os
 import sqlite3
@@ -24,7 +22,7 @@ from . import policy
 from .errors import RefusedError
 from .model import Network
 from .policy import ADMITTED, REVOKED, Standing
-from .pool import Address, Pool
+from .pool import Address, assign, parse_address
 from .record import ABSENT, Registration, Report, Rotation
 from .store import Store
 
@@ -366,7 +364,7 @@ class Registry:
 def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:
     addresses: dict[NodeId, list[Address]] = {}
     for network, address, node in connection.execute("SELECT network, address, node FROM address"):
-        addresses.setdefault((network, node), []).append(_parse_address(address))
+        addresses.setdefault((network, node), []).append(parse_address(address))
     rows = connection.execute(
         "SELECT network, node, public_key, endpoints, port, serial, salt_key, registered, next_key, keyed FROM node"
     )
@@ -396,12 +394,6 @@ def _standings(connection: sqlite3.Connection) -> dict[NodeId, Standing]:
 def _waiting(connection: sqlite3.Connection) -> dict[NodeId, Waiting]:
     rows = connection.execute("SELECT network, node, question, public_key, salt_key, since FROM waiting")
     return {(row[0], row[1]): Waiting(*row) for row in rows}
-
-
-# Parsing is most of the work of reading a large registry, which is read again after every change.
-@functools.lru_cache(maxsize=1 << 17)
-def _parse_address(text: str) -> Address:
-    return ipaddress.ip_address(text)
 
 
 def _order(address: Address) -> tuple[int, int]:
@@ -596,35 +588,15 @@ def _store(
 def _assign(connection: sqlite3.Connection, network: Network, nodes: Collection[str], members: Collection[str]) -> bool:
     """Give each of ``nodes`` the addresses that it must have, and take away the others. Returns whether any changed."""
     rows = connection.execute("SELECT address, node FROM address WHERE network = ?", [network.name]).fetchall()
-    owner = dict(rows)
-    held: dict[str, set[Address]] = {node: set() for node in nodes}
-    for text, node in rows:
-        if node in held:
-            held[node].add(_parse_address(text))
-    pool = Pool(network, map(_parse_address, owner))
     changed = False
-    for node in nodes:
-        mine = held[node]
-        settings = network.settings(node)
-        wanted = pool.choose(node, mine, settings.addresses if settings else ())
-        for address in wanted - mine:
-            _refuse_taking(network, address, node, owner.get(str(address)), members)
-            row = (network.name, str(address), node)
-            connection.execute("INSERT OR REPLACE INTO address VALUES (?, ?, ?)", row)
-        for address in mine - wanted:
-            row = (network.name, str(address), node)
-            connection.execute("DELETE FROM address WHERE (network, address, node) = (?, ?, ?)", row)
+    for node, (mine, wanted) in assign(network, dict(rows), nodes, members).items():
+        connection.executemany(
+            "INSERT OR REPLACE INTO address VALUES (?, ?, ?)",
+            [(network.name, str(address), node) for address in wanted - mine],
+        )
+        connection.executemany(
+            "DELETE FROM address WHERE (network, address, node) = (?, ?, ?)",
+            [(network.name, str(address), node) for address in mine - wanted],
+        )
         changed = changed or wanted != mine
     return changed
-
-
-def _refuse_taking(network: Network, address: Address, node: str, holder: str | None, members: Collection[str]) -> None:
-    """A member keeps the address that it was given, unless the mesh file gives that member another one as well."""
-    if holder is None or holder not in members:
-        return
-    settings = network.settings(holder)
-    if settings and any(other.version == address.version for other in settings.addresses):
-        return
-    raise RefusedError(
-        f"the mesh file gives {address} to {node}, but {holder} has it. Give {node} another address in the mesh file"
-    )

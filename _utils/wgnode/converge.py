@@ -11,16 +11,16 @@ import functools
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 try:
-    from saltext.wireguard.utils.wgmesh import diff, render, rotation
+    from saltext.wireguard.utils.wgmesh import diff, impact, render, rotation
     from saltext.wireguard.utils.wgmesh.device import Device
     from saltext.wireguard.utils.wgmesh.diff import Applied, Operation
     from saltext.wireguard.utils.wgmesh.errors import NodeError
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
-    from wgmesh import diff, render, rotation
+    from wgmesh import diff, impact, render, rotation
     from wgmesh.device import Device
     from wgmesh.diff import Applied, Operation
     from wgmesh.errors import NodeError
@@ -33,11 +33,16 @@ from .commands import run
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was changed, or ``pending``: would be. ``comment`` says it in a sentence."""
+    """
+    What was changed, or ``pending``: would be. ``comment`` says it in a sentence.
+
+    ``disturbs``: of what would be changed, subject to the number of live sessions that it would cut off.
+    """
 
     changes: Changes
     comment: str
     pending: bool = False
+    disturbs: Mapping[str, int] = field(default_factory=dict)
 
 
 def converge(view: View, key_file: str, boot: Manager | None, test: bool) -> Outcome:
@@ -58,8 +63,15 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool) -> Out
         way.go()
     if not changes:
         return Outcome({}, f"{view.interface} is as it should be")
-    would = "would be" if test else "was"
-    return Outcome(changes, f"{view.interface} {would} changed: {_summary(changes)}", pending=test)
+    if not test:
+        return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}")
+    disturbs = way.disturbs()
+    comment = f"{view.interface} would be changed: {_summary(changes)}{_cut_off(disturbs)}"
+    return Outcome(changes, comment, pending=True, disturbs=disturbs)
+
+
+def _cut_off(disturbs: Mapping[str, int]) -> str:
+    return f"; live sessions cut off: {impact.total(disturbs)}" if disturbs else ""
 
 
 def difference(view: View) -> dict[str, object]:
@@ -82,6 +94,7 @@ class Way:
 
     def __init__(self, view: View, key_file: str, public_key: str, boot: Manager | None = None) -> None:
         device = devices.read(view.interface)
+        self._device = device
         self._view = rotation.expand(view, device)
         self._interface = view.interface
         self._key_file = key_file
@@ -97,6 +110,10 @@ class Way:
     def device_changes(self) -> Changes:
         """What differs on the device alone."""
         return diff.changes(self._operations)
+
+    def disturbs(self) -> dict[str, int]:
+        """Of what differs, subject to the number of live sessions that putting it right cuts off."""
+        return impact.disturbed(self.device_changes(), self._view.peers, self._device, int(time.time()))
 
     def changes(self) -> Changes:
         """What differs altogether."""
@@ -218,9 +235,11 @@ def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
         if os.path.exists(files.config_file(interface)):
             raise NodeError(_not_ours(interface))
         return Outcome({}, f"{interface} is not set up")
-    changes: Changes = {interface: {"old": "present", "new": None}}
+    changes = diff.removed(interface)
     if test:
-        return Outcome(changes, f"{interface} would be removed", pending=True)
+        disturbs = impact.disturbed(changes, (), devices.read(interface), int(time.time()))
+        comment = f"{interface} would be removed{_cut_off(disturbs)}"
+        return Outcome(changes, comment, pending=True, disturbs=disturbs)
     aside = _tear_down(interface, boot)
     return Outcome(changes, f"{interface} was removed" + (f"; its key is kept in {aside}" if aside else ""))
 

@@ -236,8 +236,15 @@ def test_a_new_peer_whose_endpoint_does_not_resolve_is_set_without_it():
 
 def test_an_endpoint_that_resolved_to_nonsense_is_an_error_naming_the_peer():
     wanted = view(peer("node2", "10.42.0.2/32", endpoint="node2.example:51820"))
-    with pytest.raises(ViewError, match=r"peer node2: endpoint node2\.example:51820 resolved to node2\.example"):
-        operations(wanted, device(), {"node2.example:51820": "node2.example:51820"})
+    with pytest.raises(ViewError, match=r"peer node2: endpoint node2\.example:51820 resolved to node3\.example"):
+        operations(wanted, device(), {"node2.example:51820": "node3.example:51820"})
+
+
+def test_an_endpoint_that_stands_for_itself_is_compared_as_text():
+    """So are views compared on paper, where no name is looked up."""
+    wanted = view(peer("node2", "10.42.0.2/32", endpoint="node2.example:51820"))
+    text = "node2.example:51820"
+    assert argvs(wanted, device(have("node2", "10.42.0.2/32", endpoint=text)), {text: text}) == []
 
 
 def test_a_changed_keepalive_is_all_that_is_set():

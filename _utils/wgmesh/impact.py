@@ -1,0 +1,99 @@
+"""What a change does to the sessions that live now: which of them it cuts off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from . import rotation
+from .device import Device
+from .diff import Facts
+from .view import Peer
+
+Changes = Mapping[str, Mapping[str, Facts]]
+
+# In ``cuts``: not one session, but every one of the interface.
+ALL = "*"
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """A node's live sessions in one network: how many, and with which public keys."""
+
+    count: int = 0
+    keys: AbstractSet[str] = frozenset()
+
+    @classmethod
+    def of(cls, device: Device, now: int) -> Sessions:
+        """Those of a device. ``now``: Unix seconds."""
+        live = rotation.live(device, now)
+        return cls(len(live), live.keys())
+
+    def cut(self, by: str) -> int:
+        """How many of them end, ``by`` being a value of ``cuts``."""
+        return self.count if by == ALL else int(by in self.keys)
+
+
+def public_keys(peers: Iterable[Peer], device: Device) -> dict[str, str]:
+    """Subject of a change to the public key of the peer that it is about, for all peers and routes of a device."""
+    routed = {f"route {network}": key for key, peer in device.peers.items() for network in peer.allowed_ips}
+    return routed | {f"peer {peer.name}": peer.public_key for peer in peers}
+
+
+def cuts(changes: Changes, interface: str, keys: Mapping[str, str]) -> dict[str, str]:
+    """
+    Subject to the public key of the session that its change cuts off, ALL for every session of the interface.
+
+    A peer that is new, or gains something, loses no packet, and neither does one whose endpoint or keepalive changes.
+
+    :param keys: see ``public_keys``
+    """
+    found = {}
+    for subject, change in changes.items():
+        by = _cut(subject, change["old"], change["new"], interface, keys)
+        if by:
+            found[subject] = by
+    return found
+
+
+def _cut(subject: str, old: Facts, new: Facts, interface: str, keys: Mapping[str, str]) -> str | None:
+    if old is None:
+        return None
+    kind = subject.partition(" ")[0]
+    if subject in (interface, "private key", "listen port"):
+        return ALL
+    if kind == "address" and new is None:
+        return ALL
+    if kind == "route" and new is None:
+        return keys.get(subject)
+    if kind == "peer" and isinstance(old, dict) and (new is None or _loses(old, new)):
+        return str(old.get("public_key") or keys.get(subject, ""))
+    return None
+
+
+def _loses(old: dict[str, object], new: Facts) -> bool:
+    """Whether a peer has another key afterwards, or networks less."""
+    if not isinstance(new, dict):
+        return True
+    fewer = {*_list(old.get("allowed_ips"))} - {*_list(new.get("allowed_ips"))} if "allowed_ips" in new else set()
+    return bool(fewer) or "preshared_key" in new or ("public_key" in old and old["public_key"] != new.get("public_key"))
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def disturbed(changes: Changes, peers: Iterable[Peer], device: Device | None, now: int) -> dict[str, int]:
+    """Subject to the number of live sessions that its change cuts off, where that is any. ``now``: Unix seconds."""
+    if device is None:
+        return {}
+    sessions = Sessions.of(device, now)
+    found = cuts(changes, device.interface, public_keys(peers, device))
+    return {subject: sessions.cut(by) for subject, by in found.items() if sessions.cut(by)}
+
+
+def total(disturbs: Mapping[str, int]) -> int:
+    """The number of sessions cut off altogether: one that several changes of an interface cut off counts once."""
+    peers = sum(number for subject, number in disturbs.items() if subject.startswith("peer "))
+    return max([peers, *disturbs.values()]) if disturbs else 0

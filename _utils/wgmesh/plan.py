@@ -1,0 +1,221 @@
+"""
+What would change, before anything does: a fleet as it is beside the fleet as it will be, on paper.
+
+The words are those of ``diff.changes``, so that a plan, a test run and a run say the same of the same change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from . import diff, forwarding, rotation
+from .accepted import AcceptedKey
+from .answer import Step
+from .device import Device, DevicePeer
+from .diff import Applied
+from .fleet import Fleet, Joined, Member
+from .impact import Changes, Sessions, cuts, public_keys
+from .model import Mesh
+from .policy import question
+from .pool import assign
+from .registry import NodeId, Row, Snapshot
+from .view import Peer, View
+
+# Stands before the name of a node instead of its public key, which it has not made yet.
+_NOT_MADE = "not made yet: "
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What would change for one node in one network. ``cuts``: subject to the session that it would cut off."""
+
+    network: str
+    node: str
+    changes: Changes
+    cuts: Mapping[str, str] = field(default_factory=dict)
+
+    def steps(self, sessions: Sessions | None) -> Iterator[Step]:
+        """``sessions`` None: nobody knows, as the node did not answer."""
+        for subject, change in self.changes.items():
+            cut = self.cuts.get(subject)
+            disturbs = 0 if cut is None else sessions.cut(cut) if sessions else None
+            yield Step(self.network, self.node, subject, change["old"], change["new"], disturbs)
+
+
+def foretold(
+    mesh: Mesh,
+    snapshot: Snapshot,
+    accepted: Mapping[str, AcceptedKey],
+    now: float,
+    mentioned: Collection[NodeId] = (),
+) -> Fleet:
+    """
+    Return the fleet as it will be with this mesh file, once everybody has registered who may.
+
+    Addresses are those that ``Registry.settle`` will give. Members that never registered are there with a key that
+    stands for the one that they will make, and with the addresses that they have for certain; not those that were
+    ``mentioned`` before. Raises MeshError, PoolExhaustedError and RefusedError, as a reconcile would.
+    """
+    present = Fleet(mesh, snapshot, accepted, now)
+    rows = dict(snapshot.rows)
+    for network in mesh.networks:
+        members = present.networks[network.name].membership
+        registered = {node: row for (name, node), row in snapshot.rows.items() if name == network.name}
+        owner = {str(address): node for node, row in registered.items() for address in row.addresses}
+        nodes = sorted(node for node in registered if node in members)
+        for node, (held, wanted) in assign(network, owner, nodes, members).items():
+            if held != wanted:
+                addresses = tuple(sorted(wanted, key=lambda address: (address.version, int(address))))
+                rows[network.name, node] = replace(registered[node], addresses=addresses)
+    for who, member in unregistered(present):
+        if who not in mentioned and not _must_be_admitted(mesh, snapshot, who):
+            rows[who] = _newcomer(who, rows.get(who), member.settings.port, accepted[member.node])
+    return Fleet(mesh, replace(snapshot, rows=rows), accepted, now)
+
+
+def unregistered(fleet: Fleet) -> Iterator[tuple[NodeId, Member]]:
+    """The members that have not registered, or not since they were installed anew."""
+    return (((network, member.node), member) for network, member in fleet.members() if member.row is None)
+
+
+def _must_be_admitted(mesh: Mesh, snapshot: Snapshot, who: NodeId) -> bool:
+    network = mesh.network(who[0])
+    return network is not None and question(network, "", (), snapshot.standings.get(who)) is not None
+
+
+def _newcomer(who: NodeId, before: Row | None, port: int, key: AcceptedKey) -> Row:
+    addresses = before.addresses if before else ()
+    return Row(*who, f"{_NOT_MADE}{who[1]}", (), port, 0, key.fingerprint, 0.0, addresses)
+
+
+def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> Iterator[Difference]:
+    """
+    What would change for whom between a fleet and a foretold one; nodes without a change are left out.
+
+    Members that have not registered are told of, unless they are ``mentioned`` already.
+    """
+    for name in sorted({*before.networks, *after.networks}):
+        old, new = before.networks.get(name), after.networks.get(name)
+        for node in sorted({*(old.members if old else ()), *(new.members if new else ())}):
+            member = new.members.get(node) if new else None
+            if new and member and _is_newcomer(member):
+                if (name, node) not in mentioned:
+                    yield Difference(name, node, {new.view(node).interface: {"old": None, "new": _joins(member)}})
+                continue
+            have, want = _view(old, node), _view(new, node)
+            changes = _with_newcomers(between(have, want), new)
+            if changes:
+                yield Difference(name, node, changes, cuts(changes, *_on_paper(have)))
+
+
+def _is_newcomer(member: Member) -> bool:
+    return member.row is None or member.row.public_key.startswith(_NOT_MADE)
+
+
+def _joins(member: Member) -> str:
+    """What the master cannot know yet, such as a key, is not made up."""
+    if member.row is None:
+        return "registers, and waits to be admitted"
+    addresses = ", ".join(str(address) for address in member.addresses)
+    return f"registers with {addresses}" if addresses else "registers, and gets an address"
+
+
+def _with_newcomers(changes: Changes, joined: Joined | None) -> Changes:
+    members = joined.members if joined else {}
+    return {
+        subject: {"old": None, "new": _joins(member)} if member and member.row and _is_newcomer(member) else change
+        for subject, change in changes.items()
+        for member in [members.get(subject.removeprefix("peer "))]
+    }
+
+
+def _view(joined: Joined | None, node: str) -> View | None:
+    """None where the node has no interface, or is not known to have one."""
+    member = joined.members.get(node) if joined else None
+    return joined.view(node) if joined and member and member.row else None
+
+
+def between(old: View | None, new: View | None) -> Changes:
+    """The changes that make an interface that is as one view says what another view says; None for no interface."""
+    if new is None:
+        return diff.removed(old.interface) if old else {}
+    if old is None or old.interface != new.interface:
+        gone = diff.removed(old.interface) if old else {}
+        return {**gone, **_changes(rotation.expand(new, None), None, Applied())}
+    old, new = _without_what_stays(rotation.expand(old, None), rotation.expand(new, None))
+    return _changes(new, as_device(old), Applied.of(old), forwarding.versions(old.addresses) if old.forwarding else ())
+
+
+def _without_what_stays(old: View, new: View) -> tuple[View, View]:
+    """Most peers of a large mesh stay as they are. With other addresses, other peers may need routes."""
+    if old.addresses != new.addresses:
+        return old, new
+    both = {peer.digest for peer in old.peers} & {peer.digest for peer in new.peers}
+    return (
+        replace(old, peers=tuple(peer for peer in old.peers if peer.digest not in both)),
+        replace(new, peers=tuple(peer for peer in new.peers if peer.digest not in both)),
+    )
+
+
+def _changes(view: View, device: Device | None, applied: Applied, forwarded: Collection[int] = ()) -> Changes:
+    operations = diff.diff(
+        view,
+        device,
+        key_file="",
+        public_key=view.public_key or "",
+        endpoints={peer.endpoint: peer.endpoint for peer in view.peers if peer.endpoint},
+        applied=applied,
+        now=0,
+        forwarded=forwarded,
+    )
+    return diff.changes(operations)
+
+
+def as_device(view: View) -> Device:
+    """The device that a view makes, apart from what the system chooses; its endpoints may be names."""
+    routed = diff.routes(view)
+    return Device(
+        interface=view.interface,
+        up=True,
+        public_key=view.public_key,
+        port=view.port or 0,
+        mtu=view.mtu or 0,
+        addresses=frozenset(view.addresses),
+        routes=routed,
+        peers={peer.public_key: _as_device_peer(peer) for peer in view.peers},
+        boot_routes=routed,
+    )
+
+
+def _as_device_peer(peer: Peer) -> DevicePeer:
+    return DevicePeer(
+        public_key=peer.public_key,
+        endpoint=peer.endpoint,
+        allowed_ips=frozenset(peer.allowed_ips),
+        latest_handshake=0,
+        rx=0,
+        tx=0,
+        keepalive=peer.keepalive,
+        has_preshared_key=False,
+    )
+
+
+def _on_paper(view: View | None) -> tuple[str, Mapping[str, str]]:
+    return (view.interface, public_keys(view.peers, as_device(view))) if view else ("", {})
+
+
+def merge(first: Changes, then: Changes) -> Changes:
+    """The changes of two steps as those of one."""
+    result = {subject: dict(change) for subject, change in first.items()}
+    for subject, change in then.items():
+        if subject in result:
+            old, new = result[subject]["old"], change["new"]
+            if isinstance(old, dict) and isinstance(change["old"], dict):
+                old = {**change["old"], **old}
+            if isinstance(new, dict) and isinstance(result[subject]["new"], dict):
+                new = {**result[subject]["new"], **new}  # type: ignore[dict-item]
+            result[subject] = {"old": old, "new": new}
+        else:
+            result[subject] = dict(change)
+    return result
