@@ -56,9 +56,10 @@ def _parse_canary(canary: object, nodes: Collection[str]) -> tuple[str, ...]:
         return ()
     patterns = [str(each) for each in canary] if isinstance(canary, list | tuple) else [str(canary)]
     matching = {pattern: fnmatch.filter(nodes, pattern) for pattern in patterns}
-    nobody = ", ".join(repr(pattern) for pattern, found in matching.items() if not found)
+    nobody = [pattern for pattern, found in matching.items() if not found]
     if nobody or not patterns:
-        raise ConfigError(f"canary: no registered node matches {nobody or canary!r}; see `salt-run wireguard.nodes`")
+        names = ", ".join(map(repr, nobody)) or "an empty list"
+        raise ConfigError(f"canary: no registered node matches {names}; see `salt-run wireguard.nodes`")
     return tuple(sorted(set().union(*matching.values())))
 
 

@@ -156,6 +156,34 @@ def test_a_damaged_registry_is_an_error_without_a_traceback(master, run):
     assert str(path) in message
 
 
+# -- reconcile
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"canary": "node9"}, "canary: no registered node matches 'node9'"),
+        ({"canary": "node2"}, "canary: no registered node matches 'node2'"),  # a member that never registered
+        ({"canary": ["node1", "x*"]}, "canary: no registered node matches 'x*'"),
+        ({"batch": 0}, "batch: '0' is neither a number of nodes from 1 on nor a percentage"),
+        ({"batch": "x%"}, "batch: 'x%' is neither a number of nodes from 1 on nor a percentage"),
+        ({"canary": "node1", "stop_after": 0}, "stop_after: 0 is not a number of nodes from 1 on"),
+        ({"stop_after": 1}, "stop_after needs canary or batch"),
+        ({"force": True}, "force=True needs a reason"),
+        ({"force": True, "reason": " "}, "force=True needs a reason"),
+    ],
+)
+def test_a_reconcile_that_makes_no_sense_is_an_error_before_anybody_is_asked(master, run, monkeypatch, words, message):
+    module = sys.modules[run.functions["wireguard.reconcile"].__module__]
+    monkeypatch.setattr(module, "Bus", None)  # nobody can be asked without one
+    assert message in error(run, "reconcile", **words)
+
+
+def test_the_node_on_the_masters_machine_is_known_by_salts_own_rule(master):
+    own = salt.config.apply_minion_config({"root_dir": str(master.root / "minion")})["id"]
+    assert master.state.last() == {own}
+
+
 # -- hear
 
 

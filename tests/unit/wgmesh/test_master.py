@@ -77,6 +77,11 @@ def test_the_key_directory_of_a_cluster_is_that_of_the_cluster():
     assert Master.from_opts(opts).keys_dir == "/mnt/pki/minions"
 
 
+@pytest.mark.parametrize(("own", "node"), [("node1_master", "node1"), ("node1", "node1")])
+def test_the_node_on_the_masters_machine_comes_last(own, node):
+    assert Master.from_opts({**OPTS, "id": own}).last() == {node}
+
+
 @pytest.mark.parametrize(
     "ext_pillar",
     [
