@@ -245,10 +245,11 @@ class Master:
 
     def last(self) -> frozenset[str]:
         """
-        The nodes to change after all others, because these may be reached through them. That is the one on the master's
-        machine: whoever has the master's address in the mesh has a tunnel to it. Hubs belong here once there are any.
+        The nodes to change after all others, because these may be reached through them: those that pass packets on,
+        and the one on the master's machine, as whoever has the master's address in the mesh has a tunnel to it.
         """
-        return frozenset({self.own_minion})
+        forwarding = (member.node for _, member in self.fleet().members() if member.settings.forwards)
+        return frozenset({self.own_minion, *forwarding})
 
     def left_out(self) -> list[tuple[str, str, str]]:
         """(network, node, why) for nodes that the registry knows and that are no members now."""

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from factories import mesh_text, public_key, registration, salt_key
@@ -78,8 +79,13 @@ def test_the_key_directory_of_a_cluster_is_that_of_the_cluster():
 
 
 @pytest.mark.parametrize(("own", "node"), [("node1_master", "node1"), ("node1", "node1")])
-def test_the_node_on_the_masters_machine_comes_last(own, node):
-    assert Master.from_opts({**OPTS, "id": own}).last() == {node}
+def test_a_minion_on_the_masters_machine_is_known_by_the_masters_id(own, node):
+    assert Master.from_opts({**OPTS, "id": own}).own_minion == node
+
+
+def test_the_nodes_that_others_are_reached_through_come_last(master):
+    Path(master.mesh_path).write_text(mesh_text("a: {hub: true}, b: {routes: [192.168.40.0/24]}, '*': {}"))
+    assert replace(master, own_minion="z").last() == {"a", "b", "z"}
 
 
 @pytest.mark.parametrize(
