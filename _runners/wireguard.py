@@ -404,7 +404,7 @@ def readmit(node, network=None, reason=""):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        networks = [name for name in master.networks_of(node, network) if master.is_revoked(name, node)]
+        networks = [name for name in master.networks_of(node, network) if (name, node) in master.revoked()]
         if not networks:
             raise ConfigError(f"{node} is not revoked{f' in network {network}' if network else ''}")
         for name in networks:

@@ -86,7 +86,10 @@ class Round:
         )
 
     def _pursue(self):
+        revoked = self._master.revoked()
         while True:
+            if self._steps:
+                revoked = self._drop_revoked(revoked)
             now = time.monotonic()
             due = self._course.next(self._out_of_date(), now, self._master.last())
             self._tell_step()
@@ -97,6 +100,18 @@ class Round:
                 return
             self._tell_progress(waiting)
             self._listen()
+
+    def _drop_revoked(self, before):
+        """
+        Who is revoked on the way is dropped by all at once: their pillar would bring the change to those, too, that no
+        step has reached, and `revoke` itself waits for its turn until the last one. It asks for the proof then.
+        """
+        revoked = self._master.revoked()
+        left = self._master.keys_of(revoked - before)
+        if left:
+            nodes = {member.node for _, member in self._master.fleet().members() if member.row}
+            self._bus.publish(nodes, "wireguard.drop", [left])
+        return revoked
 
     def _ask(self, nodes):
         """

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,13 +93,15 @@ class Master:
             self.registry.settle(network, joined.networks[network.name].members.keys())
         names = {*joined.networks, *self.registry.networks_noted()}
         left = {name: self._note_members(name, joined.networks.get(name)) for name in names}
+        return self.keys_of((name, node) for name, nodes in left.items() for node in nodes)
+
+    def keys_of(self, nodes: Iterable[NodeId]) -> dict[str, list[str]]:
+        """Network -> the public keys, also the announced ones, that these nodes registered."""
         rows = self.registry.snapshot().rows
-        gone = {name: [rows[name, node] for node in nodes if (name, node) in rows] for name, nodes in left.items()}
-        return {
-            name: [key for row in each for key in (row.public_key, row.next_key) if key]
-            for name, each in gone.items()
-            if each
-        }
+        found: dict[str, list[str]] = {}
+        for row in (rows[each] for each in nodes if each in rows):
+            found.setdefault(row.network, []).extend(key for key in (row.public_key, row.next_key) if key)
+        return found
 
     def _note_members(self, name: str, network: Joined | None) -> list[str]:
         registered = {member.node for member in network.members.values() if member.row} if network else set()
@@ -205,10 +207,10 @@ class Master:
             raise ConfigError(f"{node} is not in {where}, neither by the mesh file nor by the registry")
         return found
 
-    def is_revoked(self, network: str, node: str) -> bool:
-        """Whether an operator excluded the node."""
-        standing = self.registry.snapshot().standings.get((network, node))
-        return standing is not None and standing.state == REVOKED
+    def revoked(self) -> set[NodeId]:
+        """The nodes that an operator excluded."""
+        standings = self.registry.snapshot().standings
+        return {node for node, standing in standings.items() if standing.state == REVOKED}
 
     def due_for_rotation(self, now: float) -> list[NodeId]:
         """

@@ -2,6 +2,7 @@
 
 import pytest
 from answering import Fleet
+from factories import public_key
 from wgmesh.steps import Steps
 
 
@@ -86,6 +87,16 @@ def test_a_node_that_joins_in_the_middle_is_asked_and_so_are_all_others_again(fl
     said = fleet.reconcile(steps=Steps(canary=("d",), batch=2))
     assert said["confirmed"] == ["a", "b", "c", "d", "e", "f"]
     assert said["stopped"] is None
+    assert fleet.reconcile()["asked"] == []
+
+
+def test_who_is_revoked_on_the_way_is_dropped_by_all_at_once(fleet):
+    """`revoke` waits for its turn: it was minutes until the last batch heard of it."""
+    fleet.on_publish = lambda: fleet.master.registry.revoke("net", "e", "bob", "") if len(fleet.jobs) == 1 else None
+    fleet.reconcile(steps=Steps(canary=("d",), batch=1))
+    assert fleet.functions[:2] == [("wireguard.sync", ["d"]), ("wireguard.drop", ["a", "b", "c", "d"])]
+    assert fleet.jobs[1][1] == [{"net": [public_key("e")]}]
+    assert fleet.functions.count(("wireguard.drop", ["a", "b", "c", "d"])) == 1
     assert fleet.reconcile()["asked"] == []
 
 
