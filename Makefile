@@ -19,7 +19,8 @@ demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on thi
 
 test: lint unit functional integration  ## Every check, and every test but the slow ones (root)
 
-test-slow: .venv/.ready  ## The tests that take a fleet through its life: removal, rotation, bursts, attacks (root)
+test-slow: .venv/.ready  ## The tests that take a fleet through its life, and faults at every point of it (root)
+	@$(PYTHON) $(PYTEST) -m slow tests/functional
 	@$(PYTHON) $(PYTEST) -m slow tests/integration
 
 lint: .venv/.ready  ## Ruff and mypy
@@ -31,7 +32,7 @@ unit: .venv/.ready  ## Tests of the logic, a few seconds
 	@$(PYTHON) $(PYTEST) tests/unit
 
 functional: .venv/.ready  ## Tests with Salt's loader and with devices, without daemons
-	@$(PYTHON) $(PYTEST) tests/functional
+	@$(PYTHON) $(PYTEST) -m 'not slow' tests/functional
 
 integration: .venv/.ready  ## Tests with a master and minions in the lab (root)
 	@$(PYTHON) $(PYTEST) -m 'not slow' tests/integration
@@ -39,7 +40,7 @@ integration: .venv/.ready  ## Tests with a master and minions in the lab (root)
 ifneq ($(PYTHON_3006),)
 test-3006: .venv-3006/.ready  ## Unit and functional tests on Salt 3006, if there is a Python 3.10
 	@.venv-3006/bin/python $(PYTEST) tests/unit
-	@.venv-3006/bin/python $(PYTEST) tests/functional
+	@.venv-3006/bin/python $(PYTEST) -m 'not slow' tests/functional
 else
 test-3006:
 	@echo 'Skipped: no Python 3.10 for Salt 3006'

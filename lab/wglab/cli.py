@@ -95,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
         sub.add_argument("host", metavar="NAME", help="name of the host")
         if name == "on":
             sub.add_argument("--boot", action="store_true", help="first 'wg-quick up' all of /etc/wireguard/*.conf")
+            sub.add_argument("--no-salt", action="store_true", help="start no daemon of Salt, and wait for none")
     clone = command("clone", run_clone, "start a machine with a copy of a host's disk, keys and minion id included")
     clone.add_argument("host", metavar="NAME", help="name of the host to copy; it may run")
     clone.add_argument("new", metavar="NEW", help="name of the copy in the lab")
@@ -129,7 +130,7 @@ def run_host_command(args: argparse.Namespace, _rest: list[str]) -> None:
     with fleet.locked(args.name):
         lab = Lab.load(args.name)
         if args.command == "on":
-            lab.on(args.host, tunnels=args.boot)
+            lab.on(args.host, tunnels=args.boot, salt=not args.no_salt)
         else:
             getattr(lab, args.command)(args.host)
 

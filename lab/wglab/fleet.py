@@ -169,12 +169,14 @@ class Lab:
         """Cut a host's power."""
         self.host(name).power_off()
 
-    def on(self, name: str, tunnels: bool = False) -> None:
+    def on(self, name: str, tunnels: bool = False, salt: bool = True) -> None:
         """Boot a host; done when its minion answers, or for the master, when all running minions do."""
         host = self.host(name)
         if host.is_on():
             raise LabError(f"{name} is on already; cut its power with 'off {name}'")
-        self._power_on(host, tunnels)
+        self._power_on(host, tunnels, salt)
+        if not salt:
+            return
         if name == MASTER:
             self._wait_master()
             running = [node.name for node in self.hosts() if node.is_on()]
@@ -258,9 +260,10 @@ class Lab:
         host.make_disk()
         saltconf.write_minion(host, self.master)
 
-    def _power_on(self, host: Host, tunnels: bool = False) -> None:
+    def _power_on(self, host: Host, tunnels: bool = False, salt: bool = True) -> None:
         daemon = "salt-master" if host.name == MASTER else "salt-minion"
-        host.power_on(self.switch, [[str(host.salt_bin / daemon), "-c", str(host.conf_dir)]], tunnels)
+        commands = [[str(host.salt_bin / daemon), "-c", str(host.conf_dir)]] if salt else []
+        host.power_on(self.switch, commands, tunnels)
 
     def _first_boot(self, host: Host) -> None:
         self._install(host)

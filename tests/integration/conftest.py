@@ -74,9 +74,9 @@ class Lab:
         """Cut a host's power."""
         self.must("off", name)
 
-    def on(self, name: str, boot: bool = False) -> None:
-        """Boot a host, with its tunnels if so asked."""
-        self.must("on", name, *(["--boot"] if boot else []))
+    def on(self, name: str, boot: bool = False, salt: bool = True) -> None:
+        """Boot a host, with its tunnels if so asked, and Salt unless not."""
+        self.must("on", name, *(["--boot"] if boot else []), *([] if salt else ["--no-salt"]))
 
     def reinstall(self, name: str) -> None:
         """Give a host an empty disk."""

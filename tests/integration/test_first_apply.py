@@ -88,6 +88,15 @@ def test_a_sync_that_finds_nothing_runs_no_writing_command(fleet):
     assert steps.writing(steps.commands(fleet, "node1")) == []
 
 
+def test_after_a_boot_tunnels_are_back_before_salt_is_up(fleet):
+    fleet.off("node3")
+    fleet.on("node3", boot=True, salt=False)
+    assert "salt" not in fleet.must("exec", "node3", "ps", "-e", "-o", "args=")
+    assert fleet.ping(wait=60)
+    fleet.off("node3")
+    fleet.on("node3", boot=True)
+
+
 def test_a_reboot_brings_the_mesh_back_and_the_next_run_finds_nothing_to_do(fleet):
     fleet.off("node4")
     fleet.on("node4", boot=True)
