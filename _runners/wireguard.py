@@ -20,6 +20,7 @@ import salt.utils.user
 
 try:
     from saltext.wireguard.utils.wgcontrol.bus import Bus
+    from saltext.wireguard.utils.wgcontrol.check import check
     from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
     from saltext.wireguard.utils.wgcontrol.round import Round
     from saltext.wireguard.utils.wgmesh import duration, meshfile, steps, turn
@@ -28,6 +29,7 @@ try:
     from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
 except ImportError:  # synced from _utils/
     from wgcontrol.bus import Bus
+    from wgcontrol.check import check
     from wgcontrol.rotation import Rotation, RotationFailed
     from wgcontrol.round import Round
     from wgmesh import duration, meshfile, steps, turn
@@ -60,24 +62,32 @@ def _shown(data, failed=False):
 
 def validate(mesh=None):
     """
-    Check the mesh file, and say all that is wrong with it at once. Exit code 1 if anything is.
+    Check the mesh file, and say all that is wrong with it at once, and what is probably not meant.
+
+    Where a master is configured, the file is judged together with its registry and accepted keys; else by itself. The
+    names of endpoints are looked up, for 5 seconds at most.
 
     mesh
         Another file or directory to check instead of the configured one, before it goes live.
+
+    Returns ``valid``, ``errors`` and ``warnings`` (rows of where, message), ``checked`` (what was looked at) and
+    ``networks``, unless the file cannot be parsed. Exit code 1 for errors, not for warnings.
 
     CLI Example:
 
     .. code-block:: bash
 
         salt-run wireguard.validate
-        salt-run wireguard.validate mesh=/home/me/mesh.yml
+        salt-run wireguard.validate mesh=/home/me/mesh.yml --out=json
     """
     with _salt_errors():
-        path = mesh or Master.from_opts(__opts__).mesh_path
-    try:
-        parsed = meshfile.load(path)
-    except MeshError as exc:
-        return _shown({"valid": False, "errors": [str(problem) for problem in exc.problems]}, failed=True)
+        master = _master_unless(mesh)
+        path = mesh or master.mesh_path
+        try:
+            parsed = meshfile.load(path)
+        except MeshError as exc:
+            return _shown({"valid": False, "errors": _problems(exc.problems)}, failed=True)
+        findings = check(parsed, master)
     networks = [
         {
             "network": network.name,
@@ -88,7 +98,28 @@ def validate(mesh=None):
         }
         for network in parsed.networks
     ]
-    return _shown({"valid": True, "networks": networks})
+    answer = {
+        "valid": not findings.errors,
+        "errors": _problems(findings.errors),
+        "warnings": _problems(findings.warnings),
+        "checked": ["mesh file", "registry", "accepted keys"] if master else ["mesh file"],
+        "networks": networks,
+    }
+    return _shown(answer, failed=bool(findings.errors))
+
+
+def _master_unless(mesh):
+    """A mesh file that is named can be judged where no master is configured, too: then None."""
+    try:
+        return Master.from_opts(__opts__)
+    except ConfigError:
+        if mesh:
+            return None
+        raise
+
+
+def _problems(problems):
+    return [{"where": each.where, "message": each.message} for each in problems]
 
 
 def nodes(network=None):

@@ -203,10 +203,10 @@ class Joined:
 
     @cached_property
     def _topology(self) -> Topology:
-        registered = [_participant(member, member.row) for member in self.members.values() if member.row]
-        external = [_external(peer) for peer in self._network.peers]
+        registered = [participant(member, member.row) for member in self.members.values() if member.row]
+        peers = [external(peer) for peer in self._network.peers]
         network = self._network
-        return Topology(registered + external, network.subnets, network.links, network.keepalive)
+        return Topology(registered + peers, network.subnets, network.links, network.keepalive)
 
     def _with_prefix(self, address: Address) -> str:
         subnet = self._network.subnet_of(address)
@@ -241,7 +241,8 @@ def _taken(place: Place, address: Address, holder: str | None) -> Problem:
     return Problem(place.file, place.line, message)
 
 
-def _participant(member: Member, row: Row) -> Participant:
+def participant(member: Member, row: Row) -> Participant:
+    """A registered node as ``topology`` takes it."""
     return Participant(
         member.node,
         row.public_key,
@@ -259,7 +260,8 @@ def _participant(member: Member, row: Row) -> Participant:
     )
 
 
-def _external(peer: ExternalPeer) -> Participant:
+def external(peer: ExternalPeer) -> Participant:
+    """A peer that is not a minion as ``topology`` takes it."""
     return Participant(
         peer.name,
         peer.public_key,

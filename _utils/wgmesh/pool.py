@@ -117,6 +117,13 @@ def _hosts(subnet: Subnet) -> range:
     return range(first + 1, last + 1 if subnet.version == 6 else last)
 
 
+def capacity(subnet: Subnet) -> int:
+    """How many addresses ``subnet.hosts()`` has, without counting them."""
+    if subnet.num_addresses <= 2:
+        return subnet.num_addresses
+    return subnet.num_addresses - (2 if subnet.version == 4 else 1)
+
+
 def reserved(network: Network) -> set[Address]:
     """All addresses that the mesh file gives by name."""
     named = [entry.addresses for entry in network.nodes] + [peer.addresses for peer in network.peers]

@@ -24,7 +24,7 @@ participant, and not one for each participant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal
@@ -132,6 +132,32 @@ class Topology:
         place = seen.places.get(name, len(seen.peers))
         start = place * DIGEST_SIZE
         return seen.digests[:start], seen.digests[start + DIGEST_SIZE :]
+
+    def views(self) -> Iterator[tuple[Peer, ...]]:
+        """The peers of each kind of participant; several of a kind are among their own peers."""
+        names: dict[_Kind, list[str]] = {}
+        for name, kind in self._kinds.items():
+            names.setdefault(kind, []).append(name)
+        for kind, alike in names.items():
+            yield self.peers(alike[0]) if len(alike) == 1 else self._seen_by(kind).peers
+
+    def never_meet(self) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+        """
+        Pairs of groups of participants: nobody of the one meets anybody of the other, as neither can call. Where a
+        group is paired with itself, that is about any two of it.
+        """
+        out_of_reach: dict[tuple[_Kind, _Kind], set[str]] = {}  # (caller, called) -> names of the called
+        for kind in set(self._kinds.values()):
+            for peer in self._seen_by(kind).peers:
+                if peer.endpoint is None:
+                    out_of_reach.setdefault((kind, self._kinds[peer.name]), set()).add(peer.name)
+        pairs = {
+            frozenset({frozenset(out_of_reach[called, caller]), frozenset(names)})
+            for (caller, called), names in out_of_reach.items()
+            if (called, caller) in out_of_reach
+        }
+        for one, *other in map(list, pairs):
+            yield one, (other or [one])[0]
 
     def _ends_of(self, participant: Participant) -> frozenset[str]:
         return frozenset({EVERYBODY, participant.name, *participant.groups} & self._opposite.keys())

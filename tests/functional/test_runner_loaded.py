@@ -1,5 +1,6 @@
 """The runner and its outputter, through Salt's loader."""
 
+import re
 import sys
 import time
 
@@ -55,6 +56,8 @@ def test_a_valid_mesh_file_is_summed_up(master, run):
     assert answer["outputter"] == "wireguard"
     assert "retcode" not in answer["data"]
     assert answer["data"]["valid"] is True
+    assert (answer["data"]["errors"], answer["data"]["warnings"]) == ([], [])
+    assert answer["data"]["checked"] == ["mesh file", "registry", "accepted keys"]
     (network,) = answer["data"]["networks"]
     assert network.items() >= {"network": NETWORK, "subnets": ["10.42.0.0/24"], "node entries": 1}.items()
     text = master.shown(answer["data"])
@@ -66,11 +69,39 @@ def test_an_invalid_mesh_file_is_an_exit_code_with_all_its_problems(master, run)
     master.mesh.write_text("networks:\n  backbone:\n    subnet: [10.42.0.0/24]\n    port: 0\n    nodes: {'*': {}}\n")
     data = run("validate")["data"]
     assert (data["valid"], data["retcode"]) == (False, 1)
-    assert any("mesh.yml:3: unknown key 'subnet'" in problem for problem in data["errors"])
-    assert any("mesh.yml:4: port must be" in problem for problem in data["errors"])
+    found = {problem["where"]: problem["message"] for problem in data["errors"]}
+    assert "unknown key 'subnet'" in found[f"{master.mesh}:3"]
+    assert "port must be" in found[f"{master.mesh}:4"]
     text = master.shown(data)
-    assert "mesh.yml:4" in text
+    assert re.search(r"mesh.yml:3 +unknown key 'subnet'", text)
     assert "retcode" not in text
+
+
+def test_what_is_probably_not_meant_is_a_warning_with_its_line_and_no_exit_code(master, run):
+    master.mesh.write_text(
+        "networks:\n  backbone:\n    subnets: [10.42.0.0/24]\n    nodes:\n      'node*': {}\n"
+        "      wbe1: {endpoint: no.such.name.invalid}\n"
+    )
+    data = run("validate")["data"]
+    assert data["valid"] is True
+    assert "retcode" not in data
+    assert [(row["where"], row["message"].split(":")[0]) for row in data["warnings"]] == [
+        (f"{master.mesh}:6", "no accepted minion is called wbe1"),
+        (f"{master.mesh}:6", "no.such.name.invalid does not resolve on this machine"),
+    ]
+    assert re.search(r"mesh.yml:6 +no accepted minion", master.shown(data))
+
+
+def test_a_file_that_contradicts_the_registry_is_not_valid(master, run):
+    master.mesh.write_text(
+        "networks:\n  backbone:\n    subnets: [10.42.0.0/24]\n    nodes:\n      'node*': {}\n"
+        "      node2: {addresses: [10.42.0.1]}\n"
+    )
+    data = run("validate")["data"]
+    assert (data["valid"], data["retcode"]) == (False, 1)
+    assert [(row["where"], row["message"].split(";")[0]) for row in data["errors"]] == [
+        (f"{master.mesh}:6", "10.42.0.1 was already given to node1")
+    ]
 
 
 def test_another_file_is_checked_before_it_goes_live(master, run):
@@ -78,6 +109,12 @@ def test_another_file_is_checked_before_it_goes_live(master, run):
     other.write_text("networks: {n: {subnets: [10.9.0.0/24], nodes: {'*': {}}}}")
     assert run("validate", mesh=str(other))["data"]["networks"][0]["network"] == "n"
     assert run("validate", mesh=str(master.root / "no.yml"))["data"]["retcode"] == 1
+
+
+def test_a_file_is_checked_where_there_is_no_master(master):
+    master.opts["ext_pillar"] = []
+    data = master.runner()["wireguard.validate"](mesh=str(master.mesh))["data"]
+    assert (data["valid"], data["checked"], data["warnings"]) == (True, ["mesh file"], [])
 
 
 # -- nodes

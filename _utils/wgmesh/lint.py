@@ -1,0 +1,469 @@
+"""
+What is wrong, or probably not meant, with a mesh that parses: what only the whole of it shows.
+
+An error cannot work, whatever the machines are like. A warning works only if something is so that the mesh file does
+not say. What is not certain is not said: of a node that has not registered, it is assumed that all can call it, and of
+minions that only a glob names, nothing is known without a master.
+
+Who talks to whom, and where each is called, comes from ``topology``; each check looks at one network.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import ip_address
+
+from .accepted import AcceptedKey
+from .errors import Problem
+from .fleet import Joined, Member, external, participant
+from .model import Endpoint, Mesh, Network, Place
+from .policy import excluded
+from .pool import Address, Subnet, capacity, reserved
+from .registry import NodeId, Row, Snapshot
+from .topology import Participant, Topology
+from .view import Peer
+
+# The MTU of Ethernet and of the Internet, what the kernel gives a WireGuard interface, and what a packet grows by.
+ETHERNET_MTU = 1500
+WIREGUARD_MTU = 1420
+OVERHEAD = {4: 60, 6: 80}
+
+FULL = 0.9
+
+# Subnets of so few addresses are made to measure: that they are full says nothing.
+_MADE_TO_MEASURE = 6
+
+_INTO_THE_TUNNEL = "calls go into the tunnel itself, unless a narrower route leads there; change one of the two"
+
+# What a node offers that has not registered: for all we know, everybody can call it.
+_ANYWHERE = ("1.0.0.1", "2000::1")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """In the order of the file. ``errors`` cannot work; ``warnings`` need a look."""
+
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a master knows beside the mesh file."""
+
+    snapshot: Snapshot
+    accepted: Mapping[str, AcceptedKey]
+
+
+def lint(
+    mesh: Mesh, now: float, known: Known | None = None, names: Mapping[str, Collection[str]] | None = None
+) -> Findings:
+    """
+    Check the whole mesh. ``now`` is in Unix seconds.
+
+    ``known`` is None where there is no master, and ``names`` has the addresses of the host names that resolve; None
+    where nobody looked. ``hosts`` says which to look up.
+    """
+    scenes = [_Scene(network, mesh, now, known, names) for network in mesh.networks]
+    return Findings(
+        _in_order(problem for check in _ERRORS for scene in scenes for problem in check(scene, scenes)),
+        _in_order(problem for check in _WARNINGS for scene in scenes for problem in check(scene, scenes)),
+    )
+
+
+def hosts(mesh: Mesh) -> set[str]:
+    """The host names that somebody is called at."""
+    written = [each for network in mesh.networks for each in _written(network)]
+    return {endpoint.host for _, _, endpoint in written if endpoint.address is None}
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(set(problems)))
+
+
+def _problem(place: Place, message: str) -> Problem:
+    return Problem(place.file, place.line, message)
+
+
+def _some(names: Iterable[str]) -> str:
+    """All of them if they are few, else the first few and how many more there are."""
+    listed = sorted(names)
+    return ", ".join(listed) if len(listed) <= 5 else f"{', '.join(listed[:4])} and {len(listed) - 4} more"
+
+
+def _written(network: Network) -> Iterator[tuple[str, Place, Endpoint]]:
+    """(node or peer, line, endpoint) for all endpoints in the file; there are none on globs."""
+    for entry in network.nodes:
+        if entry.endpoint:
+            yield entry.pattern, entry.place_of("endpoint"), entry.endpoint
+        for endpoint in (entry.endpoints or {}).values():
+            yield entry.pattern, entry.place_of("endpoints"), endpoint
+    for peer in network.peers:
+        if peer.endpoint:
+            yield peer.name, peer.place_of("endpoint"), peer.endpoint
+
+
+@dataclass(frozen=True)
+class _Call:
+    """
+    An address at which a node or peer is called. ``endpoint`` stands at ``place``; None if the node itself offers it.
+    """
+
+    name: str
+    place: Place
+    address: Address
+    endpoint: Endpoint | None = None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is the same for every caller. Names may resolve otherwise elsewhere."""
+        return self.endpoint is None or self.endpoint.address is not None
+
+    @property
+    def host(self) -> str:
+        return self.endpoint.host if self.endpoint else str(self.address)
+
+    def __str__(self) -> str:
+        at = self.endpoint or self.address
+        return f"{self.name} is called at {at}" + ("" if self.is_certain else f" ({self.address} for this machine)")
+
+
+class _Scene:
+    """One network with all that is known of it. ``parties`` are its nodes and peers as far as their names are known."""
+
+    def __init__(
+        self,
+        network: Network,
+        mesh: Mesh,
+        now: float,
+        known: Known | None,
+        names: Mapping[str, Collection[str]] | None,
+    ) -> None:
+        self.network = network
+        self.mesh = mesh
+        self.now = now
+        self.known = known
+        self.names = names
+        self.joined = Joined(network, known.snapshot, known.accepted, now) if known else None
+        self.peers = {peer.name for peer in network.peers}
+        self.members = self._members()
+        self.parties = {name: _participant(network, member) for name, member in self.members.items()}
+        self.parties.update((peer.name, external(peer)) for peer in network.peers)
+        self.topology = Topology(self.parties.values(), network.subnets, network.links, network.keepalive)
+
+    def _members(self) -> dict[str, Member]:
+        """Who is a member, or will be once its Salt key is accepted."""
+        members = dict(self.joined.members) if self.joined else {}
+        for entry in self.network.nodes:
+            settings = None if entry.is_glob else self.network.settings(entry.pattern)
+            here = self.known and entry.pattern in self.known.accepted
+            if settings and not here and not excluded(settings, None, self.now):
+                members[entry.pattern] = Member(entry.pattern, settings)
+        return members
+
+    def place_of(self, name: str) -> Place:
+        """Where the file says most about a node or peer."""
+        entries = self.network.entries(name)
+        peer = next((peer.place for peer in self.network.peers if peer.name == name), self.network.place_of("nodes"))
+        return entries[0].place if entries and name not in self.peers else peer
+
+    @cached_property
+    def written(self) -> list[tuple[str, Place, Endpoint]]:
+        return [each for each in _written(self.network) if each[0] in self.parties]
+
+    @cached_property
+    def calls(self) -> list[_Call]:
+        """Where everybody is called: what the file says, and what is used of that which nodes offer."""
+        found = [
+            _Call(name, place, address, endpoint)
+            for name, place, endpoint in self.written
+            for address in self._addresses(endpoint)
+        ]
+        in_file = {(name, endpoint.host) for name, _, endpoint in self.written}
+        offered = {
+            (name, host)
+            for view in self.topology.views()
+            for name, host in _used(view)
+            if name in self.members and self.members[name].row and (name, host) not in in_file
+        }
+        return found + [_Call(name, self.place_of(name), ip_address(host)) for name, host in sorted(offered)]
+
+    def _addresses(self, endpoint: Endpoint) -> list[Address]:
+        if endpoint.address:
+            return [endpoint.address]
+        return [ip_address(text) for text in (self.names or {}).get(endpoint.host, ())]
+
+
+def _used(view: Iterable[Peer]) -> set[tuple[str, str]]:
+    """(name, host that it is called at)"""
+    return {(peer.name, Endpoint.parse(peer.endpoint).host) for peer in view if peer.endpoint}
+
+
+def _participant(network: Network, member: Member) -> Participant:
+    unknown = Row(network.name, member.node, "", _ANYWHERE, member.settings.port, 0, "", 0.0)
+    return participant(member, member.row or unknown)
+
+
+_Check = Callable[[_Scene, list[_Scene]], Iterator[Problem]]
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def _contradictions(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """What the file says and the registry has given to somebody else: addresses, and public keys."""
+    if scene.joined:
+        yield from scene.joined.problems()
+
+
+def _circles(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Who can only be called through a tunnel that needs this very call first."""
+    for call, via in _circular(scene, scenes):
+        way = f" by way of {', '.join(f'{name} of {network}' for network, name in via)}" if via else ""
+        yield _problem(
+            call.place,
+            f"{call}, an address inside the mesh, which leads{way} back to this very call: no packet ever arrives;"
+            " give it an endpoint outside the mesh",
+        )
+
+
+def _circular(scene: _Scene, scenes: list[_Scene]) -> Iterator[tuple[_Call, list[NodeId]]]:
+    """Such a call, and whose tunnels are on the way."""
+    ways = _ways(scenes)
+    for name in scene.parties:
+        start = here = (scene.network.name, name)
+        via: list[NodeId] = []
+        while here in ways and ways[here][0] != start and len(via) < len(ways):
+            here = ways[here][0]
+            via.append(here)
+        if here in ways and ways[here][0] == start:
+            yield ways[start][1], via
+
+
+def _ways(scenes: list[_Scene]) -> dict[NodeId, tuple[NodeId, _Call]]:
+    """Who is called through a tunnel only -> through whose, and that call."""
+    owners = {
+        address: (scene.network.name, name)
+        for scene in scenes
+        for name, party in scene.parties.items()
+        for address in party.addresses
+    }
+    ways = {}
+    for scene in scenes:
+        calls: dict[str, list[_Call]] = {}
+        for call in scene.calls:
+            calls.setdefault(call.name, []).append(call)
+        for name, (first, *others) in calls.items():
+            if not others and first.is_certain and first.address in owners:
+                ways[scene.network.name, name] = (owners[first.address], first)
+    return ways
+
+
+def _too_small(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    for version, room, taken, needed in _space(scene):
+        if taken + needed > room:
+            yield _problem(
+                scene.network.place_of("subnets"),
+                f"network {scene.network.name} needs {taken + needed} IPv{version} addresses and has {room}; add a"
+                " subnet",
+            )
+
+
+# --- warnings --------------------------------------------------------------------------------------------------------
+
+
+def _nearly_full(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    grows = any(entry.is_glob for entry in scene.network.nodes)
+    for version, room, taken, needed in _space(scene):
+        used = taken + needed
+        if FULL * room <= used <= room and (grows or room > _MADE_TO_MEASURE):
+            yield _problem(
+                scene.network.place_of("subnets"),
+                f"network {scene.network.name} has {room - used} of {room} IPv{version} addresses free; add a subnet"
+                " before they are used up",
+            )
+
+
+def _space(scene: _Scene) -> Iterator[tuple[int, int, int, int]]:
+    """(IP version, addresses that there are, that are given or reserved, that members will need), for each version."""
+    network = scene.network
+    held = {address: node for node, addresses in _held(scene).items() for address in addresses}
+    for version in sorted({subnet.version for subnet in network.subnets}):
+        room = sum(capacity(subnet) for subnet in network.subnets if subnet.version == version)
+        taken = {each for each in {*reserved(network), *held} if each.version == version and network.subnet_of(each)}
+        have = {held[address] for address in taken if address in held}
+        needed = sum(
+            1
+            for name, member in scene.members.items()
+            if name not in have and not any(address.version == version for address in member.settings.addresses)
+        )
+        yield version, room, len(taken), needed
+
+
+def _held(scene: _Scene) -> dict[str, tuple[Address, ...]]:
+    """What the registry has given to each node; those that are gone keep what they had."""
+    rows = scene.known.snapshot.rows.values() if scene.known else ()
+    kept = {row.node: row.addresses for row in rows if row.network == scene.network.name}
+    return {**kept, **{name: member.allocated for name, member in scene.members.items() if member.row}}
+
+
+def _never_meet(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Peers that are not minions may well not meet each other."""
+    count = 0
+    examples: list[tuple[str, str]] = []
+    for one, other in scene.topology.never_meet():
+        count += _pairs(one, other) - _pairs(one & scene.peers, other & scene.peers)
+        first, second = (sorted(names, key=lambda name: (name in scene.peers, name)) for names in (one, other))
+        pairs = ((a, b) for a in first for b in second if a != b and not {a, b} <= scene.peers)
+        examples += itertools.islice(pairs, 3)
+    if count:
+        named = [f"{one} and {other}" for one, other in sorted({(min(pair), max(pair)) for pair in examples})[:3]]
+        node = next(name for name in sorted(examples)[0] if name not in scene.peers)
+        entries = [entry for entry in scene.network.entries(node) if entry.endpoint is not None]
+        yield _problem(
+            entries[0].place_of("endpoint") if entries else scene.place_of(node),
+            f"in network {scene.network.name}, {count} pair{'s' if count > 1 else ''} can never meet, as neither side"
+            f" can be called: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an endpoint, or"
+            " say by `links` who talks to whom",
+        )
+
+
+def _pairs(one: Collection[str], other: Collection[str]) -> int:
+    return len(one) * (len(one) - 1) // 2 if one == other else len(one) * len(other)
+
+
+def _in_own_subnet(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Endpoints that the network's own routes lead into the tunnel, unless a machine has a narrower route to them."""
+    circular = {call for call, _ in _circular(scene, scenes)}
+    offered: dict[Subnet, set[str]] = {}
+    for call in scene.calls:
+        subnet = scene.network.subnet_of(call.address)
+        if subnet is None or call in circular:
+            continue
+        if call.endpoint:
+            yield _problem(call.place, f"{call}, which is in the network's own {subnet}: {_INTO_THE_TUNNEL}")
+        else:
+            offered.setdefault(subnet, set()).add(call.name)
+    for subnet, names in offered.items():
+        message = f"{_some(names)}: called at addresses in {subnet}, which is the network's own: {_INTO_THE_TUNNEL}"
+        yield _problem(scene.network.place_of("subnets"), message)
+
+
+def _behind_a_node(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Endpoints that a route of the mesh file leads into the tunnel."""
+    routes = {str(route): route for party in scene.parties.values() for route in party.routes}
+    inside = [(call, text) for call in scene.calls for text, route in routes.items() if call.address in route]
+    for view in scene.topology.views() if inside else ():
+        behind = {text: peer.name for peer in view for text in peer.allowed_ips if text in routes}
+        used = _used(view)
+        for call, text in inside:
+            if text in behind and (call.name, call.host) in used:
+                message = f"{call}, which is in {text} behind {behind[text]}: {_INTO_THE_TUNNEL}"
+                yield _problem(call.place, message)
+
+
+def _mtu_too_large(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Above Ethernet's own MTU, it was meant for jumbo frames, which do not come through the Internet."""
+    mtu = scene.network.mtu
+    outside = [call.address for call in scene.calls if not any(each.network.subnet_of(call.address) for each in scenes)]
+    version = max((address.version for address in outside), default=4)
+    fits = ETHERNET_MTU - OVERHEAD[version]
+    if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
+        yield _problem(
+            scene.network.place_of("mtu"),
+            f"mtu {mtu} is too large for Ethernet and the Internet: WireGuard over IPv{version} makes packets of"
+            f" {mtu + OVERHEAD[version]} bytes of it; write at most {fits}",
+        )
+
+
+def _mtu_of_tunnel_in_tunnel(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    owners = {address: each for each in scenes for party in each.parties.values() for address in party.addresses}
+    told = {scene.network.name}
+    for call in scene.calls:
+        carrier = owners.get(call.address)
+        if carrier is None:
+            continue
+        inner, outer = (each.network.mtu or WIREGUARD_MTU for each in (scene, carrier))
+        fits = outer - OVERHEAD[call.address.version]
+        if inner > fits and carrier.network.name not in told:
+            told.add(carrier.network.name)
+            yield _problem(
+                scene.network.place_of("mtu"),
+                f"{call}, through network {carrier.network.name} with its MTU of"
+                f" {outer}; packets of network {scene.network.name} fit in if its own `mtu` is at most {fits}",
+            )
+
+
+def _unresolved(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """If not one of several names resolves, it is more likely that this machine cannot resolve any."""
+    if scene.names is None:
+        return
+    missing = [each for each in scene.written if not each[2].address and each[2].host not in scene.names]
+    several = {endpoint.host for _, _, endpoint in missing}
+    if not scene.names and len(several) > 1:
+        message = f"none of the endpoints' names resolves on this machine, which may have no DNS: {_some(several)}"
+        yield _problem(min(missing, key=lambda each: each[1].line)[1], message)
+        return
+    for name, place, endpoint in missing:
+        message = f"{endpoint.host} does not resolve on this machine: nodes that cannot resolve it cannot call {name}"
+        yield _problem(place, f"{message}; correct the name, or write an address")
+
+
+def _unmatched(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Entries that no accepted minion matches; one that has expired may stay."""
+    if scene.known is None or not scene.network.nodes:
+        return
+    if not scene.known.accepted.keys() & scene.members.keys():
+        message = f"no accepted minion is in network {scene.network.name}: see `salt-key -L`"
+        yield _problem(scene.network.place_of("nodes"), message)
+        return
+    matched = {entry.pattern for node in scene.known.accepted for entry in scene.network.entries(node)}
+    for entry in scene.network.nodes:
+        if entry.is_glob and entry.pattern not in matched:
+            message = f"no accepted minion matches '{entry.pattern}': correct or remove it, or accept their Salt keys"
+            yield _problem(entry.place, message)
+        elif not entry.is_glob and entry.pattern not in scene.known.accepted and entry.pattern in scene.members:
+            message = f"no accepted minion is called {entry.pattern}: accept its Salt key, or correct or remove it"
+            yield _problem(entry.place, message)
+
+
+def _namesakes(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    for peer in scene.network.peers:
+        if scene.known and peer.name in scene.known.accepted and scene.network.settings(peer.name):
+            message = f"the minion {peer.name} is no member, as this peer has its name; give the peer another one"
+            yield _problem(peer.place, message)
+
+
+def _one_key_twice(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """The registry lets nobody in with a key of another; but who waits for an operator may have one."""
+    if scene.known is None:
+        return
+    rows = {row.public_key: row.node for row in scene.known.snapshot.rows.values() if row.node in scene.members}
+    peers = {peer.public_key: peer.name for peer in scene.network.peers}
+    for (network, node), waiting in sorted(scene.known.snapshot.waiting.items()):
+        owner = {**rows, **peers}.get(waiting.public_key, node)
+        rows.setdefault(waiting.public_key, node)
+        if network == scene.network.name and owner != node:
+            yield _problem(
+                scene.place_of(node),
+                f"{node}, which waits to be admitted, has the public key of {owner}: a cloned machine? Move the key"
+                f" file on {node} away and apply again; it makes a new key",
+            )
+
+
+_ERRORS: tuple[_Check, ...] = (_contradictions, _circles, _too_small)
+_WARNINGS: tuple[_Check, ...] = (
+    _nearly_full,
+    _never_meet,
+    _in_own_subnet,
+    _behind_a_node,
+    _mtu_too_large,
+    _mtu_of_tunnel_in_tunnel,
+    _unresolved,
+    _unmatched,
+    _namesakes,
+    _one_key_twice,
+)

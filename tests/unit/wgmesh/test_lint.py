@@ -1,0 +1,447 @@
+import re
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+import yaml
+from factories import accepted, mesh_text, public_key, row, snapshot
+from wgmesh.errors import MeshError
+from wgmesh.lint import Known, hosts, lint
+from wgmesh.model import parse
+from wgmesh.policy import ADMITTED, REVOKED, Standing
+from wgmesh.registry import Snapshot, Waiting
+
+hypothesis = pytest.importorskip("hypothesis")
+st = pytest.importorskip("hypothesis.strategies")
+
+NOW = 1_800_000_000.0
+PHONE = f"phone: {{public_key: {public_key('phone')}, addresses: [10.42.0.200]}}"
+TABLET = f"tablet: {{public_key: {public_key('tablet')}, addresses: [10.42.0.201]}}"
+
+
+def registered(*nodes, keys=None, **rows):
+    """
+    What a master knows of ``nodes``, whose names are also those of their Salt keys; ``rows`` are others', by node.
+
+    A node given as ``name@address`` offers that address.
+    """
+    found = {}
+    for number, text in enumerate(nodes, 1):
+        name, _, address = text.partition("@")
+        found[name] = row(name, ip_address(f"10.42.0.{number}"), endpoints=(address or "192.0.2.1",))
+    names = found.keys() if keys is None else keys.split()
+    return Known(snapshot(*found.values(), *rows.values()), accepted(*names))
+
+
+def found(text, known=None, names=None):
+    return lint(parse([("mesh.yml", text)]), NOW, known, names)
+
+
+def warnings(*args, names=None, known=None, **kwargs):
+    findings = found(mesh_text(*args, **kwargs), known, names)
+    assert findings.errors == ()
+    return [str(each) for each in findings.warnings]
+
+
+def errors(*args, known=None, names=None, **kwargs):
+    return [str(each) for each in found(mesh_text(*args, **kwargs), known, names).errors]
+
+
+def two_networks(one, other, one_mtu="", other_mtu=""):
+    """Networks ``one`` (10.42.0.0/24) and ``other`` (10.43.0.0/24); their nodes stand in lines 6 and 12."""
+    return (
+        f"networks:\n  one:\n    subnets: [10.42.0.0/24]\n    keepalive: 1\n    {one_mtu}\n    nodes: {{{one}}}\n"
+        "  other:\n    interface: wg1\n    port: 1\n    subnets: [10.43.0.0/24]\n"
+        f"    {other_mtu}\n    nodes: {{{other}}}\n"
+    )
+
+
+# --- nothing to say --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "'*': {}",
+        "a: {}, b: {}",
+        "a: {endpoint: false}, b: {}",
+        "'*': {endpoint: false}",
+        "a: {endpoint: 192.0.2.1}",
+        "",
+    ],
+)
+def test_of_an_ordinary_mesh_nothing_is_said(nodes):
+    assert found(mesh_text(nodes)) == found(mesh_text(nodes), names={})
+    assert warnings(nodes) == []
+
+
+def test_of_a_mesh_whose_nodes_are_all_registered_nothing_is_said():
+    assert warnings(known=registered("a", "b", "c")) == []
+
+
+# --- pairs that can never meet ---------------------------------------------------------------------------------------
+
+
+def test_two_nodes_that_cannot_be_called_never_meet():
+    (text,) = warnings("a: {endpoint: false}, b: {endpoint: false}, c: {}")
+    assert text.startswith("mesh.yml:4: in network net, 1 pair can never meet, as neither side can be called: a and b;")
+
+
+def test_a_node_and_a_peer_that_cannot_be_called_never_meet():
+    (text,) = warnings("a: {endpoint: false}, b: {}", peers=PHONE)
+    assert "1 pair can never meet, as neither side can be called: a and phone;" in text
+
+
+def test_peers_need_not_meet_each_other():
+    assert warnings("a: {}", peers=f"{PHONE}, {TABLET}") == []
+
+
+def test_the_line_is_that_of_the_endpoint_and_few_pairs_are_examples_for_many():
+    text = "networks:\n  net:\n    subnets: [10.42.0.0/24]\n    nodes:\n"
+    text += "".join(f"      n{number}:\n        port: 1\n        endpoint: false\n" for number in range(5))
+    (problem,) = found(text).warnings
+    assert problem.line == 7
+    assert "10 pairs can never meet, as neither side can be called: n0 and n1, n0 and n2, n0 and n3, ...;" in str(
+        problem
+    )
+
+
+def test_nodes_that_no_link_joins_need_not_meet():
+    nodes = "a: {endpoint: false}, b: {endpoint: false}, hub: {endpoint: 192.0.2.1}"
+    assert warnings(nodes, extra="links: [[hub, '*']]") == []
+    assert len(warnings(nodes, extra="links: [[hub, '*'], [a, b]]")) == 1
+
+
+def test_nodes_of_one_site_meet_inside_and_those_of_two_sites_do_not():
+    away = "a: {site: x, endpoint: false}, b: {site: %s, endpoint: false}"
+    assert warnings(away % "x") == []
+    assert len(warnings(away % "y")) == 1
+
+
+def test_what_a_glob_names_is_judged_where_the_minions_are_known():
+    nodes = "'nat*': {endpoint: false}, '*': {}"
+    assert warnings(nodes) == []
+    assert warnings(nodes, known=registered("nat1", "a")) == []
+    (text,) = warnings(nodes, known=registered("nat1", "nat2", "a"))
+    assert "1 pair can never meet, as neither side can be called: nat1 and nat2;" in text
+
+
+def test_nodes_that_offer_no_address_cannot_be_called():
+    known = registered("a", "b", "c")
+    rows = {key: replace(each, endpoints=()) if key[1] != "c" else each for key, each in known.snapshot.rows.items()}
+    (text,) = warnings(known=replace(known, snapshot=Snapshot(1, rows)))
+    assert ": a and b;" in text
+
+
+def test_of_who_has_not_registered_or_is_no_member_any_more_nothing_is_said():
+    nodes = "a: {endpoint: false}, b: {}, gone: {endpoint: false, expires: 2020-01-01}, shut: {endpoint: false}"
+    known = registered("a", keys="a b gone shut")
+    standings = {("net", "shut"): Standing(REVOKED, 1.0, "root", "stolen")}
+    assert warnings(nodes, known=replace(known, snapshot=replace(known.snapshot, standings=standings))) == []
+
+
+# --- tunnel in tunnel ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["a: {endpoint: 10.42.0.9}, b: {}", "a: {endpoints: {x: '10.42.0.9:1'}}, b: {}"])
+def test_an_endpoint_in_the_networks_own_subnet_is_swallowed_by_the_tunnel(who):
+    (text,) = warnings(who)
+    assert re.match(
+        r"mesh.yml:4: a is called at 10\.42\.0\.9(:1)?, which is in the network's own 10\.42\.0\.0/24: ", text
+    )
+
+
+def test_the_endpoint_of_a_peer_is_looked_at_as_well():
+    (text,) = warnings("a: {}", peers=PHONE.replace("}", ", endpoint: 10.42.0.9}"))
+    assert "mesh.yml:5: phone is called at 10.42.0.9:51820, which is in the network's own" in text
+
+
+def test_a_name_that_resolves_into_the_networks_own_subnet_says_to_what():
+    (text,) = warnings("a: {endpoint: a.example}, b: {}", names={"a.example": ("10.42.0.9",)})
+    assert "a is called at a.example (10.42.0.9 for this machine), which is in the network's own 10.42.0.0/24" in text
+
+
+def test_nodes_that_offer_addresses_in_the_networks_own_subnet_are_one_warning_at_the_subnets():
+    (text,) = warnings(known=registered("a@10.42.0.77", "b@10.42.0.78", "c@192.0.2.1"))
+    assert text.startswith("mesh.yml:3: a, b: called at addresses in 10.42.0.0/24, which is the network's own")
+
+
+def test_what_a_node_offers_does_not_matter_where_the_file_says_otherwise():
+    nodes = "a: {endpoint: 192.0.2.7}, b: {endpoint: false}, c: {}"
+    assert warnings(nodes, known=registered("a@10.42.0.77", "b@10.42.0.78", "c")) == []
+
+
+@pytest.mark.parametrize("address", ["10.42.0.5", "10.42.0.5:1234"])
+def test_a_node_called_at_its_own_address_in_the_mesh_is_an_error(address):
+    (text,) = errors(f"a: {{addresses: [10.42.0.5], endpoint: '{address}'}}, b: {{}}")
+    assert text.startswith(
+        f"mesh.yml:4: a is called at {address}, an address inside the mesh, which leads back to this"
+    )
+
+
+def test_a_node_called_at_the_address_that_it_was_given_is_an_error():
+    (text,) = errors("a: {endpoint: 10.42.0.1}, b: {}", known=registered("a", "b"))
+    assert "a is called at 10.42.0.1" in text
+
+
+def test_two_networks_through_each_other_are_errors_on_both_sides():
+    text = two_networks(
+        "a: {addresses: [10.42.0.5], endpoint: 10.43.0.5}, b: {}",
+        "a: {addresses: [10.43.0.5], endpoint: 10.42.0.5}, b: {}",
+        "mtu: 1340",
+        "mtu: 1280",
+    )
+    one, other = map(str, found(text).errors)
+    assert "mesh.yml:6: a is called at 10.43.0.5, an address inside the mesh, which leads by way of a of other" in one
+    assert "mesh.yml:12: a is called at 10.42.0.5" in other
+
+
+def test_a_network_through_another_is_no_error():
+    text = two_networks("a: {addresses: [10.42.0.5]}, b: {}", "a: {endpoint: 10.42.0.5}, b: {}", "", "mtu: 1360")
+    assert found(text) == found(two_networks("a: {}", "b: {}"))
+
+
+def test_an_endpoint_in_a_network_behind_a_node_is_swallowed_by_the_tunnel():
+    (text,) = warnings("gw: {routes: [192.168.40.0/24]}, a: {endpoint: 192.168.40.7}, b: {}")
+    assert text.startswith("mesh.yml:4: a is called at 192.168.40.7, which is in 192.168.40.0/24 behind gw: ")
+    (text,) = warnings("gw: {routes: [192.168.40.0/24], endpoint: 192.168.40.1}, b: {}")
+    assert "gw is called at 192.168.40.1, which is in 192.168.40.0/24 behind gw: " in text
+
+
+def test_who_is_not_told_of_the_route_calls_by_another_way():
+    gw = "gw: {routes: [192.168.40.0/24], site: x, endpoint: 192.168.40.1}"
+    assert warnings(f"{gw}, b: {{site: x}}, c: {{site: x}}") == []
+    assert warnings(f"{gw}, b: {{site: x}}, c: {{}}", extra="links: [[gw, b]]") == []
+    assert len(warnings(f"{gw}, b: {{site: x}}, c: {{}}", extra="links: [[gw, '*']]")) == 1
+    assert (
+        warnings(gw.replace("endpoint: 192.168.40.1", "endpoints: {x: 192.168.40.1}") + ", b: {site: x}, c: {}") == []
+    )
+
+
+def test_pairs_that_meet_by_way_of_a_hub_are_no_matter():
+    assert warnings("'*': {}, a: {endpoint: false}, b: {endpoint: false}, hub: {hub: true}") == []
+
+
+# --- MTU -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mtu", "endpoint", "fits"),
+    [
+        (1440, "192.0.2.1", None),
+        (1441, "192.0.2.1", 1440),
+        (1500, "", 1440),
+        (1420, "'[2001:db8::1]:1'", None),
+        (1421, "'[2001:db8::1]:1'", 1420),
+        (8920, "192.0.2.1", None),
+        (8920, "8.8.8.8", 1440),
+    ],
+)
+def test_an_mtu_must_leave_room_for_what_wireguard_adds(mtu, endpoint, fits):
+    found = warnings(f"a: {{endpoint: {endpoint}}}, b: {{}}" if endpoint else "a: {}", extra=f"mtu: {mtu}")
+    assert [re.search(r"^mesh.yml:5: mtu \d+ is too large .* write at most (\d+)$", text)[1] for text in found] == (
+        [str(fits)] if fits else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "fits"),
+    [("", "", 1360), ("mtu: 1400", "", 1360), ("mtu: 1360", "", None), ("mtu: 1340", "mtu: 1380", 1320)],
+)
+def test_packets_of_a_network_through_another_must_fit_into_it(inner, outer, fits):
+    text = two_networks("a: {addresses: [10.42.0.5]}, b: {}", "a: {endpoint: 10.42.0.5}, b: {}", outer, inner)
+    messages = [str(each) for each in found(text).warnings]
+    assert len(messages) == (1 if fits else 0)
+    for message in messages:
+        assert message.startswith(f"mesh.yml:{11 if inner else 7}: a is called at 10.42.0.5, through network one")
+        assert message.endswith(f"fit in if its own `mtu` is at most {fits}")
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_may_grow_is_nearly_full_at_nine_tenths():
+    """A /28 has 14 addresses."""
+    nodes = "'*': {}, " + ", ".join(f"n{number}: {{}}" for number in range(12))
+    assert warnings(nodes, subnets="10.42.0.0/28") == []
+    (text,) = warnings(nodes + ", more: {}", subnets="10.42.0.0/28")
+    assert text.startswith("mesh.yml:3: network net has 1 of 14 IPv4 addresses free; add a subnet")
+
+
+def test_a_small_subnet_made_to_measure_is_not_nearly_full():
+    assert warnings("a: {}, b: {}", subnets="10.42.0.0/30") == []
+    assert warnings("a: {}, b: {}", subnets="10.42.0.0/31, 'fd42::/127'") == []
+    (text,) = warnings("a: {}, '*': {}", subnets="10.42.0.0/30", known=registered("a", "b"))
+    assert "has 0 of 2 IPv4 addresses free" in text
+
+
+def test_more_nodes_than_addresses_are_an_error():
+    (text,) = errors("a: {}, b: {}", peers=PHONE.replace("0.200", "0.1"), subnets="10.42.0.0/30, 'fd42::/64'")
+    assert text == "mesh.yml:3: network net needs 3 IPv4 addresses and has 2; add a subnet"
+
+
+def test_several_subnets_are_one_room():
+    assert warnings("a: {}, b: {}, c: {}, d: {}", subnets="10.42.0.0/30, 10.42.1.0/30") == []
+
+
+def test_addresses_of_nodes_that_are_gone_are_not_free():
+    gone = row("gone", ip_address("10.42.0.6"))
+    (text,) = errors(subnets="10.42.0.0/29", known=registered("a", "b", "c", "d", "e", keys="a b c d e f", gone=gone))
+    assert "needs 7 IPv4 addresses and has 6" in text
+
+
+def test_an_address_that_the_file_gives_replaces_the_one_that_was_given():
+    known = registered("z", "b")
+    nodes = "z: {addresses: [10.42.0.3]}, b: {}, c: {}, d: {}, e: {}, f: {}"
+    assert errors(nodes, subnets="10.42.0.0/29", known=known) == []
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+NAMED = "a: {endpoint: good.example}, b: {endpoint: 'bad.example:1'}, c: {endpoint: 192.0.2.1}"
+
+
+def test_the_names_to_look_up_are_those_of_endpoints():
+    text = mesh_text(NAMED + ", d: {endpoints: {x: d.example}}", peers=PHONE.replace("}", ", endpoint: p.example}"))
+    assert hosts(parse([("mesh.yml", text)])) == {"good.example", "bad.example", "d.example", "p.example"}
+
+
+def test_a_name_that_does_not_resolve_is_a_warning():
+    (text,) = warnings(NAMED, names={"good.example": ("192.0.2.2",)})
+    assert text.startswith("mesh.yml:4: bad.example does not resolve on this machine: ")
+
+
+def test_names_that_nobody_looked_up_are_not_judged():
+    assert warnings(NAMED) == []
+
+
+def test_when_none_of_several_names_resolves_the_machine_is_suspected_once():
+    (text,) = warnings(NAMED, names={})
+    assert "none of the endpoints' names resolves on this machine, which may have no DNS: bad.example, good" in text
+
+
+# --- minions ---------------------------------------------------------------------------------------------------------
+
+
+def test_entries_that_no_accepted_minion_matches_are_warnings():
+    one, other = warnings("'web*': {}, 'wbe*': {}, db1: {}, bd1: {}", known=registered("web1", "db1"))
+    assert "no accepted minion is called bd1" in one
+    assert "no accepted minion matches 'wbe*'" in other
+
+
+def test_an_entry_that_has_expired_may_stay_without_a_minion():
+    assert warnings("'*': {}, gone: {expires: 2020-01-01}", known=registered("a")) == []
+
+
+def test_a_glob_whose_minions_all_have_entries_of_their_own_is_matched():
+    assert warnings("'web*': {}, web1: {port: 1}", known=registered("web1")) == []
+
+
+def test_a_network_without_any_accepted_minion_is_one_warning():
+    (text,) = warnings("a: {}, b: {}", known=registered("c"))
+    assert text == "mesh.yml:4: no accepted minion is in network net: see `salt-key -L`"
+    assert warnings("", known=registered("c")) == []
+
+
+def test_a_minion_that_a_peer_has_the_name_of_is_left_out():
+    (text,) = warnings("'*': {}", peers=PHONE, known=registered("a", keys="a phone"))
+    assert text.startswith("mesh.yml:5: the minion phone is no member, as this peer has its name")
+
+
+# --- what the registry says ------------------------------------------------------------------------------------------
+
+
+def test_an_address_and_a_key_of_a_registered_node_given_to_another_are_errors():
+    peer = f"phone: {{public_key: {public_key('a')}, addresses: [10.42.0.2]}}"
+    key, address = errors(peers=peer, known=registered("a", "b"))
+    assert "10.42.0.2 was already given to b" in key
+    assert "the public key of peer 'phone' is that of the minion 'a'" in address
+
+
+@pytest.mark.parametrize("owner", ["a", "phone", "b"])
+def test_who_waits_with_the_key_of_another_is_taken_for_a_clone(owner):
+    known = registered("a", keys="a b clone")
+    keys = {"b": public_key("b"), "clone": public_key(owner)}
+    waiting = {("net", node): Waiting("net", node, "admit", key, "", NOW) for node, key in keys.items()}
+    (text,) = warnings(peers=PHONE, known=replace(known, snapshot=replace(known.snapshot, waiting=waiting)))
+    assert f"clone, which waits to be admitted, has the public key of {owner}: a cloned machine?" in text
+
+
+# --- whatever the mesh -----------------------------------------------------------------------------------------------
+
+HOSTS = ["x.example", "y.example:1", "10.42.0.1", "10.42.0.9:2", "10.43.0.1", "8.8.8.8", "[fd42::1]"]
+ANY_NODE = {
+    "site": st.sampled_from("xy"),
+    "hub": st.booleans(),
+    "priority": st.integers(0, 1),
+    "groups": st.sampled_from([["g"], ["h"], ["g", "h"]]),
+    "port": st.integers(1, 3),
+    "expires": st.sampled_from(["2020-01-01", "2100-01-01"]),
+}
+GLOB = st.fixed_dictionaries({}, optional={**ANY_NODE, "endpoint": st.just(False)})
+NODE = st.fixed_dictionaries(
+    {},
+    optional={
+        **ANY_NODE,
+        "endpoint": st.just(False) | st.sampled_from(HOSTS),
+        "routes": st.sampled_from([["192.168.40.0/24"], ["8.8.0.0/16", "10.50.0.0/16"]]),
+        "endpoints": st.dictionaries(st.sampled_from("xy"), st.sampled_from(HOSTS), min_size=1),
+    },
+)
+PEER = st.fixed_dictionaries({}, optional={"endpoint": st.sampled_from(HOSTS), "groups": ANY_NODE["groups"]})
+ENDS = st.sampled_from(["*", "a", "b"])
+
+
+@st.composite
+def networks(draw, number):
+    """Network n1 or n2, which has 10.42.0.0/24 or 10.43.0.0/24, or little of it."""
+    prefix = f"10.4{number + 1}.0"
+    addresses = iter([f"{prefix}.{last}" for last in draw(st.permutations(range(1, 7)))])
+    nodes = {glob: draw(GLOB) for glob in draw(st.sets(st.sampled_from(["*", "a*", "[cd]"])))}
+    for name in ("a", "b"):  # links name them
+        nodes[name] = {**draw(NODE), **draw(st.sampled_from([{}, {"addresses": [next(addresses)]}]))}
+    peers = {
+        name: {**draw(PEER), "public_key": public_key((name, number)), "addresses": [next(addresses)]}
+        for name in draw(st.sets(st.sampled_from(["phone", "tablet"])))
+    }
+    optional = {"mtu": st.sampled_from([1280, 1420, 1500, 9000]), "links": st.lists(st.tuples(ENDS, ENDS), min_size=1)}
+    extra = draw(st.fixed_dictionaries({}, optional=optional))
+    if "links" in extra:
+        extra["links"] = [list(link) for link in extra["links"]]
+    subnets = draw(st.sampled_from([[f"{prefix}.0/24"], [f"{prefix}.0/29", f"fd4{number}::/64"]]))
+    settings = {"subnets": subnets, "interface": f"wg{number}", "port": 50000 + number, "nodes": nodes, "peers": peers}
+    return {f"n{number}": {**settings, **extra}}
+
+
+ROWS = st.dictionaries(
+    st.tuples(st.sampled_from(["n1", "n2"]), st.sampled_from([*"abcde", "phone"])),
+    st.tuples(
+        st.sampled_from([(), ("10.42.0.1",), ("192.0.2.1", "10.43.0.2"), ("fd42::1", "2001:db8::1")]),
+        st.lists(st.sampled_from(["10.42.0.1", "10.42.0.2", "10.43.0.1", "fd42::1"]), unique=True, max_size=3),
+    ),
+)
+NAMES = st.none() | st.dictionaries(
+    st.sampled_from(["x.example", "y.example"]), st.just(("10.42.0.1", "fe80::1%eth0", "2001:db8::2"))
+)
+
+
+@hypothesis.settings(max_examples=200, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.given(networks(1), st.just({}) | networks(2), ROWS, st.sets(st.sampled_from([*"abcde", "phone"])), NAMES)
+def test_a_mesh_that_parses_can_be_judged_and_every_finding_has_a_line(one, other, rows, keys, names):
+    try:
+        mesh = parse([("mesh.yml", yaml.safe_dump({"networks": {**one, **other}}))])
+    except MeshError:
+        hypothesis.assume(False)
+    registered = {
+        (net, node): row(
+            node, *map(ip_address, addresses), network=net, endpoints=endpoints, public_key=public_key(node)
+        )
+        for (net, node), (endpoints, addresses) in rows.items()
+    }
+    standings = {("n1", "a"): Standing(ADMITTED, 1.0, "root", "", NOW + 1)}
+    waiting = {("n1", "b"): Waiting("n1", "b", "admit", public_key("a"), "", 1.0)}
+    known = Known(Snapshot(1, registered, standings, waiting), accepted(*sorted(keys)))
+    for findings in (lint(mesh, NOW), lint(mesh, NOW, known, names)):
+        for problem in (*findings.errors, *findings.warnings):
+            assert problem.line
+            assert problem.message.isprintable()
