@@ -44,6 +44,7 @@ try:
         switch,
         wanted,
     )
+    from saltext.wireguard.utils.wgnode import reresolve as names
     from saltext.wireguard.utils.wgnode.notes import Notes
     from saltext.wireguard.utils.wgnode.statements import Statements
 except ImportError:  # synced from _utils/
@@ -67,6 +68,7 @@ except ImportError:  # synced from _utils/
         switch,
         wanted,
     )
+    from wgnode import reresolve as names
     from wgnode.notes import Notes
     from wgnode.statements import Statements
 
@@ -271,6 +273,7 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS):
             results[view.network] = _result(outcome)
             if not outcome.pending and not test:
                 _send_report_once(view)
+                _heed_schedule(view)
         return results
 
 
@@ -333,6 +336,7 @@ def _sync_one(view, test, statements):
         if result["result"]:
             statements[REPORT_TAG].append(_statements().report(view.network, view.digest, view.serial))
             _notes().add(view.network, reported=view.digest)
+            _heed_schedule(view)
         return result
     except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}
@@ -464,6 +468,26 @@ def remove(interface, test=False):
     """
     with _salt_errors():
         return _result(_remove(interface, test))
+
+
+def reresolve():
+    """
+    Call the peers that are called by a name and have no session where that name points to now.
+
+    What the configuration files say counts; neither pillar nor master is needed. A peer that has a session is left
+    alone. Minions with such peers run this every two minutes by themselves: their pillar has a schedule for it.
+
+    Returns, for each interface with such peers, ``{"moved": {peer: "ip:port"}, "unresolved": ["host:port"]}``, or
+    ``{"error": text}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.reresolve
+    """
+    with _salt_errors():
+        return names.reresolve(__opts__["cachedir"])
 
 
 # -- changing the key; docs/rotation.md tells the whole protocol
@@ -677,6 +701,16 @@ def _send_report_once(view):
     if _notes().read(view.network).get("reported") != view.digest:
         _send(REPORT_TAG, _statements().report(view.network, view.digest, view.serial))
         _notes().add(view.network, reported=view.digest)
+
+
+def _heed_schedule(view):
+    """
+    Let the minion read the schedule in its pillar, where that comes or goes with this view. A minion reads its pillar
+    when it starts and when it is told to; neither a sync nor a state run tells it.
+    """
+    if bool(_notes().read(view.network).get("scheduled")) != view.has_names:
+        __salt__["saltutil.refresh_pillar"]()
+        _notes().add(view.network, scheduled=view.has_names)
 
 
 def _notes():

@@ -13,8 +13,10 @@ returning nothing instead would tell every node to drop its peers.
 """
 
 try:
+    from saltext.wireguard.utils.wgmesh.lost import SCHEDULE
     from saltext.wireguard.utils.wgmesh.master import Master
 except ImportError:  # synced from _utils/
+    from wgmesh.lost import SCHEDULE
     from wgmesh.master import Master
 
 __virtualname__ = "wireguard"
@@ -32,6 +34,8 @@ def ext_pillar(minion_id, pillar, mesh):
     a network and is in none now gets an *empty* ``networks``: that is how it knows that it was removed, as opposed to
     a master that has lost its ``ext_pillar`` configuration, which must not tear anything down.
 
+    A node with peers that are called by a name gets a ``schedule`` as well, by which its minion looks them up again.
+
     :param mesh: path of the mesh file or directory
     :raises MeshError: for an invalid mesh file, naming every problem with file and line
     """
@@ -39,7 +43,11 @@ def ext_pillar(minion_id, pillar, mesh):
     if minion_id not in master.accepted():
         return {}
     fleet = master.fleet()
-    networks = {name: view.to_dict() for name, view in fleet.views(minion_id).items()}
-    if not networks and not fleet.was_member(minion_id):
+    views = fleet.views(minion_id)
+    if not views and not fleet.was_member(minion_id):
         return {}
-    return {"wireguard": {"networks": networks}}
+    told = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
+    if any(view.has_names for view in views.values()):
+        # What the pillar has so far is repeated, or with `pillar_source_merging_strategy: overwrite` it would be gone.
+        told["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
+    return told

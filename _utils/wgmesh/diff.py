@@ -391,8 +391,12 @@ def _endpoint(
     if resolved is None or have is None:
         return resolved
     configured_anew = applied.endpoints.get(peer.public_key) != peer.endpoint
-    stale = now - have.latest_handshake > STALE_SECONDS
-    return resolved if have.endpoint != resolved and (configured_anew or stale) else None
+    return resolved if have.endpoint != resolved and (configured_anew or is_stale(have, now)) else None
+
+
+def is_stale(peer: DevicePeer, now: int) -> bool:
+    """Tell whether there is no session with this peer, or has never been one; ``now`` in Unix seconds."""
+    return now - peer.latest_handshake > STALE_SECONDS
 
 
 def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:

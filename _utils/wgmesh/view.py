@@ -51,6 +51,11 @@ class Peer:
         allowed_ips = list(self.allowed_ips)
         return _sha256([self.name, self.public_key, allowed_ips, self.endpoint, self.keepalive, self.next_key])
 
+    @cached_property
+    def is_called_by_name(self) -> bool:
+        """Whether the endpoint is a name, whose address may change. Cached for the same reason."""
+        return self.endpoint is not None and Endpoint.parse(self.endpoint).address is None
+
     def to_dict(self) -> dict[str, Any]:
         """The peer as it stands in the pillar, without its name, which is its key there."""
         return {
@@ -103,6 +108,11 @@ class View:
         for part in peers:
             whole.update(part)
         return whole.hexdigest()
+
+    @property
+    def has_names(self) -> bool:
+        """Whether any peer is called by a name."""
+        return any(peer.is_called_by_name for peer in self.peers)
 
     def to_dict(self) -> dict[str, Any]:
         """The view as it stands in the pillar under ``wireguard:networks:<network>``."""

@@ -40,7 +40,7 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
     A name with several addresses keeps the one that the device uses now.
     """
     current = {peer.endpoint for peer in device.peers.values() if peer.endpoint} if device else set()
-    resolved = _look_up_all({peer.endpoint for peer in view.peers if peer.endpoint}, current)
+    resolved = look_up({peer.endpoint for peer in view.peers if peer.endpoint}, current)
     for peer in view.peers:
         if peer.endpoint and peer.endpoint not in resolved:
             log.warning(
@@ -49,7 +49,8 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
     return resolved
 
 
-def _look_up_all(texts: Iterable[str], current: set[str]) -> dict[str, str]:
+def look_up(texts: Iterable[str], current: set[str]) -> dict[str, str]:
+    """``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, ``current`` ones go first."""
     endpoints = {text: Endpoint.parse(text) for text in texts}
     addresses = names.look_up((each.host for each in endpoints.values() if not each.address), RESOLVE_SECONDS)
     found = {}

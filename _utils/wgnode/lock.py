@@ -21,28 +21,28 @@ LOCK_SECONDS = 120.0
 
 
 @contextlib.contextmanager
-def hold(cachedir: str, interface: str) -> Iterator[None]:
+def hold(cachedir: str, interface: str, seconds: float | None = None) -> Iterator[None]:
     """
-    Wait for the lock, or raise NodeError. The kernel releases it when the holder dies.
+    Wait for the lock, for 120 s by default, or raise NodeError. The kernel releases it when the holder dies.
 
     Whoever holds it is the only one that writes files of the interface. So what an earlier one left half written goes.
     """
     directory = os.path.join(cachedir, "wireguard")
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with open(os.path.join(directory, f"{os.path.basename(interface)}.lock"), "w", encoding="utf-8") as handle:
-        _take(handle, interface)
+        _take(handle, interface, LOCK_SECONDS if seconds is None else seconds)
         files.remove_leftovers(interface)
         yield
 
 
-def _take(handle: IO[str], interface: str) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
+def _take(handle: IO[str], interface: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise NodeError(
-                    f"another apply has been working on {interface} for {LOCK_SECONDS:g} s; see `ps` on this minion"
+                    f"another apply has been working on {interface} for {seconds:g} s; see `ps` on this minion"
                 ) from None
             time.sleep(0.1)

@@ -147,3 +147,31 @@ def test_a_pillar_configuration_without_mesh_file_is_an_error_that_names_the_set
     with pytest.raises(Exception, match="names no mesh file") as caught:
         master.pillar("node1")
     assert not isinstance(caught.value, salt.exceptions.NotImplemented)
+
+
+# -- the schedule by which names are looked up again
+
+
+def test_a_node_with_a_peer_that_is_called_by_a_name_is_given_a_schedule(master):
+    master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
+    job = master.pillar("node1")["schedule"]["wireguard_reresolve"]
+    assert (job["function"], job["return_job"]) == ("wireguard.reresolve", False)
+    assert "schedule" not in master.pillar("node2")
+
+
+def test_a_schedule_that_the_pillar_has_already_stays_in_it(master):
+    """With `pillar_source_merging_strategy: overwrite`, ours would be all that is left."""
+    master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
+    given = {"schedule": {"highstate": {"function": "state.apply", "hours": 1}}}
+    told = master.pillars()["wireguard"]("node1", given, mesh=str(master.mesh))
+    assert set(told["schedule"]) == {"highstate", "wireguard_reresolve"}
+
+
+def test_the_schedule_is_one_that_salt_takes(master):
+    """By the function that Salt itself checks its schedules with."""
+    master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
+    functions = salt.loader.minion_mods(master.opts, utils=salt.loader.utils(master.opts))
+    ((name, job),) = master.pillar("node1")["schedule"].items()
+    built = functions["schedule.build_schedule_item"](name, **job)
+    assert built["function"] == job["function"]
+    assert {key: built[key] for key in job} == job

@@ -271,63 +271,6 @@ def test_a_peer_whose_endpoint_changed_in_the_view_is_set_there(session):
     assert host.device().peers[other.public_key].endpoint == "127.0.0.1:51824"
 
 
-def some_views(strategies):
-    """Views of up to six peers that share out some networks, so that two such views overlap in every way."""
-    names = ["node2", "node3", "node4", "node5", "node6", "node7"]
-    networks = [
-        *("10.42.0.10/32", "10.42.0.11/32", "10.42.0.12/32", "10.42.0.13/32", "fd42::10/128", "fd42::11/128"),
-        *("10.42.0.0/16", "10.42.0.0/24", "10.43.0.0/16", "192.168.4.0/24", "fd42::/64", "fd99::/64"),
-    ]
-    ipv4 = ["10.42.0.1/16", "10.42.0.1/24", "10.42.0.1/32", "10.42.0.2/16", "10.42.0.3/16", "10.43.0.1/16"]
-    ipv6 = ["fd42::1/64", "fd42::1/128", "fd42::2/64"]
-
-    @strategies.composite
-    def build(draw):
-        shares = draw(strategies.dictionaries(strategies.sampled_from(networks), strategies.sampled_from(names)))
-        peers = [
-            peer(
-                name,
-                *(network for network, owner in shares.items() if owner == name),
-                public_key=key(name + draw(strategies.sampled_from(["", "", "rekeyed"]))),
-                endpoint=draw(strategies.sampled_from([None, "127.0.0.1:4444", "[::1]:4444"])),
-                keepalive=draw(strategies.sampled_from([0, 25])),
-            )
-            for name in sorted(draw(strategies.sets(strategies.sampled_from(names))) | set(shares.values()))
-        ]
-        addresses = draw(strategies.lists(strategies.sampled_from(ipv4), min_size=1, max_size=3, unique=True))
-        return view(*peers, addresses=[*addresses, draw(strategies.sampled_from(ipv6))], port=51820, mtu=1380)
-
-    return build()
-
-
-def test_any_view_follows_any_other(fresh):
-    hypothesis = pytest.importorskip("hypothesis", reason="the property test needs hypothesis")
-    views = some_views(hypothesis.strategies)
-
-    @hypothesis.settings(max_examples=30, deadline=None, database=None, derandomize=True)
-    @hypothesis.given(old=views, new=views)
-    def follows(old, new):
-        # wg0 stays from one example to the next, and each begins where the last one, perhaps failing, left it.
-        fresh.apply(old, all_routes(fresh))
-        assert_equals(fresh.device(), old)
-        before = fresh.device().peers
-        done = fresh.apply(new, Applied.of(old))
-        after = fresh.device()
-        assert_equals(after, new)
-        assert fresh.plan(new, Applied.of(new)) == ()
-        same = {peer.public_key for peer in set(old.peers) & set(new.peers)}
-        assert {key: before[key] for key in same} == {key: after.peers[key] for key in same}
-        assert not [argv for argv in done if same.intersection(argv)]
-
-    follows()
-
-
-def all_routes(host):
-    """A record after which every route of the device is ours to remove."""
-    device = host.device()
-    return Applied(routes=device.routes if device else frozenset())
-
-
 def test_wg_quick_takes_the_rendered_file(host):
     path = host.etc / "wg0.conf"
     path.touch(0o600)

@@ -1,0 +1,220 @@
+"""Names of peers whose address changes, on real devices and with a /etc/hosts of the test's own."""
+
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("salt")
+
+from hosts import ETC, key, peer, registered, view, wait_until
+from isolation import mount
+from test_module_apply import session
+
+MS_BIND = 0x1000
+OLD, NEW = "192.0.2.7", "192.0.2.8"
+NODE2 = peer("node2", "10.42.0.2/32", endpoint="db1.test:4444")
+NODE3 = peer("node3", "10.42.0.3/32", endpoint="127.0.0.1:4444")
+
+
+@pytest.fixture
+def names(host):
+    """The host, and a function by which its names get addresses."""
+    file = host.disk / "hosts"
+    file.touch()
+    mount(str(file), "/etc/hosts", None, MS_BIND)
+
+    def set_names(**addresses):
+        file.write_text("".join(f"{address} {name}.test\n" for name, address in addresses.items()))
+
+    return host, set_names
+
+
+@pytest.fixture
+def moved(names):
+    """A host whose peer node2 was applied with the old address of its name, which is another by now."""
+    host, set_names = names
+    set_names(db1=OLD)
+    registered(host, NODE2, NODE3)
+    host.call("apply")
+    assert endpoints(host) == {"node2": f"{OLD}:4444", "node3": "127.0.0.1:4444"}
+    host.set_pillar({})
+    host.forget_commands()
+    set_names(db1=NEW)
+    return host
+
+
+def endpoints(host, interface="wg0"):
+    return {
+        name: each.endpoint
+        for name in ("node2", "node3", "node4")
+        if (each := host.device(interface).peers.get(key(name)))
+    }
+
+
+def test_a_peer_without_a_session_is_called_where_its_name_points_to_now(moved):
+    assert moved.call("reresolve") == {"wg0": {"moved": {"node2": f"{NEW}:4444"}, "unresolved": []}}
+    assert endpoints(moved) == {"node2": f"{NEW}:4444", "node3": "127.0.0.1:4444"}
+    assert moved.writing_commands() == [["wg", "set", "wg0", "peer", key("node2"), "endpoint", f"{NEW}:4444"]]
+
+
+def test_a_second_run_sets_nothing(moved):
+    moved.call("reresolve")
+    moved.forget_commands()
+    assert moved.call("reresolve") == {"wg0": {"moved": {}, "unresolved": []}}
+    assert moved.writing_commands() == []
+
+
+def test_without_names_nothing_is_looked_up(host):
+    registered(host, NODE3)
+    host.call("apply")
+    assert host.call("reresolve") == {}
+
+
+def test_a_minion_without_interfaces_has_nothing_to_do(host):
+    assert host.call("reresolve") == {}
+
+
+def test_a_peer_with_a_session_is_left_where_it_is(names):
+    host, set_names = names
+    set_names(db1="127.0.0.1")
+    other = session(host)
+    registered(host, replace(other, endpoint="db1.test:51829"))
+    host.call("apply")
+    set_names(db1=NEW)
+    assert host.call("reresolve") == {}
+    assert host.device().peers[other.public_key].endpoint == "127.0.0.1:51829"
+
+
+def test_a_peer_that_is_not_on_the_device_is_not_made_again(moved):
+    moved.run("wg", "set", "wg0", "peer", key("node2"), "remove")
+    assert moved.call("reresolve") == {}
+    assert endpoints(moved) == {"node3": "127.0.0.1:4444"}
+
+
+def test_a_peer_that_is_removed_while_its_name_is_looked_up_is_not_made_again(moved, monkeypatch):
+    """And whoever removes it need not wait for the resolver."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(*args, **kwargs):
+        registered(moved, NODE3)
+        assert moved.call("apply")["backbone"]["result"] is True
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert moved.call("reresolve") == {"wg0": {"moved": {}, "unresolved": []}}
+    assert endpoints(moved) == {"node3": "127.0.0.1:4444"}
+
+
+def test_a_device_that_is_gone_is_not_made_again(moved):
+    moved.run("ip", "link", "delete", "dev", "wg0")
+    assert moved.call("reresolve") == {}
+    assert moved.device() is None
+
+
+def test_a_file_that_is_not_ours_is_none_of_our_business(moved):
+    path = ETC / "wg0.conf"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    assert moved.call("reresolve") == {}
+    assert endpoints(moved)["node2"] == f"{OLD}:4444"
+
+
+@pytest.fixture
+def two(names):
+    """Two interfaces, each with a peer whose name has another address by now."""
+    host, set_names = names
+    set_names(db1=OLD, db2=OLD)
+    first = view(host.call("keypair", "wg0"), NODE2)
+    second = view(
+        host.call("keypair", "wg1"), replace(NODE2, endpoint="db2.test:4444"),
+        interface="wg1", network="storage", addresses=("10.43.0.1/16",), port=51821,
+    )  # fmt: skip
+    host.set_networks(first, second)
+    assert {result["result"] for result in host.call("apply").values()} == {True}
+    return host, set_names
+
+
+def test_a_name_that_does_not_resolve_keeps_no_other_from_it(two):
+    host, set_names = two
+    set_names(db2=NEW)
+    assert host.call("reresolve") == {
+        "wg0": {"moved": {}, "unresolved": ["db1.test:4444"]},
+        "wg1": {"moved": {"node2": f"{NEW}:4444"}, "unresolved": []},
+    }
+    assert endpoints(host)["node2"] == f"{OLD}:4444"
+
+
+def test_a_resolver_that_does_not_answer_is_not_waited_for(two, monkeypatch):
+    host, set_names = two
+    set_names(db1=NEW, db2=NEW)
+    over = threading.Event()
+    real = socket.getaddrinfo
+
+    def getaddrinfo(name, *args, **kwargs):
+        if name == "db1.test":
+            over.wait(60)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(host.wgnode("endpoints"), "RESOLVE_SECONDS", 0.5)
+    result = host.call("reresolve")
+    over.set()
+    assert result["wg0"] == {"moved": {}, "unresolved": ["db1.test:4444"]}
+    assert result["wg1"]["moved"] == {"node2": f"{NEW}:4444"}
+
+
+def test_an_interface_that_is_being_worked_on_is_left_for_the_next_time(two):
+    host, set_names = two
+    set_names(db1=NEW, db2=NEW)
+    with host.module()._lock("wg0"):
+        result = host.call("reresolve")
+    assert "another apply has been working on wg0" in result["wg0"]["error"]
+    assert result["wg1"]["moved"] == {"node2": f"{NEW}:4444"}
+    assert host.call("reresolve")["wg0"]["moved"] == {"node2": f"{NEW}:4444"}
+
+
+def test_a_tunnel_comes_back_when_the_name_of_its_other_end_points_to_it_again(names):
+    host, set_names = names
+    set_names(db1=OLD)
+    other = session(host)  # an end at 127.0.0.1:51829, which now forgets us, and is silent
+    host.run("wg", "set", "wg9", "peer", host.device().public_key, "remove")
+    host.run("wg", "set", "wg9", "peer", host.device().public_key)
+    registered(host, peer("node4", "10.42.0.4/32"))
+    host.call("apply")
+    registered(host, replace(other, endpoint="db1.test:51829", keepalive=1))
+    host.call("apply")
+    set_names(db1="127.0.0.1")
+    assert host.call("reresolve")["wg0"]["moved"] == {"node2": "127.0.0.1:51829"}
+    wait_until(lambda: host.device().peers[other.public_key].latest_handshake, 20)
+
+
+# -- the schedule
+
+
+@pytest.fixture
+def told(names):
+    """When the minion is told to read its pillar again."""
+    host, _ = names
+    times = []
+    host.functions["saltutil.refresh_pillar"] = lambda: times.append(time.monotonic()) or True
+    return times
+
+
+@pytest.mark.parametrize("function", ["apply", "sync"])
+def test_the_minion_is_told_of_its_schedule_when_the_first_name_comes_and_when_the_last_goes(names, told, function):
+    host, _ = names
+    for peers, count in (([NODE3], 0), ([NODE2, NODE3], 1), ([NODE2], 1), ([NODE3], 2)):
+        registered(host, *peers)
+        host.call(function)
+        host.call(function)
+        assert len(told) == count
+
+
+def test_a_test_run_tells_the_minion_nothing(names, told):
+    host, _ = names
+    registered(host, NODE2)
+    host.call("apply", test=True)
+    host.call("sync", test=True)
+    assert told == []
