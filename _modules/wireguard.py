@@ -346,7 +346,8 @@ def drop(peers, signed=False):
     """
     Drop peers at once, without a pillar: what the master pushes when nodes have left, as that is quicker than ``sync``.
 
-    Applies what was applied last, without these peers. Other changes that a node missed come with its next ``sync``.
+    Applies what was applied last, without these peers. Other changes that a node missed come with its next ``sync``. A
+    node that finds its own key among them has left itself, and takes its interface down.
 
     peers
         ``{network: [public key]}``. Networks and keys that this minion does not have are passed over.
@@ -364,20 +365,24 @@ def drop(peers, signed=False):
     """
     with _salt_errors():
         statements = {REPORT_TAG: []}
-        interfaces = {network: interface for interface, network in managed().items() if network in peers}
         results = {
-            network: _drop_one(interface, peers[network], statements) for network, interface in interfaces.items()
+            network: _drop_one(network, interface, peers[network], statements)
+            for interface, network in managed().items()
+            if network in peers
         }
         return _answer(results, statements, signed)
 
 
-def _drop_one(interface, public_keys, statements):
+def _drop_one(network, interface, public_keys, statements):
     try:
         with _lock(interface):
-            view = dropping.view_without(interface, public_keys)
-            outcome = converge.converge(view, files.key_file(interface), _boot(), test=False)
-        statements[REPORT_TAG].append(_statements().report(view.network, view.digest))
-        _notes().add(view.network, reported=view.digest)
+            if keys.public_key(files.key_file(interface)) in public_keys:
+                outcome, digest = converge.remove(interface, _boot(), test=False), ABSENT
+            else:
+                view = dropping.view_without(interface, public_keys)
+                outcome, digest = converge.converge(view, files.key_file(interface), _boot(), test=False), view.digest
+        statements[REPORT_TAG].append(_statements().report(network, digest))
+        _notes().add(network, reported=digest)
         return _brief(outcome)
     except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}

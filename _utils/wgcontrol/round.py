@@ -139,16 +139,16 @@ class Round:
         return [each for each in {*members, *self._master.leftovers()} if each[1] in nodes]
 
     def _only_behind_departures(self):
-        """The members that were in sync before others left, as far as can be told without their views of then."""
+        """The nodes that left, and those that were in sync until then, as far as can be told without their old views."""
         careful = self._steps or self._forced
         if careful or sum(map(len, self._left.values())) > MAX_DROPPED:
             return set()
-        leave = {node for _, node in self._master.leftovers()}  # only their pillar tells them to
-        return {
+        staying = {
             status.member.node
             for status in self._master.status()
             if status.network in self._left and status.reason and status.applied and status.applied.digest
-        } - leave
+        }
+        return staying.union(node for network, node in self._master.leftovers() if network in self._left)
 
     def _out_of_date(self):
         """node -> what it must come to: the digests of its networks, and the networks that it must take down."""

@@ -207,8 +207,8 @@ def refuse_foreign(view: View, key_file: str) -> None:
         raise NodeError(
             f"{view.interface} was set up for {_purpose(owner)} on this minion, and not for {_purpose(view.network)}"
         )
-    device = devices.read(view.interface)
-    if not config and device and device.public_key not in (None, keys.public_key(key_file)):
+    device = None if config else devices.read(view.interface)
+    if device and device.public_key not in (None, keys.public_key(key_file)):
         raise NodeError(
             f"a device {view.interface} exists that was not set up from here, and it is left alone. Take it down, or"
             " choose another `interface:` in the mesh file"

@@ -14,13 +14,15 @@ from . import netns
 from .report import LabError, progress
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What must not leak from the caller's shell into a host: a way to the machine's service manager, and other Pythons.
+# What must not leak from the caller's shell into a host: a way to the machine's service manager, other Pythons, and a
+# setting by which every job compiles all that it imports.
 DROPPED_ENV = (
     "NOTIFY_SOCKET",
     "DBUS_SESSION_BUS_ADDRESS",
     "XDG_RUNTIME_DIR",
     "PYTHONPATH",
     "PYTHONHOME",
+    "PYTHONDONTWRITEBYTECODE",
     "VIRTUAL_ENV",
 )
 

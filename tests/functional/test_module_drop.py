@@ -8,7 +8,7 @@ pytest.importorskip("salt")
 
 from hosts import ETC, NODE, PEERS, accepted_keys, key, peer, registered, view
 from wgmesh import record
-from wgmesh.record import REPORT_TAG, Report
+from wgmesh.record import ABSENT, REPORT_TAG, Report
 
 NODE2, NODE3, NODE4 = PEERS
 
@@ -96,6 +96,16 @@ def test_a_rotating_peer_goes_with_both_its_keys_and_another_keeps_both(host):
     assert set(host.device().peers) == {others[1].public_key, others[1].next_key}
     wanted = view(host.call("public_key", "wg0"), others[1])
     assert reported(host, said[REPORT_TAG][0]).digest == wanted.digest
+
+
+def test_a_node_that_finds_its_own_key_takes_its_interface_down(applied):
+    own = applied.call("public_key", "wg0")
+    said = applied.call("drop", {"backbone": [own], "other": [own]}, signed=True)
+    assert said["networks"]["backbone"]["result"] is True
+    assert applied.device() is None
+    assert [path.name[:15] for path in ETC.iterdir()] == ["wg0.key.removed"]
+    (signed,) = said[REPORT_TAG]
+    assert (reported(applied, signed).network, reported(applied, signed).digest) == ("backbone", ABSENT)
 
 
 def test_a_node_whose_key_was_replaced_leaves_it_to_a_sync(applied):

@@ -75,6 +75,12 @@ def announced(lab: Any) -> list[tuple[str, Any]]:
     return [(tag, data) for tag, data in lab.recorder.all() if tag.startswith("wireguard/backbone/node/")]
 
 
+def jobs(lab: Any) -> list[tuple[str, list[str]]]:
+    """Function and minions of the jobs of ours that the master published so far."""
+    new = [data for tag, data in lab.recorder.all() if tag.startswith("salt/job/") and tag.endswith("/new")]
+    return [(data["fun"], sorted(data["minions"])) for data in new if data["fun"].startswith("wireguard.")]
+
+
 def check_each_entry_was_announced_once(lab: Any) -> None:
     """Every entry of the history is one event, with the same words."""
     entries = ask(lab, "history", "limit=1000")[1]["history"]

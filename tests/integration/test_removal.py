@@ -45,9 +45,11 @@ def assert_all_have_dropped(fleet, code, said, key):
 def test_a_node_taken_out_of_the_mesh_file_is_dropped_and_the_answer_is_read_back_from_the_devices(fleet):
     key = steps.public_key(fleet, "node4")
     private = steps.wireguard_files(fleet, "node4")["wg0.key"]
+    before = len(life.jobs(fleet))
     with steps.stream(fleet, *STREAM) as packets, steps.other_mesh(fleet, steps.mesh(LEFT)):
         assert_all_have_dropped(fleet, *life.ask(fleet, "dropped", "node4"), key)
         steps.wait_until("node4 took it down", lambda: life.is_torn_down(fleet, "node4", private), life.UNTOLD_SECONDS)
+        assert life.jobs(fleet)[before:] == [("wireguard.drop", NODES)]  # nobody needs a pillar
         code, said = life.ask(fleet, "dropped", "node4")
         assert (code, said["node itself"]) == (0, "has taken its interface down")
         left_out = fleet.salt_run_json("wireguard.nodes")["left_out"]
@@ -69,10 +71,14 @@ def test_a_member_has_not_been_dropped_and_the_answer_says_how_to_remove_it(flee
 def test_a_node_whose_salt_key_was_deleted_is_dropped_and_no_packet_of_it_gets_in(fleet):
     key = steps.public_key(fleet, "node4")
     address = steps.nodes(fleet)["node1"]["addresses"][0]
+    fleet.must("exec", "node3", "sed", "-i", "/^ListenPort/d", "/etc/wireguard/wg0.conf")  # an old one was put back
+    before = len(life.jobs(fleet))
     with steps.stream(fleet, *STREAM) as packets:
         assert fleet.salt_key("-y", "-d", "node4").returncode == 0
         code, said = life.ask(fleet, "dropped", "node4")
         assert_all_have_dropped(fleet, code, said, key)
+    assert life.jobs(fleet)[before:] == [("wireguard.drop", LEFT), ("wireguard.sync", ["node3"])]
+    assert "ListenPort" in steps.wireguard_files(fleet, "node3")["wg0.conf"]
     assert said["node itself"] == "out of reach: its Salt key is gone"
     assert packets["lost"] == [], packets
     assert steps.has_device(fleet, "node4")  # out of the master's reach
@@ -103,8 +109,10 @@ def test_a_revoked_node_is_dropped_although_the_mesh_file_lists_it_and_a_node_th
 
 
 def test_the_node_that_was_off_drops_it_by_itself_when_it_is_back(fleet):
+    before = len(life.jobs(fleet))
     fleet.on("node3", boot=True)
     steps.wait_until("node3 dropped it", lambda: life.holders(fleet, fleet.key) == [], life.UNTOLD_SECONDS)
+    assert ("wireguard.sync", ["node3"]) in life.jobs(fleet)[before:]
     life.settle(fleet, *LEFT)
     assert_all_have_dropped(fleet, *life.ask(fleet, "dropped", "node4"), fleet.key)
 

@@ -108,8 +108,11 @@ class Fleet:
     def _drop(self, node, peers):
         if node in self.old:
             return "'wireguard.drop' is not available."
-        left = [peer for peer in self.views[node].peers if peer.public_key not in peers["net"]]
-        self.views[node] = replace(self.views[node], peers=tuple(left))
+        if self.views[node].public_key in peers["net"]:
+            self.views[node] = None
+        else:
+            left = [peer for peer in self.views[node].peers if peer.public_key not in peers["net"]]
+            self.views[node] = replace(self.views[node], peers=tuple(left))
         return self._report(node)
 
     def _report(self, node):

@@ -1,5 +1,7 @@
 """Nodes drop those that left when they are asked to, without a pillar, and sync only where that was not all."""
 
+from dataclasses import replace
+
 import pytest
 import salt.utils.args
 from answering import Fleet
@@ -8,6 +10,7 @@ from wgcontrol.round import MAX_DROPPED
 from wgmesh.steps import Steps
 
 DROP, SYNC = "wireguard.drop", "wireguard.sync"
+ALL = ["a", "b", "c", "d"]
 
 
 @pytest.fixture
@@ -32,15 +35,15 @@ def revoke(fleet, node="d"):
     ],
     ids=["revoked", "taken out of the mesh file", "expired"],
 )
-def test_the_others_drop_who_left_and_only_that_one_needs_its_pillar(fleet, leave):
+def test_the_others_drop_who_left_and_that_one_takes_its_interface_down_all_without_a_pillar(fleet, leave):
     leave(fleet)
     said = fleet.reconcile()
-    assert fleet.functions == [(DROP, ["a", "b", "c"]), (SYNC, ["d"])]
-    assert (said["confirmed"], said["failed"], said["silent"]) == (["a", "b", "c", "d"], {}, [])
+    assert fleet.functions == [(DROP, ALL)]
+    assert (said["confirmed"], said["failed"], said["silent"]) == (ALL, {}, [])
     assert (fleet.has("a"), fleet.views["d"]) == (["b", "c"], None)
 
 
-def test_nobody_needs_a_pillar_when_a_salt_key_was_deleted(fleet):
+def test_a_node_without_a_salt_key_cannot_be_asked(fleet):
     fleet.delete_salt_key("d")
     assert fleet.reconcile()["confirmed"] == ["a", "b", "c"]
     assert fleet.functions == [(DROP, ["a", "b", "c"])]
@@ -50,16 +53,16 @@ def test_who_missed_something_else_syncs_after_the_drop(fleet):
     fleet.views["a"] = fleet.views["b"]  # as if somebody had put back what it had last year
     revoke(fleet)
     said = fleet.reconcile()
-    assert fleet.functions == [(DROP, ["a", "b", "c"]), (SYNC, ["d"]), (SYNC, ["a"])]
-    assert said["confirmed"] == ["a", "b", "c", "d"]
+    assert fleet.functions == [(DROP, ALL), (SYNC, ["a"])]
+    assert said["confirmed"] == ALL
     assert fleet.has("a") == ["b", "c"]
 
 
 def test_when_more_changed_all_drop_first_and_sync_then(fleet):
     write_mesh(fleet, "a: {}, b: {}, c: {endpoint: c.example.com}")
     said = fleet.reconcile()
-    assert fleet.functions == [(DROP, ["a", "b", "c"]), (SYNC, ["d"]), (SYNC, ["a", "b"])]
-    assert said["confirmed"] == ["a", "b", "c", "d"]
+    assert fleet.functions == [(DROP, ALL), (SYNC, ["a", "b"])]
+    assert said["confirmed"] == ALL
 
 
 def test_who_was_out_of_date_already_syncs(fleet):
@@ -70,14 +73,22 @@ def test_who_was_out_of_date_already_syncs(fleet):
     fleet.forget()
     revoke(fleet)
     assert fleet.reconcile()["silent"] == []
-    assert fleet.functions == [(DROP, ["b", "c"]), (SYNC, ["a", "d"])]
+    assert fleet.functions == [(DROP, ["b", "c", "d"]), (SYNC, ["a"])]
+
+
+def test_who_left_with_a_key_that_nobody_knows_needs_its_pillar(fleet):
+    fleet.views["d"] = replace(fleet.views["d"], public_key=public_key("made by hand"))
+    revoke(fleet)
+    assert fleet.reconcile()["confirmed"] == ALL
+    assert fleet.functions == [(DROP, ALL), (SYNC, ["d"])]
+    assert fleet.views["d"] is None
 
 
 def test_who_is_silent_is_asked_to_sync_by_the_next_reconcile(fleet):
     fleet.off.add("a")
     revoke(fleet)
     assert fleet.reconcile()["silent"] == ["a"]
-    assert fleet.functions == [(DROP, ["a", "b", "c"]), (SYNC, ["d"])]
+    assert fleet.functions == [(DROP, ALL)]
     fleet.off.clear()
     fleet.forget()
     assert fleet.reconcile()["confirmed"] == ["a"]
@@ -88,8 +99,8 @@ def test_a_minion_whose_modules_are_too_old_for_it_syncs_and_that_is_no_failure(
     fleet.old.add("b")
     revoke(fleet)
     said = fleet.reconcile()
-    assert fleet.functions == [(DROP, ["a", "b", "c"]), (SYNC, ["d"]), (SYNC, ["b"])]
-    assert (said["confirmed"], said["failed"]) == (["a", "b", "c", "d"], {})
+    assert fleet.functions == [(DROP, ALL), (SYNC, ["b"])]
+    assert (said["confirmed"], said["failed"]) == (ALL, {})
 
 
 def test_a_change_without_departures_is_a_sync(fleet):
