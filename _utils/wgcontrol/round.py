@@ -48,12 +48,14 @@ class Round:
     def run(self):
         started = time.monotonic()
         log.info("wireguard: a reconcile begins")
-        self._left = self._master.settle()
-        self._behind = self._only_behind_departures()
-        first = [] if self._steps else self._greet()  # one that joins changes everybody, which is no way to be careful
-        self._pursue()
-        self._master.settle()
-        result = self._result(first, started)
+        with self._master.registry.held():
+            self._left = self._master.settle()
+            self._behind = self._only_behind_departures()
+            # not in steps: one that joins changes everybody, which is no way to be careful
+            first = [] if self._steps else self._greet()
+            self._pursue()
+            self._master.settle()
+            result = self._result(first, started)
         if self._steps:
             result = {**self._result_of_steps(result), **result}
         log.info("wireguard: a reconcile ends: %d nodes asked, %g s", len(result["asked"]), result["seconds"])
@@ -139,7 +141,7 @@ class Round:
         return [each for each in {*members, *self._master.leftovers()} if each[1] in nodes]
 
     def _only_behind_departures(self):
-        """The nodes that left, and those that were in sync until then, as far as can be told without their old views."""
+        """The nodes that left, and those that were in sync before, as far as can be told without their old views."""
         careful = self._steps or self._forced
         if careful or sum(map(len, self._left.values())) > MAX_DROPPED:
             return set()

@@ -15,6 +15,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 
 from . import history as trail
@@ -105,6 +106,10 @@ class Registry:
     def __init__(self, path: str) -> None:
         self.path = path
         self._store = Store(path)
+
+    def held(self) -> AbstractContextManager[None]:
+        """Many changes within this block cost less; see ``Store.held``."""
+        return self._store.held()
 
     # -- reading
 
@@ -217,7 +222,7 @@ class Registry:
 
     def report(self, report: Report, salt_key: str) -> bool:
         """Store a verified report. Returns False when it is known already; raises RefusedError when it is old."""
-        with self._store.write() as connection:
+        with self._store.write(durable=False) as connection:  # who was not heard is asked again
             if not _advance(connection, report, salt_key):
                 return False
             _see_boot(connection, report, salt_key)

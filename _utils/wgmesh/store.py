@@ -106,14 +106,32 @@ class Store:
         return self.read(lambda connection: connection.execute(sql, values).fetchall(), empty)
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of the block, or nothing of it when it raises."""
+    def held(self) -> Iterator[None]:
+        """
+        Keep the file open within the block. The last one to close it writes the log of changes back into the file, and
+        waits for the disk several times; so who makes many changes, each of which opens and closes the file, holds it.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._errors():
+                if _exists(self.path):
+                    connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+                    stack.callback(connection.close)
+                    _check_version(connection)  # the first query is what opens the file
+            yield
+
+    @contextmanager
+    def write(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """
+        One transaction: all of the block, or nothing of it when it raises.
+
+        It survives a power cut. Without ``durable`` it may be undone by one, as if it had never been made.
+        """
         with self._errors():
             if not _exists(self.path):
                 _create(self.path)
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
-                connection.execute("PRAGMA synchronous = FULL")  # an acknowledged registration survives a power cut
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 _check_version(connection)
                 yield connection

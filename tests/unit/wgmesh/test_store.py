@@ -104,6 +104,35 @@ def test_a_writer_waits_for_another(store):
     holder.join()
 
 
+def test_while_it_is_held_changes_stay_in_the_log_and_all_can_see_them(store):
+    add(store, "a")
+    log = f"{store.path}-wal"
+    with store.held():
+        add(store, "b")
+        assert os.path.getsize(log)
+        assert members(store) == ["a", "b"]
+    assert not os.path.exists(log)
+    assert members(store) == ["a", "b"]
+
+
+def test_a_file_that_is_not_there_yet_can_be_held_and_made(store):
+    with store.held():
+        add(store, "a")
+    assert members(store) == ["a"]
+
+
+def test_errors_within_the_block_are_those_of_the_block(store):
+    add(store, "a")
+    with pytest.raises(OSError, match="of the bus"), store.held():
+        raise OSError("of the bus")
+
+
+def test_an_unusable_file_cannot_be_held(tmp_path):
+    (tmp_path / "registry.db").write_text("no database " * 100)
+    with pytest.raises(RegistryError, match="not usable"), Store(str(tmp_path / "registry.db")).held():
+        pass
+
+
 def test_values_are_never_part_of_a_statement(store):
     hostile = ["x'); DROP TABLE member; --", '"', "\x00", "%s {0} ?", "\x1b[2J"]
     for each in hostile:
