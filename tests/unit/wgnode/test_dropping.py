@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from factories import accepted, mesh, public_key, row, snapshot
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wgmesh import rotation
 from wgmesh.device import Device, DevicePeer
@@ -53,14 +53,15 @@ def fleets(draw):
         endpoints = draw(st.sampled_from([(), (f"192.0.2.{number}",), (f"2001:db8::{number}",)]))
         rows.append(row(name, *addresses, next_key=next_key, endpoints=endpoints))
     names = draw(st.sets(st.sampled_from(NAMES), min_size=1))
-    settings = ["", "endpoint: false", "endpoint: {}.example.com", "port: 7"]
-    before = {name: draw(st.sampled_from(settings)).format(name) for name in sorted(names)}
+    texts = ["", "endpoint: false", "endpoint: {}.example.com", "port: 7"]
+    before = {name: draw(st.sampled_from(texts)).format(name) for name in sorted(names)}
     stay = draw(st.sets(st.sampled_from(sorted(before)), min_size=1))
     everybodys = [key for row in rows for key in (row.public_key, row.next_key) if key]
     handshakes = {key: draw(st.integers(0, 3)) for key in everybodys}
     return rows, before, {name: before[name] for name in before if name in stay}, handshakes
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fleets())
 def test_the_view_without_those_who_left_is_the_one_that_the_master_wants_then(made):
     rows, before, after, handshakes = made
