@@ -23,7 +23,7 @@ try:
     from saltext.wireguard.utils.wgcontrol.check import check
     from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
     from saltext.wireguard.utils.wgcontrol.round import Round
-    from saltext.wireguard.utils.wgmesh import duration, meshfile, steps, turn
+    from saltext.wireguard.utils.wgmesh import duration, held, meshfile, steps, turn
     from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
     from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
@@ -32,7 +32,7 @@ except ImportError:  # synced from _utils/
     from wgcontrol.check import check
     from wgcontrol.rotation import Rotation, RotationFailed
     from wgcontrol.round import Round
-    from wgmesh import duration, meshfile, steps, turn
+    from wgmesh import duration, held, meshfile, steps, turn
     from wgmesh.errors import ConfigError, MeshError, WireguardError
     from wgmesh.master import Master
     from wgmesh.record import REGISTER_TAG
@@ -254,7 +254,7 @@ def reconcile(
     Compares what each node must have with what it last reported as applied, and asks the nodes that differ, and those
     that left a network and have not taken it down. Members that never registered are asked for ``state.apply
     wireguard``, which brings the modules along. Safe to run at any time, by any number at once: while one runs, all
-    others together cost one more.
+    others together cost one more. While changes are on ``hold``, only one with ``canary`` or ``batch`` asks anybody.
 
     contact
         Which members that never registered are asked: ``*`` for all, or a list of minion ids that have just appeared.
@@ -306,16 +306,64 @@ def reconcile(
         with turn.take(master.state_dir, wait=wait) as ours:
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
+            on_hold = held.current(master.state_dir)
+            if on_hold and not in_steps:
+                _announce(master)
+                return _shown({"held": on_hold}, failed=True)
+            if in_steps:
+                held.begin(master.state_dir, _operator(), "step by step")
             with Bus(__opts__) as bus:
                 suspects = "*" if everybody else ()
                 result = Round(
                     master, bus, contact, timeout, _say, suspects=suspects, steps=in_steps, forced=forced
                 ).run()
+            if in_steps and not result["stopped"]:
+                held.end(master.state_dir)
         _announce(master)
     failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
     if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
     return _shown(result, failed)
+
+
+def hold(reason=""):
+    """
+    Let changes reach the nodes step by step only: neither engine nor reactor brings them any from now on, nor does a
+    rotation, or a reconcile without ``canary`` and ``batch``. Run it before you edit the mesh file.
+
+    Such a reconcile holds as well, and releases when it gets to its end; after one that stopped, ``release`` does. Not
+    held are ``revoke`` and ``dropped``, which bring all changes along, and nodes that fetch their pillar themselves, as
+    by ``state.apply``.
+
+    reason
+        For whoever wonders.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.hold reason="new ports, carefully"
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        with turn.take(master.state_dir):  # what runs already gets to its end
+            held.begin(master.state_dir, _operator(), " ".join(str(reason).split()))
+        return _shown({"held": held.current(master.state_dir)})
+
+
+def release():
+    """
+    End a hold, and bring what has changed to all nodes, as ``reconcile`` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.release
+    """
+    with _salt_errors():
+        held.end(Master.from_opts(__opts__).state_dir)
+    return reconcile()
 
 
 def _forced(force, reason):
@@ -593,7 +641,7 @@ def rotate_due(limit=1):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        due = master.due_for_rotation(time.time())[:limit]
+        due = [] if held.current(master.state_dir) else master.due_for_rotation(time.time())[:limit]
         rows = [_rotate_one(master, name, node, 20, "master", "rotate_every") for name, node in due]
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
@@ -601,6 +649,9 @@ def rotate_due(limit=1):
 def _rotate_one(master, network, node, timeout, who, why):
     started = time.monotonic()
     with turn.take(master.state_dir), Bus(__opts__) as bus:
+        on_hold = held.current(master.state_dir)
+        if on_hold:  # each of the peers would get more than the new key
+            raise ConfigError(on_hold)
         try:
             comment = Rotation(master, bus, network, node, timeout, _say, who, why).run()
             rotated = True

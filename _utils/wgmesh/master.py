@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import accepted, fleet, meshfile, record
+from . import accepted, fleet, held, meshfile, record
 from .accepted import AcceptedKey
 from .errors import ConfigError, RefusedError
 from .fleet import Fleet, Joined, Member, Membership
@@ -266,17 +266,22 @@ class Master:
         return found
 
     def warnings(self) -> list[str]:
-        """What needs a person: decisions that wait, and machines that present themselves as another."""
+        """What needs a person: a hold, decisions that wait, and machines that present themselves as another."""
         waiting = self.registry.snapshot().waiting
         pending = [
             f"{node} waits in network {network} ({each.question}): `salt-run wireguard.admit {node}`, or `reject`"
             for (network, node), each in sorted(waiting.items())
         ]
         denied = sorted(accepted.load(f"{self.keys_dir}_denied").keys() & self.accepted().keys())
-        return pending + [
-            f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"
-            for node in denied
-        ]
+        on_hold = [sentence for sentence in [held.current(self.state_dir)] if sentence]
+        return (
+            on_hold
+            + pending
+            + [
+                f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"
+                for node in denied
+            ]
+        )
 
     def own_removal(self, node: str, networks: Collection[str]) -> str:
         """What is known of the interfaces of a node that was removed."""

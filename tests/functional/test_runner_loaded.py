@@ -1,5 +1,6 @@
 """The runner and its outputter, through Salt's loader."""
 
+import contextlib
 import re
 import sys
 import time
@@ -214,6 +215,21 @@ def test_a_reconcile_that_makes_no_sense_is_an_error_before_anybody_is_asked(mas
     module = sys.modules[run.functions["wireguard.reconcile"].__module__]
     monkeypatch.setattr(module, "Bus", None)  # nobody can be asked without one
     assert message in error(run, "reconcile", **words)
+
+
+def test_on_hold_nobody_is_asked_but_step_by_step(master, run, monkeypatch):
+    module = sys.modules[run.functions["wireguard.reconcile"].__module__]
+    monkeypatch.setattr(module, "Bus", contextlib.nullcontext)  # which cannot publish
+    sentence = run("hold", reason="new\nports")["data"]["held"]
+    assert "(new ports)" in sentence
+    for words in ({}, {"contact": ["node2"], "wait": False}, {"everybody": True}):
+        assert run("reconcile", **words)["data"] == {"held": sentence, "retcode": 1}
+    assert run("rotate_due")["data"] == {"rotations": []}
+    assert error(run, "rotate", "node1") == sentence
+    assert run("nodes")["data"]["warnings"] == [sentence]
+    with pytest.raises(AttributeError, match="publish"):
+        run("release")
+    assert run("nodes")["data"]["warnings"] == []
 
 
 def test_the_node_on_the_masters_machine_is_known_by_salts_own_rule(master):

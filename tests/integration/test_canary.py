@@ -12,11 +12,10 @@ OTHERS = ["node1", "node3", "node4", "node5"]
 
 @pytest.fixture(scope="module")
 def fleet(lab):
-    """A mesh of five nodes, on a master that does nothing unasked."""
-    lab.up(len(NODES), mesh=steps.mesh(NODES), trigger="none")
+    """A mesh of five nodes, with the engine."""
+    lab.up(len(NODES), mesh=steps.mesh(NODES), trigger="engine")
     lab.recorder = steps.Recorder(lab)
-    code, said = steps.reconcile(lab)
-    assert code == 0, said
+    steps.build(lab, len(NODES))
     return lab
 
 
@@ -41,6 +40,7 @@ def test_when_the_canary_fails_nobody_else_is_changed_and_the_answer_says_so(fle
     files = {node: steps.wireguard_files(fleet, node) for node in OTHERS}
     asked = len(syncs(fleet))
     make_read_only(fleet, "node2")
+    assert life.ask(fleet, "hold")[0] == 0
     steps.edit_mesh(fleet, steps.mesh(NODES, mtu=1300))
     code, said = steps.reconcile(fleet, "canary=node2", "batch=50%")
     assert code == 1
@@ -54,6 +54,20 @@ def test_when_the_canary_fails_nobody_else_is_changed_and_the_answer_says_so(fle
     assert {node: mtu for node, mtu in mtus(fleet).items() if node in OTHERS} == {
         node: mtu for node, mtu in before.items() if node in OTHERS
     }
+
+
+def test_after_that_nothing_else_brings_the_change_to_anybody(fleet):
+    before = mtus(fleet)
+    fleet.off("master")
+    fleet.on("master")
+    fleet.recorder = steps.Recorder(fleet)
+    for node in NODES:
+        life.await_answer(fleet, node)  # each of them started, which the engine hears
+    code, said = steps.reconcile(fleet)
+    assert code == 1
+    assert said["held"].startswith("changes are on hold since ")
+    assert fleet.salt_run_json("wireguard.nodes")["warnings"] == [said["held"]]
+    assert mtus(fleet) == before
 
 
 def test_when_the_reason_is_gone_the_canary_goes_first_and_the_others_follow_in_batches(fleet):
@@ -71,8 +85,9 @@ def test_when_the_reason_is_gone_the_canary_goes_first_and_the_others_follow_in_
     assert fleet.ping()
 
 
-def test_a_node_that_is_off_stops_it_before_the_next_batch_and_a_plain_reconcile_goes_on(fleet):
+def test_a_node_that_is_off_stops_it_before_the_next_batch_and_release_brings_it_to_all(fleet):
     fleet.off("node1")
+    life.ask(fleet, "hold")
     steps.edit_mesh(fleet, steps.mesh(NODES, mtu=1310))
     code, said = steps.reconcile(fleet, "batch=2", "timeout=10")
     assert code == 1
@@ -80,10 +95,14 @@ def test_a_node_that_is_off_stops_it_before_the_next_batch_and_a_plain_reconcile
     assert said["stopped"] == "0 failed, 1 silent; 3 not asked"
     fleet.on("node1", boot=True)
     life.await_answer(fleet, "node1")
-    code, said = steps.reconcile(fleet)
-    assert code == 0, said
-    assert said["confirmed"] == ["node1", "node3", "node4", "node5"]
+    assert life.ask(fleet, "release")[0] == 0
     assert set(mtus(fleet).values()) == {1310}
+
+
+def test_without_a_hold_the_engine_brings_an_edit_to_all_as_ever(fleet):
+    steps.edit_mesh(fleet, steps.mesh(NODES, mtu=1320))
+    steps.wait_until("all have it", lambda: set(mtus(fleet).values()) == {1320}, life.UNTOLD_SECONDS)
+    life.settle(fleet, *NODES)
 
 
 def test_a_canary_that_is_in_sync_is_said_to_be(fleet):
