@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from isolation import Fork
 
-FILES = ("mkdir", "openat", "fchmod", "chmod", "chown", "fsync", "link", "rename", "unlink")
+FILES = ("mkdir", "fchmod", "chmod", "chown", "fsync", "link", "rename", "unlink")
 COMMANDS = ("vfork",)  # which is how `subprocess` starts them
 _CALL = re.compile(r"(?m)^(\w+)\((.*)")
 
@@ -50,9 +50,8 @@ def points(function, below):
     found = []
     for call, arguments in _CALL.findall(_traced(function, f"trace={','.join(FILES + COMMANDS)}")[0]):
         seen[call] += 1
-        opens = call == "openat" and "O_CREAT" not in arguments
         elsewhere = '"' in arguments and below not in arguments
-        if not opens and not elsewhere:
+        if not elsewhere:
             found.append(Point(call, seen[call]))
     return found
 
