@@ -57,6 +57,11 @@ def config_file(interface: str) -> str:
     return os.path.join(CONFIG_DIR, f"{os.path.basename(interface)}.conf")
 
 
+def with_secrets(interface: str) -> tuple[str, ...]:
+    """All of the above."""
+    return tuple(place(interface) for place in (key_file, next_key_file, previous_key_file, config_file))
+
+
 def managed() -> dict[str, str | None]:
     """Interface -> network of the configuration files that are ours; None for those without a network."""
     found = {}
@@ -148,12 +153,12 @@ def remove(path: str) -> None:
     _sync(os.path.dirname(path))
 
 
-def remove_leftovers(interface: str) -> None:
-    """Remove what writers of an interface's files left half done when they were killed: there are keys in it."""
-    for place in (key_file, next_key_file, previous_key_file, config_file):
-        directory, name = os.path.split(place(interface))
-        for path in glob.glob(os.path.join(glob.escape(directory), f".{glob.escape(name)}.{_ANY_NAME}.tmp")):
-            remove(path)
+def remove_leftovers(*paths: str) -> None:
+    """Remove what writers of these files left half done when they were killed."""
+    for path in paths:
+        directory, name = os.path.split(path)
+        for leftover in glob.glob(os.path.join(glob.escape(directory), f".{glob.escape(name)}.{_ANY_NAME}.tmp")):
+            remove(leftover)
 
 
 @contextlib.contextmanager

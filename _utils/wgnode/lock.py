@@ -31,7 +31,7 @@ def hold(cachedir: str, interface: str, seconds: float | None = None) -> Iterato
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with open(os.path.join(directory, f"{os.path.basename(interface)}.lock"), "w", encoding="utf-8") as handle:
         _take(handle, interface, LOCK_SECONDS if seconds is None else seconds)
-        files.remove_leftovers(interface)
+        files.remove_leftovers(*files.with_secrets(interface))
         yield
 
 

@@ -56,6 +56,7 @@ class Networkd:
         interface coming up. Raises NodeError where it is not, or something else fails.
         """
         _make_config_dir()
+        files.remove_leftovers(*_texts(setup))
         for path, text in _texts(setup).items():
             if not files.is_written(path, text, OPEN):
                 files.replace(path, text, OPEN)

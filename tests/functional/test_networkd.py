@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import faults
 import pytest
 
 pytest.importorskip("salt")
@@ -24,6 +25,7 @@ NETWORKD = next(
 )
 FOLDER = Path("/etc/systemd/network")
 NETDEV, NETWORK = FOLDER / "50-wg0.netdev", FOLDER / "50-wg0.network"
+BACKENDS = ("wg-quick", "systemd-networkd")
 DEADLINE = 20
 
 
@@ -210,6 +212,29 @@ def test_without_systemd_there_is_no_networkd(machine, monkeypatch):
     registered(machine)
     monkeypatch.setattr(salt.utils.systemd, "booted", lambda context=None: False)
     assert "does not run systemd" in machine.error("apply")
+
+
+@pytest.mark.skipif(faults.why_not() is not None, reason=str(faults.why_not()))
+@pytest.mark.parametrize("backends", [BACKENDS, BACKENDS[::-1]], ids=["to networkd", "to wg-quick"])
+def test_a_change_that_is_killed_at_any_point_is_finished_by_the_next_run(machine, backends):
+    before, after = backends
+    registered(machine)
+
+    def be(backend):
+        use(machine, backend)
+        apply(machine)
+
+    be(after)
+    expected = modes()
+    be(before)
+    points = faults.points(lambda: be(after), "/etc/")
+    assert len(points) > len(faults.COMMANDS)
+    for point in points:
+        be(before)
+        assert faults.killed(lambda: be(after), point).hit
+        be(after)
+        assert modes() == expected
+        assert apply(machine) == {}
 
 
 # -- names

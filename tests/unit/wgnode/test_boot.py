@@ -1,4 +1,7 @@
-"""OpenRC, played by a directory of init scripts, one of runlevels, and an `rc-update` that links one to the other."""
+"""
+One manager in the place of another; and OpenRC, played by a directory of init scripts, one of runlevels, and an
+`rc-update` that links one to the other.
+"""
 
 import os
 
@@ -103,3 +106,46 @@ def test_a_failure_of_rc_update_is_an_error_with_its_words(machine):
     machine.rc_update.write_text("#!/bin/sh\necho read-only >&2\nexit 1\n")
     with pytest.raises(NodeError, match=r"wg-quick\.wg0 could not be enabled: .*read-only"):
         boot.OpenRC().enable(SETUP)
+
+
+class Recorded:
+    """A manager that has to do what is in ``changes``, and writes down what it is asked to do."""
+
+    def __init__(self, name, calls, changes):
+        self._name, self._calls, self._changes = name, calls, changes
+
+    def missing(self, setup):
+        return self._changes
+
+    def left(self, interface):
+        return self._changes
+
+    def enable(self, setup):
+        self._calls.append(f"enable {self._name}")
+
+    def disable(self, interface):
+        self._calls.append(f"disable {self._name}")
+
+
+CHANGES = {"service": {"old": "disabled", "new": "enabled"}}
+
+
+@pytest.mark.parametrize(
+    ("missing", "left", "calls"),
+    [
+        (CHANGES, CHANGES, ["enable new", "disable old"]),
+        (CHANGES, {}, ["enable new"]),
+        ({}, CHANGES, ["disable old"]),
+        ({}, {}, []),
+    ],
+)
+def test_one_manager_has_the_interface_before_another_lets_it_go(missing, left, calls):
+    seen = []
+    boot.InPlaceOf(Recorded("new", seen, missing), Recorded("old", seen, left)).enable(SETUP)
+    assert seen == calls
+
+
+def test_a_removed_interface_comes_up_by_neither_manager():
+    seen = []
+    boot.InPlaceOf(Recorded("new", seen, {}), Recorded("old", seen, {})).disable("wg0")
+    assert seen == ["disable new", "disable old"]
