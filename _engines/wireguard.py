@@ -26,13 +26,11 @@ try:
     from saltext.wireguard.utils.wgmesh.burst import Burst
     from saltext.wireguard.utils.wgmesh.errors import WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
-    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
 except ImportError:  # synced from _utils/
     from wgmesh import meshfile
     from wgmesh.burst import Burst
     from wgmesh.errors import WireguardError
     from wgmesh.master import Master
-    from wgmesh.record import REGISTER_TAG
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ def _contact_after(event):
         return ()
     if tag.startswith("salt/minion/") and tag.endswith("/start"):
         return (str(data.get("id")),)
-    return () if _master().hear(tag, data) and tag == REGISTER_TAG else None
+    return () if _master().hear(tag, data) else None
 
 
 def _master():

@@ -327,6 +327,9 @@ def _answer(results, statements, signed):
 def _sync_one(view, test, statements):
     """One network of a sync. Never waits: who asked will ask again once it has the registration."""
     try:
+        clone = _stand_down_if_clone(view, test)
+        if clone:
+            return {"result": False, "comment": clone, "clone": True}
         if test:
             return _brief(_would(view))
         if view.public_key != keypair(view.interface):
@@ -334,7 +337,10 @@ def _sync_one(view, test, statements):
             return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
         result = _brief(_converge(view, files.key_file(view.interface), test=False))
         if result["result"]:
-            statements[REPORT_TAG].append(_statements().report(view.network, view.digest, view.serial))
+            report = _statements().report(view.network, view.digest, view.serial)
+            statements[REPORT_TAG].append(report)
+            if _is_news(view):  # of two machines that answer one job, the master may hear only the quicker one
+                _send(REPORT_TAG, report)
             _notes().add(view.network, reported=view.digest)
             _heed_schedule(view)
         return result
@@ -618,7 +624,36 @@ def rotate_abort(network):
 def _view(network):
     """From a fresh pillar: the one that the minion holds is as old as its last start or refresh."""
     (view,) = wanted.chosen(wanted.views(_fresh_pillar()), network)
+    _refuse_clone(view)
     return view
+
+
+def _refuse_clone(view, test=False):
+    said = _stand_down_if_clone(view, test)
+    if said:
+        raise CommandExecutionError(said)
+
+
+def _stand_down_if_clone(view, test):
+    """
+    A copy of a machine would draw the packets of its original to itself: it takes its interface down. Returns what to
+    tell people about that; None on every other machine.
+    """
+    if Statements.boot_id() not in view.clones:
+        return None
+    if not test:
+        with _lock(view.interface):
+            converge.stand_down(view.interface, _boot())
+    return (
+        f"this machine is a copy of another one that runs as {__opts__['id']} with the same Salt key; {view.interface}"
+        " is down here. Delete /etc/salt/pki/minion and /etc/wireguard on this machine, and give it a minion id of its"
+        " own; or, if it is the right one, turn the other off and boot this one again"
+    )
+
+
+def _is_news(view):
+    """Whether the master believes that another boot of this machine, or another machine, is this node."""
+    return view.boot not in (None, Statements.boot_id())
 
 
 # -- the way from a view to a device
@@ -626,6 +661,7 @@ def _view(network):
 
 def _register_and_converge(view, wait):
     """Returns the view that was applied, which is a fresh one after a registration, and the result."""
+    _refuse_clone(view)
     own_key = keypair(view.interface)
     if view.public_key != own_key:
         view = _register_and_wait(view, own_key, wait)
@@ -634,6 +670,7 @@ def _register_and_converge(view, wait):
 
 def _would(view):
     """What applying the view would change. Raises WireguardError or OSError."""
+    _refuse_clone(view, test=True)
     own_key = public_key(view.interface)
     if own_key is None or view.public_key != own_key:
         changes = {view.interface: {"old": None, "new": "present"}}
@@ -703,7 +740,7 @@ def _send(tag, signed):
 
 def _send_report_once(view):
     """Tell the master what was applied, unless it was told. If that gets lost, the next reconcile asks."""
-    if _notes().read(view.network).get("reported") != view.digest:
+    if _is_news(view) or _notes().read(view.network).get("reported") != view.digest:
         _send(REPORT_TAG, _statements().report(view.network, view.digest, view.serial))
         _notes().add(view.network, reported=view.digest)
 

@@ -26,7 +26,6 @@ try:
     from saltext.wireguard.utils.wgmesh import duration, held, meshfile, steps, turn
     from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
-    from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
 except ImportError:  # synced from _utils/
     from wgcontrol.bus import Bus
     from wgcontrol.check import check
@@ -35,7 +34,6 @@ except ImportError:  # synced from _utils/
     from wgmesh import duration, held, meshfile, steps, turn
     from wgmesh.errors import ConfigError, MeshError, WireguardError
     from wgmesh.master import Master
-    from wgmesh.record import REGISTER_TAG
 
 log = logging.getLogger(__name__)
 
@@ -230,7 +228,7 @@ def hear(tag, event):
     with _salt_errors():
         master = Master.from_opts(__opts__)
         news = master.hear(tag, event)
-        if news and tag == REGISTER_TAG:
+        if news:
             reconcile(contact=[], wait=False)
         else:
             _announce(master)
@@ -313,12 +311,14 @@ def reconcile(
             if in_steps:
                 held.begin(master.state_dir, _operator(), "step by step")
             with Bus(__opts__) as bus:
-                suspects = "*" if everybody else ()
+                booted = master.just_booted()
+                suspects = "*" if everybody else booted
                 result = Round(
                     master, bus, contact, timeout, _say, suspects=suspects, steps=in_steps, forced=forced
                 ).run()
             if in_steps and not result["stopped"]:
                 held.end(master.state_dir)
+            master.registry.settle_boots(booted.difference(result["silent"]))
         _announce(master)
     failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
     if failed:

@@ -63,6 +63,13 @@ def hear_all(master, node, answer):
             master.hear(tag, {"id": node, "data": {"signed": signed}})
 
 
+def is_of_clone(answer):
+    """Whether a copy of the node answered a sync. The node itself answers as well."""
+    networks = answer.get("networks") if isinstance(answer, dict) else None
+    parts = networks.values() if isinstance(networks, dict) else ()
+    return any(isinstance(part, dict) and part.get("clone") for part in parts)
+
+
 def failure(function, data):
     """A one-line reason when a job's return is not a success, else None. Returns can be forged: no shape is certain."""
     answer = data.get("return")

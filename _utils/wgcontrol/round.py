@@ -14,7 +14,7 @@ except ImportError:  # synced from _utils/
     from wgmesh.steps import Stepwise
     from wgmesh.text import some
 
-from .bus import failure, hear_all
+from .bus import failure, hear_all, is_of_clone
 
 log = logging.getLogger(__name__)
 
@@ -213,6 +213,8 @@ class Round:
         if not isinstance(node, str):  # no minion's return
             return False
         hear_all(self._master, node, answer)
+        if is_of_clone(answer):
+            return False
         if function == "wireguard.drop":  # what it could not do, a sync can, or says why not
             self._course.answered(node)
             self._course.reconsider(node)

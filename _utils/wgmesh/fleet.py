@@ -17,7 +17,7 @@ from .errors import MeshError, Problem
 from .model import DEFAULT_PORT, ExternalPeer, Mesh, Network, NodeSettings, Place
 from .policy import Standing, excluded, expiries
 from .pool import Address
-from .registry import NodeId, Registry, Row, Snapshot
+from .registry import Boots, NodeId, Registry, Row, Snapshot
 from .topology import Participant, Topology
 from .view import View
 
@@ -189,6 +189,7 @@ class Joined:
         """The view without its peers."""
         network = self._network
         waiting = self._snapshot.waiting.get((network.name, member.node))
+        boots = self._snapshot.boots.get((member.node, row.salt_key), Boots())
         return View(
             interface=network.interface,
             addresses=tuple(self._with_prefix(address) for address in member.addresses),
@@ -199,6 +200,8 @@ class Joined:
             public_key=row.public_key,
             serial=row.serial,
             waiting=waiting.question if waiting else None,
+            boot=boots.current,
+            clones=boots.clones,
         )
 
     @cached_property

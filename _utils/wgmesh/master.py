@@ -291,6 +291,17 @@ class Master:
             return "has taken its interface down" if digests else "never reported an interface"
         return "has not taken its interface down" if node in self.accepted() else "out of reach: its Salt key is gone"
 
+    def just_booted(self) -> set[str]:
+        """Members whose machine came up anew, or is another one: it is to be seen whether the old one still runs."""
+        keys = self.accepted()
+        boots = self.registry.snapshot().boots
+        members = {member.node for _, member in self.fleet().members()}
+        return {
+            node
+            for (node, salt_key), each in boots.items()
+            if each.fresh and node in members and node in keys and keys[node].fingerprint == salt_key
+        }
+
     def leftovers(self) -> list[NodeId]:
         """Nodes that left a network, can still be reached, and have not reported that they took it down."""
         keys = self.accepted()

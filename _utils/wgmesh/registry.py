@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from . import history as trail
 from . import policy
@@ -87,6 +87,20 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Boots:
+    """
+    The boots of the machines that speak with one Salt key, by their ids.
+
+    ``current`` is that of the machine that is believed, ``clones`` those of others that run at the same time. With
+    ``fresh``, nobody has looked yet whether the machine of the boot before this one still runs as well.
+    """
+
+    current: str | None = None
+    clones: tuple[str, ...] = ()
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All that views are made from, at one generation. Within a process, one generation is one object."""
 
@@ -94,6 +108,7 @@ class Snapshot:
     rows: Mapping[NodeId, Row] = field(default_factory=dict)
     standings: Mapping[NodeId, Standing] = field(default_factory=dict)
     waiting: Mapping[NodeId, Waiting] = field(default_factory=dict)
+    boots: Mapping[tuple[str, str], Boots] = field(default_factory=dict)  # (node, Salt key) -> boots
 
 
 EMPTY = Snapshot()
@@ -123,7 +138,9 @@ class Registry:
         known = _snapshots.get(self.path)
         if known and known[0] == inode and known[1].generation == generation:
             return known[1]
-        snapshot = Snapshot(generation, _rows(connection), _standings(connection), _waiting(connection))
+        snapshot = Snapshot(
+            generation, _rows(connection), _standings(connection), _waiting(connection), _boots(connection)
+        )
         _snapshots[self.path] = (inode, snapshot)
         return snapshot
 
@@ -231,6 +248,13 @@ class Registry:
                 (report.network, report.node, report.digest, salt_key, time.time()),
             )
             return True
+
+    def settle_boots(self, nodes: Collection[str]) -> None:
+        """Take the machines of these nodes for the only ones: all that have their Salt key were asked to speak."""
+        with self._store.write() as connection:
+            sql = "UPDATE boot SET state = 'current' WHERE state = 'fresh' AND node = ?"
+            if connection.executemany(sql, [(node,) for node in nodes]).rowcount:
+                _bump(connection)
 
     def doubt(self, nodes: Collection[str]) -> None:
         """
@@ -401,6 +425,18 @@ def _waiting(connection: sqlite3.Connection) -> dict[NodeId, Waiting]:
     return {(row[0], row[1]): Waiting(*row) for row in rows}
 
 
+def _boots(connection: sqlite3.Connection) -> dict[tuple[str, str], Boots]:
+    found: dict[tuple[str, str], Boots] = {}
+    sql = "SELECT node, salt_key, boot, state FROM boot WHERE state != 'replaced' ORDER BY seen"
+    for node, salt_key, boot, state in connection.execute(sql):
+        boots = found.get((node, salt_key), Boots())
+        if state == "clone":
+            found[node, salt_key] = replace(boots, clones=(*boots.clones, boot))
+        else:
+            found[node, salt_key] = replace(boots, current=boot, fresh=state == "fresh")
+    return found
+
+
 def _order(address: Address) -> tuple[int, int]:
     return address.version, int(address)
 
@@ -447,14 +483,15 @@ def _see_boot(connection: sqlite3.Connection, statement: Registration | Report, 
             f"a second machine uses the Salt key of {statement.node} (boot id {statement.boot}): a clone. Delete"
             " /etc/salt/pki/minion and /etc/wireguard on the clone, and give it a minion id of its own"
         )
-    if state == "current":
+    if state in ("current", "fresh"):
         return
     # a boot id that was replaced by another comes back: both machines run, and the other one is the later
     others = "clone" if state == "replaced" else "replaced"
-    connection.execute("UPDATE boot SET state = ? WHERE (node, salt_key, state) = (?, ?, 'current')", (others, *who))
-    connection.execute(
-        "INSERT OR REPLACE INTO boot VALUES (?, ?, ?, 'current', ?)", (*who, statement.boot, time.time())
-    )
+    sql = "UPDATE boot SET state = ? WHERE (node, salt_key) = (?, ?) AND state IN ('current', 'fresh')"
+    connection.execute(sql, (others, *who))
+    now = "fresh" if states and state is None else "current"
+    connection.execute("INSERT OR REPLACE INTO boot VALUES (?, ?, ?, ?, ?)", (*who, statement.boot, now, time.time()))
+    _bump(connection)
     if others == "clone":
         why = "two machines use its Salt key at the same time; the one that appeared later is refused"
         trail.write(connection, statement.network, statement.node, "cloned", "master", why)

@@ -25,7 +25,10 @@ Buffer = bytes | memoryview
 DIGEST_SIZE = 32  # bytes of a peer's digest
 
 MAX_INTERFACE_NAME = 15
-_KEYS = {"interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "digest", "peers"}
+_KEYS = {
+    *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
+    *("digest", "peers"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ class View:
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
     registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
     the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
-    the node, "admit" or "rekey", that an operator has not made yet. Neither is part of the digest.
+    the node, "admit" or "rekey", that an operator has not made yet. ``boot`` is the boot that the master believes to
+    speak for the node. None of these three is part of the digest. ``clones`` are the boots of other machines that speak
+    with the same Salt key, and are not to.
     """
 
     interface: str
@@ -90,6 +95,8 @@ class View:
     public_key: str | None = None
     serial: int = 0
     waiting: str | None = None
+    boot: str | None = None
+    clones: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -104,7 +111,7 @@ class View:
     def digest_with(self, *peers: Buffer) -> str:
         """The digest of this interface with peers whose concatenated digests are given, in one piece or in several."""
         interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
-        whole = hashlib.sha256(_sha256([*interface, self.public_key]))
+        whole = hashlib.sha256(_sha256([*interface, self.public_key, list(self.clones)]))
         for part in peers:
             whole.update(part)
         return whole.hexdigest()
@@ -125,6 +132,8 @@ class View:
             "public_key": self.public_key,
             "serial": self.serial,
             "waiting": self.waiting,
+            "boot": self.boot,
+            "clones": list(self.clones),
             "digest": self.digest,
             "peers": {peer.name: peer.to_dict() for peer in self.peers},
         }
@@ -145,6 +154,8 @@ class View:
             public_key=fields.get("public_key", _public_key, None),
             serial=fields.get("serial", _integer(0, 2**63 - 1), 0),
             waiting=fields.get("waiting", _text, None),
+            boot=fields.get("boot", _text, None),
+            clones=tuple(fields.get("clones", _list_of(_text), [])),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 
@@ -10,6 +11,9 @@ try:
     from saltext.wireguard.utils.wgmesh.errors import NodeError
 except ImportError:  # synced from _utils/
     from wgmesh.errors import NodeError
+
+# Also a key that lacks a character: `wg` quotes what it cannot read.
+_MAYBE_A_KEY = re.compile(r"[A-Za-z0-9+/]{40,}=*")
 
 _PACKAGES = {"wg": "wireguard-tools", "ip": "iproute2", "rc-update": "openrc"}
 
@@ -22,7 +26,7 @@ def run(command: Sequence[str], stdin: str | None = None, check: bool = True, se
 
     :param check: whether an exit code other than 0 is an error
     :param secret: leave what it wrote to standard error out of the message, which never has what it printed
-    :raises NodeError: where the command is missing, fails, or takes longer than a minute
+    :raises NodeError: where the command is missing, fails, or takes longer than a minute; quotes no private key
     """
     shown = " ".join(command)[:200]
     try:
@@ -44,6 +48,11 @@ def run(command: Sequence[str], stdin: str | None = None, check: bool = True, se
     except subprocess.TimeoutExpired as exc:
         raise NodeError(f"`{shown}` did not end within 60 s") from exc
     if check and done.returncode:
-        reason = "" if secret else f": {done.stderr.strip()[-300:]}"
+        reason = "" if secret else f": {_quotable(done.stderr, command)[-300:]}"
         raise NodeError(f"`{shown}` failed with code {done.returncode}{reason}")
     return done.stdout
+
+
+def _quotable(stderr: str, command: Sequence[str]) -> str:
+    """Of keys, only the public ones that the command itself names."""
+    return _MAYBE_A_KEY.sub(lambda found: found[0] if found[0] in command else "(hidden)", stderr.strip())

@@ -255,6 +255,15 @@ def _tear_down(interface: str, boot: Manager | None) -> str | None:
     return aside
 
 
+def stand_down(interface: str, boot: Manager | None) -> None:
+    """Take an interface of ours down, now and at boot, and keep its key in place."""
+    if interface in files.managed():
+        if boot:
+            boot.disable(interface)
+        devices.delete(interface)
+        files.remove(files.config_file(interface))
+
+
 def _put_key_aside(interface: str) -> str | None:
     key_file = files.key_file(interface)
     if not os.path.exists(key_file):

@@ -43,20 +43,25 @@ class Statements:
             endpoints=endpoints.own(self._master_ip),
             port=view.port or 0,  # the master gives one, or refuses this
             serial=self._notes.next_serial(network, view.serial),
-            boot=boot_id(),
+            boot=self.boot_id(),
         )
         return self._sign(statement)
 
     def report(self, network: str, digest: str, last_serial: int = 0) -> Signed:
         """That this was applied; ``last_serial``: the last one that the master knows of this node."""
         serial = self._notes.next_serial(network, last_serial)
-        return self._sign(record.Report(self._node, network, digest, serial, boot_id()))
+        return self._sign(record.Report(self._node, network, digest, serial, self.boot_id()))
 
     def rotation(self, view: View, public_key: str, next_key: str) -> Signed:
         """The announcement of a next key."""
         network = _network(view)
         serial = self._notes.next_serial(network, view.serial)
         return self._sign(record.Rotation(self._node, network, public_key, next_key, serial))
+
+    @staticmethod
+    def boot_id() -> str:
+        """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
+        return files.read("/proc/sys/kernel/random/boot_id").strip()
 
     def _sign(self, statement: record.Registration | record.Report | record.Rotation) -> Signed:
         with open(self._pem_file, "rb") as handle:
@@ -67,8 +72,3 @@ class Statements:
 def _network(view: View) -> str:
     assert view.network is not None, "views from the pillar have one"
     return view.network
-
-
-def boot_id() -> str:
-    """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
-    return files.read("/proc/sys/kernel/random/boot_id").strip()

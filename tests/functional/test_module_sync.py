@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -381,3 +383,55 @@ def test_the_minions_own_notes_are_for_root_only(host):
         "backbone.json": "0o0",
         "registry.db": "0o0",
     }
+
+
+# -- two machines with one Salt key
+
+
+def boot():
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+@pytest.mark.parametrize("function", ["apply", "sync"])
+def test_a_node_speaks_up_while_the_master_takes_another_machine_for_it(host, function):
+    wanted = registered(host)
+    host.call(function)
+    host.set_networks(replace(wanted, boot=boot()))
+    host.events.clear()
+    host.call(function, **({"signed": True} if function == "sync" else {}))
+    assert host.events == []
+    host.set_networks(replace(wanted, boot="another"))
+    for _ in range(2):
+        host.call(function, **({"signed": True} if function == "sync" else {}))
+    assert [tag for tag, _ in host.events] == [REPORT_TAG, REPORT_TAG]
+    statement, _ = record.verify(host.events[-1][1]["signed"], Report, accepted_keys(host))
+    assert statement.boot == boot()
+
+
+@pytest.mark.parametrize("function", ["apply", "sync", "rotate_prepare"])
+def test_a_clone_takes_its_interface_down_and_keeps_its_key(host, function):
+    """A copy of a machine that went on with its key drew the packets of its original to itself."""
+    wanted = registered(host)
+    host.call("apply")
+    before = files()
+    host.set_networks(replace(wanted, clones=("other", boot())))
+    host.events.clear()
+    if function == "sync":
+        said = host.call("sync")["networks"]["backbone"]
+        assert (said["result"], said["clone"], host.events) == (False, True, [])
+        said = said["comment"]
+    else:
+        said = host.error(function, *(["backbone"] if function == "rotate_prepare" else []))
+    assert f"this machine is a copy of another one that runs as {NODE} with the same Salt key; wg0 is down here" in said
+    assert host.device() is None
+    assert files() == {"wg0.key": before["wg0.key"]}
+
+
+def test_a_test_run_on_a_clone_takes_nothing_down(host):
+    wanted = registered(host)
+    host.call("apply")
+    host.set_networks(replace(wanted, clones=(boot(),)))
+    before = host.picture()
+    assert "copy of another" in host.error("apply", test=True)
+    assert host.call("sync", test=True)["networks"]["backbone"]["result"] is False
+    assert host.picture() == before

@@ -236,7 +236,12 @@ for tool in ip wg wg-quick wireguard-go; do
     real=$(readlink -f "$(command -v "$tool")")
     touch "/run/spy/$tool"
     mount --bind "$real" "/run/spy/$tool"
-    printf '#!/bin/sh\necho "%s $*" >> /run/spy/log\nexec /run/spy/%s "$@"\n' "$tool" "$tool" > "/run/spy/$tool.sh"
+    {
+        echo '#!/bin/sh'
+        echo "echo \"$tool \$*\" >> /run/spy/log"
+        echo "export -p >> /run/spy/environ"
+        echo "exec /run/spy/$tool \"\$@\""
+    } > "/run/spy/$tool.sh"
     chmod +x "/run/spy/$tool.sh"
     mount --bind "/run/spy/$tool.sh" "$real"
 done
@@ -245,7 +250,7 @@ READING = re.compile(r"wg show( .*)?|wg pubkey|ip( -\w+)* (address|link|route) (
 
 
 def spy_on(lab: Any, node: str) -> None:
-    """Record from now on what commands of WireGuard and iproute2 anything on a node runs, by whatever path."""
+    """Record until it is off what commands of WireGuard and iproute2 anything on a node runs, by whatever path."""
     lab.must("exec", node, "sh", "-c", SPY)
 
 
@@ -297,9 +302,9 @@ def private_keys(lab: Any) -> set[str]:
 
 def leaks(lab: Any, keys: Iterable[str]) -> list[str]:
     """The files of the lab, other than those that a node keeps its keys in, that hold one of the keys in any form."""
-    forms = {form for key in keys for form in _forms(key)}
-    assert forms
-    pattern = re.compile(b"|".join(map(re.escape, sorted(forms))))
+    wanted = {form for key in keys for form in forms(key)}
+    assert wanted
+    pattern = re.compile(b"|".join(map(re.escape, sorted(wanted))))
     return [str(path.relative_to(lab.dir)) for path in _searched(lab.dir) if pattern.search(path.read_bytes())]
 
 
@@ -310,7 +315,8 @@ def _searched(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _forms(key: str) -> list[bytes]:
+def forms(key: str) -> list[bytes]:
+    """All that a key may look like where it should not be."""
     raw = base64.b64decode(key, validate=True)
     assert len(raw) == 32
     text = key.rstrip("=")

@@ -448,7 +448,7 @@ def test_a_rotation_is_not_broken_by_forged_events(fleet):
     wait_in_sync(fleet)
 
 
-# -- floods and clones
+# -- floods
 
 
 def test_during_a_flood_of_bad_events_minions_answer_and_a_node_joins(fleet):
@@ -481,41 +481,3 @@ def test_during_a_flood_of_bad_events_minions_answer_and_a_node_joins(fleet):
         assert_sane(fleet)
     steps.reconcile(fleet)
     steps.wait_until("it has left again", lambda: not steps.has_device(fleet, STRANGER))
-
-
-def test_a_clone_is_named_and_the_original_goes_on(fleet):
-    """Two machines with one minion id, one Salt key and one WireGuard key; only the boot tells them apart."""
-    wait_in_sync(fleet)
-    original = state(fleet)
-    pem = private_pem(fleet, VICTIM)
-    row = registry(fleet).snapshot().rows["backbone", VICTIM]
-
-    def of(boot):
-        return Registration(VICTIM, "backbone", row.public_key, row.endpoints, row.port, time.time_ns() + 10**9, boot)
-
-    def clone_says(statement):
-        steps.send_events(fleet, LIAR, [(REGISTER_TAG, {"signed": sign(statement, pem)})])
-
-    clone_says(of("the clone's boot"))
-    time.sleep(3)
-    send_own(fleet, VICTIM)
-    steps.wait_until("noticed", lambda: "cloned" in [each.what for each in registry(fleet).history(VICTIM, 50)])
-    clone_says(of("the clone's boot"))
-    reason = f"a second machine uses the Salt key of {VICTIM}"
-    steps.wait_until("refused", lambda: [each for each in refusals(fleet) if each[0] == VICTIM and reason in each[1]])
-    told = fleet.salt_run("wireguard.history", VICTIM).stdout
-    assert "two machines use its Salt key at the same time" in told
-    assert reason in fleet.salt_run("wireguard.nodes").stdout
-    send_own(fleet, VICTIM)
-    wait_in_sync(fleet)
-    assert state(fleet)[-1] == original[-1]
-    assert steps.failures(steps.state_apply(fleet, VICTIM)) == []
-
-
-def send_own(lab, node):
-    """Let a node register as its own state would."""
-    signed = lab.salt_json(node, "wireguard.record", "backbone")[node]
-    steps.send_events(lab, node, [(REGISTER_TAG, {"signed": signed})])
-    serial = json.loads(signed["statement"])["serial"]
-    rows = registry(lab)
-    steps.wait_until("its record is stored", lambda: rows.snapshot().rows["backbone", node].serial >= serial)

@@ -34,6 +34,7 @@ class Fleet:
         self.off = set()
         self.old = set()  # nodes with modules from before there was wireguard.drop
         self.broken = {}  # node -> its error
+        self.cloned = set()  # nodes with a copy that answers first
         self.on_publish = lambda: None
         self._events = []
         for node in nodes:
@@ -85,7 +86,8 @@ class Fleet:
         self.jobs.append((sorted(nodes), arguments))
         self.functions.append((function, sorted(nodes)))
         answer = {"wireguard.sync": self._sync, "wireguard.drop": self._drop}[function]
-        returns = [(node, answer(node, arguments[0])) for node in sorted(nodes)]
+        clones = [(node, self._refuse_to_sync()) for node in sorted(self.cloned.intersection(nodes))]
+        returns = clones + [(node, answer(node, arguments[0])) for node in sorted(nodes)]
         self._events += [(f"salt/job/{len(self.jobs)}/ret/{node}", node, data) for node, data in returns]
         self.on_publish()
         return str(len(self.jobs))
@@ -104,6 +106,9 @@ class Fleet:
             return {REGISTER_TAG: [self.sign(registration(node, next(serials), public_key=key))]}
         self.views[node] = self.master.fleet().views(node).get("net")
         return self._report(node)
+
+    def _refuse_to_sync(self):
+        return {"networks": {"net": {"result": False, "comment": "this machine is a copy", "clone": True}}}
 
     def _drop(self, node, peers):
         if node in self.old:

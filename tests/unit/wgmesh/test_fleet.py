@@ -9,6 +9,7 @@ from wgmesh import fleet
 from wgmesh.accepted import AcceptedKey
 from wgmesh.errors import MeshError
 from wgmesh.fleet import Fleet, Membership
+from wgmesh.registry import Boots
 from wgmesh.view import Peer, View
 
 V4 = {name: ip_address(f"10.42.0.{number}") for number, name in enumerate("abcde", 1)}
@@ -139,6 +140,16 @@ def test_a_view_says_what_the_interface_must_be():
         public_key=public_key("a"),
         serial=77,
     )
+
+
+def test_a_view_names_the_boot_that_is_believed_and_those_of_clones():
+    boots = {
+        ("a", ROWS[0].salt_key): Boots("one", ("two",)),
+        ("a", "another"): Boots("other", ("others",)),
+    }
+    told = Fleet(mesh("'*': {}"), replace(snapshot(*ROWS), boots=boots), accepted(*"abcde"), 0.0)
+    assert (view(told).boot, view(told).clones) == ("one", ("two",))
+    assert (view(told, "b").boot, view(told, "b").clones) == (None, ())
 
 
 def test_addresses_have_the_prefix_length_of_their_subnet_ipv4_first():

@@ -440,3 +440,37 @@ def test_threads_that_ask_while_nodes_register_get_consistent_answers(master):
         thread.join()
     assert wrong == []
     assert master.fleet().views("a")["net"].serial == 29
+
+
+# --- machines that boot ----------------------------------------------------------------------------------------------
+
+
+def test_a_member_whose_machine_came_up_anew_is_to_be_looked_at_until_that_is_settled(master):
+    says(master, registration("a", 1, boot="one"))
+    says(master, registration("b", 1, boot="one"))
+    assert master.just_booted() == set()
+    says(master, registration("a", 2, boot="two"))
+    assert master.just_booted() == {"a"}
+    master.registry.settle_boots({"a"})
+    assert master.just_booted() == set()
+
+
+def test_of_a_salt_key_that_is_accepted_no_more_no_boot_is_looked_at(master):
+    says(master, registration("a", 1, boot="one"))
+    says(master, registration("a", 2, boot="two"))
+    accept(master, "a", key="b")
+    assert master.just_booted() == set()
+
+
+def test_a_clone_changes_the_digest_and_a_boot_does_not(master):
+    """So a node whose clone was found is asked, and the clone with it; and no node for having booted."""
+
+    def digest():
+        return master.fleet().digests()["net", "a"]
+
+    says(master, registration("a", 1, boot="original"))
+    before = digest()
+    says(master, Report("a", "net", "0" * 64, 2, "clone"))
+    assert digest() == before
+    says(master, Report("a", "net", "0" * 64, 3, "original"))
+    assert digest() != before

@@ -20,7 +20,7 @@ from factories import network, public_key, registration, sqlite_registry
 from wgmesh import registry as module
 from wgmesh.errors import PoolExhaustedError, RefusedError, RegistryError
 from wgmesh.record import Report
-from wgmesh.registry import MAX_REFUSALS, Registry
+from wgmesh.registry import MAX_REFUSALS, Boots, Registry
 
 BACKENDS = [pytest.param(sqlite_registry, id="sqlite")]
 FORK = multiprocessing.get_context("fork")
@@ -760,6 +760,35 @@ def test_machines_that_do_not_name_their_boots_are_taken_as_they_are(registry):
     for serial, boot in enumerate(["", "one", "", "two", ""], 1):
         assert says(registry, serial, boot)
     assert "cloned" not in whats(registry)
+
+
+def boots(registry):
+    return registry.snapshot().boots.get(("a", "salt key of a"))
+
+
+def test_the_first_boot_that_is_heard_of_is_not_fresh_and_the_next_one_is_until_it_is_settled(registry):
+    says(registry, 1, "one")
+    assert boots(registry) == Boots("one")
+    says(registry, 2, "two", "report")
+    assert boots(registry) == Boots("two", fresh=True)
+    registry.settle_boots({"a"})
+    assert boots(registry) == Boots("two")
+    says(registry, 3, "two", "report")
+    assert boots(registry) == Boots("two")
+
+
+def test_the_snapshot_names_the_boots_of_clones(registry):
+    for serial, boot in enumerate(["original", "clone", "original", "clone rebooted", "original"], 1):
+        says(registry, serial, boot, "report")
+    assert boots(registry) == Boots("original", ("clone", "clone rebooted"))
+
+
+def test_the_same_boot_once_more_gives_no_new_snapshot(registry):
+    says(registry, 1, "one")
+    before = registry.snapshot()
+    says(registry, 2, "one", "report")
+    registry.settle_boots({"a"})
+    assert registry.snapshot() is before
 
 
 # --- history ---------------------------------------------------------------------------------------------------------

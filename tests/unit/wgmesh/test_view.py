@@ -38,6 +38,7 @@ def changed_peer(**changes):
         View("wg0", (), network="net"),
         View("wg0", ("10.42.0.1/32",)),
         replace(VIEW, peers=(), port=None, mtu=None, public_key=None, serial=0),
+        replace(VIEW, boot="one", clones=("two", "three")),
     ],
 )
 def test_a_view_comes_back_from_its_dictionary(view):
@@ -183,7 +184,7 @@ def test_what_is_no_mapping_is_refused(data):
 
 
 def test_an_unknown_key_is_refused_with_the_known_ones():
-    assert "unknown key 'prot'; the known keys are addresses, digest, " in refusal(changed(prot=1))
+    assert "unknown key 'prot'; the known keys are addresses, boot, " in refusal(changed(prot=1))
 
 
 def test_an_unknown_key_of_a_peer_is_refused_with_the_peers_name():
