@@ -1,5 +1,5 @@
 """
-The mesh as frozen dataclasses, valid once ``model.parse`` has made them, and the endpoint, which parses or fails.
+The mesh as frozen dataclasses, valid once ``model.parse`` has made them.
 
 Import them from ``model``; they are apart from it so that each file stays short.
 """
@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal
 
-from ._yaml import Place, shown
+from ._yaml import Place
+from .endpoint import Address, Endpoint
 
-Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
 
 # Whom a link joins: two ends, each a group, a minion id, the name of a peer, or everybody.
@@ -28,94 +28,6 @@ DEFAULT_PORT = 51820
 DEFAULT_KEEPALIVE = 25
 
 WILDCARD = re.compile(r"\*|\?|\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]")
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-# What ends in a number is an IPv4 address to the resolver (inet_aton(3)), even 1.2.3 and 0x7f000001: no such names.
-_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
-
-
-def _split_endpoint(text: str) -> tuple[str, str | None]:
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text, re.DOTALL)
-    if bracketed:
-        return _ipv6(bracketed[1], text), bracketed[2]
-    if text.count(":") > 1:
-        return _ipv6(text, text), None
-    host, colon, port = text.partition(":")
-    return _host(host, text), port if colon else None
-
-
-def _ipv6(host: str, text: str) -> str:
-    try:
-        address = IPv6Address(host)
-    except ValueError:
-        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv6 address") from None
-    if "%" in host:
-        raise ValueError(
-            f"{shown(text)} is not an endpoint: an address with a zone means something on one machine only"
-        )
-    return str(_callable(address, text))
-
-
-def _host(host: str, text: str) -> str:
-    labels = host.removesuffix(".").split(".")
-    if _NUMERIC.fullmatch(labels[-1]):
-        return _ipv4(host, text)
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
-    return host
-
-
-def _ipv4(host: str, text: str) -> str:
-    try:
-        address = IPv4Address(host)
-    except ValueError:
-        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv4 address") from None
-    return str(_callable(address, text))
-
-
-def _callable(address: Address, text: str) -> Address:
-    if address.is_unspecified or address.is_multicast:
-        raise ValueError(f"{shown(text)} is not an endpoint: nobody can be called at {address}")
-    return address
-
-
-def _endpoint_port(text: str, port: str) -> int:
-    if not _PORT.fullmatch(port) or int(port) > 65535:
-        raise ValueError(f"{shown(text)} is not an endpoint: its port must be a number from 1 to 65535")
-    return int(port)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a peer can be called: a host name or address (IPv6 without brackets) and, if it was given, a port."""
-
-    host: str
-    port: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Endpoint:
-        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; ValueError says why not."""
-        host, port = _split_endpoint(text)
-        return cls(host, None if port is None else _endpoint_port(text, port))
-
-    @property
-    def address(self) -> Address | None:
-        """The host as an address, None where it is a name."""
-        try:
-            return ip_address(self.host)
-        except ValueError:
-            return None
-
-    def with_port(self, default: int) -> str:
-        """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
-        return f"{self._bracketed}:{self.port or default}"
-
-    def __str__(self) -> str:
-        return self._bracketed if self.port is None else f"{self._bracketed}:{self.port}"
-
-    @property
-    def _bracketed(self) -> str:
-        return f"[{self.host}]" if ":" in self.host else self.host
 
 
 class _Placed:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from .errors import Problem
+from .text import shown
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -109,11 +110,6 @@ class Report:
         """Return the place that claimed ``thing`` before, or None if ``place`` is the first to."""
         first = self._first.setdefault(thing, place)
         return None if first is place else first
-
-
-def shown(text: str) -> str:
-    """Quote a text that may be hostile or long for an error message."""
-    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
 
 
 def load(file: str, text: str, report: Report) -> Value | None:

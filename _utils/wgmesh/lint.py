@@ -17,9 +17,10 @@ from functools import cached_property
 from ipaddress import ip_address
 
 from .accepted import AcceptedKey
+from .endpoint import Endpoint
 from .errors import Problem
 from .fleet import Joined, Member, external, participant
-from .model import Endpoint, Mesh, Network, Place
+from .model import Mesh, Network, Place
 from .policy import excluded
 from .pool import Address, Subnet, capacity, reserved
 from .registry import NodeId, Row, Snapshot

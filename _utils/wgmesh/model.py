@@ -22,8 +22,6 @@ from ._mesh import (
     DEFAULT_PORT,
     EVERYBODY,
     WILDCARD,
-    Address,
-    Endpoint,
     ExternalPeer,
     Link,
     Mesh,
@@ -32,14 +30,15 @@ from ._mesh import (
     NodeSettings,
     Subnet,
 )
-from ._yaml import Invalid, Items, Place, Report, Scalar, Table, Value, load, shown
+from ._yaml import Invalid, Items, Place, Report, Scalar, Table, Value, load
+from .endpoint import Address, Endpoint
 from .errors import KeyFormatError, MeshError, Problem
 from .keys import parse_public_key
+from .text import shown
 
 __all__ = [
     "DEFAULT_PORT",
     "EVERYBODY",
-    "Endpoint",
     "ExternalPeer",
     "Link",
     "Mesh",

@@ -1,4 +1,7 @@
-"""Returned data as text for a terminal: lists of rows as tables, everything else as ``name: value`` lines."""
+"""
+Text for people: returned data for a terminal, lists of rows as tables and everything else as ``name: value`` lines; and
+what others wrote, so that a message can quote it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,11 @@ def render(data: object) -> str:
     """Data as it comes from a runner function; what comes from outside cannot move the cursor or change colours."""
     lines = _lines(data, "") if isinstance(data, Mapping) else str(data).splitlines()
     return "\n".join(_printable(line) for line in lines)
+
+
+def shown(text: str) -> str:
+    """Quote a text that may be hostile or long for an error message."""
+    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
 
 
 def some(names: Collection[str]) -> str:

@@ -29,7 +29,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal
 
-from .model import EVERYBODY, Endpoint, Link
+from .endpoint import Endpoint
+from .model import EVERYBODY, Link
 from .pool import Address, Subnet
 from .view import DIGEST_SIZE, Peer
 

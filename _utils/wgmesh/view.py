@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from .endpoint import Endpoint
 from .errors import KeyFormatError, ViewError
 from .keys import parse_public_key
-from .model import Endpoint
 
 T = TypeVar("T")
 Buffer = bytes | memoryview

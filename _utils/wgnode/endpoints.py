@@ -8,12 +8,12 @@ from collections.abc import Iterable
 try:
     from saltext.wireguard.utils.wgmesh import names, reachable
     from saltext.wireguard.utils.wgmesh.device import Device
-    from saltext.wireguard.utils.wgmesh.model import Endpoint
+    from saltext.wireguard.utils.wgmesh.endpoint import Endpoint
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
     from wgmesh import names, reachable
     from wgmesh.device import Device
-    from wgmesh.model import Endpoint
+    from wgmesh.endpoint import Endpoint
     from wgmesh.view import View
 
 from . import devices, files

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from wgmesh import model
+from wgmesh.endpoint import Endpoint
 from wgmesh.errors import MeshError
-from wgmesh.model import Endpoint, Mesh, Network, NodeEntry, NodeSettings, Place, parse
+from wgmesh.model import Mesh, Network, NodeEntry, NodeSettings, Place, parse
 
 ROOT = Path(__file__).parents[3]
 KEY = "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="

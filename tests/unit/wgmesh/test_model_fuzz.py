@@ -5,8 +5,9 @@ import contextlib
 import pytest
 import yaml
 from wgmesh import _yaml
+from wgmesh.endpoint import Endpoint
 from wgmesh.errors import MeshError
-from wgmesh.model import Endpoint, parse
+from wgmesh.model import parse
 
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")

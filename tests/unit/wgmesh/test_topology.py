@@ -5,7 +5,7 @@ import pytest
 from factories import public_key
 from hypothesis import given
 from hypothesis import strategies as st
-from wgmesh.model import Endpoint
+from wgmesh.endpoint import Endpoint
 from wgmesh.topology import Participant, Topology
 
 
