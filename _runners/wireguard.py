@@ -19,20 +19,24 @@ import salt.utils.event
 import salt.utils.user
 
 try:
-    from saltext.wireguard.utils.wgcontrol.bus import Bus
+    from saltext.wireguard.utils.wgcontrol.bus import Bus, has_master
     from saltext.wireguard.utils.wgcontrol.check import check
+    from saltext.wireguard.utils.wgcontrol.plan import Outlook, Plan, Survey
+    from saltext.wireguard.utils.wgcontrol.progress import Progress
     from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
     from saltext.wireguard.utils.wgcontrol.round import Round
-    from saltext.wireguard.utils.wgmesh import duration, held, meshfile, steps, turn
-    from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, WireguardError
+    from saltext.wireguard.utils.wgmesh import duration, held, lint, meshfile, steps, turn
+    from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, Problem, RefusedError, WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
 except ImportError:  # synced from _utils/
-    from wgcontrol.bus import Bus
+    from wgcontrol.bus import Bus, has_master
     from wgcontrol.check import check
+    from wgcontrol.plan import Outlook, Plan, Survey
+    from wgcontrol.progress import Progress
     from wgcontrol.rotation import Rotation, RotationFailed
     from wgcontrol.round import Round
-    from wgmesh import duration, held, meshfile, steps, turn
-    from wgmesh.errors import ConfigError, MeshError, WireguardError
+    from wgmesh import duration, held, lint, meshfile, steps, turn
+    from wgmesh.errors import ConfigError, MeshError, Problem, RefusedError, WireguardError
     from wgmesh.master import Master
 
 log = logging.getLogger(__name__)
@@ -120,6 +124,71 @@ def _problems(problems):
     return [{"where": each.where, "message": each.message} for each in problems]
 
 
+def plan(mesh=None, timeout=20):
+    """
+    What would change on which node, which live sessions that would cut off, and what drifted; nothing is touched.
+
+    Asks the nodes to look at their devices. Where none can be asked, it says what the master can tell by itself; and
+    where no master is, whether the mesh file is valid.
+
+    mesh
+        A mesh file or directory that is not live yet: what it would change in place of the present one.
+
+    timeout
+        Seconds that a node has to answer.
+
+    Returns ``answer`` (a sentence), ``errors``, ``warnings``, ``changes`` and ``drift`` (rows of network, node,
+    subject, old, new, and disturbs: how many live sessions it cuts off, null where that is not known), ``failed``
+    (node: why it cannot say) and ``unreachable`` (rows of network, node, why it is out of date, last_seen). Exit code 0
+    when nothing would change, 2 when something would, 1 for an error.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.plan
+        salt-run wireguard.plan mesh=/home/me/mesh.yml --out=json
+    """
+    with _salt_errors():
+        master = _master_unless(mesh)
+        path = mesh or master.mesh_path
+        try:
+            parsed = meshfile.load(path)
+            running = master is not None and has_master(__opts__)
+            if not running and not (master and master.registry.exists()):
+                return _planned(
+                    "the mesh file was checked by itself: there is no salt-master here, and no registry", check(parsed)
+                )
+            findings = check(parsed, master)
+            with Bus(__opts__) if running else contextlib.nullcontext() as bus:
+                plans = Plan(master, Survey(bus, timeout, Progress(_say)) if bus else None)
+                outlook = plans.edited(parsed) if mesh else plans.present()
+        except MeshError as exc:
+            return _planned("the mesh file cannot be applied", lint.Findings(errors=exc.problems))
+        except RefusedError as exc:
+            return _planned("the mesh file cannot be applied", lint.Findings(errors=(Problem(path, 0, str(exc)),)))
+        answer = outlook.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
+        return _planned(answer, findings, outlook, master.warnings())
+
+
+def _planned(answer, findings, outlook=None, warnings=()):
+    outlook = outlook or Outlook()
+    data = {
+        "answer": answer,
+        "errors": _problems(findings.errors),
+        "warnings": _problems(findings.warnings) + [{"where": "registry", "message": text} for text in warnings],
+        "changes": [step.to_dict() for step in outlook.changes],
+        "drift": [step.to_dict() for step in outlook.drift],
+        "failed": outlook.failed,
+        "unreachable": [
+            {"network": each.network, "node": each.node, "why": each.why, "last_seen": _time(each.seen)}
+            for each in outlook.unreachable
+        ],
+    }
+    code = 1 if findings.errors or outlook.failed else 0 if outlook.is_quiet else 2
+    return _shown({**data, "retcode": code} if code else data)
+
+
 def nodes(network=None):
     """
     Who is in which network, with which addresses, and whether its device is what it should be.
@@ -171,13 +240,8 @@ def _node(status):
         "endpoint": _endpoint_of(status.member.settings.endpoint, row),
         "in_sync": status.reason is None,
         "why": status.reason,
-        "last_seen": _time(_seen(status)),
+        "last_seen": _time(status.seen),
     }
-
-
-def _seen(status):
-    row = status.member.row
-    return max(row.registered if row else 0, status.applied.reported if status.applied else 0)
 
 
 def _endpoint_of(configured, row):
@@ -447,7 +511,7 @@ def _pursue_removal(master, node, networks, timeout):
         if status.network in networks and status.member.row:
             members.setdefault(status.member.node, []).append(status)
     missing = [
-        {"node": name, "why": reasons[0], "last_seen": _time(max(_seen(status) for status in statuses))}
+        {"node": name, "why": reasons[0], "last_seen": _time(max(status.seen for status in statuses))}
         for name, statuses in sorted(members.items())
         for reasons in [[status.reason for status in statuses if status.reason]]
         if reasons

@@ -15,6 +15,12 @@ except ImportError:  # synced from _utils/
 MAX_STATEMENTS = 100
 
 
+def has_master(opts):
+    """Whether a salt-master runs here, so that jobs can be published."""
+    with salt.utils.event.get_event("master", opts=opts, listen=False) as bus:
+        return bus.connect_pull(timeout=2)
+
+
 class Bus:
     """Publishes jobs and hears what comes on the master's event bus."""
 

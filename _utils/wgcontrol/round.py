@@ -7,14 +7,13 @@ try:
     from saltext.wireguard.utils.wgmesh.master import UNFINISHED
     from saltext.wireguard.utils.wgmesh.reconcile import Reconcile
     from saltext.wireguard.utils.wgmesh.steps import Stepwise
-    from saltext.wireguard.utils.wgmesh.text import some
 except ImportError:  # synced from _utils/
     from wgmesh.master import UNFINISHED
     from wgmesh.reconcile import Reconcile
     from wgmesh.steps import Stepwise
-    from wgmesh.text import some
 
 from .bus import failure, hear_all, is_of_clone
+from .progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +40,7 @@ class Round:
         self._suspects = suspects  # nodes to ask also if they are in sync for all the master knows; "*": all
         self._left = {}  # network -> public keys of those that left it just now
         self._behind = set()  # nodes that lack nothing but that, for all the master knows
-        self._say = say  # for progress
-        self._told = 0.0
+        self._progress = Progress(say)
         self._told_step = ""
 
     def run(self):
@@ -100,7 +98,7 @@ class Round:
             waiting = self._course.waiting(now)
             if not waiting:
                 return
-            self._tell_progress(waiting)
+            self._progress.wait_for(waiting)
             self._listen()
 
     def _drop_revoked(self, before):
@@ -222,26 +220,12 @@ class Round:
             self._course.answered(node, failure(function, data))
         return True
 
-    def _tell_progress(self, waiting):
-        """One line every few seconds, for the person who waits."""
-        if time.monotonic() - self._told > 5:
-            if self._told:
-                self._try_to_say(f"waiting for {len(waiting)} nodes: {some(waiting)}")
-            self._told = time.monotonic()
-
     def _tell_step(self):
         """One line for each step that is through."""
         if self._steps and self._course.progress != self._told_step:
             self._told_step = self._course.progress
             log.info("wireguard: %s", self._told_step)
-            self._try_to_say(self._told_step)
-
-    def _try_to_say(self, text):
-        """Salt's progress events fail now and then in the threads of the reactor, which is no reason to stop."""
-        try:
-            self._say(text)
-        except Exception as exc:
-            log.debug("wireguard: progress could not be shown: %s", exc)
+            self._progress.tell(self._told_step)
 
     def _result(self, first, started):
         statuses = self._master.status()

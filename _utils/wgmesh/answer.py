@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .diff import Facts
@@ -33,6 +33,9 @@ class Step:
         return asdict(self)
 
 
+STEP = {each.name for each in fields(Step)}
+
+
 @dataclass(frozen=True)
 class Answer:
     """
@@ -57,7 +60,7 @@ class Answer:
             **brief(self.changes, self.disturbs),
             "digest": self.digest,
             "live": self.sessions.count,
-            "live_keys": sorted(self.sessions.keys),
+            "live_keys": sorted(self.sessions.keys or ()),
         }
 
     @classmethod

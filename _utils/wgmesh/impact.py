@@ -19,10 +19,10 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Sessions:
-    """A node's live sessions in one network: how many, and with which public keys."""
+    """A node's live sessions in one network: how many, and with which public keys; None where that is not known."""
 
     count: int = 0
-    keys: AbstractSet[str] = frozenset()
+    keys: AbstractSet[str] | None = frozenset()
 
     @classmethod
     def of(cls, device: Device, now: int) -> Sessions:
@@ -30,9 +30,11 @@ class Sessions:
         live = rotation.live(device, now)
         return cls(len(live), live.keys())
 
-    def cut(self, by: str) -> int:
-        """How many of them end, ``by`` being a value of ``cuts``."""
-        return self.count if by == ALL else int(by in self.keys)
+    def cut(self, by: str) -> int | None:
+        """How many of them end, ``by`` being a value of ``cuts``; None where that is not known."""
+        if by == ALL:
+            return self.count
+        return None if self.keys is None else int(by in self.keys)
 
 
 def public_keys(peers: Iterable[Peer], device: Device) -> dict[str, str]:
@@ -90,7 +92,7 @@ def disturbed(changes: Changes, peers: Iterable[Peer], device: Device | None, no
         return {}
     sessions = Sessions.of(device, now)
     found = cuts(changes, device.interface, public_keys(peers, device))
-    return {subject: sessions.cut(by) for subject, by in found.items() if sessions.cut(by)}
+    return {subject: number for subject, by in found.items() if (number := sessions.cut(by))}
 
 
 def total(disturbs: Mapping[str, int]) -> int:

@@ -46,6 +46,12 @@ class Status:
     reason: str | None
     wanted: str | None = None
 
+    @property
+    def seen(self) -> float:
+        """The time of its last registration or report, in Unix seconds; 0 for never."""
+        row = self.member.row
+        return max(row.registered if row else 0.0, self.applied.reported if self.applied else 0.0)
+
 
 @dataclass(frozen=True)
 class Master:

@@ -128,6 +128,10 @@ class Registry:
 
     # -- reading
 
+    def exists(self) -> bool:
+        """Whether anybody has ever registered."""
+        return self._store.exists()
+
     def snapshot(self) -> Snapshot:
         """All registrations. Cheap when nothing changed since this process's last call. Never creates the file."""
         return self._store.read(self._snapshot, EMPTY)

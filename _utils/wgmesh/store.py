@@ -86,6 +86,11 @@ class Store:
     def __init__(self, path: str) -> None:
         self.path = path
 
+    def exists(self) -> bool:
+        """Whether there is a file. Raises RegistryError where that cannot be told."""
+        with self._errors():
+            return _exists(self.path)
+
     def read(self, query: Callable[[sqlite3.Connection], T], empty: T) -> T:
         """The answer of ``query``, or ``empty`` while nobody has registered yet."""
         with self._errors():

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from .answer import STEP
+from .plantext import fold
+
 
 def render(data: object) -> str:
     """Data as it comes from a runner function; what comes from outside cannot move the cursor or change colours."""
@@ -32,7 +35,7 @@ def _lines(data: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield from _lines(value, indent + "  ")
         elif _is_rows(value):
             yield f"{indent}{name}:"
-            yield from (f"{indent}  {line}" for line in _table(value))
+            yield from (f"{indent}  {line}" for line in _table(fold(value) if _is_steps(value) else value))
         elif _is_sentences(value):
             yield f"{indent}{name}:"
             yield from (f"{indent}  {line}" for item in value for line in str(item).splitlines())
@@ -42,6 +45,10 @@ def _lines(data: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 def _is_rows(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _is_steps(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return rows[0].keys() == STEP
 
 
 def _is_sentences(value: object) -> bool:

@@ -40,7 +40,7 @@ def _answer(interface: str, boot: Manager | None, asked: Collection[str]) -> Ans
     """Without a digest where the file does not tell what was applied: then only the master can say what differs."""
     device = devices.read(interface)
     live = Sessions.of(device, int(time.time())) if device else Sessions()
-    sessions = dataclasses.replace(live, keys=live.keys & set(asked))
+    sessions = dataclasses.replace(live, keys=set(asked) & set(live.keys or ()))
     try:
         view = dropping.view_without(interface, ())
     except NodeError:

@@ -118,6 +118,58 @@ def test_a_file_is_checked_where_there_is_no_master(master):
     assert (data["valid"], data["checked"], data["warnings"]) == (True, ["mesh file"], [])
 
 
+# -- plan; with minions in tests/integration/test_plan.py
+
+
+def test_a_plan_without_a_salt_master_says_what_the_master_knows_by_itself(master, run):
+    master.confirm("node1")
+    other = master.root / "next.yml"
+    other.write_text("networks: {backbone: {subnets: [10.42.0.0/24], mtu: 1380, nodes: {'node*': {}}}}")
+    data = run("plan", mesh=str(other))["data"]
+    assert data["retcode"] == 2
+    assert [(row["node"], row["subject"], row["new"], row["disturbs"]) for row in data["changes"]] == [
+        ("node1", "mtu", "1380", 0)
+    ]
+    assert "no salt-master runs here" in data["answer"]
+    assert "+ mtu   1380" in master.shown(data)
+    assert "retcode" not in master.shown(data)
+
+
+def test_a_plan_of_the_present_file_names_who_could_not_be_asked_and_who_never_registered(master, run):
+    master.confirm("node1")
+    data = run("plan")["data"]
+    assert [(row["node"], row["why"]) for row in data["unreachable"]] == [("node1", None)]
+    assert {(row["node"], row["subject"]) for row in data["changes"]} == {("node1", "peer node2"), ("node2", "wg0")}
+    assert data["retcode"] == 2
+
+
+def test_a_plan_changes_nothing_in_the_registry(master, run):
+    path = master.root / "disk/var/cache/salt/master/wireguard/registry.db"
+    before = path.read_bytes()
+    master.write_mesh("nodes: {'node*': {}}", subnets="10.43.0.0/24")
+    assert run("plan")["data"]["changes"]
+    assert path.read_bytes() == before
+
+
+def test_a_mesh_file_that_contradicts_the_registry_is_an_error_with_its_place(master, run):
+    other = master.root / "next.yml"
+    other.write_text(
+        "networks: {backbone: {subnets: [10.42.0.0/24], nodes: {node1: {}, node2: {addresses: [10.42.0.1]}}}}"
+    )
+    data = run("plan", mesh=str(other))["data"]
+    assert data["retcode"] == 1
+    assert any("next.yml:1" in row["where"] and "given to node1" in row["message"] for row in data["errors"])
+
+
+def test_where_no_master_is_configured_a_file_is_judged_by_itself(master):
+    master.opts["ext_pillar"] = []
+    data = master.runner()["wireguard.plan"](mesh=str(master.mesh))["data"]
+    assert "by itself" in data["answer"]
+    assert (data["changes"], "retcode" in data) == ([], False)
+    with pytest.raises(salt.exceptions.NotImplemented, match="ext_pillar:"):
+        master.runner()["wireguard.plan"]()
+
+
 # -- nodes
 
 

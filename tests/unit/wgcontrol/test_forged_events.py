@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from wgcontrol import rotation
+from wgcontrol.progress import Progress
 from wgcontrol.round import Round
 from wgmesh.rotation import FOLLOWING_TAG
 
@@ -61,7 +62,7 @@ def test_progress_that_cannot_be_shown_does_not_end_the_reconcile():
     def fail(_):
         raise RuntimeError("This event loop is already running")
 
-    waiting = Round(SimpleNamespace(hear=nothing), Bus(), [], 20, fail)
-    waiting._told = 1.0  # long ago
-    waiting._tell_progress(["a"])
-    assert waiting._told > 1.0
+    progress = Progress(fail)
+    progress._told = 1.0  # long ago
+    progress.wait_for(["a"])
+    assert progress._told > 1.0
