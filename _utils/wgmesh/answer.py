@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .diff import Facts
@@ -31,9 +31,6 @@ class Step:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-STEP = {each.name for each in fields(Step)}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+# Of a step, see ``answer.Step``.
+COLUMNS = {"network", "node", "subject", "old", "new", "disturbs"}
+
 # So many names are read; more are counted.
 FEW = 4
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from .answer import STEP
-from .plantext import fold
+from .plantext import COLUMNS, fold
 
 
 def render(data: object) -> str:
@@ -48,7 +47,7 @@ def _is_rows(value: object) -> bool:
 
 
 def _is_steps(rows: Sequence[Mapping[str, Any]]) -> bool:
-    return rows[0].keys() == STEP
+    return rows[0].keys() == COLUMNS
 
 
 def _is_sentences(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from wgmesh import text
 from wgmesh.answer import Step
-from wgmesh.plantext import fold
+from wgmesh.plantext import COLUMNS, fold
 
 JOINS = {"public_key": "K" * 44, "allowed_ips": ["10.42.0.9/32"], "endpoint": "192.0.2.9:51820", "keepalive": 0}
 
@@ -13,6 +13,10 @@ def step(node, subject, old, new, disturbs=0):
 
 def folded(*steps):
     return [(row["nodes"], row["change"], row["details"], row["cuts off"]) for row in fold(steps)]
+
+
+def test_steps_are_known_by_their_columns():
+    assert step("a", "mtu", None, "1380").keys() == COLUMNS
 
 
 def test_what_is_the_same_on_many_nodes_is_one_line():
