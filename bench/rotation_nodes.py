@@ -27,6 +27,7 @@ from typing import Any
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO / "_utils"))
 
+from wgmesh import render  # noqa: E402
 from wgmesh.view import Peer, View  # noqa: E402
 
 NETWORK = "backbone"
@@ -34,7 +35,7 @@ INTERFACE = "wg0"
 PORT = 51820
 UDP_ECHO = REPO / "bench" / "udp_echo.py"
 STATE_DIR = "/run/wireguard/minion"  # on a file system that each machine has for itself
-PROGRAMS = ("unshare", "nsenter", "mount", "ip", "wg")
+PROGRAMS = ("unshare", "nsenter", "mount", "ip", "wg", "wg-quick")
 
 
 def why_not() -> str | None:
@@ -106,8 +107,8 @@ class Node:
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         return self.begin_call(function, *args, **kwargs).result(90)
 
-    def run(self, *argv: str) -> str:
-        return str(self.do("run", *argv))
+    def run(self, *argv: str, seconds: float = 60) -> str:
+        return str(self.begin("run", *argv, seconds=seconds).result(seconds + 30))
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -241,8 +242,8 @@ def _bridge() -> subprocess.Popen[str]:
     return process
 
 
-def _run(argv: list[str]) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+def _run(argv: list[str], seconds: float = 60) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=seconds)
     if done.returncode:
         raise NodeError(f"{argv}: {done.stderr.strip()}")
     return done.stdout
@@ -271,7 +272,7 @@ class Machine:
         self.module.__pillar__ = self._pillar
         self.module.__context__ = {}
         self.module.__grains__ = {}
-        self.module.__salt__ = {"event.send": self._send, "config.get": lambda _name, default: False}
+        self.module.__salt__ = {"event.send": self._send, "config.get": lambda _name, default: default}
         self.module._fresh_pillar = lambda: self._pillar
         os.mkdir(STATE_DIR)
         Path(STATE_DIR, "minion.pem").write_bytes(_salt_key())
@@ -285,8 +286,8 @@ class Machine:
         time.sleep(delay)
         return getattr(self.module, function)(*args, **kwargs)
 
-    def run(self, *argv: str) -> str:
-        return _run(list(argv))
+    def run(self, *argv: str, seconds: float) -> str:
+        return _run(list(argv), seconds)
 
     def set_view(self, view: dict[str, Any]) -> None:
         self._pillar["wireguard"]["networks"][NETWORK] = view
@@ -307,6 +308,25 @@ class Machine:
         self.module.files.replace(path, _run(["wg", "genkey"]))
         _run(["wg", "set", INTERFACE, "private-key", path])
         return str(self.module.public_key(INTERFACE))
+
+    def syncconf(self, view: dict[str, Any]) -> None:
+        """What scripts do: write the whole configuration, and let ``wg`` make the device like it."""
+        self._write_config(view)
+        path = f"{STATE_DIR}/stripped"
+        Path(path).write_text(_run(["wg-quick", "strip", INTERFACE]))
+        _run(["wg", "syncconf", INTERFACE, path])
+
+    def restart(self, view: dict[str, Any]) -> None:
+        """What others do."""
+        _run(["wg-quick", "down", INTERFACE])
+        self._write_config(view)
+        _run(["wg-quick", "up", INTERFACE])
+
+    def _write_config(self, view: dict[str, Any]) -> None:
+        text = render.render(View.from_dict(view, NETWORK))
+        private = self.module.files.read(self.module.files.key_file(INTERFACE)).strip()
+        path = self.module.files.config_file(INTERFACE)
+        self.module.files.replace(path, text.replace(render.PRIVATE_KEY, private))
 
     def lose_power_before(self, function: str) -> None:
         """The next call of this step of a switch raises, once: what comes after it in the code never happens."""

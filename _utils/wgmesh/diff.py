@@ -322,7 +322,8 @@ def _network_left(view: View, device: Device, network: tuple[int, str], addresse
 
     With an IPv4 address the kernel deletes its secondaries (those of the same network that were added later) unless
     ``promote_secondaries`` is set, and with an interface's last IPv4 address all its IPv4 routes. So each is put back
-    before it goes or where it stays, and one that stays is held meanwhile with a prefix length of its own.
+    before it goes or where it stays. Those that stay are held meanwhile with a prefix length of their own, and the way
+    to their network with a route that nothing else is like: the kernel's goes with its address.
     """
     removals = [_address_removed(view, address) for address in addresses]
     if ":" in addresses[0]:
@@ -333,11 +334,23 @@ def _network_left(view: View, device: Device, network: tuple[int, str], addresse
     kept = [address for address in view.addresses if _by_network(address) == network]
     if not kept:
         return steps
-    hold = f"{_host(kept[0])}/32"
-    steps = [_step(view, "replace", hold), *steps, *(_step(view, "replace", address) for address in kept)]
-    if hold not in device.addresses.union(view.addresses):
-        steps.append(_step(view, "del", hold))
-    return steps
+    holds = [f"{_host(address)}/32" for address in kept]
+    let_go = [_step(view, "del", hold) for hold in holds if hold not in device.addresses.union(view.addresses)]
+    return [
+        *(_step(view, "replace", hold) for hold in holds),
+        _hold_route(view, "replace", network[1]),
+        *steps,
+        *(_step(view, "replace", address) for address in kept),
+        _hold_route(view, "del", network[1]),
+        *let_go,
+    ]
+
+
+def _hold_route(view: View, verb: str, network: str) -> Operation:
+    # Like the kernel's own, so that it is never taken for a route of ours; of all routes there, used last.
+    unlike = ("proto", "kernel", "scope", "link", "metric", str(2**32 - 1))
+    argv = ("ip", "-4", "route", verb, network, "dev", view.interface, *unlike)
+    return Operation(f"route {network}", None, None, argv)
 
 
 def _step(view: View, verb: str, address: str) -> Operation:

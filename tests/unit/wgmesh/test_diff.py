@@ -188,13 +188,23 @@ def test_an_ipv6_address_with_a_wrong_prefix_goes_before_the_right_one_comes():
     ]
 
 
-def test_an_address_is_held_while_another_of_its_network_goes():
-    assert argvs(view(addresses=["10.42.0.2/16"]), device(addresses=["10.42.0.1/16"])) == [
+def test_an_address_and_its_network_are_held_while_another_of_its_network_goes():
+    """
+    The kernel's route to the network went with the address, and nothing was sent to any peer until both were back;
+    of several addresses that stay, only one was held.
+    """
+    assert argvs(view(addresses=["10.42.0.2/16", "10.42.0.3/16"]), device(addresses=["10.42.0.1/16"])) == [
         "ip address add 10.42.0.2/16 dev wg0",
+        "ip address add 10.42.0.3/16 dev wg0",
         "ip address replace 10.42.0.2/32 dev wg0",
+        "ip address replace 10.42.0.3/32 dev wg0",
+        "ip -4 route replace 10.42.0.0/16 dev wg0 proto kernel scope link metric 4294967295",
         "ip address del 10.42.0.1/16 dev wg0",
         "ip address replace 10.42.0.2/16 dev wg0",
+        "ip address replace 10.42.0.3/16 dev wg0",
+        "ip -4 route del 10.42.0.0/16 dev wg0 proto kernel scope link metric 4294967295",
         "ip address del 10.42.0.2/32 dev wg0",
+        "ip address del 10.42.0.3/32 dev wg0",
     ]
 
 
@@ -603,6 +613,7 @@ class Host:
     addresses: list = field(default_factory=list)
     routes: list = field(default_factory=list)
     peers: dict = field(default_factory=dict)
+    held: set = field(default_factory=set)
 
     def run(self, argv):
         words = [word for word in argv if word not in ("-4", "-6", "dev", "wg0")]
@@ -636,8 +647,11 @@ class Host:
         if not any(":" not in other for other in self.addresses):
             self.routes = [route for route in self.routes if ":" in route]
 
-    def _ip_route(self, verb, network, *_protocol):
+    def _ip_route(self, verb, network, *protocol):
         assert self.link["up"], "the device is down"
+        if "kernel" in protocol:
+            self.held = {"replace": {*self.held, network}, "del": self.held - {network}}[verb]
+            return
         if verb == "del":
             self.routes.remove(network)
             return
@@ -692,6 +706,7 @@ class Host:
         resolved = {peer.endpoint: peer.endpoint for peer in view.peers if peer.endpoint}
         for argv in commands(operations(view, self.device(), resolved, record), "wg0"):
             self.run(argv)
+        assert not self.held
 
 
 ADDRESSES = (
