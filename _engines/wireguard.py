@@ -82,7 +82,8 @@ def _contact_after(event):
         return ()
     if tag.startswith("salt/minion/") and tag.endswith("/start"):
         return (str(data.get("id")),)
-    return () if _master().hear(tag, data) else None
+    master = _master()
+    return () if master.hear(tag, data) and master.calls_for_reconcile(tag) else None
 
 
 def _master():

@@ -281,7 +281,7 @@ def hear(tag, event):
     Take in what a node said in an event with the tag ``wireguard/register`` or ``wireguard/report``. For the reactor.
 
     The event's own words are not believed, only the signed statement in it. A new registration is followed by a
-    reconcile. Returns whether the event brought news.
+    reconcile, and so is a report of a machine that came up anew. Returns whether the event brought news.
 
     CLI Example:
 
@@ -292,7 +292,7 @@ def hear(tag, event):
     with _salt_errors():
         master = Master.from_opts(__opts__)
         news = master.hear(tag, event)
-        if news:
+        if news and master.calls_for_reconcile(tag):
             reconcile(contact=[], wait=False)
         else:
             _announce(master)

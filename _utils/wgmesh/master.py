@@ -308,6 +308,10 @@ class Master:
             if each.fresh and node in members and node in keys and keys[node].fingerprint == salt_key
         }
 
+    def calls_for_reconcile(self, tag: str) -> bool:
+        """Whether news that came with this tag is a reason to reconcile; most reports are the outcome of one."""
+        return tag == REGISTER_TAG or bool(self.just_booted())
+
     def leftovers(self) -> list[NodeId]:
         """Nodes that left a network, can still be reached, and have not reported that they took it down."""
         keys = self.accepted()

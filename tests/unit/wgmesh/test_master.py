@@ -455,6 +455,16 @@ def test_a_member_whose_machine_came_up_anew_is_to_be_looked_at_until_that_is_se
     assert master.just_booted() == set()
 
 
+def test_a_registration_calls_for_a_reconcile_and_a_report_only_when_a_machine_came_up_anew(master):
+    """With the reactor, a reconcile for each of many reports would never end."""
+    says(master, registration("a", 1, boot="one"))
+    says(master, Report("a", "net", "0" * 64, 1, "one"))
+    assert master.calls_for_reconcile(REGISTER_TAG)
+    assert not master.calls_for_reconcile(REPORT_TAG)
+    says(master, Report("a", "net", "0" * 64, 2, "two"))
+    assert master.calls_for_reconcile(REPORT_TAG)
+
+
 def test_of_a_salt_key_that_is_accepted_no_more_no_boot_is_looked_at(master):
     says(master, registration("a", 1, boot="one"))
     says(master, registration("a", 2, boot="two"))
