@@ -302,7 +302,7 @@ def hear(tag, event):
 def reconcile(
     contact="*",
     wait=True,
-    timeout=20,
+    timeout=None,
     everybody=False,
     canary=None,
     batch=None,
@@ -325,7 +325,8 @@ def reconcile(
         False: return at once when another reconcile waits for its turn already.
 
     timeout
-        Seconds that a node has to answer.
+        Seconds that a node has to answer: 20 if not given, step by step 60, in which one that cannot confirm a change
+        has taken it back and says why.
 
     everybody
         True: ask also the nodes that are in sync for all the master knows. Finds what nobody told it: a device that was
@@ -374,15 +375,15 @@ def reconcile(
                 return _shown({"held": on_hold}, failed=True)
             if in_steps:
                 held.begin(master.state_dir, _operator(), "step by step")
+            booted = master.just_booted()
+            patience = timeout or (60 if in_steps else 20)
+            suspects = "*" if everybody else booted
             with Bus(__opts__) as bus:
-                booted = master.just_booted()
-                suspects = "*" if everybody else booted
-                result = Round(
-                    master, bus, contact, timeout, _say, suspects=suspects, steps=in_steps, forced=forced
-                ).run()
+                asking = Round(master, bus, contact, patience, _say, suspects=suspects, steps=in_steps, forced=forced)
+                result = asking.run()
             if in_steps and not result["stopped"]:
                 held.end(master.state_dir)
-            master.registry.settle_boots(booted.difference(result["silent"]))
+            master.registry.settle_boots(booted.difference(result["silent"], result.get("not asked", ())))
         _announce(master)
     failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
     if failed:

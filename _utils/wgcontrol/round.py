@@ -110,6 +110,7 @@ class Round:
         left = self._master.keys_of(revoked - before)
         if left:
             nodes = {member.node for _, member in self._master.fleet().members() if member.row}
+            nodes.update(node for _, node in revoked - before)  # it takes its interface down
             self._bus.publish(nodes, "wireguard.drop", [left])
         return revoked
 
