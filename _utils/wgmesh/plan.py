@@ -106,7 +106,7 @@ def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> 
             have, want = _view(old, node), _view(new, node)
             changes = _with_newcomers(between(have, want), new)
             if changes:
-                yield Difference(name, node, changes, cuts(changes, *_on_paper(have)))
+                yield Difference(name, node, changes, cuts(changes, *_on_paper(have, changes)))
 
 
 def _is_newcomer(member: Member) -> bool:
@@ -201,8 +201,13 @@ def _as_device_peer(peer: Peer) -> DevicePeer:
     )
 
 
-def _on_paper(view: View | None) -> tuple[str, Mapping[str, str]]:
-    return (view.interface, public_keys(view.peers, as_device(view))) if view else ("", {})
+def _on_paper(view: View | None, changes: Changes) -> tuple[str, Mapping[str, str]]:
+    """The arguments of ``cuts`` besides the changes; of the peers, most of which stay, only those that it asks for."""
+    if view is None:
+        return "", {}
+    names = {subject.partition(" ")[2] for subject in changes}
+    peers = [peer for peer in view.peers if peer.name in names or not names.isdisjoint(peer.allowed_ips)]
+    return view.interface, public_keys(peers, as_device(replace(view, peers=tuple(peers))))
 
 
 def merge(first: Changes, then: Changes) -> Changes:
