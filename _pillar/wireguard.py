@@ -38,13 +38,13 @@ def ext_pillar(minion_id, pillar, mesh):
 
     :param mesh: path of the mesh file or directory
     :raises MeshError: for an invalid mesh file, naming every problem with file and line
+    :raises LossError: when most nodes of a network of this minion would leave it at once, and nobody confirmed that
     """
     master = Master.from_opts(__opts__)
     if minion_id not in master.accepted():
         return {}
-    fleet = master.fleet()
-    views = fleet.views(minion_id)
-    if not views and not fleet.was_member(minion_id):
+    views = master.views(minion_id)
+    if views is None:
         return {}
     told = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
     if any(view.has_names for view in views.values()):

@@ -344,7 +344,8 @@ def reconcile(
         How many nodes that failed or were silent end it before the next step; 1 if not given.
 
     force
-        True: the nodes apply also what their guard would refuse. Needs a ``reason``.
+        True: the nodes apply also what their guard would refuse, and most of a network may leave it at once. Needs a
+        ``reason``.
 
     reason
         For the history.
@@ -365,7 +366,7 @@ def reconcile(
     with _salt_errors():
         master = Master.from_opts(__opts__)
         forced = _forced(force, reason)
-        in_steps = steps.parse(canary, batch, stop_after, _registered(master) if canary else ())
+        in_steps = steps.parse(canary, batch, stop_after, master.registered() if canary else ())
         with turn.take(master.state_dir, wait=wait) as ours:
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
@@ -437,10 +438,6 @@ def _forced(force, reason):
     if force and not why:
         raise ConfigError("force=True needs a reason, for the history: reason='...'")
     return (_operator(), why) if force else None
-
-
-def _registered(master):
-    return {status.member.node for status in master.status() if status.member.row}
 
 
 # -- nodes that go

@@ -36,7 +36,7 @@ class Round:
         self._jobs = {}  # jid -> function
         self._asked_at = {}  # node -> Unix seconds
         self._rotating = rotating  # (network, node) that is in the middle of it right now
-        self._forced = forced  # (who, why) when the nodes' guards are to be overridden
+        self._forced = forced  # (who, why) when the guards, the master's and the nodes', are to be overridden
         self._suspects = suspects  # nodes to ask also if they are in sync for all the master knows; "*": all
         self._left = {}  # network -> public keys of those that left it just now
         self._behind = set()  # nodes that lack nothing but that, for all the master knows
@@ -47,7 +47,7 @@ class Round:
         started = time.monotonic()
         log.info("wireguard: a reconcile begins")
         with self._master.registry.held():
-            self._left = self._master.settle()
+            self._left = self._master.settle(self._forced)
             self._behind = self._only_behind_departures()
             # not in steps: one that joins changes everybody, which is no way to be careful
             first = [] if self._steps else self._greet()

@@ -34,6 +34,10 @@ class MeshError(WireguardError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class LossError(WireguardError):
+    """Raised when most of a network's nodes would leave it at once, and no operator has said that this is meant."""
+
+
 class ConfigError(WireguardError):
     """Raised when Salt's configuration lacks something that is needed, or has something that cannot work."""
 

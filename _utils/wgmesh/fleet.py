@@ -14,6 +14,7 @@ from functools import cached_property
 
 from .accepted import AcceptedKey
 from .errors import MeshError, Problem
+from .losses import Loss, losses
 from .model import DEFAULT_PORT, ExternalPeer, Mesh, Network, NodeSettings, Place
 from .policy import Standing, excluded, expiries
 from .pool import Address
@@ -85,7 +86,7 @@ class Fleet:
     Views and members of every network. Raises MeshError when mesh file and registry contradict each other.
 
     ``now`` and ``valid_until`` are in Unix seconds: the time for which this was joined, and the next at which a node
-    expires.
+    expires. ``losses``: what nobody must be told before an operator has said that it is meant.
     """
 
     def __init__(self, mesh: Mesh, snapshot: Snapshot, accepted: Mapping[str, AcceptedKey], now: float) -> None:
@@ -97,6 +98,9 @@ class Fleet:
         problems = [problem for joined in self.networks.values() for problem in joined.problems()]
         if problems:
             raise MeshError(problems)
+        members = {name: joined.members for name, joined in self.networks.items()}
+        self._noted = snapshot.noted
+        self.losses = losses(mesh, snapshot, accepted, members, now)
 
     def members(self) -> Iterator[tuple[str, Member]]:
         """(network, member) of all networks."""
@@ -117,6 +121,15 @@ class Fleet:
         return {
             (name, node): digest for name, joined in self.networks.items() for node, digest in joined.digests().items()
         }
+
+    def losses_of(self, node: str) -> list[Loss]:
+        """Those of the networks that the node is in, or was in when they were last settled."""
+        return [
+            loss
+            for loss in self.losses
+            if node in self._noted[loss.network]
+            or (loss.network in self.networks and node in self.networks[loss.network].members)
+        ]
 
     def was_member(self, node: str) -> bool:
         """Whether the registry remembers the node from some network."""

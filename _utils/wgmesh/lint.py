@@ -20,10 +20,12 @@ from .accepted import AcceptedKey
 from .endpoint import Endpoint
 from .errors import Problem
 from .fleet import Joined, Member, external, participant
+from .losses import losses
 from .model import Mesh, Network, Place
 from .policy import excluded
 from .pool import Address, Subnet, capacity, reserved
 from .registry import NodeId, Row, Snapshot
+from .text import some
 from .topology import Participant, Topology
 from .view import Peer
 
@@ -87,12 +89,6 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 def _problem(place: Place, message: str) -> Problem:
     return Problem(place.file, place.line, message)
-
-
-def _some(names: Iterable[str]) -> str:
-    """All of them if they are few, else the first few and how many more there are."""
-    listed = sorted(names)
-    return ", ".join(listed) if len(listed) <= 5 else f"{', '.join(listed[:4])} and {len(listed) - 4} more"
 
 
 def _written(network: Network) -> Iterator[tuple[str, Place, Endpoint]]:
@@ -349,7 +345,7 @@ def _in_own_subnet(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
         else:
             offered.setdefault(subnet, set()).add(call.name)
     for subnet, names in offered.items():
-        message = f"{_some(names)}: called at addresses in {subnet}, which is the network's own: {_INTO_THE_TUNNEL}"
+        message = f"{some(names)}: called at addresses in {subnet}, which is the network's own: {_INTO_THE_TUNNEL}"
         yield _problem(scene.network.place_of("subnets"), message)
 
 
@@ -405,7 +401,7 @@ def _unresolved(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
     missing = [each for each in scene.written if not each[2].address and each[2].host not in scene.names]
     several = {endpoint.host for _, _, endpoint in missing}
     if not scene.names and len(several) > 1:
-        message = f"none of the endpoints' names resolves on this machine, which may have no DNS: {_some(several)}"
+        message = f"none of the endpoints' names resolves on this machine, which may have no DNS: {some(several)}"
         yield _problem(min(missing, key=lambda each: each[1].line)[1], message)
         return
     for name, place, endpoint in missing:
@@ -429,6 +425,18 @@ def _unmatched(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
         elif not entry.is_glob and entry.pattern not in scene.known.accepted and entry.pattern in scene.members:
             message = f"no accepted minion is called {entry.pattern}: accept its Salt key, or correct or remove it"
             yield _problem(entry.place, message)
+
+
+def _losses(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """What a reconcile would ask about first. Networks that the file does not have are the matter of the first one."""
+    if scene.known is None:
+        return
+    members = {each.network.name: each.joined.members for each in scenes if each.joined}
+    for loss in losses(scene.mesh, scene.known.snapshot, scene.known.accepted, members, scene.now):
+        if loss.network == scene.network.name or (loss.place is None and scene is scenes[0]):
+            place = loss.place or scene.network.place
+            message = f"{loss.describe(place.file)}; a reconcile refuses that unless it is forced"
+            yield _problem(place, message)
 
 
 def _namesakes(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
@@ -465,6 +473,7 @@ _WARNINGS: tuple[_Check, ...] = (
     _mtu_of_tunnel_in_tunnel,
     _unresolved,
     _unmatched,
+    _losses,
     _namesakes,
     _one_key_twice,
 )

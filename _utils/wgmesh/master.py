@@ -16,12 +16,13 @@ from typing import Any
 
 from . import accepted, fleet, held, meshfile, record
 from .accepted import AcceptedKey
-from .errors import ConfigError, RefusedError
+from .errors import ConfigError, LossError, RefusedError
 from .fleet import Fleet, Joined, Member, Membership
 from .model import Mesh, Network
 from .policy import REVOKED
 from .record import ABSENT, REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from .registry import Applied, NodeId, Registry
+from .view import View
 
 log = logging.getLogger(__name__)
 
@@ -85,20 +86,62 @@ class Master:
         return accepted.load(self.keys_dir)
 
     def fleet(self) -> Fleet:
-        """The fleet as it is now. Raises MeshError when the mesh file is invalid or contradicts the registry."""
-        return fleet.current(self.mesh(), self.registry, self.accepted())
+        """
+        The fleet as it is now. Raises MeshError when the mesh file is invalid or contradicts the registry, and
+        LossError when most nodes of a network would leave it at once.
+        """
+        return self._without_losses(self._fleet(self.accepted()))
 
-    def settle(self) -> dict[str, list[str]]:
+    def _fleet(self, keys: Mapping[str, AcceptedKey]) -> Fleet:
+        return fleet.current(self.mesh(), self.registry, keys)
+
+    def _without_losses(self, joined: Fleet) -> Fleet:
+        if joined.losses:
+            raise LossError(
+                "\n".join(
+                    f"{loss.describe(self.mesh_path)}. Nobody was told, and every node keeps what it has. Correct that,"
+                    ' or, if it is meant, run `salt-run wireguard.reconcile force=True reason="..."`'
+                    for loss in joined.losses
+                )
+            )
+        return joined
+
+    def views(self, node: str) -> dict[str, View] | None:
+        """
+        Network -> what the node must have there; empty if it was a member of some network, None if it never was one.
+
+        Raises MeshError, and LossError where it concerns a network of this node.
+        """
+        joined = self._fleet(self.accepted())
+        losses = joined.losses_of(node)
+        if losses:
+            summary = "; ".join(loss.summary for loss in losses)
+            raise LossError(f"{summary}. `salt-run wireguard.reconcile` on the master says which, and how to go on")
+        return joined.views(node) or ({} if joined.was_member(node) else None)
+
+    def registered(self) -> set[str]:
+        """The ids of all registered members."""
+        return {member.node for _, member in self._fleet(self.accepted()).members() if member.row}
+
+    def settle(self, forced: tuple[str, str] | None = None) -> dict[str, list[str]]:
         """
         Bring allocated addresses in line with the mesh file, and write into the history who joined and who left.
 
+        ``forced``: (who, why) if most nodes of a network may leave it at once. That is about the members as they are
+        now: with them noted, they are what a later loss is measured by.
+
         Returns network -> public keys of those that left it since the last call. Others may still have them as peers.
         """
-        joined = self.fleet()
+        joined = self._fleet(self.accepted())
+        if not forced:
+            self._without_losses(joined)
         for network in joined.mesh.networks:
             self.registry.settle(network, joined.networks[network.name].members.keys())
-        names = {*joined.networks, *self.registry.networks_noted()}
-        left = {name: self._note_members(name, joined.networks.get(name)) for name in names}
+        lossy = {loss.network for loss in joined.losses}
+        left = {
+            name: self._note_members(name, joined.networks.get(name), forced if name in lossy else None)
+            for name in {*joined.networks, *self.registry.snapshot().noted}
+        }
         return self.keys_of((name, node) for name, nodes in left.items() for node in nodes)
 
     def keys_of(self, nodes: Iterable[NodeId]) -> dict[str, list[str]]:
@@ -109,15 +152,18 @@ class Master:
             found.setdefault(row.network, []).extend(key for key in (row.public_key, row.next_key) if key)
         return found
 
-    def _note_members(self, name: str, network: Joined | None) -> list[str]:
+    def _note_members(self, name: str, network: Joined | None, forced: tuple[str, str] | None) -> list[str]:
         registered = {member.node for member in network.members.values() if member.row} if network else set()
 
-        def why_not(node: str) -> str:
-            if network is None:
-                return "the mesh file has this network no more"
-            return network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
+        who, said = forced or ("master", "")
 
-        return self.registry.note_members(name, registered, why_not)
+        def why_not(node: str) -> str:
+            why: str | None = "the mesh file has this network no more"
+            if network:
+                why = network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
+            return f"{why}; {said}" if said else str(why)
+
+        return self.registry.note_members(name, registered, why_not, who)
 
     # -- what nodes say
 
@@ -239,9 +285,9 @@ class Master:
     # -- who is out of date
 
     def status(self) -> list[Status]:
-        """Every member of every network, and why it is out of date if it is."""
+        """Every member of every network, and why it is out of date if it is. Raises what ``fleet`` raises."""
         keys = self.accepted()  # these very keys: one that is deleted meanwhile must not be missing below
-        joined = fleet.current(self.mesh(), self.registry, keys)
+        joined = self._without_losses(self._fleet(keys))
         digests = joined.digests()
         applied = self.registry.applied()
         return [

@@ -26,8 +26,8 @@ class Standing:
     expires: float | None = None
 
 
-def excluded(settings: NodeSettings, standing: Standing | None, now: float) -> str | None:
-    """Why a node that the mesh file lists is no member all the same; None where it is one."""
+def excluded(settings: NodeSettings | None, standing: Standing | None, now: float) -> str | None:
+    """Why a node is no member even if the mesh file lists it; None where nobody decided that."""
     if standing and standing.state == REVOKED:
         return f"revoked by {standing.who}"
     if any(moment <= now for moment in expiries(settings, standing)):
@@ -35,9 +35,9 @@ def excluded(settings: NodeSettings, standing: Standing | None, now: float) -> s
     return None
 
 
-def expiries(settings: NodeSettings, standing: Standing | None) -> Iterator[float]:
+def expiries(settings: NodeSettings | None, standing: Standing | None) -> Iterator[float]:
     """The moments, past or to come, at which a node's membership ends by itself."""
-    if settings.expires is not None:
+    if settings and settings.expires is not None:
         yield settings.expires
     if standing and standing.expires is not None:
         yield standing.expires

@@ -102,13 +102,18 @@ class Boots:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that views are made from, at one generation. Within a process, one generation is one object."""
+    """
+    All that views are made from, at one generation. Within a process, one generation is one object.
+
+    ``noted``: network -> its registered members when it was last settled.
+    """
 
     generation: int = 0
     rows: Mapping[NodeId, Row] = field(default_factory=dict)
     standings: Mapping[NodeId, Standing] = field(default_factory=dict)
     waiting: Mapping[NodeId, Waiting] = field(default_factory=dict)
     boots: Mapping[tuple[str, str], Boots] = field(default_factory=dict)  # (node, Salt key) -> boots
+    noted: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 EMPTY = Snapshot()
@@ -143,7 +148,12 @@ class Registry:
         if known and known[0] == inode and known[1].generation == generation:
             return known[1]
         snapshot = Snapshot(
-            generation, _rows(connection), _standings(connection), _waiting(connection), _boots(connection)
+            generation,
+            _rows(connection),
+            _standings(connection),
+            _waiting(connection),
+            _boots(connection),
+            _noted(connection),
         )
         _snapshots[self.path] = (inode, snapshot)
         return snapshot
@@ -355,8 +365,14 @@ class Registry:
 
     # -- audit trail
 
-    def note_members(self, network: str, members: Collection[str], why_not: Callable[[str], str]) -> list[str]:
-        """Write into the history who joined and who left the network since the last call. Returns who left."""
+    def note_members(
+        self, network: str, members: Collection[str], why_not: Callable[[str], str], who: str = "master"
+    ) -> list[str]:
+        """
+        Write into the history who joined and who left the network since the last call; these by ``who``'s doing.
+
+        Returns who left.
+        """
         known = {node for (node,) in self._store.all("SELECT node FROM member WHERE network = ?", [network])}
         left: list[str] = []
         if known == set(members):
@@ -367,8 +383,9 @@ class Registry:
                     trail.write(connection, network, node, "joined", "master", "in the mesh file, accepted, registered")
             for node in sorted(known.difference(members)):
                 if connection.execute("DELETE FROM member WHERE (network, node) = (?, ?)", (network, node)).rowcount:
-                    trail.write(connection, network, node, "removed", "master", why_not(node))
+                    trail.write(connection, network, node, "removed", who, why_not(node))
                     left.append(node)
+            _bump(connection)
         return left
 
     def note_forced(self, nodes: Collection[NodeId], who: str, why: str) -> None:
@@ -376,10 +393,6 @@ class Registry:
         with self._store.write() as connection:
             for network, node in sorted(nodes):
                 trail.write(connection, network, node, "forced", who, why)
-
-    def networks_noted(self) -> set[str]:
-        """The networks that ``note_members`` knows members of."""
-        return {network for (network,) in self._store.all("SELECT DISTINCT network FROM member")}
 
     def history(self, node: str | None = None, limit: int = 100) -> list[trail.Entry]:
         """The newest entries of the audit trail, oldest first."""
@@ -439,6 +452,13 @@ def _boots(connection: sqlite3.Connection) -> dict[tuple[str, str], Boots]:
         else:
             found[node, salt_key] = replace(boots, current=boot, fresh=state == "fresh")
     return found
+
+
+def _noted(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
+    members: dict[str, set[str]] = {}
+    for network, node in connection.execute("SELECT network, node FROM member"):
+        members.setdefault(network, set()).add(node)
+    return {network: frozenset(nodes) for network, nodes in members.items()}
 
 
 def _order(address: Address) -> tuple[int, int]:

@@ -36,7 +36,7 @@ class MasterSide:
     def __init__(self, root, salt_keys):
         self.root = root
         self.mesh = root / "mesh.yml"
-        self._salt_keys = dict(zip(("node1", "node2", "node3"), salt_keys, strict=True))
+        self._salt_keys = {f"node{number}": pair for number, pair in enumerate(salt_keys, 1)}
         self._serial = 1000
         self.opts = salt.config.apply_master_config(
             {

@@ -12,7 +12,7 @@ import salt.exceptions
 from hosts import key
 from masters import NETWORK, MasterSide
 from wgmesh import meshfile
-from wgmesh.errors import MeshError
+from wgmesh.errors import LossError, MeshError
 from wgmesh.view import View
 
 
@@ -92,6 +92,25 @@ def test_a_mesh_file_that_is_missing_raises(master):
     master.mesh.unlink()
     with pytest.raises(MeshError, match="No such file"):
         master.pillar("node1")
+
+
+def test_a_mesh_file_that_removes_most_nodes_raises_for_all_of_them_and_writes_nothing(tmp_path):
+    made = MasterSide(tmp_path, masters.make_salt_keys(4))
+    for number in range(1, 5):
+        made.accept(f"node{number}")
+        made.register(f"node{number}", key(f"node{number}"))
+    made.state.settle()
+    made.write_mesh("nodes: {'nide*': {}, node1: {}}")
+    before = everything(made.root)
+    for node in ("node1", "node2"):
+        with pytest.raises(
+            LossError, match=r"would lose 3 of its 4 nodes at once\. `salt-run wireguard\.reconcile` on"
+        ):
+            made.pillar(node)
+    assert everything(made.root) == before
+    made.state.settle(("alice", "meant"))
+    assert made.pillar("node1")["wireguard"]["networks"][NETWORK]["peers"] == {}
+    assert made.pillar("node2") == {"wireguard": {"networks": {}}}
 
 
 def test_salts_own_compiler_turns_the_error_into_one_that_stops_the_node(master):

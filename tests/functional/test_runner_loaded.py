@@ -246,6 +246,43 @@ def test_a_damaged_registry_is_an_error_without_a_traceback(master, run):
     assert str(path) in message
 
 
+# -- most of a network that would go
+
+
+@pytest.fixture(scope="module")
+def five_salt_keys():
+    return masters.make_salt_keys(5)
+
+
+@pytest.fixture
+def shrunk(tmp_path, five_salt_keys):
+    """Of five nodes, whom the last reconcile saw, a slip in the mesh file leaves one."""
+    made = MasterSide(tmp_path, five_salt_keys)
+    for node in ("node3", "node4", "node5"):
+        made.accept(node)
+    for number in range(1, 6):
+        made.register(f"node{number}", key(f"node{number}"))
+    made.state.settle()
+    made.write_mesh("nodes: {'nide*': {}, node1: {}}")
+    return made
+
+
+@pytest.mark.parametrize("words", [("nodes",), ("view", "node1"), ("dropped", "node2"), ("rotate", "*")])
+def test_a_mesh_file_that_removes_most_nodes_is_one_error_without_a_traceback(shrunk, words):
+    functions = shrunk.runner()
+    with pytest.raises(salt.exceptions.NotImplemented) as caught:
+        functions[f"wireguard.{words[0]}"](*words[1:])
+    message = str(caught.value)
+    assert f"would lose 4 of its 5 nodes at once: the mesh file ({shrunk.mesh}:1) does not list node2, node3" in message
+    assert 'salt-run wireguard.reconcile force=True reason="..."' in message
+
+
+def test_validate_warns_of_it_before_it_goes_live(shrunk):
+    data = shrunk.runner()["wireguard.validate"](mesh=str(shrunk.mesh))["data"]
+    assert data["valid"] is True
+    assert any("would lose 4 of its 5 nodes at once" in row["message"] for row in data["warnings"])
+
+
 # -- reconcile
 
 

@@ -104,7 +104,7 @@ class Fleet:
         key = public_key(self.keys[node])
         if self.row(node).public_key != key:
             return {REGISTER_TAG: [self.sign(registration(node, next(serials), public_key=key))]}
-        self.views[node] = self.master.fleet().views(node).get("net")
+        self.views[node] = self.master.views(node).get("net")
         return self._report(node)
 
     def _refuse_to_sync(self):

@@ -348,6 +348,27 @@ def test_a_minion_that_a_peer_has_the_name_of_is_left_out():
     assert text.startswith("mesh.yml:5: the minion phone is no member, as this peer has its name")
 
 
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ("a: {}", r"^mesh\.yml:4: network net would lose 3 of its 4 nodes at once: .* does not list b, c, d; "),
+        ("a: {}, b: {}", None),
+    ],
+)
+def test_the_loss_of_most_of_a_network_is_a_warning(nodes, message):
+    known = registered("a", "b", "c", "d")
+    known = replace(known, snapshot=replace(known.snapshot, noted={"net": frozenset("abcd")}))
+    found = warnings(nodes, known=known)
+    assert [bool(re.search(message, text)) for text in found] == ([True] if message else [])
+
+
+def test_a_network_that_the_file_has_no_more_is_told_where_the_file_begins():
+    known = registered("a", keys="a b c d")
+    known = replace(known, snapshot=replace(known.snapshot, noted={"old": frozenset("abcd")}))
+    (text,) = warnings(known=known)
+    assert text.startswith("mesh.yml:2: network old would lose 4 of its 4 nodes at once: the mesh file (mesh.yml) has")
+
+
 # --- what the registry says ------------------------------------------------------------------------------------------
 
 
@@ -440,7 +461,8 @@ def test_a_mesh_that_parses_can_be_judged_and_every_finding_has_a_line(one, othe
     }
     standings = {("n1", "a"): Standing(ADMITTED, 1.0, "root", "", NOW + 1)}
     waiting = {("n1", "b"): Waiting("n1", "b", "admit", public_key("a"), "", 1.0)}
-    known = Known(Snapshot(1, registered, standings, waiting), accepted(*sorted(keys)))
+    noted = {"n1": frozenset("abcde"), "gone": frozenset("abcd")}
+    known = Known(Snapshot(1, registered, standings, waiting, noted=noted), accepted(*sorted(keys)))
     for findings in (lint(mesh, NOW), lint(mesh, NOW, known, names)):
         for problem in (*findings.errors, *findings.warnings):
             assert problem.line

@@ -813,7 +813,7 @@ def test_members_that_come_and_go_are_noted_once(registry):
         ("joined", "a"),
     ]
     assert registry.history()[2].why == "a is gone"
-    assert registry.networks_noted() == {"net"}
+    assert registry.snapshot().noted == {"net": {"a", "b"}}
 
 
 def note_them(registry, start):
