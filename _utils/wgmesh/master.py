@@ -154,16 +154,17 @@ class Master:
 
     def _note_members(self, name: str, network: Joined | None, forced: tuple[str, str] | None) -> list[str]:
         registered = {member.node for member in network.members.values() if member.row} if network else set()
-
         who, said = forced or ("master", "")
 
         def why_not(node: str) -> str:
-            why: str | None = "the mesh file has this network no more"
-            if network:
-                why = network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
-            return f"{why}; {said}" if said else str(why)
+            if network is None:
+                return "the mesh file has this network no more"
+            return network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
 
-        return self.registry.note_members(name, registered, why_not, who)
+        def why(node: str) -> str:
+            return f"{why_not(node)}; {said}" if said else why_not(node)
+
+        return self.registry.note_members(name, registered, why, who)
 
     # -- what nodes say
 
