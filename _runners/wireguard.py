@@ -26,7 +26,14 @@ try:
     from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
     from saltext.wireguard.utils.wgcontrol.round import Round
     from saltext.wireguard.utils.wgmesh import duration, held, lint, meshfile, steps, turn
-    from saltext.wireguard.utils.wgmesh.errors import ConfigError, MeshError, Problem, RefusedError, WireguardError
+    from saltext.wireguard.utils.wgmesh.errors import (
+        ConfigError,
+        LossError,
+        MeshError,
+        Problem,
+        RefusedError,
+        WireguardError,
+    )
     from saltext.wireguard.utils.wgmesh.master import Master
 except ImportError:  # synced from _utils/
     from wgcontrol.bus import Bus, has_master
@@ -36,7 +43,7 @@ except ImportError:  # synced from _utils/
     from wgcontrol.rotation import Rotation, RotationFailed
     from wgcontrol.round import Round
     from wgmesh import duration, held, lint, meshfile, steps, turn
-    from wgmesh.errors import ConfigError, MeshError, Problem, RefusedError, WireguardError
+    from wgmesh.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
     from wgmesh.master import Master
 
 log = logging.getLogger(__name__)
@@ -165,7 +172,7 @@ def plan(mesh=None, timeout=20):
                 outlook = plans.edited(parsed) if mesh else plans.present()
         except MeshError as exc:
             return _planned("the mesh file cannot be applied", lint.Findings(errors=exc.problems))
-        except RefusedError as exc:
+        except (LossError, RefusedError) as exc:
             return _planned("the mesh file cannot be applied", lint.Findings(errors=(Problem(path, 0, str(exc)),)))
         answer = outlook.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
         return _planned(answer, findings, outlook, master.warnings())

@@ -277,6 +277,12 @@ def test_a_mesh_file_that_removes_most_nodes_is_one_error_without_a_traceback(sh
     assert 'salt-run wireguard.reconcile force=True reason="..."' in message
 
 
+def test_a_plan_says_the_same(shrunk):
+    data = shrunk.runner()["wireguard.plan"]()["data"]
+    assert (data["retcode"], data["answer"]) == (1, "the mesh file cannot be applied")
+    assert "would lose 4 of its 5 nodes at once" in data["errors"][0]["message"]
+
+
 def test_validate_warns_of_it_before_it_goes_live(shrunk):
     data = shrunk.runner()["wireguard.validate"](mesh=str(shrunk.mesh))["data"]
     assert data["valid"] is True
