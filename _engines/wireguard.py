@@ -22,15 +22,19 @@ import salt.utils.event
 from salt.exceptions import SaltException
 
 try:
+    from saltext.wireguard.utils.wgcontrol.bus import announce as _announce
     from saltext.wireguard.utils.wgmesh import meshfile
     from saltext.wireguard.utils.wgmesh.burst import Burst
     from saltext.wireguard.utils.wgmesh.errors import WireguardError
     from saltext.wireguard.utils.wgmesh.master import Master
+    from saltext.wireguard.utils.wgmesh.record import REPORT_TAG
 except ImportError:  # synced from _utils/
+    from wgcontrol.bus import announce as _announce
     from wgmesh import meshfile
     from wgmesh.burst import Burst
     from wgmesh.errors import WireguardError
     from wgmesh.master import Master
+    from wgmesh.record import REPORT_TAG
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +87,10 @@ def _contact_after(event):
     if tag.startswith("salt/minion/") and tag.endswith("/start"):
         return (str(data.get("id")),)
     master = _master()
-    return () if master.hear(tag, data) and master.calls_for_reconcile(tag) else None
+    news = master.hear(tag, data)
+    if news and tag == REPORT_TAG:
+        _announce(__opts__, master)  # it may tell of a rollback, which should not wait for a reconcile
+    return () if news and master.calls_for_reconcile(tag) else None
 
 
 def _master():

@@ -8,6 +8,8 @@ where it is installed, and WireGuard in the kernel, else ``wireguard-go``.
 Minion configuration (or pillar), all optional::
 
     wireguard:
+      confirm_seconds: 30       # how long a change may take to work before it is rolled back; 0: it never is
+      guard_share: 0.5          # of the peers that are up, which may be removed at once without force
       enable_service: false     # do not let interfaces come up at boot
       backend: systemd-networkd # what makes them then, instead of wg-quick
       install_packages: false   # do not install packages (read by the states in salt://wireguard)
@@ -25,9 +27,9 @@ from salt.exceptions import CommandExecutionError
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
 try:
     from saltext.wireguard.utils.wgmesh import __version__ as wgmesh_version
-    from saltext.wireguard.utils.wgmesh import answer
-    from saltext.wireguard.utils.wgmesh.errors import WireguardError
-    from saltext.wireguard.utils.wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
+    from saltext.wireguard.utils.wgmesh import answer, guard
+    from saltext.wireguard.utils.wgmesh.errors import RolledBackError, WireguardError
+    from saltext.wireguard.utils.wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, UNKNOWN
     from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
     from saltext.wireguard.utils.wgmesh.view import View
     from saltext.wireguard.utils.wgnode import (
@@ -45,13 +47,14 @@ try:
         wanted,
     )
     from saltext.wireguard.utils.wgnode import reresolve as names
-    from saltext.wireguard.utils.wgnode.notes import Notes
+    from saltext.wireguard.utils.wgnode.commit import CONFIRM_SECONDS, Safety
+    from saltext.wireguard.utils.wgnode.notes import Journal, Notes
     from saltext.wireguard.utils.wgnode.statements import Statements
 except ImportError:  # synced from _utils/
     from wgmesh import __version__ as wgmesh_version
-    from wgmesh import answer
-    from wgmesh.errors import WireguardError
-    from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG
+    from wgmesh import answer, guard
+    from wgmesh.errors import RolledBackError, WireguardError
+    from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, UNKNOWN
     from wgmesh.rotation import FOLLOWING_TAG
     from wgmesh.view import View
     from wgnode import (
@@ -69,7 +72,8 @@ except ImportError:  # synced from _utils/
         wanted,
     )
     from wgnode import reresolve as names
-    from wgnode.notes import Notes
+    from wgnode.commit import CONFIRM_SECONDS, Safety
+    from wgnode.notes import Journal, Notes
     from wgnode.statements import Statements
 
 log = logging.getLogger(__name__)
@@ -241,12 +245,15 @@ def _statements():
 # -- applying
 
 
-def apply_(network=None, test=False, wait=REGISTRATION_SECONDS):
+def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, reason=None):
     """
     Make this minion's interfaces what its pillar says: keys, registration, device, configuration file, service.
 
     Reads the device first and touches only what differs; finding nothing to change, it runs no writing command. A node
     that is not registered yet registers and waits for its pillar to show that.
+
+    A change that is more often a mistake than meant is refused, and one after which the node cannot reach its master or
+    its peers is rolled back: an error says what, and why.
 
     network
         Only this one; all by default.
@@ -257,6 +264,9 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS):
     wait
         Seconds to wait for the registration to show in the pillar.
 
+    force, reason
+        Refuse nothing, and say why: the log has the reason. What does not work is still rolled back.
+
     Returns ``{network: {"result": bool or None, "changes": {...}, "comment": text}}``.
 
     CLI Example:
@@ -265,11 +275,13 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS):
 
         salt '*' wireguard.apply
         salt '*' wireguard.apply backbone test=True
+        salt node1 wireguard.apply force=True reason='half of the network moves'
     """
     with _salt_errors():
+        safety = _safety(force, reason)
         results = {}
         for found in wanted.chosen(wanted.views(__pillar__), network):
-            view, outcome = (found, _would(found)) if test else _register_and_converge(found, wait)
+            view, outcome = (found, _would(found, safety)) if test else _register_and_converge(found, wait, safety)
             results[view.network] = _result(outcome)
             if not outcome.pending and not test:
                 _send_report_once(view)
@@ -277,7 +289,28 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS):
         return results
 
 
-def sync(test=False, signed=False):
+def _safety(force, reason):
+    """How careful to be. Raises CommandExecutionError for settings that mean nothing."""
+    if force and not (isinstance(reason, str) and reason.strip()):
+        raise CommandExecutionError("force=True needs a reason=..., which is remembered")
+    address = str(__opts__.get("master_ip") or "").strip("[]")
+    return Safety(
+        cachedir=__opts__["cachedir"],
+        confirm_seconds=_number_from_config("confirm_seconds", CONFIRM_SECONDS, 3600),
+        share=_number_from_config("guard_share", guard.DEFAULT_SHARE, 1),
+        master=(address, int(__opts__["master_port"])) if address else None,
+        forced=reason.strip() if force else None,
+    )
+
+
+def _number_from_config(name, default, most):
+    value = __salt__["config.get"](f"wireguard:{name}", default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise CommandExecutionError(f"wireguard:{name} in the minion's configuration must be a number from 0 to {most}")
+    return value
+
+
+def sync(test=False, signed=False, force=False, reason=None):
     """
     Fetch a fresh pillar, apply it, and take down the interfaces of networks that this minion is no longer in.
 
@@ -291,6 +324,9 @@ def sync(test=False, signed=False):
         Return the node's signed registrations and reports as well, which otherwise go to the master as events. The
         master's reconcile asks for them.
 
+    force, reason
+        As in ``apply``.
+
     Returns ``{"networks": {network: {"result": bool or None, "comment": text, "changed": [subject]}}}``.
 
     CLI Example:
@@ -301,12 +337,13 @@ def sync(test=False, signed=False):
         salt '*' wireguard.sync test=True
     """
     with _salt_errors():
+        safety = _safety(force, reason)
         pillar = _fresh_pillar()
         if wanted.networks(pillar) is None:
             return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
         views = wanted.views(pillar)
         statements = {REGISTER_TAG: [], REPORT_TAG: []}
-        results = {name: _sync_one(view, test, statements) for name, view in views.items()}
+        results = {name: _sync_one(view, test, statements, safety) for name, view in views.items()}
         for interface in gone(list(views)):
             results[interface] = _remove_one(interface, test)
         if not test:
@@ -324,26 +361,28 @@ def _answer(results, statements, signed):
     return {"networks": results}
 
 
-def _sync_one(view, test, statements):
+def _sync_one(view, test, statements, safety):
     """One network of a sync. Never waits: who asked will ask again once it has the registration."""
     try:
         clone = _stand_down_if_clone(view, test)
         if clone:
             return {"result": False, "comment": clone, "clone": True}
         if test:
-            return _brief(_would(view))
+            return _brief(_would(view, safety))
         if view.public_key != keypair(view.interface):
             statements[REGISTER_TAG].append(_statements().registration(view))
             return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
-        result = _brief(_converge(view, files.key_file(view.interface), test=False))
-        if result["result"]:
-            report = _statements().report(view.network, view.digest, view.serial)
-            statements[REPORT_TAG].append(report)
-            if _is_news(view):  # of two machines that answer one job, the master may hear only the quicker one
-                _send(REPORT_TAG, report)
-            _notes().add(view.network, reported=view.digest)
-            _heed_schedule(view)
+        result = _brief(_converge(view, files.key_file(view.interface), False, safety))
+        report = _report_of_success(view)
+        statements[REPORT_TAG].append(report)
+        if _is_news(view):  # of two machines that answer one job, the master may hear only the quicker one
+            _send(REPORT_TAG, report)
+        _heed_schedule(view)
         return result
+    except RolledBackError as exc:
+        if not test:
+            _send(REPORT_TAG, _report_of_rollback(view))
+        return {"result": False, "comment": str(exc)}
     except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}
 
@@ -383,15 +422,26 @@ def _drop_one(network, interface, public_keys, statements):
     try:
         with _lock(interface):
             if keys.public_key(files.key_file(interface)) in public_keys:
-                outcome, digest = converge.remove(interface, _boot(), test=False), ABSENT
+                outcome = converge.remove(interface, _boot(), test=False)
+                _notes().add(network, reported=ABSENT)
+                report = _statements().report(network, ABSENT)
             else:
                 view = dropping.view_without(interface, public_keys)
-                outcome, digest = converge.converge(view, files.key_file(interface), _boot(), test=False), view.digest
-        statements[REPORT_TAG].append(_statements().report(network, digest))
-        _notes().add(network, reported=digest)
+                outcome = converge.converge(view, files.key_file(interface), _boot(), False, _safety_of_drop(interface))
+                report = _report_of_success(view)
+        statements[REPORT_TAG].append(report)
         return _brief(outcome)
+    except RolledBackError as exc:
+        _send(REPORT_TAG, _report_of_rollback(view))
+        return {"result": False, "comment": str(exc)}
     except (WireguardError, CommandExecutionError, OSError) as exc:
         return {"result": False, "comment": str(exc)}
+
+
+def _safety_of_drop(interface):
+    """The last peer of a small mesh may be revoked like any other; of a larger one, not all may go by mistake."""
+    few = len(files.written(interface).peers) < guard.MIN_PEERS_UP
+    return _safety(force=few, reason="its peers are to be dropped")
 
 
 def _remove_one(interface, test):
@@ -428,7 +478,17 @@ def gone(networks):
     return [interface for interface, network in managed().items() if network is not None and network not in networks]
 
 
-def apply_interface(interface, addresses, private_key_file=None, port=None, mtu=None, peers=None, test=False):
+def apply_interface(
+    interface,
+    addresses,
+    private_key_file=None,
+    port=None,
+    mtu=None,
+    peers=None,
+    test=False,
+    force=False,
+    reason=None,
+):
     """
     Make one interface what the arguments say, without mesh file, pillar or registration.
 
@@ -447,6 +507,9 @@ def apply_interface(interface, addresses, private_key_file=None, port=None, mtu=
     peers
         ``{name: {public_key, allowed_ips, endpoint, keepalive}}``; ``endpoint`` is ``host:port``.
 
+    force, reason
+        As in ``apply``.
+
     Returns ``{"result": bool or None, "changes": {...}, "comment": text}``.
 
     CLI Example:
@@ -458,11 +521,12 @@ def apply_interface(interface, addresses, private_key_file=None, port=None, mtu=
     with _salt_errors():
         data = {"interface": interface, "addresses": addresses, "port": port, "mtu": mtu, "peers": peers or {}}
         view = View.from_dict(data)
+        safety = _safety(force, reason)
         if private_key_file and not os.path.exists(private_key_file):
             raise CommandExecutionError(f"private_key_file {private_key_file} does not exist on this minion")
         if not private_key_file and not test:
             keypair(interface)
-        return _result(_converge(view, private_key_file or files.key_file(interface), test))
+        return _result(_converge(view, private_key_file or files.key_file(interface), test, safety))
 
 
 def remove(interface, test=False):
@@ -639,7 +703,7 @@ def _stand_down_if_clone(view, test):
     A copy of a machine would draw the packets of its original to itself: it takes its interface down. Returns what to
     tell people about that; None on every other machine.
     """
-    if Statements.boot_id() not in view.clones:
+    if files.boot_id() not in view.clones:
         return None
     if not test:
         with _lock(view.interface):
@@ -653,29 +717,33 @@ def _stand_down_if_clone(view, test):
 
 def _is_news(view):
     """Whether the master believes that another boot of this machine, or another machine, is this node."""
-    return view.boot not in (None, Statements.boot_id())
+    return view.boot not in (None, files.boot_id())
 
 
 # -- the way from a view to a device
 
 
-def _register_and_converge(view, wait):
+def _register_and_converge(view, wait, safety):
     """Returns the view that was applied, which is a fresh one after a registration, and the result."""
     _refuse_clone(view)
     own_key = keypair(view.interface)
     if view.public_key != own_key:
         view = _register_and_wait(view, own_key, wait)
-    return view, _converge(view, files.key_file(view.interface), test=False)
+    try:
+        return view, _converge(view, files.key_file(view.interface), False, safety)
+    except RolledBackError:
+        _send(REPORT_TAG, _report_of_rollback(view))
+        raise
 
 
-def _would(view):
+def _would(view, safety):
     """What applying the view would change. Raises WireguardError or OSError."""
     _refuse_clone(view, test=True)
     own_key = public_key(view.interface)
     if own_key is None or view.public_key != own_key:
         changes = {view.interface: {"old": None, "new": "present"}}
         return converge.Outcome(changes, f"{view.interface} would be registered and set up", pending=True)
-    return _converge(view, files.key_file(view.interface), test=True)
+    return _converge(view, files.key_file(view.interface), True, safety)
 
 
 def _register_and_wait(view, own_key, wait):
@@ -684,10 +752,12 @@ def _register_and_wait(view, own_key, wait):
     return registering.await_view(view, own_key, __opts__["id"], wait, lambda: wanted.views(_fresh_pillar()))
 
 
-def _converge(view, key_file, test):
+def _converge(view, key_file, test, safety):
     """Raises WireguardError or OSError."""
+    if safety.forced and not test:
+        log.warning("wireguard: %s is applied by force: %s", view.interface, safety.forced)
     with _lock(view.interface):
-        return converge.converge(view, key_file, _boot(), test)
+        return converge.converge(view, key_file, _boot(), test, safety)
 
 
 def _remove(interface, test):
@@ -740,9 +810,26 @@ def _send(tag, signed):
 
 def _send_report_once(view):
     """Tell the master what was applied, unless it was told. If that gets lost, the next reconcile asks."""
-    if _is_news(view) or _notes().read(view.network).get("reported") != view.digest:
-        _send(REPORT_TAG, _statements().report(view.network, view.digest, view.serial))
-        _notes().add(view.network, reported=view.digest)
+    is_news = _is_news(view) or _journal(view).taken_back()
+    if is_news or _notes().read(view.network).get("reported") != view.digest:
+        _send(REPORT_TAG, _report_of_success(view))
+
+
+def _report_of_success(view):
+    """Whatever was taken back before is told with it, and over."""
+    report = _statements().report(view.network, view.digest, view.serial, _journal(view).taken_back())
+    _notes().add(view.network, reported=view.digest)
+    _journal(view).forget()
+    return report
+
+
+def _report_of_rollback(view):
+    """Which view its last good state came from, the node need not know: it is asked again for any other."""
+    return _statements().report(view.network, UNKNOWN, view.serial, _journal(view).taken_back())
+
+
+def _journal(view):
+    return Journal(__opts__["cachedir"], view.interface)
 
 
 def _heed_schedule(view):

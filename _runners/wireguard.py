@@ -15,11 +15,11 @@ import logging
 import time
 
 import salt.exceptions
-import salt.utils.event
 import salt.utils.user
 
 try:
     from saltext.wireguard.utils.wgcontrol.bus import Bus, has_master
+    from saltext.wireguard.utils.wgcontrol.bus import announce as _announce
     from saltext.wireguard.utils.wgcontrol.check import check
     from saltext.wireguard.utils.wgcontrol.plan import Outlook, Plan, Survey
     from saltext.wireguard.utils.wgcontrol.progress import Progress
@@ -37,6 +37,7 @@ try:
     from saltext.wireguard.utils.wgmesh.master import Master
 except ImportError:  # synced from _utils/
     from wgcontrol.bus import Bus, has_master
+    from wgcontrol.bus import announce as _announce
     from wgcontrol.check import check
     from wgcontrol.plan import Outlook, Plan, Survey
     from wgcontrol.progress import Progress
@@ -302,7 +303,7 @@ def hear(tag, event):
         if news and master.calls_for_reconcile(tag):
             reconcile(contact=[], wait=False)
         else:
-            _announce(master)
+            _announce(__opts__, master)
     return news
 
 
@@ -379,7 +380,7 @@ def reconcile(
                 return _shown({"queued": "another reconcile is about to start and will see this"})
             on_hold = held.current(master.state_dir)
             if on_hold and not in_steps:
-                _announce(master)
+                _announce(__opts__, master)
                 return _shown({"held": on_hold}, failed=True)
             if in_steps:
                 held.begin(master.state_dir, _operator(), "step by step")
@@ -392,7 +393,7 @@ def reconcile(
             if in_steps and not result["stopped"]:
                 held.end(master.state_dir)
             master.registry.settle_boots(booted.difference(result["silent"], result.get("not asked", ())))
-        _announce(master)
+        _announce(__opts__, master)
     failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
     if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
@@ -510,7 +511,7 @@ def _pursue_removal(master, node, networks, timeout):
     started = time.monotonic()
     with turn.take(master.state_dir), Bus(__opts__) as bus:
         Round(master, bus, [], timeout, _say).run()
-    _announce(master)
+    _announce(__opts__, master)
     members = {}  # a node in two networks has dropped the peer when both say so
     for status in master.status():
         if status.network in networks and status.member.row:
@@ -634,7 +635,7 @@ def reject(node, network=None):
             public_key = master.registry.reject(name, node, _operator())
             if public_key:
                 rejected[name] = public_key
-        _announce(master)
+        _announce(__opts__, master)
         if not rejected:
             raise ConfigError(f"nothing of {node} waits; see `salt-run wireguard.pending`")
     return _shown({"rejected": rejected})
@@ -728,7 +729,7 @@ def _rotate_one(master, network, node, timeout, who, why):
             comment, rotated = str(exc), False
             master.registry.note_failed_rotation(network, node, who, comment)
             log.warning("wireguard: network %s: the key of %s was not rotated: %s", network, node, comment)
-    _announce(master)
+    _announce(__opts__, master)
     row = {"network": network, "node": node, "rotated": rotated, "comment": comment}
     return {**row, "seconds": round(time.monotonic() - started, 2)}
 
@@ -752,15 +753,6 @@ def history(node=None, limit=50):
 def _operator():
     """Who runs this: the person behind sudo, if any."""
     return salt.utils.user.get_specific_user().removeprefix("sudo_")
-
-
-def _announce(master):
-    """Fire an event for everything in the history that nobody has fired one for."""
-    entries = master.registry.claim_history()
-    if entries:
-        with salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus:
-            for entry in entries:
-                bus.fire_event(entry.to_dict(), entry.tag)
 
 
 def _say(text):

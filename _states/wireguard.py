@@ -29,7 +29,17 @@ def __virtual__():
     return __virtualname__
 
 
-def present(name, addresses=None, private_key_file=None, port=None, mtu=None, peers=None, wait=15):
+def present(
+    name,
+    addresses=None,
+    private_key_file=None,
+    port=None,
+    mtu=None,
+    peers=None,
+    wait=15,
+    force=False,
+    reason=None,
+):
     """
     Make a network or an interface what it should be. Touches only what differs, and other tunnels not at all.
 
@@ -50,13 +60,21 @@ def present(name, addresses=None, private_key_file=None, port=None, mtu=None, pe
 
     wait
         For a network: seconds to wait for the master to take in a first registration.
+
+    force, reason
+        Refuse no change that is more often a mistake than meant, and say why: the minion's log has the reason.
     """
     if addresses is None:
         explicit = {"private_key_file": private_key_file, "port": port, "mtu": mtu, "peers": peers}
         given = sorted(key for key, value in explicit.items() if value is not None)
         if given:
             return _failed(name, f"{', '.join(given)} without `addresses`: list those of interface {name} as well")
-        return _apply(name, lambda: __salt__["wireguard.apply"](name, test=__opts__["test"], wait=wait)[name])
+        return _apply(
+            name,
+            lambda: __salt__["wireguard.apply"](name, test=__opts__["test"], wait=wait, force=force, reason=reason)[
+                name
+            ],
+        )
     return _apply(
         name,
         lambda: __salt__["wireguard.apply_interface"](
@@ -67,6 +85,8 @@ def present(name, addresses=None, private_key_file=None, port=None, mtu=None, pe
             mtu=mtu,
             peers=peers,
             test=__opts__["test"],
+            force=force,
+            reason=reason,
         ),
     )
 

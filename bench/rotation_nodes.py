@@ -10,11 +10,13 @@ requests, one JSON object a line, and works on several at once. When ``Nodes`` g
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -272,7 +274,8 @@ class Machine:
         self.module.__pillar__ = self._pillar
         self.module.__context__ = {}
         self.module.__grains__ = {}
-        self.module.__salt__ = {"event.send": self._send, "config.get": lambda _name, default: default}
+        self._settings: dict[str, Any] = {}
+        self.module.__salt__ = {"event.send": self._send, "config.get": self._settings.get}
         self.module._fresh_pillar = lambda: self._pillar
         os.mkdir(STATE_DIR)
         Path(STATE_DIR, "minion.pem").write_bytes(_salt_key())
@@ -288,6 +291,16 @@ class Machine:
 
     def run(self, *argv: str, seconds: float) -> str:
         return _run(list(argv), seconds)
+
+    def configure(self, settings: dict[str, Any], **opts: Any) -> None:
+        """Settings as ``config.get`` finds them, and options of the minion."""
+        self._settings.update(settings)
+        self.module.__opts__.update(opts)
+
+    def listen(self, port: int) -> None:
+        """Accept TCP connections, as a Salt master does."""
+        listener = socket.create_server(("", port))
+        threading.Thread(target=lambda: [listener.accept()[0].close() for _ in itertools.count()], daemon=True).start()
 
     def set_view(self, view: dict[str, Any]) -> None:
         self._pillar["wireguard"]["networks"][NETWORK] = view

@@ -61,6 +61,15 @@ class Bus:
         return None
 
 
+def announce(opts, master):
+    """Fire an event for everything in the history that nobody has fired one for."""
+    entries = master.registry.claim_history()
+    if entries:
+        with salt.utils.event.get_master_event(opts, opts["sock_dir"], listen=False) as bus:
+            for entry in entries:
+                bus.fire_event(entry.to_dict(), entry.tag)
+
+
 def hear_all(master, node, answer):
     """Take in the signed statements in a node's return. A return can be forged; its statements cannot."""
     for tag in (REGISTER_TAG, REPORT_TAG):

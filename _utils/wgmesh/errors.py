@@ -68,3 +68,11 @@ class DeviceError(WireguardError):
 
 class NodeError(WireguardError):
     """Raised on a node when a command fails, or when a file, a key or an interface there is not what it should be."""
+
+
+class GuardError(NodeError):
+    """Raised on a node before it changes anything, where nothing but force makes it do what it is asked to."""
+
+
+class RolledBackError(NodeError):
+    """Raised on a node that took a change back, as it did not work; also while it does not try the same again yet."""

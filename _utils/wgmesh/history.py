@@ -27,6 +27,7 @@ WHATS = (
     "rekeyed",
     "removed",
     "revoked",
+    "rolled_back",
     "rotated",
     "rotating",
     "rotation_failed",

@@ -392,7 +392,8 @@ def _reason(member: Member, digest: str | None, report: Applied | None) -> str |
     if report is None:
         return "never reported"
     if report.digest != digest:
-        return "out of date"
+        tried = report.rollback
+        return f"rolled back: {tried.why}" if tried and tried.tried == digest else "out of date"
     return UNFINISHED if member.row.next_key else None
 
 

@@ -31,9 +31,13 @@ REPORT_TAG = "wireguard/report"
 # The digest that a node reports for a network that it has taken down.
 ABSENT = "absent"
 
+# The digest that a node reports when it took a change back: of its last good state, it knows no digest.
+UNKNOWN = "unknown"
+
 MAX_STATEMENT = 8192
 MAX_SIGNATURE = 2048
 MAX_ENDPOINTS = 16
+MAX_TEXT = 253
 MAX_SERIAL = 2**63 - 1
 
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
@@ -73,8 +77,31 @@ class Registration:
 
 
 @dataclass(frozen=True)
+class Rollback:
+    """
+    That a node tried to apply a view, and took it back: ``tried`` is the digest of that view, ``why`` a sentence, and
+    ``at`` the time, in Unix seconds.
+    """
+
+    tried: str
+    why: str
+    at: int
+
+    @classmethod
+    def from_dict(cls, data: object) -> Rollback:
+        """Check every field. Raises RefusedError."""
+        if not isinstance(data, dict):
+            raise RefusedError("its rollback is not a JSON object")
+        return cls(_text(data, "tried"), _text(data, "why"), _number(data, "at", MAX_SERIAL))
+
+
+@dataclass(frozen=True)
 class Report:
-    """ "My device is what the view with this digest says", read back from the device after applying it."""
+    """
+    "My device is what the view with this digest says", read back from the device after applying it.
+
+    ``rollback`` is there while the node remembers a change that it took back: since its last report of a success.
+    """
 
     KIND: ClassVar[str] = "saltext-wireguard/report/1"
     node: str
@@ -82,6 +109,7 @@ class Report:
     digest: str
     serial: int
     boot: str = ""
+    rollback: Rollback | None = None
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
@@ -92,6 +120,7 @@ class Report:
             digest=_text(data, "digest"),
             serial=_number(data, "serial", MAX_SERIAL),
             boot=_boot(data),
+            rollback=Rollback.from_dict(data["rollback"]) if data.get("rollback") else None,
         )
 
 
@@ -221,7 +250,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 def _text(data: dict[str, Any], name: str) -> str:
     value = data.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 253 or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
         raise RefusedError(f"its {name} is not a short printable text")
     return value
 

@@ -24,7 +24,7 @@ from .errors import RefusedError
 from .model import Network
 from .policy import ADMITTED, REVOKED, Standing
 from .pool import Address, assign, parse_address
-from .record import ABSENT, Registration, Report, Rotation
+from .record import ABSENT, Registration, Report, Rollback, Rotation
 from .store import Store
 
 NodeId = tuple[str, str]  # (network, node)
@@ -56,11 +56,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Applied:
-    """The last view that a node reported as applied, by digest, at which time (Unix seconds), under which Salt key."""
+    """
+    The last view that a node reported as applied, by digest, at which time (Unix seconds), under which Salt key;
+    and the change that it took back instead, if it remembered one.
+    """
 
     digest: str
     salt_key: str
     reported: float
+    rollback: Rollback | None = None
 
 
 @dataclass(frozen=True)
@@ -170,8 +174,11 @@ class Registry:
 
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
-        sql = "SELECT network, node, digest, salt_key, reported FROM report"
-        return {(network, node): Applied(*rest) for network, node, *rest in self._store.all(sql)}
+        sql = "SELECT network, node, digest, salt_key, reported, rollback FROM report"
+        return {
+            (network, node): Applied(digest, salt_key, reported, _rollback(rollback))
+            for network, node, digest, salt_key, reported, rollback in self._store.all(sql)
+        }
 
     def refusals(self) -> list[Refusal]:
         """Refused statements, the newest first."""
@@ -252,14 +259,23 @@ class Registry:
             return changed
 
     def report(self, report: Report, salt_key: str) -> bool:
-        """Store a verified report. Returns False when it is known already; raises RefusedError when it is old."""
+        """
+        Store a verified report, and what it says was taken back into the history, once.
+
+        Returns False when it is known already; raises RefusedError when it is old.
+        """
+        who = (report.network, report.node)
         with self._store.write(durable=False) as connection:  # who was not heard is asked again
             if not _advance(connection, report, salt_key):
                 return False
             _see_boot(connection, report, salt_key)
+            known = connection.execute("SELECT rollback FROM report WHERE (network, node) = (?, ?)", who).fetchone()
+            rollback = report.rollback
+            if rollback and rollback != _rollback(known and known[0]):
+                trail.write(connection, *who, "rolled_back", report.node, rollback.why, digest=rollback.tried)
             connection.execute(
-                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
-                (report.network, report.node, report.digest, salt_key, time.time()),
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
+                (*who, report.digest, salt_key, time.time(), json.dumps(asdict(rollback)) if rollback else None),
             )
             return True
 
@@ -405,6 +421,10 @@ class Registry:
             return []
         with self._store.write() as connection:
             return trail.claim(connection)
+
+
+def _rollback(text: str | None) -> Rollback | None:
+    return Rollback(**json.loads(text)) if text else None
 
 
 def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:

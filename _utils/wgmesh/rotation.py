@@ -147,9 +147,9 @@ def back(before: Mapping[str, int], now: Mapping[str, int]) -> frozenset[str]:
     return frozenset(key for key, seconds in before.items() if now.get(key, 0) > seconds)
 
 
-def greeting_addresses(device: Device) -> list[str]:
+def greeting_addresses(peers: Iterable[DevicePeer]) -> list[str]:
     """Return one address of each peer, IPv4 where it has one: a packet to it makes WireGuard handshake."""
-    addresses = (_host_address(peer.allowed_ips) for peer in device.peers.values())
+    addresses = (_host_address(peer.allowed_ips) for peer in peers)
     return sorted(address for address in addresses if address)
 
 

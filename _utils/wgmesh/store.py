@@ -19,7 +19,7 @@ from .errors import RegistryError
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -43,6 +43,7 @@ CREATE TABLE serial (
 ) WITHOUT ROWID;
 CREATE TABLE report (
     network TEXT NOT NULL, node TEXT NOT NULL, digest TEXT NOT NULL, salt_key TEXT NOT NULL, reported REAL NOT NULL,
+    rollback TEXT,
     PRIMARY KEY (network, node)
 ) WITHOUT ROWID;
 CREATE TABLE refusal (
@@ -80,6 +81,14 @@ CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;
 """
 
 
+# What makes a file of the version before one of this version.
+_UPGRADES = {2: "ALTER TABLE report ADD COLUMN rollback TEXT"}
+
+
+class _OutdatedError(Exception):
+    """Raised when an older version made the file."""
+
+
 class Store:
     """The database in the file at ``path``. Holds no connection, so it may be shared by processes and threads."""
 
@@ -96,14 +105,23 @@ class Store:
         with self._errors():
             if not _exists(self.path):
                 return empty
-            connection = sqlite3.connect(f"{Path(self.path).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
             try:
-                # one transaction, so that the generation and the rows read after it belong together
-                connection.execute("BEGIN")
-                _check_version(connection)
-                return query(connection)
-            finally:
-                connection.close()
+                return self._read(query)
+            except _OutdatedError:
+                with self.write():  # brings it up to date
+                    pass
+                return self._read(query)
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        connection = sqlite3.connect(f"{Path(self.path).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            # one transaction, so that the generation and the rows read after it belong together
+            connection.execute("BEGIN")
+            if _version(connection) < SCHEMA_VERSION:
+                raise _OutdatedError
+            return query(connection)
+        finally:
+            connection.close()
 
     def all(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of a query; none while there is no file."""
@@ -121,7 +139,7 @@ class Store:
                 if _exists(self.path):
                     connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
                     stack.callback(connection.close)
-                    _check_version(connection)  # the first query is what opens the file
+                    _version(connection)  # the first query is what opens the file
             yield
 
     @contextmanager
@@ -138,7 +156,9 @@ class Store:
             try:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
-                _check_version(connection)
+                for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
+                    connection.execute(_UPGRADES[version])
+                    connection.execute(f"PRAGMA user_version = {version}")
                 yield connection
                 connection.execute("COMMIT")
             finally:
@@ -187,15 +207,17 @@ def _create(path: str) -> None:
         os.unlink(temporary)
 
 
-def _check_version(connection: sqlite3.Connection) -> None:
+def _version(connection: sqlite3.Connection) -> int:
+    """The version of the software that made the file. Raises RegistryError for a later one, and an empty file."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version == 0:
         raise RegistryError(
             "the registry is an empty file: restore it from a backup, or delete it, and every node registers anew when"
             " it next runs state.apply"
         )
-    if version != SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise RegistryError(
             f"the registry has format {version}, this software knows {SCHEMA_VERSION}: update saltext-wireguard on the"
             " master, or restore the registry from a backup"
         )
+    return version

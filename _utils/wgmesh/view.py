@@ -140,10 +140,14 @@ class View:
 
     @classmethod
     def from_dict(cls, data: object, network: str | None = None) -> View:
-        """Check and convert what ``to_dict`` made or a person wrote. Raises ViewError naming the field."""
+        """
+        Check and convert what ``to_dict`` made or a person wrote, who gives no digest.
+
+        Raises ViewError naming the field, or saying that the content is not that which the digest names.
+        """
         where = f"wireguard network {network}" if network else "wireguard interface"
         fields = _Fields(data, where, _KEYS)
-        return cls(
+        view = cls(
             interface=fields.get("interface", _interface),
             addresses=tuple(fields.get("addresses", _list_of(_interface_address), [])),
             peers=_peers(fields.get("peers", _mapping, {}), where),
@@ -157,6 +161,12 @@ class View:
             boot=fields.get("boot", _text, None),
             clones=tuple(fields.get("clones", _list_of(_text), [])),
         )
+        if fields.get("digest", _text, view.digest) != view.digest:
+            raise ViewError(
+                f"{where}: its content is not what its digest names. Something changed it on the way from the master,"
+                " or master and minion have different versions of saltext-wireguard: `saltutil.sync_all` on both"
+            )
+        return view
 
 
 def _sha256(parts: list[Any]) -> bytes:

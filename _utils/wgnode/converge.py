@@ -10,25 +10,28 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 try:
-    from saltext.wireguard.utils.wgmesh import diff, impact, render, rotation
+    from saltext.wireguard.utils.wgmesh import confirm, diff, guard, impact, render, rotation
+    from saltext.wireguard.utils.wgmesh.confirm import Kept
     from saltext.wireguard.utils.wgmesh.device import Device
     from saltext.wireguard.utils.wgmesh.diff import Applied, Operation
-    from saltext.wireguard.utils.wgmesh.errors import NodeError
+    from saltext.wireguard.utils.wgmesh.errors import GuardError, NodeError, RolledBackError, WireguardError
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
-    from wgmesh import diff, impact, render, rotation
+    from wgmesh import confirm, diff, guard, impact, render, rotation
+    from wgmesh.confirm import Kept
     from wgmesh.device import Device
     from wgmesh.diff import Applied, Operation
-    from wgmesh.errors import NodeError
+    from wgmesh.errors import GuardError, NodeError, RolledBackError, WireguardError
     from wgmesh.view import View
 
-from . import devices, endpoints, files, keys
+from . import commit, devices, endpoints, files, keys
 from .boot import Changes, Manager, Setup
 from .commands import run
+from .commit import Safety, Trial
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,15 @@ class Outcome:
     disturbs: Mapping[str, int] = field(default_factory=dict)
 
 
-def converge(view: View, key_file: str, boot: Manager | None, test: bool) -> Outcome:
+def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety: Safety) -> Outcome:
     """
-    Make the machine what the view says, or only say what would change. Raises WireguardError or OSError.
+    Make the machine what the view says, or only say what would change.
 
     :param key_file: path of the private key; without a key, this can only be a test run
     :param boot: what brings interfaces up at boot, if we may use it
+    :raises GuardError: before anything was changed, where the change needs force
+    :raises RolledBackError: where the change was taken back, or was a short time ago
+    :raises WireguardError: or OSError, where anything else fails
     """
     refuse_foreign(view, key_file)
     public_key = keys.public_key(key_file)
@@ -59,19 +65,62 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool) -> Out
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
     way = Way(view, key_file, public_key, boot)
     changes = way.changes()
+    objections = way.objections(safety.share)
+    if objections and not safety.forced:
+        raise GuardError(_refusal(view, objections))
+    if way.commands():
+        commit.refuse_again(safety, view)
     if not test:
-        way.go()
+        way.go(safety)
     if not changes:
         return Outcome({}, f"{view.interface} is as it should be")
+    forced = _forced(objections, safety)
     if not test:
-        return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}")
+        return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}{forced}")
     disturbs = way.disturbs()
-    comment = f"{view.interface} would be changed: {_summary(changes)}{_cut_off(disturbs)}"
+    comment = f"{view.interface} would be changed: {_summary(changes)}{_cut_off(disturbs)}{forced}"
     return Outcome(changes, comment, pending=True, disturbs=disturbs)
 
 
 def _cut_off(disturbs: Mapping[str, int]) -> str:
     return f"; live sessions cut off: {impact.total(disturbs)}" if disturbs else ""
+
+
+def _forced(objections: Sequence[str], safety: Safety) -> str:
+    if not objections:
+        return ""
+    return f". Forced ({safety.forced}), as otherwise refused: it would {'; it would '.join(objections)}"
+
+
+def _refusal(view: View, objections: Sequence[str]) -> str:
+    by_master = "`salt-run wireguard.reconcile force=True reason=...`, or " if view.network else ""
+    return (
+        f"{view.interface}: refused, and nothing was changed: it would {'; it would '.join(objections)}. If that is"
+        f" meant: {by_master}`force=True reason=...` for the function or state that applies it on this minion"
+    )
+
+
+def roll_back(interface: str, key_file: str, kept: Kept) -> bool:
+    """
+    Take the device back to the last good state, which is what its configuration file says: to nothing where there is
+    none. Returns whether there was anything to do. Raises WireguardError or OSError.
+    """
+    before = files.written(interface)
+    if before is None:
+        _refuse_damaged(interface)
+        existed = devices.exists(interface)
+        devices.delete(interface)
+        return existed
+    view, applied = confirm.way_back(before, kept)
+    way = Way(view, key_file, keys.existing(key_file), applied=applied)
+    way.change_device()
+    return bool(way.commands())
+
+
+def _refuse_damaged(interface: str) -> None:
+    path = files.config_file(interface)
+    if os.path.exists(path):
+        raise NodeError(f"{path} was changed by something else, so that there is no way back")
 
 
 def difference(view: View) -> dict[str, object]:
@@ -92,16 +141,25 @@ class Way:
     change which key of a rotating peer gets its addresses.
     """
 
-    def __init__(self, view: View, key_file: str, public_key: str, boot: Manager | None = None) -> None:
-        device = devices.read(view.interface)
-        self._device = device
-        self._view = rotation.expand(view, device)
+    def __init__(
+        self,
+        view: View,
+        key_file: str,
+        public_key: str,
+        boot: Manager | None = None,
+        applied: Applied | None = None,
+    ) -> None:
+        """``applied``: what is to count as applied last, if it is not what the configuration file says."""
+        self._device = devices.read(view.interface)
+        self._view = rotation.expand(view, self._device)
+        self._digest = view.digest
         self._interface = view.interface
         self._key_file = key_file
         self._public_key = public_key
         self._boot = boot
-        self._endpoints = endpoints.resolve(self._view, device)
-        self._operations = self._to(device, files.applied(view.interface))
+        self._endpoints = endpoints.resolve(self._view, self._device)
+        self._applied = files.applied(view.interface) if applied is None else applied
+        self._operations = self._to(self._device, self._applied)
 
     def commands(self) -> list[tuple[str, ...]]:
         """What is to be run, in order."""
@@ -115,6 +173,10 @@ class Way:
         """Of what differs, subject to the number of live sessions that putting it right cuts off."""
         return impact.disturbed(self.device_changes(), self._view.peers, self._device, int(time.time()))
 
+    def objections(self, share: float) -> tuple[str, ...]:
+        """What the guard has against it."""
+        return guard.objections(files.written(self._interface), self._device, self._view, int(time.time()), share)
+
     def changes(self) -> Changes:
         """What differs altogether."""
         changes = self.device_changes()
@@ -125,11 +187,48 @@ class Way:
             changes[files.previous_key_file(self._interface)] = {"old": "kept for going back", "new": None}
         return changes
 
-    def go(self) -> None:
-        """Device, then file, then service."""
+    def go(self, safety: Safety) -> None:
+        """Device, then file, then service. What the device does not work with never gets into the file."""
+        if not self._operations and not safety.journal(self._interface).trial():
+            return self._keep()
+        if not safety.confirm_seconds:
+            self.change_device()
+            return self._keep()
+        trial = Trial(safety, self._view, self._digest, self._key_file, self._operations, self._device)
+        trial.begin()
+        self._try(trial)
+        try:
+            self._keep()
+        finally:
+            trial.end()
+
+    def _try(self, trial: Trial) -> None:
+        """Raises RolledBackError where that did not work, and everything is as before."""
+        try:
+            self.change_device()
+            failure, patience = trial.failure(), commit.PATIENCE_SECONDS
+        except (WireguardError, OSError) as exc:
+            failure, patience = str(exc), 0
+        if failure is None:
+            return
+        try:
+            roll_back(self._interface, self._key_file, trial.kept)
+        except (WireguardError, OSError) as exc:
+            raise NodeError(
+                f"{self._interface}: {failure}. The change could not be rolled back ({exc}); that is tried again in a"
+                " moment"
+            ) from exc
+        trial.taken_back(failure, patience)
+        raise RolledBackError(f"{self._interface} was rolled back, and is as it was before: {failure}")
+
+    def change_device(self) -> None:
+        """The device alone. Raises WireguardError or OSError."""
         if self._operations:
             self._execute()
             self._verify()
+
+    def _keep(self) -> None:
+        """What is on the device now is the last good state."""
         if not self._is_written():
             files.replace(files.config_file(self._interface), self._config)
         if self._has_outdated_key():
@@ -148,7 +247,7 @@ class Way:
         """Read the device again: what was not done is an error, whatever the commands said."""
         # By the same answers of the resolver, and with the view's endpoints as applied: a live peer may have roamed.
         set_now = {peer.public_key: peer.endpoint for peer in self._view.peers if peer.endpoint}
-        applied = dataclasses.replace(files.applied(self._interface), endpoints=set_now)
+        applied = dataclasses.replace(self._applied, endpoints=set_now)
         left = diff.changes(self._to(devices.read(self._interface), applied))
         if left:
             raise NodeError(
@@ -170,7 +269,7 @@ class Way:
 
     @functools.cached_property
     def _config(self) -> str:
-        return render.render(self._view).replace(render.PRIVATE_KEY, files.read(self._key_file).strip())
+        return files.config_text(self._view, self._key_file)
 
     def _is_written(self) -> bool:
         return files.is_written(files.config_file(self._interface), self._config)

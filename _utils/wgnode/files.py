@@ -84,6 +84,11 @@ def applied(interface: str) -> Applied:
     return Applied.of(written(interface))
 
 
+def config_text(view: View, private_key_file: str) -> str:
+    """The configuration file of a view, with the private key in it."""
+    return render.render(view).replace(render.PRIVATE_KEY, read(private_key_file).strip())
+
+
 # -- reading
 
 
@@ -94,6 +99,11 @@ def read(path: str) -> str:
             return handle.read()
     except FileNotFoundError:
         return ""
+
+
+def boot_id() -> str:
+    """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
+    return read("/proc/sys/kernel/random/boot_id").strip()
 
 
 def names(directory: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 try:
     from saltext.wireguard.utils.wgmesh import record
     from saltext.wireguard.utils.wgmesh.view import View
@@ -43,25 +46,25 @@ class Statements:
             endpoints=endpoints.own(self._master_ip),
             port=view.port or 0,  # the master gives one, or refuses this
             serial=self._notes.next_serial(network, view.serial),
-            boot=self.boot_id(),
+            boot=files.boot_id(),
         )
         return self._sign(statement)
 
-    def report(self, network: str, digest: str, last_serial: int = 0) -> Signed:
-        """That this was applied; ``last_serial``: the last one that the master knows of this node."""
+    def report(
+        self, network: str, digest: str, last_serial: int = 0, taken_back: Mapping[str, Any] | None = None
+    ) -> Signed:
+        """
+        That this was applied; ``last_serial``: the last one that the master knows of this node. ``taken_back``: what
+        the journal of the interface has of a change that was not.
+        """
         serial = self._notes.next_serial(network, last_serial)
-        return self._sign(record.Report(self._node, network, digest, serial, self.boot_id()))
+        return self._sign(record.Report(self._node, network, digest, serial, files.boot_id(), _rollback(taken_back)))
 
     def rotation(self, view: View, public_key: str, next_key: str) -> Signed:
         """The announcement of a next key."""
         network = _network(view)
         serial = self._notes.next_serial(network, view.serial)
         return self._sign(record.Rotation(self._node, network, public_key, next_key, serial))
-
-    @staticmethod
-    def boot_id() -> str:
-        """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
-        return files.read("/proc/sys/kernel/random/boot_id").strip()
 
     def _sign(self, statement: record.Registration | record.Report | record.Rotation) -> Signed:
         with open(self._pem_file, "rb") as handle:
@@ -72,3 +75,11 @@ class Statements:
 def _network(view: View) -> str:
     assert view.network is not None, "views from the pillar have one"
     return view.network
+
+
+def _rollback(taken_back: Mapping[str, Any] | None) -> record.Rollback | None:
+    """Errors of other programs may be in the reason: it is made to fit what the master takes in."""
+    if not taken_back:
+        return None
+    why = "".join(char if char.isprintable() else " " for char in taken_back["why"])[: record.MAX_TEXT]
+    return record.Rollback(taken_back["tried"], why, taken_back["at"])

@@ -6,12 +6,10 @@ Whoever calls a function that changes something holds the interface's lock.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 try:
@@ -23,15 +21,9 @@ except ImportError:  # synced from _utils/
     from wgmesh.errors import NodeError
     from wgmesh.view import View
 
-from . import devices, files, keys
+from . import devices, files, keys, reach
 from .commands import run
 from .converge import refuse_foreign
-
-# How often a node looks for a handshake that it waits for; this is most of the gap in a key rotation.
-HANDSHAKE_POLL_SECONDS = 0.04
-
-# UDP's discard service: what goes there is only meant to get a handshake going.
-DISCARD_PORT = 9
 
 
 @dataclass(frozen=True)
@@ -173,18 +165,9 @@ def _use_key_file(interface: str) -> bool:
     if device is None or device.public_key == keys.public_key(files.key_file(interface)):
         return False
     run(["wg", "set", interface, "private-key", files.key_file(interface)])
-    for address in rotation.greeting_addresses(device):
-        _greet(interface, address)
+    for address in rotation.greeting_addresses(device.peers.values()):
+        reach.greet(interface, address)
     return True
-
-
-def _greet(interface: str, address: str) -> None:
-    """One small packet into the tunnel. Whether it arrives does not matter; that there is no way to a peer, neither."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as greeter:
-        greeter.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-        greeter.setblocking(False)
-        greeter.sendto(b"\0", (address, DISCARD_PORT))
 
 
 def _live_peers_of_an_earlier_second(interface: str) -> dict[str, int]:
@@ -201,24 +184,14 @@ def _live_peers_of_an_earlier_second(interface: str) -> dict[str, int]:
         live.update(rotation.live(device, int(time.time())) if device else {})
         return max(live.values(), default=0) < int(time.time())
 
-    _await(is_over, 2)
+    reach.await_(is_over, 2)
     return live
 
 
 def _await_peers(interface: str, live: Mapping[str, int], seconds: float) -> frozenset[str]:
     """Those of the live peers that handshake again in time."""
-    _await(lambda: len(rotation.back(live, devices.handshakes(interface))) == len(live), seconds)
+    reach.await_(lambda: len(rotation.back(live, devices.handshakes(interface))) == len(live), seconds)
     return rotation.back(live, devices.handshakes(interface))
-
-
-def _await(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition came true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(HANDSHAKE_POLL_SECONDS)
-    return True
 
 
 # -- the rotation of a peer
@@ -231,7 +204,7 @@ def await_next_key(interface: str, current_key: str, next_key: str, seconds: flo
         handshakes = devices.handshakes(interface)
         return rotation.next_key_holds(handshakes.get(current_key, 0), handshakes.get(next_key, 0))
 
-    return _await(holds, seconds)
+    return reach.await_(holds, seconds)
 
 
 def follow(interface: str, current_key: str, next_key: str) -> None:

@@ -279,6 +279,10 @@ class Host:
         """Those since the last ``forget_commands`` that could have changed anything."""
         return [argv for argv in self.commands if not any(argv[: len(head)] == [*head] for head in _READING)]
 
+    def device_commands(self):
+        """Of these, the ones that change the device: a shell starts the watchdog of a change."""
+        return [argv for argv in self.writing_commands() if argv[0] != "/bin/sh"]
+
     def picture(self):
         """All that a run could change: the devices with their links, and the files with content, owner and times."""
         with self.quiet():
@@ -380,7 +384,8 @@ PEERS = (
 def view(public_key, *peers, **settings):
     """The view of a registered node in the network ``backbone``."""
     values = {"interface": "wg0", "addresses": ("10.42.0.1/16", "fd42::1/64"), "network": "backbone", "port": 51820}
-    return View(public_key=public_key, peers=peers or PEERS, **{**values, "mtu": 1380, **settings})
+    ordered = tuple(sorted(peers or PEERS, key=lambda peer: peer.name))
+    return View(public_key=public_key, peers=ordered, **{**values, "mtu": 1380, **settings})
 
 
 def registered(host, *peers, **settings):

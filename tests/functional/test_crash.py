@@ -63,7 +63,7 @@ class Change:
     def wipe(self):
         if os.path.exists("/sys/class/net/wg0"):
             self.host.run("ip", "link", "del", "dev", "wg0")
-        for path in ETC.iterdir():
+        for path in (*ETC.iterdir(), *self.host.disk.rglob("*.journal")):
             path.unlink()
 
 
@@ -157,6 +157,8 @@ class Steps:
 
     def __init__(self, host, change):
         self.host, self.change = host, change
+        change.prepare()
+        change.run()  # loads what is loaded when it is first needed, or later runs would have other points
         change.prepare()
         self.before, self.old_config = picture(host), config()
         self.points = faults.points(change.run, str(ETC))

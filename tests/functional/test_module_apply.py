@@ -8,6 +8,7 @@ import stat
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,8 +120,7 @@ def test_a_minion_without_wireguard_in_its_pillar_has_nothing_to_apply(host):
 
 
 def test_an_interface_can_have_no_peers_at_all(host):
-    wanted = view(host.call("keypair", "wg0"))
-    host.set_pillar({"wireguard": {"networks": {"backbone": {**wanted.to_dict(), "peers": {}}}}})
+    host.set_networks(replace(view(host.call("keypair", "wg0")), peers=()))
     assert host.call("apply")["backbone"]["result"] is True
     assert host.device().peers == {}
 
@@ -179,8 +179,9 @@ def test_a_test_run_changes_nothing(host):
 def test_a_test_run_says_exactly_what_the_run_does_afterwards(host):
     applied(host)
     registered(host, *PEERS[1:], peer("node5", "10.42.0.5/32"), addresses=("10.42.0.7/16",), mtu=1400)
-    announced = host.call("apply", test=True)["backbone"]["changes"]
-    assert host.call("apply")["backbone"]["changes"] == announced
+    force = {"force": True, "reason": "it moves"}
+    announced = host.call("apply", test=True, **force)["backbone"]["changes"]
+    assert host.call("apply", **force)["backbone"]["changes"] == announced
     assert {"peer node2", "peer node5", "address 10.42.0.7/16", "mtu"} <= set(announced)
 
 
@@ -202,7 +203,7 @@ def test_diff_shows_the_commands_that_apply_then_runs(host):
     announced = host.call("diff")["backbone"]
     host.forget_commands()
     result = host.call("apply")["backbone"]
-    assert [" ".join(argv) for argv in host.writing_commands()] == announced["commands"]
+    assert [" ".join(argv) for argv in host.device_commands()] == announced["commands"]
     assert result["changes"].items() >= announced["changes"].items()
 
 
@@ -290,7 +291,7 @@ def test_a_changed_view_is_applied(host):
     applied(host)
     rekeyed = peer("node3", "10.42.0.3/32", public_key=key("new"))
     added = peer("node5", "10.42.0.5/32", "fd98::/64")
-    settings = {"addresses": ("10.42.0.9/16", "fd42::9/64"), "port": 51999, "mtu": 1400}
+    settings = {"addresses": ("10.42.0.1/16", "fd42::1/64", "fd43::1/64"), "port": 51999, "mtu": 1400}
     changed = applied(host, PEERS[0], rekeyed, added, **settings)
     assert_equals(host, changed)
     assert "node4" not in CONFIG.read_text()
@@ -368,7 +369,7 @@ def test_only_what_differs_is_touched(host):
     registered(host, *PEERS[:2], peer("node4", "10.42.0.44/32", endpoint="[::1]:4444"))
     host.forget_commands()
     host.call("apply")
-    assert host.writing_commands() == [["wg", "set", "wg0", "peer", key("node4"), "allowed-ips", "10.42.0.44/32"]]
+    assert host.device_commands() == [["wg", "set", "wg0", "peer", key("node4"), "allowed-ips", "10.42.0.44/32"]]
 
 
 def test_something_that_changes_the_device_back_at_once_is_an_error_that_says_so(host):
@@ -573,6 +574,7 @@ def broken(host, **fields):
     peer_fields = {name[5:]: fields.pop(name) for name in list(fields) if name.startswith("peer_")}
     data["peers"]["node2"].update(peer_fields)
     data.update(fields)
+    del data["digest"]
     host.set_pillar({"wireguard": {"networks": {"backbone": data}}})
 
 
@@ -648,7 +650,7 @@ def test_a_command_that_fails_leaves_the_old_file_and_the_next_run_finishes(host
     if name == "wg" or "link" in pattern:
         delete_device(host)  # so that there is such a command
     old = CONFIG.read_bytes()
-    wanted = registered(host, *PEERS, addresses=("10.42.0.8/16", "fd42::8/64"))
+    wanted = registered(host, *PEERS, addresses=("10.42.0.1/16", "fd42::1/64", "10.44.0.1/16"))
     program = host.put_program(name, f'case "$*" in {pattern}) echo out of order >&2; exit 7;; esac; exec $real "$@"')
     message = host.error("apply")
     assert "failed with code 7: out of order" in message
@@ -785,11 +787,11 @@ def test_concurrent_runs_on_one_interface_do_not_collide(host):
 
 def test_concurrent_runs_with_another_view_end_with_one_of_the_two(host):
     public_key = host.call("keypair", "wg0")
-    views = [view(public_key), view(public_key, peer("node7", "10.42.0.7/32"), addresses=("10.42.0.2/16",))]
+    views = [view(public_key), view(public_key, peer("node7", "10.42.0.7/32"), addresses=("10.42.0.1/16",))]
 
     def run(wanted):
         host.set_networks(wanted)
-        return host.functions["wireguard.apply"]()
+        return host.functions["wireguard.apply"](force=True, reason="addresses go")
 
     for started in [Fork(run, wanted) for wanted in views * 3]:
         assert started.result()["backbone"]["result"] is True

@@ -45,7 +45,7 @@ def test_a_peer_is_dropped_and_the_report_is_that_of_the_view_without_it(applied
 
 def test_only_the_peer_that_goes_is_touched(applied):
     applied.call("drop", {"backbone": [NODE3.public_key]}, signed=True)
-    assert applied.writing_commands() == [
+    assert applied.device_commands() == [
         ["ip", "-6", "route", "del", "fd99::/64", "dev", "wg0", "proto", "boot"],
         ["wg", "set", "wg0", "peer", NODE3.public_key, "remove"],
     ]

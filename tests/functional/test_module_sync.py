@@ -320,9 +320,8 @@ def test_a_node_that_was_taken_out_of_the_mesh_file_takes_its_interface_down(hos
 def test_only_the_network_that_was_left_is_removed_and_explicit_interfaces_stay(host):
     first = registered(host)
     second = view(host.call("keypair", "wg1"), interface="wg1", network="storage", port=51821,
-                  addresses=("10.43.0.1/16",)).to_dict()  # fmt: skip
-    second["peers"] = {}
-    networks = {"backbone": first.to_dict(), "storage": second}
+                  addresses=("10.43.0.1/16",))  # fmt: skip
+    networks = {"backbone": first.to_dict(), "storage": replace(second, peers=()).to_dict()}
     host.set_pillar({"wireguard": {"networks": networks}})
     host.call("apply")
     host.call("apply_interface", "wg7", ["10.9.0.1/24"])
@@ -341,7 +340,7 @@ def test_one_network_that_fails_does_not_keep_the_others_back(host):
     second = view(
         host.call("keypair", "wg1"), interface="wg1", network="storage", addresses=("10.43.0.1/16",), port=51821
     )
-    data = {**second.to_dict(), "peers": {}}
+    data = replace(second, peers=()).to_dict()
     host.set_pillar({"wireguard": {"networks": {"backbone": first.to_dict(), "storage": data}}})
     (ETC / "wg0.conf").write_text("[Interface]\n")
     answer = host.call("sync")["networks"]
@@ -357,7 +356,7 @@ def test_one_removal_that_fails_does_not_hide_what_the_other_networks_did(host):
     second = view(
         host.call("keypair", "wg1"), interface="wg1", network="storage", addresses=("10.43.0.1/16",), port=51821
     )
-    host.set_pillar({"wireguard": {"networks": {"storage": {**second.to_dict(), "peers": {}}}}})
+    host.set_pillar({"wireguard": {"networks": {"storage": replace(second, peers=()).to_dict()}}})
     host.put_program("ip", 'case "$*" in "link delete"*) echo busy >&2; exit 2;; esac; exec $real "$@"')
     answer = host.call("sync", signed=True)
     assert answer["networks"]["storage"]["result"] is True

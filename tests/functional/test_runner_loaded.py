@@ -341,7 +341,7 @@ def heard(run, monkeypatch):
     run.reconciled = []
     module = sys.modules[run.functions["wireguard.hear"].__module__]
     monkeypatch.setattr(module, "reconcile", lambda **kwargs: run.reconciled.append(kwargs))
-    monkeypatch.setattr(module, "_announce", lambda master: None, raising=False)
+    monkeypatch.setattr(module, "_announce", lambda opts, master: None, raising=False)
     return run
 
 

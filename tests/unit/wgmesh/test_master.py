@@ -12,7 +12,7 @@ from wgmesh import master as module
 from wgmesh import record
 from wgmesh.errors import ConfigError, MeshError, RegistryError
 from wgmesh.master import Master
-from wgmesh.record import REGISTER_TAG, REPORT_TAG, Report
+from wgmesh.record import REGISTER_TAG, REPORT_TAG, UNKNOWN, Report, Rollback
 
 
 @pytest.fixture
@@ -380,6 +380,28 @@ def test_the_report_of_an_earlier_installation_does_not_count(master):
     accept(master, "a", key="a installed anew")
     says(master, registration("a"), signer="a installed anew")
     assert reasons(master)["a"] == "never reported"
+
+
+def test_a_node_that_rolled_back_what_it_must_have_says_why(master):
+    says(master, registration("a"))
+    wanted = master.fleet().views("a")["net"].digest
+    says(master, Report("a", "net", UNKNOWN, 1, rollback=Rollback(wanted, "no peer came back", 5)))
+    assert reasons(master)["a"] == "rolled back: no peer came back"
+
+
+def test_a_node_that_rolled_back_something_else_is_merely_out_of_date(master):
+    says(master, registration("a"))
+    says(master, Report("a", "net", UNKNOWN, 1, rollback=Rollback("other", "no peer came back", 5)))
+    assert reasons(master)["a"] == "out of date"
+
+
+def test_a_rollback_is_one_entry_of_the_history_however_often_it_is_told(master):
+    says(master, registration("a"))
+    for serial, at in enumerate([5, 5, 6], 1):
+        says(master, Report("a", "net", UNKNOWN, serial, rollback=Rollback("tried", "no peer came back", at)))
+    entries = [entry for entry in master.registry.history() if entry.what == "rolled_back"]
+    assert [(entry.node, entry.who, entry.why) for entry in entries] == [("a", "a", "no peer came back")] * 2
+    assert entries[0].details == {"digest": "tried"}
 
 
 def test_a_report_of_the_wrong_digest_is_out_of_date(master):

@@ -4,6 +4,7 @@ Forged, damaged and hostile statements are refused with a reason; nothing else t
 
 import base64
 import json
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from factories import public_key, registration, salt_key
 from wgmesh import record
 from wgmesh.accepted import AcceptedKey
 from wgmesh.errors import RefusedError
-from wgmesh.record import Registration, Report
+from wgmesh.record import Registration, Report, Rollback
 
 A = salt_key("a")
 ACCEPTED = {"a": A.accepted, "b": salt_key("b").accepted}
@@ -48,11 +49,35 @@ def refusal(signed, kind=Registration, accepted=ACCEPTED):
         registration("a", endpoints=("2001:db8::1", "192.0.2.1", "10.0.0.1", "fd00::1")),
         registration("a", serial=2**63 - 1, port=65535),
         Report("a", "net", "0" * 64, 7),
+        Report("a", "net", "0" * 64, 7, "boot", Rollback("1" * 64, "no peer came back", 1_700_000_000)),
     ],
 )
 def test_a_signed_statement_comes_back_with_the_key_that_proves_it(statement):
     signed = record.sign(statement, A.private_pem)
     assert record.verify(signed, type(statement), ACCEPTED) == (statement, A.accepted)
+
+
+def test_a_report_of_a_version_that_knew_no_rollbacks_is_believed():
+    data = {**asdict(Report("a", "net", "0", 7)), "kind": Report.KIND}
+    del data["rollback"]
+    assert record.verify(signed_text(json.dumps(data)), Report, ACCEPTED)[0] == Report("a", "net", "0", 7)
+
+
+@pytest.mark.parametrize(
+    "rollback",
+    [
+        "text",
+        {"tried": "1", "why": "x" * 254, "at": 1},
+        {"tried": "1", "why": "\x1b[2J", "at": 1},
+        {"tried": "1", "why": "", "at": 1},
+        {"tried": "1", "why": "x", "at": "now"},
+        {"why": "x", "at": 1},
+    ],
+    ids=str,
+)
+def test_a_rollback_is_short_printable_and_complete(rollback):
+    data = {**asdict(Report("a", "net", "0", 7)), "kind": Report.KIND, "rollback": rollback}
+    assert refusal(signed_text(json.dumps(data)), Report).startswith("its ")
 
 
 def test_a_signed_statement_survives_json():

@@ -1025,9 +1025,20 @@ def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
     register(file, registration("a"))
     execute(file, "PRAGMA user_version = 99")
     with pytest.raises(
-        RegistryError, match="has format 99, this software knows 1: update saltext-wireguard on the mas"
+        RegistryError, match="has format 99, this software knows 2: update saltext-wireguard on the mas"
     ):
         call(file)
+
+
+@each_call
+def test_a_registry_of_an_older_version_is_brought_up_to_date_and_keeps_what_is_in_it(file, call):
+    register(file, registration("a"))
+    before = file.snapshot().rows
+    execute(file, "ALTER TABLE report DROP COLUMN rollback")
+    execute(file, "PRAGMA user_version = 1")
+    call(file)
+    assert file.applied() == {} or file.applied()["net", "a"].rollback is None
+    assert file.snapshot().rows.items() >= before.items()
 
 
 @each_call

@@ -245,7 +245,7 @@ def test_greetings_go_to_one_host_of_each_peer_ipv4_first():
         have(key("c"), "192.168.0.0/16"),
         have(key("d")),
     ]
-    assert greeting_addresses(device(*peers)) == ["10.42.0.4", "fd42::3"]
+    assert greeting_addresses(peers) == ["10.42.0.4", "fd42::3"]
 
 
 # --- what was expanded, back -----------------------------------------------------------------------------------------

@@ -21,7 +21,10 @@ VIEW = View(
 
 
 def changed(**changes):
-    return {**VIEW.to_dict(), **changes}
+    """As a person may write it: without a digest."""
+    data = {**VIEW.to_dict(), **changes}
+    del data["digest"]
+    return data
 
 
 def changed_peer(**changes):
@@ -121,6 +124,12 @@ def test_allowed_ips_are_made_canonical_and_sorted():
 )
 def test_endpoints_are_made_canonical(given, canonical):
     assert View.from_dict(changed_peer(endpoint=given)).peers[0].endpoint == canonical
+
+
+def test_content_that_its_digest_does_not_name_is_refused():
+    data = {**VIEW.to_dict(), "port": 51999}
+    with pytest.raises(ViewError, match="network net: its content is not what its digest names"):
+        View.from_dict(data, "net")
 
 
 # --- digests ---------------------------------------------------------------------------------------------------------

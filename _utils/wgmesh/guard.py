@@ -1,0 +1,78 @@
+"""
+What a node does not do without being told twice: changes that are more often a mistake than meant.
+
+Pure: decided from the view applied last, the device, and the view that is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_interface
+
+from .device import Device
+from .diff import Applied
+from .rotation import live
+from .view import View
+
+# Of fewer peers, any number may go: with three, one is a third already.
+MIN_PEERS_UP = 4
+
+DEFAULT_SHARE = 0.5
+
+_MAX_NAMES = 5
+
+
+def objections(
+    before: View | None, device: Device | None, wanted: View, now: int, share: float = DEFAULT_SHARE
+) -> tuple[str, ...]:
+    """
+    Return what speaks against applying a view, each as the end of a sentence that begins with "it would"; none if
+    nothing does.
+
+    :param before: the view that was applied last; None where that is not known
+    :param wanted: with two peers for one that announced a next key (``rotation.expand``)
+    :param now: Unix seconds
+    :param share: of the peers that are up, which may be removed at once
+    """
+    if device is None:
+        return ()
+    return (
+        *_empties(device, wanted),
+        *_removes_many(before, device, wanted, now, share),
+        *_takes_addresses(before, device, wanted),
+    )
+
+
+def _empties(device: Device, wanted: View) -> Iterator[str]:
+    if device.peers and not wanted.peers:
+        yield f"leave no peer of the {len(device.peers)} that the device has"
+
+
+def _removes_many(before: View | None, device: Device, wanted: View, now: int, share: float) -> Iterator[str]:
+    """A peer that has another key now is not removed. One without networks is the other key of a peer that rotates."""
+    names = Applied.of(before).names
+    stay = {name for peer in wanted.peers for name in (peer.public_key, peer.name)}
+    up = [key for key in live(device, now) if device.peers[key].allowed_ips]
+    removed = sorted(names.get(key, key) for key in up if not stay.intersection((key, names.get(key))))
+    if wanted.peers and len(up) >= MIN_PEERS_UP and len(removed) > len(up) * share:
+        yield f"remove {len(removed)} of the {len(up)} peers that are up ({listed(removed)})"
+
+
+def _takes_addresses(before: View | None, device: Device, wanted: View) -> Iterator[str]:
+    """Another prefix length is no other address: pools may grow."""
+    ours = {_host(address) for address in (before.addresses if before else device.addresses)}
+    there = {_host(address) for address in device.addresses}
+    gone = sorted((ours & there) - {_host(address) for address in wanted.addresses})
+    if gone:
+        now_has = listed(wanted.addresses) or "no address"
+        yield f"take this node's own address {listed(gone)} away (it would have {now_has})"
+
+
+def _host(address: str) -> str:
+    return str(ip_interface(address).ip)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names in a sentence, the first few of many."""
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + more
