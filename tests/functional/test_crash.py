@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import ETC, PEERS, key, peer, registered
+from hosts import ETC, PEERS, key, peer, registered, wait_until
 
 pytestmark = pytest.mark.skipif(faults.why_not() is not None, reason=str(faults.why_not()))
 
@@ -243,3 +243,17 @@ def test_a_file_gets_its_name_when_it_is_on_the_disk_and_then_the_name_too(steps
     for number in named:
         assert calls[number - 1] == "fsync"
         assert "fsync" in calls[number + 1 : number + 3]
+
+
+@every(slow=[Update])
+def test_after_a_kill_at_any_point_the_watchdog_leaves_the_device_as_the_file_says(host, steps):
+    """Nobody comes to finish: the minion is dead, and may have been cut off by what it did."""
+    host.opts["wireguard"] = {"confirm_seconds": 1}
+    as_files_say = {steps.old_config: steps.before[1], steps.new_config: steps.after[1]}
+
+    def await_watchdog():
+        wait_until(lambda: ".watchdog" not in host.run("ps", "-e", "-ww", "-o", "args"), 30)
+        assert picture(host)[1] == as_files_say[config()]
+
+    for point in steps.points:
+        steps.take(point, faults.killed, await_watchdog)
