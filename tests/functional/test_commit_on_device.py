@@ -151,4 +151,4 @@ def test_no_watchdog_is_left_when_a_change_is_over(nodes):
     node, *_ = nodes.all
     sync(node, view_without(nodes, node, "node3"))
     sync(node, view_with(nodes, node, node2=NOWHERE))
-    assert "watchdog" not in node.run("ps", "-e", "-o", "args")
+    assert ".watchdog" not in node.run("ps", "-e", "-ww", "-o", "args")

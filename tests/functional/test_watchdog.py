@@ -86,7 +86,7 @@ def test_a_run_that_comes_before_the_watchdog_takes_over_and_the_watchdog_does_n
     registered(host, *PEERS)
     die_in_the_middle(host)
     assert host.call("apply")["backbone"]["result"] is True
-    wait_until(lambda: "watchdog" not in host.run("ps", "-e", "-o", "args"), 30)
+    wait_until(lambda: ".watchdog" not in host.run("ps", "-e", "-ww", "-o", "args"), 30)
     assert peer_names(host) == {"node2", "node3", "node4"}
     assert journal(host).get("taken_back") is None
 
