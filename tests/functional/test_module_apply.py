@@ -420,7 +420,7 @@ def test_a_name_that_does_not_resolve_delays_nobody(bad_names, caplog, name):
     with caplog.at_level(logging.WARNING):
         far = [peer(f"far{number}", f"10.42.9.{number}/32", endpoint=f"n{number}.{name}:1") for number in range(9)]
         wanted = applied(bad_names, *PEERS, *far)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20  # of 30 for a slow name
     assert_equals(bad_names, wanted)
     peers = bad_names.device().peers
     assert peers[key("far3")].endpoint is None

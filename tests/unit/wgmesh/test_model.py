@@ -219,14 +219,12 @@ def test_the_zone_of_the_machine_does_not_matter(monkeypatch):
         time.tzset()
 
 
-def test_five_thousand_nodes_are_parsed_and_looked_up_in_seconds():
+def test_five_thousand_nodes_are_parsed_and_looked_up():
     lines = [
         f"      n{i}: {{addresses: [10.42.{i // 250}.{i % 250 + 1}], endpoint: n{i}.example}}" for i in range(5000)
     ]
-    start = time.monotonic()
     backbone = only(TINY + "\n".join(lines))
     assert all(backbone.settings(f"n{i}") for i in range(5000))
-    assert time.monotonic() - start < 5
 
 
 # --- what is wrong with a file ---------------------------------------------------------------------------------------
