@@ -42,6 +42,16 @@ for name, module in list(sys.modules.items()):
 print(json.dumps(files))
 """
 
+# Starts the watchdog as an apply does, with no trial that it could end, and prints its exit code.
+RUN_WATCHDOG = """
+import importlib, json, sys
+
+package, cachedir, *paths = sys.argv[1:]
+sys.path[:0] = paths
+commit = importlib.import_module(f"{package}.commit")
+print(json.dumps(commit._start_watchdog(cachedir, "wg0", "none", 0).wait()))
+"""
+
 
 @dataclass(frozen=True)
 class Install:
@@ -143,6 +153,7 @@ def test_an_installed_package_brings_everything(
     assert install.call("wireguard.version") == version()
     assert_state_is_there(install)
     assert_sls_is_there(install)
+    assert install.evaluate(RUN_WATCHDOG, "saltext.wireguard.utils.wgnode", str(install.root)) == 0
     files = install.master_side()
     assert set(files) == {*MASTER_SIDE, "saltext.wireguard.utils.wgmesh"}
     assert all(Path(path).is_relative_to(place) for path in [file_root, *files.values()]), files
@@ -167,6 +178,8 @@ def test_minions_and_master_sync_the_modules_from_their_file_roots(install: Inst
     assert install.call("wireguard.version") == version()
     assert_state_is_there(install)
     assert_sls_is_there(install)
+    synced_utils = install.root / "disk/var/cache/salt/minion/extmods/utils"
+    assert install.evaluate(RUN_WATCHDOG, "wgnode", str(install.root), str(synced_utils)) == 0
     install.salt("salt-run", "saltutil.sync_all")
     files = install.master_side()
     assert set(files) == {*MASTER_SIDE, "wgmesh"}
