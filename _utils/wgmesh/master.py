@@ -93,6 +93,7 @@ class Master:
         return self._without_losses(self._fleet(self.accepted()))
 
     def _fleet(self, keys: Mapping[str, AcceptedKey]) -> Fleet:
+        """Also one with losses: for what tells nobody, and for what comes before a loss is forced."""
         return fleet.current(self.mesh(), self.registry, keys)
 
     def _without_losses(self, joined: Fleet) -> Fleet:
@@ -348,7 +349,7 @@ class Master:
         """Members whose machine came up anew, or is another one: it is to be seen whether the old one still runs."""
         keys = self.accepted()
         boots = self.registry.snapshot().boots
-        members = {member.node for _, member in self.fleet().members()}
+        members = {member.node for _, member in self._fleet(keys).members()}
         return {
             node
             for (node, salt_key), each in boots.items()

@@ -49,7 +49,8 @@ def test_corrected_in_time_it_has_changed_nothing(fleet):
 
 def test_forced_it_passes_and_the_history_says_by_whom_and_why(fleet):
     with steps.other_mesh(fleet, SLIP):
-        code, said = steps.reconcile(fleet, "force=True", "reason='moved away'")
+        code, said = steps.reconcile(fleet, "force=True", "reason=moved away")
+        assert isinstance(said, dict), said
         assert (code, said["failed"], said["silent"]) == (0, {}, [])
         assert not any(steps.has_device(fleet, node) for node in GONE)
         assert steps.peers(fleet, "node1") == {}

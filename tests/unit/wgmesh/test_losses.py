@@ -89,6 +89,13 @@ def test_what_an_operator_forces_passes_and_the_history_says_who_and_why(fleet):
     ]
 
 
+def test_what_a_reconcile_asks_before_it_settles_is_answered_despite_a_loss(fleet):
+    """A forced reconcile was refused like any other, as it looked first who had booted."""
+    mistype(fleet)
+    assert fleet.master.just_booted() == set()
+    assert fleet.master.registered() == {"a", "b"}
+
+
 def test_what_was_forced_passes_from_then_on_and_nothing_else(fleet):
     mistype(fleet)
     fleet.master.settle(MEANT)
