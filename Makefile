@@ -9,10 +9,12 @@ PYTEST := -m pytest -q -p no:cacheprovider
 PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10*/bin/python),\
     $(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: help demo test test-slow lint unit functional integration test-3006 bench clean
+.PHONY: help setup demo test test-slow lint unit functional integration test-3006 bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready $(if $(PYTHON_3006),.venv-3006/.ready)  ## Install what all of these need; they do so themselves
 
 demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on this machine (root)
 	@$(PYTHON) lab/demo
