@@ -238,8 +238,13 @@ def _statements():
         pem_file=os.path.join(__opts__["pki_dir"], "minion.pem"),
         passphrase=__opts__.get("key_pass"),
         notes=_notes(),
-        master_ip=__opts__.get("master_ip"),
+        master_ip=_master_ip(),
     )
+
+
+def _master_ip():
+    """Salt writes IPv6 addresses in brackets, as in URLs. Empty where there is no master."""
+    return str(__opts__.get("master_ip") or "").strip("[]")
 
 
 # -- applying
@@ -293,12 +298,11 @@ def _safety(force, reason):
     """How careful to be. Raises CommandExecutionError for settings that mean nothing."""
     if force and not (isinstance(reason, str) and reason.strip()):
         raise CommandExecutionError("force=True needs a reason=..., which is remembered")
-    address = str(__opts__.get("master_ip") or "").strip("[]")
     return Safety(
         cachedir=__opts__["cachedir"],
         confirm_seconds=_number_from_config("confirm_seconds", CONFIRM_SECONDS, 3600),
         share=_number_from_config("guard_share", guard.DEFAULT_SHARE, 1),
-        master=(address, int(__opts__["master_port"])) if address else None,
+        master=(_master_ip(), int(__opts__["master_port"])) if _master_ip() else None,
         forced=reason.strip() if force else None,
     )
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,24 @@ def test_the_registration_is_signed_by_the_minions_salt_key(host):
     statement, _ = record.verify(host.call("record", "backbone"), Registration, accepted_keys(host))
     assert (statement.node, statement.network) == (NODE, "backbone")
     assert (statement.public_key, statement.port) == (wanted.public_key, 51820)
+
+
+@pytest.mark.parametrize("master", ["192.0.2.1", "[2001:db8::1]"])
+def test_the_address_towards_the_master_is_offered_first(host, master):
+    """Salt writes an IPv6 master in brackets, which `ip route get` does not understand."""
+    registered(host)
+    ip("link", "add", "lan0", "type", "veth", "peer", "name", "lan1")
+    ip("link", "set", "lan1", "up")
+    for address in ("192.0.2.2/24", "2001:db8::2/64"):
+        ip("address", "add", address, "dev", "lan0", *(["nodad"] if ":" in address else []))
+    ip("link", "set", "lan0", "up")
+    host.configure(master_ip=master)
+    first, *_ = json.loads(host.call("record", "backbone")["statement"])["endpoints"]
+    assert first == ("2001:db8::2" if ":" in master else "192.0.2.2")
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
 
 
 def test_a_changed_statement_does_not_verify(host):
