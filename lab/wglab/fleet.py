@@ -283,9 +283,14 @@ class Lab:
             return
         progress(f"waiting for the keys of {len(names)} minions")
         self._wait(lambda: [name for name in names if self._key_state(name) is None], "no key has come from")
+        self._wait(lambda: self._pending_still(names), "no key could be accepted of")
+
+    def _pending_still(self, names: list[str]) -> list[str]:
+        """Accept what is pending, and look again: a key that the master is just writing may stay pending."""
         pending = [name for name in names if self._key_state(name) == "minions_pre"]
         if pending:
             self._salt_key("-y", "-a", ",".join(pending))
+        return [name for name in pending if self._key_state(name) == "minions_pre"]
 
     def _delete_key(self, name: str) -> None:
         if self._key_state(name) is not None:
