@@ -162,7 +162,7 @@ def triggers_while_one_reconcile_runs_cost_one_more(lab, count):
 
 
 def test_a_master_that_dies_in_a_burst_loses_nothing_that_it_acknowledged(up):
-    """As many deaths of bare writers, which take a second in all, are in the unit tests of the store."""
+    """As many deaths of bare writers are in the unit tests of the store."""
     lab = up("engine")
     load(lab, 2, seconds=0.1, wait=60)  # the registry is there, and a few keys
     chance = random.Random(3)
