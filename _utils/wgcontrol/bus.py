@@ -71,11 +71,17 @@ def announce(opts, master):
 
 
 def hear_all(master, node, answer):
-    """Take in the signed statements in a node's return. A return can be forged; its statements cannot."""
+    """
+    Take in the signed statements in a node's return. A return can be forged; its statements cannot.
+
+    Returns whether it may be the node's: not where there are statements, and none of them is believed.
+    """
+    outcomes = []
     for tag in (REGISTER_TAG, REPORT_TAG):
         statements = answer.get(tag) if isinstance(answer, dict) else None
         for signed in statements[:MAX_STATEMENTS] if isinstance(statements, list) else []:
-            master.hear(tag, {"id": node, "data": {"signed": signed}})
+            outcomes.append(master.take_in(tag, {"id": node, "data": {"signed": signed}}))
+    return not outcomes or any(outcome is not None for outcome in outcomes)
 
 
 def is_of_clone(answer):

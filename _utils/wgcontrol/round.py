@@ -211,9 +211,8 @@ class Round:
         node, answer = data.get("id"), data.get("return")
         if not isinstance(node, str):  # no minion's return
             return False
-        hear_all(self._master, node, answer)
-        if is_of_clone(answer):
-            return False
+        if not hear_all(self._master, node, answer) or is_of_clone(answer):
+            return False  # the node itself may answer yet
         if function == "wireguard.drop":  # what it could not do, a sync can, or says why not
             self._course.answered(node)
             self._course.reconsider(node)

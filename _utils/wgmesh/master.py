@@ -170,9 +170,13 @@ class Master:
     # -- what nodes say
 
     def hear(self, tag: str, event: object) -> bool:
+        """Take in an event as ``take_in`` does. Returns whether it brought news."""
+        return bool(self.take_in(tag, event))
+
+    def take_in(self, tag: str, event: object) -> bool | None:
         """
         Take in an event as ``event.send`` makes it, ``{"id": .., "data": {"signed": ..}}``: verify and store the
-        registration or report in it. Returns whether it brought news.
+        registration or report in it. Returns whether it brought news, and None where it is not believed.
 
         A statement that is not believed is one line in the log and counts in the registry; it raises nothing, because
         whoever forged it has no say in what else happens. Events with other tags are no news. Raises MeshError and
@@ -193,7 +197,7 @@ class Master:
             sender = sender[:100] if isinstance(sender, str) else type(sender).__name__
             text = "refused what came as %s in the name of %s for network %s: %s (the event names %r as its sender)"
             log.warning(text, tag, node, network, exc, sender)
-            return False
+            return None
 
     def _register(self, signed: object) -> bool:
         keys = self.accepted()

@@ -13,11 +13,15 @@ def deep(levels):
 
 
 class Listener:
+    """A master that believes everything but what is forged."""
+
     def __init__(self):
         self.heard = []
 
-    def hear(self, tag, event):
-        self.heard.append((tag, event["id"], event["data"]["signed"]))
+    def take_in(self, tag, event):
+        signed = event["data"]["signed"]
+        self.heard.append((tag, event["id"], signed))
+        return None if signed == "forged" else False
 
 
 def sync(**data):
@@ -94,6 +98,14 @@ def test_the_statements_of_a_return_are_all_heard():
     listener = Listener()
     hear_all(listener, "a", {REGISTER_TAG: ["first"], REPORT_TAG: ["second", "third"]})
     assert listener.heard == [(REGISTER_TAG, "a", "first"), (REPORT_TAG, "a", "second"), (REPORT_TAG, "a", "third")]
+
+
+@pytest.mark.parametrize(
+    ("statements", "is_the_nodes"),
+    [([], True), (["true"], True), (["forged"], False), (["forged", "true"], True), (["forged", "forged"], False)],
+)
+def test_a_return_of_which_no_statement_is_believed_is_not_the_nodes(statements, is_the_nodes):
+    assert hear_all(Listener(), "a", {REPORT_TAG: statements}) is is_the_nodes
 
 
 def test_a_return_full_of_statements_does_not_keep_the_master_busy():

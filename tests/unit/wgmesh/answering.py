@@ -35,6 +35,7 @@ class Fleet:
         self.old = set()  # nodes with modules from before there was wireguard.drop
         self.broken = {}  # node -> its error
         self.cloned = set()  # nodes with a copy that answers first
+        self.copied = set()  # the same, with copies that do not know yet that they are
         self.on_publish = lambda: None
         self._events = []
         for node in nodes:
@@ -87,14 +88,19 @@ class Fleet:
         self.functions.append((function, sorted(nodes)))
         answer = {"wireguard.sync": self._sync, "wireguard.drop": self._drop}[function]
         clones = [(node, self._refuse_to_sync()) for node in sorted(self.cloned.intersection(nodes))]
-        returns = clones + [(node, answer(node, arguments[0])) for node in sorted(nodes)]
-        self._events += [(f"salt/job/{len(self.jobs)}/ret/{node}", node, data) for node, data in returns]
+        clones += [(node, {REPORT_TAG: ["refused"]}) for node in sorted(self.copied.intersection(nodes))]
+        for returns in (clones, [(node, answer(node, arguments[0])) for node in sorted(nodes)]):
+            self._events += [(f"salt/job/{len(self.jobs)}/ret/{node}", node, data) for node, data in returns]
+            self._events.append(None)  # a pause
         self.on_publish()
         return str(len(self.jobs))
 
     def events(self, _):
         while self._events:
-            tag, node, data = self._events.pop(0)
+            event = self._events.pop(0)
+            if event is None:
+                return
+            tag, node, data = event
             if node not in self.off:
                 yield tag, {"id": node, "success": True, "retcode": 0, "return": data}
 
