@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 # A first state.apply installs packages, which takes its time.
 FIRST_CONTACT_SECONDS = 180
 
+# How much slower a machine may be than its copy, which answers the same job.
+SECOND_ANSWER_SECONDS = 2.0
+
 # All minions receive the arguments of a job: as many keys as fit into a few KB.
 MAX_DROPPED = 50
 
@@ -52,6 +55,9 @@ class Round:
             # not in steps: one that joins changes everybody, which is no way to be careful
             first = [] if self._steps else self._greet()
             self._pursue()
+            if self._master.just_booted():
+                self._hear_out()
+                self._pursue()
             self._master.settle()
             result = self._result(first, started)
         if self._steps:
@@ -199,6 +205,11 @@ class Round:
         if changed:
             for tag, data in self._bus.events(0.02):
                 self._handle(tag, data)
+
+    def _hear_out(self):
+        """Of two machines with one Salt key, the other one may answer later than the one that came up."""
+        for tag, data in self._bus.events(SECOND_ANSWER_SECONDS):
+            self._handle(tag, data)
 
     def _handle(self, tag, data):
         """Returns whether the event changed anything for us."""
