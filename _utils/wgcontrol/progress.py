@@ -4,9 +4,9 @@ import logging
 import time
 
 try:
-    from saltext.wireguard.utils.wgmesh.text import some
+    from saltext.wireguard.utils.wgmesh.wording import some
 except ImportError:  # synced from _utils/
-    from wgmesh.text import some
+    from wgmesh.wording import some
 
 log = logging.getLogger(__name__)
 

@@ -55,7 +55,7 @@ class Round:
             # not in steps: one that joins changes everybody, which is no way to be careful
             first = [] if self._steps else self._greet()
             self._pursue()
-            if self._master.just_booted():
+            if self._master.just_booted().intersection(self._asked_at):
                 self._hear_out()
                 self._pursue()
             self._master.settle()

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from .errors import Problem
-from .text import shown
+from .wording import shown
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

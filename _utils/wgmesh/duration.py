@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .text import shown
+from .wording import shown
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(0|[1-9][0-9]*)([smhdw]?)")

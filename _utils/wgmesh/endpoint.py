@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from .text import shown
+from .wording import shown
 
 Address = IPv4Address | IPv6Address
 

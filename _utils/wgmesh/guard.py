@@ -6,20 +6,19 @@ Pure: decided from the view applied last, the device, and the view that is wante
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import ip_interface
 
 from .device import Device
 from .diff import Applied
 from .rotation import live
 from .view import View
+from .wording import some
 
 # Of fewer peers, any number may go: with three, one is a third already.
 MIN_PEERS_UP = 4
 
 DEFAULT_SHARE = 0.5
-
-_MAX_NAMES = 5
 
 
 def objections(
@@ -55,7 +54,7 @@ def _removes_many(before: View | None, device: Device, wanted: View, now: int, s
     up = [key for key in live(device, now) if device.peers[key].allowed_ips]
     removed = sorted(names.get(key, key) for key in up if not stay.intersection((key, names.get(key))))
     if wanted.peers and len(up) >= MIN_PEERS_UP and len(removed) > len(up) * share:
-        yield f"remove {len(removed)} of the {len(up)} peers that are up ({listed(removed)})"
+        yield f"remove {len(removed)} of the {len(up)} peers that are up ({some(removed)})"
 
 
 def _takes_addresses(before: View | None, device: Device, wanted: View) -> Iterator[str]:
@@ -64,15 +63,9 @@ def _takes_addresses(before: View | None, device: Device, wanted: View) -> Itera
     there = {_host(address) for address in device.addresses}
     gone = sorted((ours & there) - {_host(address) for address in wanted.addresses})
     if gone:
-        now_has = listed(wanted.addresses) or "no address"
-        yield f"take this node's own address {listed(gone)} away (it would have {now_has})"
+        now_has = some(wanted.addresses) or "no address"
+        yield f"take this node's own address {some(gone)} away (it would have {now_has})"
 
 
 def _host(address: str) -> str:
     return str(ip_interface(address).ip)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the names in a sentence, the first few of many."""
-    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return ", ".join(names[:_MAX_NAMES]) + more

@@ -25,9 +25,9 @@ from .model import Mesh, Network, Place
 from .policy import excluded
 from .pool import Address, Subnet, capacity, reserved
 from .registry import NodeId, Row, Snapshot
-from .text import some
 from .topology import Participant, Topology
 from .view import Peer
+from .wording import some
 
 # The MTU of Ethernet and of the Internet, what the kernel gives a WireGuard interface, and what a packet grows by.
 ETHERNET_MTU = 1500

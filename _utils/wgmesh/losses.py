@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .model import Mesh, Place
 from .policy import excluded
 from .registry import Snapshot
-from .text import some
+from .wording import some
 
 # A network of fewer members is not guarded, and one may lose half of them.
 LEAST_MEMBERS = 4

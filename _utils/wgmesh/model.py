@@ -34,7 +34,7 @@ from ._yaml import Invalid, Items, Place, Report, Scalar, Table, Value, load
 from .endpoint import Address, Endpoint
 from .errors import KeyFormatError, MeshError, Problem
 from .keys import parse_public_key
-from .text import shown
+from .wording import shown
 
 __all__ = [
     "DEFAULT_PORT",

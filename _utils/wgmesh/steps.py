@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .errors import ConfigError
 from .reconcile import WINDOW, Reconcile
-from .text import some
+from .wording import some
 
 _NUMBER = re.compile(r"\d+")
 _PERCENTAGE = re.compile(r"%(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)%")

@@ -1,11 +1,8 @@
-"""
-Text for people: returned data for a terminal, lists of rows as tables and everything else as ``name: value`` lines; and
-what others wrote, so that a message can quote it.
-"""
+"""Returned data as text for a terminal: lists of rows as tables and everything else as ``name: value`` lines."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .plantext import COLUMNS, fold
@@ -15,16 +12,6 @@ def render(data: object) -> str:
     """Data as it comes from a runner function; what comes from outside cannot move the cursor or change colours."""
     lines = _lines(data, "") if isinstance(data, Mapping) else str(data).splitlines()
     return "\n".join(_printable(line) for line in lines)
-
-
-def shown(text: str) -> str:
-    """Quote a text that may be hostile or long for an error message."""
-    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
-
-
-def some(names: Collection[str]) -> str:
-    """The first names of what may be many."""
-    return ", ".join(sorted(names)[:5]) + (" ..." if len(names) > 5 else "")
 
 
 def _lines(data: Mapping[str, Any], indent: str) -> Iterator[str]:

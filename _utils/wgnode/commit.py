@@ -24,6 +24,7 @@ try:
     from saltext.wireguard.utils.wgmesh.diff import Operation
     from saltext.wireguard.utils.wgmesh.errors import RolledBackError
     from saltext.wireguard.utils.wgmesh.view import View
+    from saltext.wireguard.utils.wgmesh.wording import some
 except ImportError:  # synced from _utils/
     from wgmesh import confirm, guard, rotation
     from wgmesh.confirm import Kept
@@ -31,6 +32,7 @@ except ImportError:  # synced from _utils/
     from wgmesh.diff import Operation
     from wgmesh.errors import RolledBackError
     from wgmesh.view import View
+    from wgmesh.wording import some
 
 from . import devices, files, reach
 from .notes import Journal
@@ -168,7 +170,7 @@ class Trial:
             reasons.append(f"the Salt master ({master[0]}, port {master[1]}) could not be reached any more")
         if confirm.are_too_many(len(missing), len(self._must_come_back), self._safety.share):
             names = {peer.public_key: peer.name for peer in self._view.peers}
-            who = guard.listed(sorted(names[key] for key in missing))
+            who = some(names[key] for key in missing)
             reasons.append(f"{len(missing)} of {len(self._must_come_back)} peers did not come back ({who})")
         return " and ".join(reasons) or None
 

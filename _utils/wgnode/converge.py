@@ -20,6 +20,7 @@ try:
     from saltext.wireguard.utils.wgmesh.diff import Applied, Operation
     from saltext.wireguard.utils.wgmesh.errors import GuardError, NodeError, RolledBackError, WireguardError
     from saltext.wireguard.utils.wgmesh.view import View
+    from saltext.wireguard.utils.wgmesh.wording import some
 except ImportError:  # synced from _utils/
     from wgmesh import confirm, diff, guard, impact, render, rotation
     from wgmesh.confirm import Kept
@@ -27,6 +28,7 @@ except ImportError:  # synced from _utils/
     from wgmesh.diff import Applied, Operation
     from wgmesh.errors import GuardError, NodeError, RolledBackError, WireguardError
     from wgmesh.view import View
+    from wgmesh.wording import some
 
 from . import commit, devices, endpoints, files, keys
 from .boot import Changes, Manager, Setup
@@ -289,8 +291,7 @@ class Way:
 
 
 def _summary(changes: Mapping[str, object]) -> str:
-    subjects = [subject if len(subject) < 60 else subject[:57] + "..." for subject in sorted(changes)]
-    return ", ".join(subjects[:5]) + (f" and {len(subjects) - 5} more" if len(subjects) > 5 else "")
+    return some(subject if len(subject) < 60 else subject[:57] + "..." for subject in changes)
 
 
 # -- what is not ours

@@ -1,17 +1,14 @@
 """Changes on machines with real WireGuard sessions: what works stays, and what does not is taken back."""
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("salt")
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
-
-from rotation_nodes import INTERFACE, NETWORK, NodeError, Nodes, why_not
+from rotation_nodes import INTERFACE, NETWORK, why_not
+from sessions import machines_in_session
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -23,17 +20,7 @@ MASTER_PORT = 4506
 @pytest.fixture
 def nodes():
     """Three machines with sessions between all of them, which find out quickly whether a change works."""
-    try:
-        started = Nodes(3)
-    except NodeError as exc:
-        pytest.skip(f"machines cannot be made here: {exc}")
-    with started:
-        for node in started.all:
-            node.do("configure", {"wireguard:confirm_seconds": SECONDS})
-        started.set_up()
-        first, second, third = started.all
-        for one, other in ((first, second), (first, third), (second, third)):
-            started.ping(one, other)
+    with machines_in_session(3, {"wireguard:confirm_seconds": SECONDS}) as started:
         yield started
 
 

@@ -1,16 +1,12 @@
 """Key rotation on machines with real WireGuard devices: what goes through, and what each failure leaves behind."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("salt")
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
-
 from rotation_gap import measure
-from rotation_nodes import NETWORK, NodeError, Nodes, why_not
+from rotation_nodes import NETWORK, NodeError, why_not
+from sessions import machines_in_session
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -18,15 +14,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 @pytest.fixture
 def nodes():
     """Three machines with sessions between all of them."""
-    try:
-        started = Nodes(3)
-    except NodeError as exc:
-        pytest.skip(f"machines cannot be made here: {exc}")
-    with started:
-        started.set_up()
-        first, second, third = started.all
-        for one, other in ((first, second), (first, third), (second, third)):
-            started.ping(one, other)
+    with machines_in_session(3) as started:
         yield started
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from factories import public_key
 from wgmesh.device import Device, DevicePeer
-from wgmesh.guard import listed, objections
+from wgmesh.guard import objections
 from wgmesh.view import Peer, View
 
 NOW = 1_700_000_000
@@ -119,8 +119,3 @@ def test_without_a_configuration_that_can_be_read_the_device_tells_which_address
 
 def test_everything_that_speaks_against_a_view_is_said():
     assert len(refused(view(*NAMES), device(*NAMES), view("a", addresses=()))) == 2
-
-
-def test_of_many_names_the_first_are_listed():
-    assert listed(["a", "b"]) == "a, b"
-    assert listed(list("abcdefgh")) == "a, b, c, d, e and 3 more"
