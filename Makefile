@@ -12,7 +12,7 @@ PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv
 # The other functional tests are about devices, to which one Salt is as good as another.
 LOADED_BY_SALT := $(foreach name,*_loaded module_* packaging reactor_sls,$(wildcard tests/functional/test_$(name).py))
 
-.PHONY: help setup demo test test-slow lint unit functional integration test-3006 bench clean
+.PHONY: help setup demo test test-slow lint unit functional integration test-3006 bench schema clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ endif
 
 bench: .venv/.ready  ## Measure how long traffic stops while a key is rotated (root)
 	@$(PYTHON) bench/rotation_gap.py
+
+schema: .venv/.ready  ## Write docs/mesh-file.schema.json anew, after a change of the mesh file's keys
+	@$(PYTHON) .ci/schema
 
 clean:  ## Remove what was made here
 	rm -rf .venv .venv-3006 build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

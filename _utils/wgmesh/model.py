@@ -3,7 +3,8 @@ The mesh: what the mesh file says, as frozen dataclasses that are valid once the
 
 ``parse`` reads one or several files' text and either returns a Mesh or raises one MeshError with every problem found,
 each with its file and line. The tables ``MESH_KEYS``, ``NETWORK_KEYS``, ``NODE_KEYS`` and ``PEER_KEYS`` are the file's
-whole vocabulary. Reading files, and everything that nodes say of themselves, is left to others.
+whole vocabulary: how each key is read, and what the documentation and the JSON Schema say of it. Reading files, and
+everything that nodes say of themselves, is left to others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Literal
 
 from . import duration
 from ._mesh import (
+    DEFAULT_INTERFACE,
+    DEFAULT_KEEPALIVE,
     DEFAULT_PORT,
     EVERYBODY,
     WILDCARD,
@@ -52,6 +55,7 @@ __all__ = [
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 _PLAIN = re.compile(r"[0-9a-z./]{1,60}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SUBNET = re.compile(r"[0-9A-Fa-f.:]+/[0-9]{1,3}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_=+.-]{1,15}")
 _TIME = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -59,7 +63,6 @@ _TIME = re.compile(
     r" ?(?:[Zz]|(?P<zone>[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?))?)?"
 )
 _TIMES = "a date or a time, such as 2027-01-01 or 2027-01-01T18:00:00Z"
-_SHORTEST_ROTATION = 3600
 _TAKEN_INTERFACES = {".", "..", "lo", "all", "default"}
 _SMALLEST = "the smallest mesh is `networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}`"
 _REQUIRED = {
@@ -119,6 +122,24 @@ class _Scope:
 
 Reader = Callable[[_Scope, Value], Any]
 EntryReader = Callable[[_Scope, Scalar, Value], Any]
+Schema = Mapping[str, Any]
+
+REQUIRED = "required"
+
+
+@dataclass(frozen=True)
+class Key:
+    """
+    One key of the file: how its value is read, and what that must be, in words and as JSON Schema.
+
+    ``default`` is what counts without the key: a value, then in backticks, or words. Tests hold ``type`` and
+    ``default`` against docs/mesh-file.md, and ``schema`` and ``default`` against what is read.
+    """
+
+    read: Reader
+    type: str
+    schema: Schema
+    default: str = "none"
 
 
 def _networks_of(scope: _Scope, file: str, text: str) -> Sequence[Network]:
@@ -134,21 +155,19 @@ def _networks_of(scope: _Scope, file: str, text: str) -> Sequence[Network]:
     return networks
 
 
-def _read(
-    scope: _Scope, readers: Mapping[str, Reader], value: Value, what: str
-) -> tuple[dict[str, Any], dict[str, Place]]:
-    """Return the values of the keys in ``readers`` that are there and right, and the places of those that are there."""
+def _read(scope: _Scope, keys: Mapping[str, Key], value: Value, what: str) -> tuple[dict[str, Any], dict[str, Place]]:
+    """Return the values of those of the ``keys`` that are there and right, and the places of those that are there."""
     given = {}
     for key, item in _entries(value, what):
-        if key.text in readers:
+        if key.text in keys:
             given[key.text] = item
         else:
-            scope.report.add(key.place, _unknown_key(key.text, list(readers)))
+            scope.report.add(key.place, _unknown_key(key.text, list(keys)))
     values = {}
-    for name in readers:
+    for name in keys:
         if name in given:
             try:
-                values[name] = readers[name](scope, given[name])
+                values[name] = keys[name].read(scope, given[name])
             except Invalid as problem:
                 scope.report.add(problem.place, str(problem))
     return values, {name: item.place for name, item in given.items()}
@@ -205,42 +224,26 @@ def _number(value: Value, key: str, low: int, high: int) -> int:
     raise Invalid(value.place, f"{key} must be a whole number from {low} to {high}, not {found}")
 
 
-def _port(scope: _Scope, value: Value) -> int:
-    return _number(value, "port", 1, 65535)
-
-
-def _keepalive(scope: _Scope, value: Value) -> int:
-    return _number(value, "keepalive", 0, 65535)
-
-
 def _mtu(scope: _Scope, value: Value) -> int:
     return _number(value, "mtu", 1280 if any(subnet.version == 6 for subnet in scope.subnets) else 576, 65535)
 
 
-def _admit(scope: _Scope, value: Value) -> str:
-    return _auto_or_manual(value, "admit")
-
-
-def _rekey(scope: _Scope, value: Value) -> str:
-    return _auto_or_manual(value, "rekey")
-
-
-def _auto_or_manual(value: Value, key: str) -> str:
-    if isinstance(value, Scalar) and value.text in ("auto", "manual"):
+def _one_of(value: Value, key: str, words: Sequence[str]) -> str:
+    if isinstance(value, Scalar) and value.text in words:
         return value.text
     found = shown(value.text) if isinstance(value, Scalar) else value.what
-    raise Invalid(value.place, f"{key} must be auto or manual, not {found}")
+    raise Invalid(value.place, f"{key} must be {' or '.join(words)}, not {found}")
 
 
-def _rotate_every(scope: _Scope, value: Value) -> int:
+def _duration(value: Value, key: str, least: str) -> int:
     if not isinstance(value, Scalar):
-        raise Invalid(value.place, f"rotate_every must be a duration, such as 30d, not {value.what}")
+        raise Invalid(value.place, f"{key} must be a duration, such as 30d, not {value.what}")
     try:
         seconds = duration.parse(value.text)
     except ValueError as problem:
         raise Invalid(value.place, str(problem)) from None
-    if seconds < _SHORTEST_ROTATION:
-        raise Invalid(value.place, f"rotate_every must be at least 1h, not {shown(value.text)}")
+    if seconds < duration.parse(least):
+        raise Invalid(value.place, f"{key} must be at least {least}, not {shown(value.text)}")
     return seconds
 
 
@@ -316,7 +319,7 @@ def _check_usable(subnet: Subnet, place: Place) -> None:
 
 
 def _parse_subnet(text: str, place: Place) -> Subnet:
-    if not re.fullmatch(r"[0-9A-Fa-f.:]+/[0-9]{1,3}", text):
+    if not _SUBNET.fullmatch(text):
         raise Invalid(place, f"{shown(text)} is not a subnet; write address/prefix length, such as 10.42.0.0/16")
     try:
         interface = ip_interface(text)
@@ -406,19 +409,11 @@ def _site_endpoint(scope: _Scope, key: Scalar, value: Value) -> tuple[str, Endpo
     return site, endpoint
 
 
-def _hub(scope: _Scope, value: Value) -> bool:
-    return _boolean(value, "hub")
-
-
 def _boolean(value: Value, key: str) -> bool:
     if isinstance(value, Scalar) and value.kind == "bool":
         return value.text.lower() in ("true", "yes", "on")
     found = shown(value.text) if isinstance(value, Scalar) else value.what
     raise Invalid(value.place, f"{key} must be true or false, not {found}")
-
-
-def _priority(scope: _Scope, value: Value) -> int:
-    return _number(value, "priority", 0, 65535)
 
 
 def _routes(scope: _Scope, value: Value) -> tuple[Subnet, ...]:
@@ -494,7 +489,7 @@ def _peer(scope: _Scope, key: Scalar, value: Value) -> ExternalPeer:
     name = _name(key, "a peer's name")
     _claim(scope, ("id", scope.network, name), key.place, f"peer {name!r} is already a node at {{earlier}}; keep one")
     values, places = _read(scope, PEER_KEYS, value, f"peer {name!r}")
-    _require(scope, ("public_key", "addresses"), places, key.place, f"peer {name!r}")
+    _require(scope, PEER_KEYS, places, key.place, f"peer {name!r}")
     peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values}, places=places)
     if peer.endpoint:
         scope.endpoints.append((places["endpoint"], name, peer.endpoint, None))
@@ -525,9 +520,9 @@ def _end(scope: _Scope, value: Value) -> str:
     return end
 
 
-def _require(scope: _Scope, names: Iterable[str], places: Mapping[str, Place], place: Place, what: str) -> None:
-    for name in names:
-        if name not in places:
+def _require(scope: _Scope, keys: Mapping[str, Key], places: Mapping[str, Place], place: Place, what: str) -> None:
+    for name, key in keys.items():
+        if key.default == REQUIRED and name not in places:
             scope.report.add(place, f"{what} has no {name!r}; {_REQUIRED[name]}")
 
 
@@ -542,7 +537,7 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
     _claim(scope, ("network", name), key.place, f"network {name!r} is already defined at {{earlier}}; keep one")
     inner = _Scope(scope.report, name, scope.taken)
     values, places = _read(inner, NETWORK_KEYS, value, f"network {name!r}")
-    _require(inner, ("subnets", "nodes"), places, key.place, f"network {name!r}")
+    _require(inner, NETWORK_KEYS, places, key.place, f"network {name!r}")
     network = Network(name, key.place, **values, places=places)
     for setting in ("interface", "port"):
         if setting in values or setting not in places:
@@ -646,38 +641,119 @@ def _check_node_ports(scope: _Scope, networks: Sequence[Network]) -> None:
                 scope.report.add(place, f"{shown(node)} has port {settings.port} in networks {names}; change one")
 
 
-# --- the vocabulary: the readers run in this order, so that addresses and the MTU can be checked against the subnets --
+# --- the vocabulary: read in this order, so that addresses and the MTU can be checked against the subnets ----------
 
-MESH_KEYS: Mapping[str, Reader] = {"networks": _networks}
-NETWORK_KEYS: Mapping[str, Reader] = {
-    "interface": _interface,
-    "port": _port,
-    "subnets": _subnets,
-    "mtu": _mtu,
-    "keepalive": _keepalive,
-    "nodes": _nodes,
-    "peers": _peers,
-    "admit": _admit,
-    "rekey": _rekey,
-    "rotate_every": _rotate_every,
-    "links": _links,
+
+def _whole(key: str, low: int, high: int, default: str, unit: str = "number") -> Key:
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Key(lambda _, value: _number(value, key, low, high), f"{unit}, {low} to {high}", schema, default)
+
+
+def _switch(key: str) -> Key:
+    return Key(lambda _, value: _boolean(value, key), "`true` or `false`", {"type": "boolean"}, "`false`")
+
+
+def _choice(key: str, words: Sequence[str], default: str) -> Key:
+    """Of words that YAML takes for text."""
+    schema = {"enum": list(words)}
+    return Key(lambda _, value: _one_of(value, key, words), " or ".join(f"`{word}`" for word in words), schema, default)
+
+
+def _period(key: str, least: str, default: str) -> Key:
+    words = f"duration from `{least}` to `36500d`: a whole number and `s`, `m`, `h`, `d` or `w`"
+    schema = {"type": "string", "pattern": "^[1-9][0-9]*[smhdw]$"}
+    return Key(lambda _, value: _duration(value, key, least), words, schema, default)
+
+
+def _matching(pattern: re.Pattern[str]) -> Schema:
+    """Editors read it as JavaScript does, where groups have no such names."""
+    return {"type": "string", "pattern": re.sub(r"\(\?P<\w+>", "(?:", f"^(?:{pattern.pattern})$")}
+
+
+def _many(items: Schema) -> Schema:
+    return {"type": "array", "items": items, "minItems": 1}
+
+
+def _by_name(values: Schema) -> Schema:
+    return {"type": "object", "propertyNames": _NAMED, "additionalProperties": values}
+
+
+_NAMED = _matching(_NAME)
+_SUBNETS = _many(_matching(_SUBNET))
+_ADDRESSES = _many({"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})
+_HOST: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9:\[][A-Za-z0-9.:\[\]-]*$"}
+_ENDPOINT: Schema = {"anyOf": [_HOST, {"const": False}]}
+_CIDR = "list of networks in CIDR notation"
+_BARE = "list of addresses without prefix length"
+
+# A key whose value has keys of its own names the definition that the schema makes of their table.
+MESH_KEYS: Mapping[str, Key] = {
+    "networks": Key(
+        _networks,
+        "mapping from name to network",
+        {**_by_name({"$ref": "#/definitions/network"}), "minProperties": 1},
+        REQUIRED,
+    ),
 }
-NODE_KEYS: Mapping[str, Reader] = {
-    "addresses": _addresses,
-    "endpoint": _node_endpoint,
-    "endpoints": _site_endpoints,
-    "port": _port,
-    "groups": _groups,
-    "site": _site,
-    "hub": _hub,
-    "routes": _routes,
-    "priority": _priority,
-    "expires": _expires,
+NETWORK_KEYS: Mapping[str, Key] = {
+    "interface": Key(_interface, "text, 1 to 15 bytes", _matching(_INTERFACE), f"`{DEFAULT_INTERFACE}`"),
+    "port": _whole("port", 1, 65535, f"`{DEFAULT_PORT}`"),
+    "subnets": Key(_subnets, _CIDR, _SUBNETS, REQUIRED),
+    "mtu": Key(
+        _mtu,
+        "number, 576 to 65535 (from 1280 with an IPv6 subnet)",
+        {"type": "integer", "minimum": 576, "maximum": 65535},
+        "the system's choice",
+    ),
+    "keepalive": _whole("keepalive", 0, 65535, f"`{DEFAULT_KEEPALIVE}`", "number of seconds"),
+    "nodes": Key(
+        _nodes,
+        "mapping from minion id or glob to node",
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[^ /]+$", "maxLength": 253},
+            "additionalProperties": {"anyOf": [{"$ref": "#/definitions/node"}, {"type": "null"}]},
+        },
+        REQUIRED,
+    ),
+    "peers": Key(
+        _peers,
+        "mapping from name to peer",
+        {**_by_name({"$ref": "#/definitions/peer"}), "type": ["object", "null"]},
+    ),
+    "admit": _choice("admit", ("auto", "manual"), "`auto`"),
+    "rekey": _choice("rekey", ("auto", "manual"), "`auto`"),
+    "rotate_every": _period("rotate_every", "1h", "never"),
+    "links": Key(
+        _links,
+        "list of pairs `[one, other]`; each a group, a minion id, a peer's name, or `'*'` for everybody",
+        _many({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
+        "everybody with everybody",
+    ),
 }
-PEER_KEYS: Mapping[str, Reader] = {
-    "public_key": _public_key,
-    "addresses": _addresses,
-    "endpoint": _peer_endpoint,
-    "groups": _groups,
-    "routes": _routes,
+NODE_KEYS: Mapping[str, Key] = {
+    "addresses": Key(_addresses, _BARE, _ADDRESSES, "one of each IP version, allocated once and kept"),
+    "endpoint": Key(
+        _node_endpoint,
+        "`host`, `host:port`, `[IPv6]:port`, or `false`",
+        _ENDPOINT,
+        "what the node itself offers when it registers",
+    ),
+    "endpoints": Key(_site_endpoints, "mapping from site to `host`, `host:port` or `[IPv6]:port`", _by_name(_HOST)),
+    "port": _whole("port", 1, 65535, "the network's `port`"),
+    "groups": Key(_groups, "list of names", _many(_NAMED)),
+    "site": Key(_site, "text, named as a network is", _NAMED),
+    "hub": _switch("hub"),
+    "routes": Key(_routes, _CIDR, _SUBNETS),
+    "priority": _whole("priority", 0, 65535, "`0`"),
+    "expires": Key(_expires, "date, or time with zone (ISO 8601)", _matching(_TIME), "never"),
+}
+PEER_KEYS: Mapping[str, Key] = {
+    "public_key": Key(
+        _public_key, "what `wg pubkey` prints", {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}, REQUIRED
+    ),
+    "addresses": Key(_addresses, _BARE, _ADDRESSES, REQUIRED),
+    "endpoint": Key(_peer_endpoint, "`host`, `host:port`, `[IPv6]:port`, or `false`", _ENDPOINT, "`false`"),
+    "groups": Key(_groups, "list of names", _many(_NAMED)),
+    "routes": Key(_routes, _CIDR, _SUBNETS),
 }

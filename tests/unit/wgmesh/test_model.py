@@ -1,11 +1,9 @@
-import re
 import time
 from datetime import datetime, timezone
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from wgmesh import model
 from wgmesh.endpoint import Endpoint
 from wgmesh.errors import MeshError
 from wgmesh.model import Mesh, Network, NodeEntry, NodeSettings, Place, parse
@@ -571,29 +569,6 @@ def test_keys_are_not_rotated_by_themselves_where_peers_have_them_by_hand():
     peer = "p: {public_key: xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=, addresses: [10.42.0.9]}"
     (problem,) = problems(network("rotate_every: 30d", peers=peer))
     assert problem.startswith("mesh.yml:3: rotate_every is not possible with peers")
-
-
-# --- the documentation -----------------------------------------------------------------------------------------------
-
-TABLES = {
-    "mesh": model.MESH_KEYS,
-    "network": model.NETWORK_KEYS,
-    "node": model.NODE_KEYS,
-    "peer": model.PEER_KEYS,
-}
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_the_documentation_has_a_table_of_exactly_the_keys_that_the_model_knows(table):
-    page = (ROOT / "docs" / "mesh-file.md").read_text()
-    section = page.partition(f"<!-- keys: {table} -->")[2].partition("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` ", section, re.MULTILINE)) == set(TABLES[table])
-
-
-def test_every_mesh_in_the_documentation_is_valid():
-    page = (ROOT / "docs" / "mesh-file.md").read_text()
-    blocks = re.findall(r"```yaml\n(networks:.*?)```", page, re.DOTALL)
-    assert [mesh(block) for block in blocks]
 
 
 # --- where it stands -------------------------------------------------------------------------------------------------
