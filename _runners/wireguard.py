@@ -146,9 +146,10 @@ def plan(mesh=None, timeout=20):
         Seconds that a node has to answer.
 
     Returns ``answer`` (a sentence), ``errors``, ``warnings``, ``changes`` and ``drift`` (rows of network, node,
-    subject, old, new, and disturbs: how many live sessions it cuts off, null where that is not known), ``failed``
-    (node: why it cannot say) and ``unreachable`` (rows of network, node, why it is out of date, last_seen). Exit code 0
-    when nothing would change, 2 when something would, 1 for an error.
+    subject, old, new, and disturbs: how many live sessions it cuts off, null where that is not known), ``relayed``
+    (rows of network, nodes, the others that they cannot call and meet by way of a hub, and which), ``failed`` (node:
+    why it cannot say) and ``unreachable`` (rows of network, node, why it is out of date, last_seen). Exit code 0 when
+    nothing would change, 2 when something would, 1 for an error.
 
     CLI Example:
 
@@ -187,6 +188,10 @@ def _planned(answer, findings, outlook=None, warnings=()):
         "warnings": _problems(findings.warnings) + [{"where": "registry", "message": text} for text in warnings],
         "changes": [step.to_dict() for step in outlook.changes],
         "drift": [step.to_dict() for step in outlook.drift],
+        "relayed": [
+            {"network": network, "nodes": list(each.nodes), "others": list(each.others), "hub": each.hub}
+            for network, each in findings.relayed
+        ],
         "failed": outlook.failed,
         "unreachable": [
             {"network": each.network, "node": each.node, "why": each.why, "last_seen": _time(each.seen)}
@@ -256,7 +261,7 @@ def _endpoint_of(configured, row):
     if configured is False:
         return "none: it calls the others"
     if configured:
-        return str(configured)
+        return ", ".join(map(str, configured))
     return row.endpoints[0] if row and row.endpoints else None
 
 

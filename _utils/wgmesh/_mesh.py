@@ -52,7 +52,7 @@ class NodeEntry(_Placed):
     pattern: str
     place: Place
     addresses: tuple[Address, ...] = ()
-    endpoint: Endpoint | Literal[False] | None = None
+    endpoint: tuple[Endpoint, ...] | Literal[False] | None = None
     port: int | None = None
     expires: int | None = None
     groups: frozenset[str] | None = None
@@ -79,14 +79,15 @@ class NodeSettings:
     """
     What the file says of one minion in one network, all its entries merged.
 
-    ``endpoint`` False means that the node cannot be called; None that the file does not say. ``port`` is where the node
-    listens. ``expires`` is the Unix time from which on the node is no member any more, None if it stays. ``endpoints``
-    has those of them that nodes of other sites use, by site. ``routes`` are the networks behind the node. Of several
-    hubs, or nodes with one network behind them, the one with the lowest ``priority`` is used.
+    ``endpoint`` are those that others call, in order of preference; False means that the node cannot be called; None
+    that the file does not say. ``port`` is where the node listens. ``expires`` is the Unix time from which on the node
+    is no member any more, None if it stays. ``endpoints`` has those of them that nodes of other sites use, by site.
+    ``routes`` are the networks behind the node. Of several hubs, or nodes with one network behind them, the one with
+    the lowest ``priority`` is used.
     """
 
     addresses: tuple[Address, ...]
-    endpoint: Endpoint | Literal[False] | None
+    endpoint: tuple[Endpoint, ...] | Literal[False] | None
     port: int
     expires: int | None = None
     groups: frozenset[str] = frozenset()
@@ -105,14 +106,15 @@ class NodeSettings:
 @dataclass(frozen=True)
 class ExternalPeer(_Placed):
     """
-    A peer that is not a minion; ``endpoint`` None means that it calls the nodes. ``routes``: the networks behind it.
+    A peer that is not a minion; ``endpoint`` as of a node, None means that it calls the nodes. ``routes``: the networks
+    behind it.
     """
 
     name: str
     place: Place
     public_key: str
     addresses: tuple[Address, ...]
-    endpoint: Endpoint | None = None
+    endpoint: tuple[Endpoint, ...] | None = None
     groups: frozenset[str] = frozenset()
     routes: tuple[Subnet, ...] = ()
     places: Mapping[str, Place] = _no_places()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -14,6 +15,12 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 # What ends in a number is an IPv4 address to the resolver (inet_aton(3)), even 1.2.3 and 0x7f000001: no such names.
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+# What an address is for one who wants to call it. A machine whose only IPv6 addresses are local ones, as many routers
+# hand them out, reaches nothing of the IPv6 Internet.
+IPV4, IPV6, LOCAL_IPV6 = "IPv4", "IPv6", "local IPv6"
+KINDS = frozenset({IPV4, IPV6, LOCAL_IPV6})
+_CALLED_FROM = {IPV4: {IPV4}, IPV6: {IPV6}, LOCAL_IPV6: {IPV6, LOCAL_IPV6}}
 
 
 def _split_endpoint(text: str) -> tuple[str, str | None]:
@@ -88,6 +95,11 @@ class Endpoint:
         except ValueError:
             return None
 
+    @property
+    def called_from(self) -> Set[str]:
+        """The kinds of addresses of which a machine needs one to call this; a name may stand for any address."""
+        return _CALLED_FROM[kind_of(self.address)] if self.address else KINDS
+
     def with_port(self, default: int) -> str:
         """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
         return f"{self._bracketed}:{self.port or default}"
@@ -98,3 +110,26 @@ class Endpoint:
     @property
     def _bracketed(self) -> str:
         return f"[{self.host}]" if ":" in self.host else self.host
+
+
+def kind_of(address: Address) -> str:
+    """Which of KINDS an address is."""
+    if address.version == 4:
+        return IPV4
+    return IPV6 if address.is_global else LOCAL_IPV6
+
+
+def best(endpoints: Sequence[Endpoint], own: Set[str]) -> Endpoint:
+    """The first that a machine with these kinds of addresses can call; without such a one, the first of all."""
+    return next((each for each in endpoints if not own.isdisjoint(each.called_from)), endpoints[0])
+
+
+def never_used(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """Those of a list in order of preference that are nobody's best."""
+    served: set[str] = set()
+    unused = []
+    for endpoint in endpoints:
+        if endpoint.called_from <= served:
+            unused.append(endpoint)
+        served |= endpoint.called_from
+    return unused

@@ -25,7 +25,7 @@ from .model import Mesh, Network, Place
 from .policy import excluded
 from .pool import Address, Subnet, capacity, reserved
 from .registry import NodeId, Row, Snapshot
-from .topology import Participant, Topology
+from .topology import Participant, Relayed, Topology
 from .view import Peer
 from .wording import some
 
@@ -47,10 +47,14 @@ _ANYWHERE = ("1.0.0.1", "2000::1")
 
 @dataclass(frozen=True)
 class Findings:
-    """In the order of the file. ``errors`` cannot work; ``warnings`` need a look."""
+    """
+    In the order of the file. ``errors`` cannot work; ``warnings`` need a look. ``relayed``: (network, who meets by way
+    of a hub there).
+    """
 
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    relayed: tuple[tuple[str, Relayed], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def lint(
     return Findings(
         _in_order(problem for check in _ERRORS for scene in scenes for problem in check(scene, scenes)),
         _in_order(problem for check in _WARNINGS for scene in scenes for problem in check(scene, scenes)),
+        tuple((scene.network.name, each) for scene in scenes for each in scene.topology.relayed()),
     )
 
 
@@ -94,13 +99,13 @@ def _problem(place: Place, message: str) -> Problem:
 def _written(network: Network) -> Iterator[tuple[str, Place, Endpoint]]:
     """(node or peer, line, endpoint) for all endpoints in the file; there are none on globs."""
     for entry in network.nodes:
-        if entry.endpoint:
-            yield entry.pattern, entry.place_of("endpoint"), entry.endpoint
+        for endpoint in entry.endpoint or ():
+            yield entry.pattern, entry.place_of("endpoint"), endpoint
         for endpoint in (entry.endpoints or {}).values():
             yield entry.pattern, entry.place_of("endpoints"), endpoint
     for peer in network.peers:
-        if peer.endpoint:
-            yield peer.name, peer.place_of("endpoint"), peer.endpoint
+        for endpoint in peer.endpoint or ():
+            yield peer.name, peer.place_of("endpoint"), endpoint
 
 
 @dataclass(frozen=True)

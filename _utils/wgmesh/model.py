@@ -34,7 +34,7 @@ from ._mesh import (
     Subnet,
 )
 from ._yaml import Invalid, Items, Place, Report, Scalar, Table, Value, load
-from .endpoint import Address, Endpoint
+from .endpoint import Address, Endpoint, never_used
 from .errors import KeyFormatError, MeshError, Problem
 from .keys import parse_public_key
 from .wording import shown
@@ -367,10 +367,27 @@ def _check_in_subnet(address: Address, subnets: tuple[Subnet, ...], place: Place
         raise Invalid(place, f"{address} is the broadcast address of {subnet}; give another one")
 
 
-def _node_endpoint(scope: _Scope, value: Value) -> Endpoint | Literal[False]:
+def _node_endpoint(scope: _Scope, value: Value) -> tuple[Endpoint, ...] | Literal[False]:
+    if _is_false(value):
+        return False
+    if not isinstance(value, Items):
+        return (_endpoint(scope, value),)
+    endpoints = _list(scope, _endpoint, value, "endpoint", "'[2001:db8::7]', 203.0.113.7")
+    for unused in never_used(endpoints):
+        raise Invalid(
+            value.place,
+            f"{unused} is never called: all who could call it call an endpoint that stands before it; a list is for"
+            " an IPv6 and an IPv4 address, and a name stands last",
+        )
+    return endpoints
+
+
+def _is_false(value: Value) -> bool:
+    return isinstance(value, Scalar) and value.kind == "bool" and value.text.lower() in ("false", "no", "off")
+
+
+def _endpoint(scope: _Scope, value: Value) -> Endpoint:
     if isinstance(value, Scalar) and value.kind == "bool":
-        if value.text.lower() in ("false", "no", "off"):
-            return False
         raise Invalid(
             value.place, f"endpoint: {value.text} says nothing; give host or host:port, false, or leave it out"
         )
@@ -380,9 +397,9 @@ def _node_endpoint(scope: _Scope, value: Value) -> Endpoint | Literal[False]:
         raise Invalid(value.place, str(problem)) from None
 
 
-def _peer_endpoint(scope: _Scope, value: Value) -> Endpoint | None:
-    endpoint = _node_endpoint(scope, value)
-    return Endpoint(endpoint.host, endpoint.port or DEFAULT_PORT) if endpoint else None
+def _peer_endpoint(scope: _Scope, value: Value) -> tuple[Endpoint, ...] | None:
+    endpoints = _node_endpoint(scope, value) or ()
+    return tuple(Endpoint(each.host, each.port or DEFAULT_PORT) for each in endpoints) or None
 
 
 def _groups(scope: _Scope, value: Value) -> frozenset[str]:
@@ -403,10 +420,9 @@ def _site_endpoints(scope: _Scope, value: Value) -> dict[str, Endpoint]:
 
 def _site_endpoint(scope: _Scope, key: Scalar, value: Value) -> tuple[str, Endpoint]:
     site = _site(scope, key)
-    endpoint = _node_endpoint(scope, value)
-    if not endpoint:
+    if _is_false(value):
         raise Invalid(value.place, f"endpoints says where nodes of site {site} call this one; write host or host:port")
-    return site, endpoint
+    return site, _endpoint(scope, value)
 
 
 def _boolean(value: Value, key: str) -> bool:
@@ -448,7 +464,7 @@ def _node(scope: _Scope, key: Scalar, value: Value) -> NodeEntry:
                 places[name], f"{name} belongs to one node; write the minion's id instead of {shown(pattern)}"
             )
     if entry.endpoint and not entry.is_glob:
-        scope.endpoints.append((places["endpoint"], pattern, entry.endpoint, None))
+        scope.endpoints += ((places["endpoint"], pattern, endpoint, None) for endpoint in entry.endpoint)
     for site, endpoint in (entry.endpoints or {}).items():
         scope.endpoints.append((places["endpoints"], pattern, endpoint, site))
     return entry
@@ -491,8 +507,7 @@ def _peer(scope: _Scope, key: Scalar, value: Value) -> ExternalPeer:
     values, places = _read(scope, PEER_KEYS, value, f"peer {name!r}")
     _require(scope, PEER_KEYS, places, key.place, f"peer {name!r}")
     peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values}, places=places)
-    if peer.endpoint:
-        scope.endpoints.append((places["endpoint"], name, peer.endpoint, None))
+    scope.endpoints += ((places["endpoint"], name, endpoint, None) for endpoint in peer.endpoint or ())
     return peer
 
 
@@ -682,7 +697,8 @@ _NAMED = _matching(_NAME)
 _SUBNETS = _many(_matching(_SUBNET))
 _ADDRESSES = _many({"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})
 _HOST: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9:\[][A-Za-z0-9.:\[\]-]*$"}
-_ENDPOINT: Schema = {"anyOf": [_HOST, {"const": False}]}
+_ENDPOINT: Schema = {"anyOf": [_HOST, _many(_HOST), {"const": False}]}
+_ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, or `false`"
 _CIDR = "list of networks in CIDR notation"
 _BARE = "list of addresses without prefix length"
 
@@ -735,7 +751,7 @@ NODE_KEYS: Mapping[str, Key] = {
     "addresses": Key(_addresses, _BARE, _ADDRESSES, "one of each IP version, allocated once and kept"),
     "endpoint": Key(
         _node_endpoint,
-        "`host`, `host:port`, `[IPv6]:port`, or `false`",
+        _ENDPOINTS,
         _ENDPOINT,
         "what the node itself offers when it registers",
     ),
@@ -753,7 +769,7 @@ PEER_KEYS: Mapping[str, Key] = {
         _public_key, "what `wg pubkey` prints", {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}, REQUIRED
     ),
     "addresses": Key(_addresses, _BARE, _ADDRESSES, REQUIRED),
-    "endpoint": Key(_peer_endpoint, "`host`, `host:port`, `[IPv6]:port`, or `false`", _ENDPOINT, "`false`"),
+    "endpoint": Key(_peer_endpoint, _ENDPOINTS, _ENDPOINT, "`false`"),
     "groups": Key(_groups, "list of names", _many(_NAMED)),
     "routes": Key(_routes, _CIDR, _SUBNETS),
 }

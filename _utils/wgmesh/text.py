@@ -7,6 +7,9 @@ from typing import Any
 
 from .plantext import COLUMNS, fold
 
+# So many items of a list stand in a table.
+WIDEST = 8
+
 
 def render(data: object) -> str:
     """Data as it comes from a runner function; what comes from outside cannot move the cursor or change colours."""
@@ -43,10 +46,17 @@ def _is_sentences(value: object) -> bool:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     columns = list(rows[0])
-    cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
+    cells = [columns, *([_cell(_few(row.get(column))) for column in columns] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
     for row in cells:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _few(value: object) -> object:
+    """A table would become as wide as its longest list."""
+    if isinstance(value, list) and len(value) > WIDEST:
+        return [*value[:WIDEST], f"and {len(value) - WIDEST} more"]
+    return value
 
 
 def _cell(value: object) -> str:

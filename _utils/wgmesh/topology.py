@@ -9,7 +9,7 @@ endpoint one uses for another depends on where both are:
 3. what the other's ``endpoint`` says, which may be that it cannot be called;
 4. the best that it offers of itself; from another site only a public address.
 
-Of addresses that a node offers, one of an IP version that the caller has itself is better.
+Of several endpoints, and of addresses that a node offers, it is the first of an IP version that the caller has itself.
 
 A hub passes packets on between those that it is linked with. WireGuard sends what has one destination to one peer, so
 each participant has one hub at a time, its first: behind that are the network's subnets, and the routes of those that
@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal
 
-from .endpoint import Endpoint
+from .endpoint import Endpoint, best, kind_of
 from .model import EVERYBODY, Link
 from .pool import Address, Subnet
 from .view import DIGEST_SIZE, Peer
@@ -40,15 +40,15 @@ class Participant:
     """
     A registered node, or a peer that is not a minion.
 
-    ``endpoint`` is what the mesh file says, False that it cannot be called; ``offered`` are the addresses that the node
-    itself offers, best first. ``port`` is where it listens.
+    ``endpoint`` is what the mesh file says, in order of preference, False that it cannot be called; ``offered`` are the
+    addresses that the node itself offers, best first. ``port`` is where it listens.
     """
 
     name: str
     public_key: str
     addresses: tuple[Address, ...]
     port: int
-    endpoint: Endpoint | Literal[False] | None = None
+    endpoint: tuple[Endpoint, ...] | Literal[False] | None = None
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     offered: tuple[str, ...] = ()
     groups: frozenset[str] = frozenset()
@@ -64,14 +64,14 @@ class _Kind:
     """
     What of a participant decides how it sees the others, and can be called by them.
 
-    ``ends``: of the links that it is at. ``hub``: the name of the one that it uses. ``versions`` of IP that it has.
-    ``no_routes``: those that it must not have.
+    ``ends``: of the links that it is at. ``hub``: the name of the one that it uses. ``has``: the kinds of its
+    addresses. ``no_routes``: those that it must not have.
     """
 
     ends: frozenset[str]
     site: str | None
     hub: str | None
-    versions: frozenset[int]
+    has: frozenset[str]
     no_routes: frozenset[Subnet]
     is_behind_nat: bool
     has_endpoint: bool
@@ -85,6 +85,15 @@ class _Kind:
         if self.is_behind_nat or self.has_endpoint:
             return self.has_endpoint
         return self.offers if site == self.site else self.offers_public
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """Each of ``nodes`` is linked with each of ``others``; they cannot call each other, and meet by way of ``hub``."""
+
+    nodes: tuple[str, ...]
+    others: tuple[str, ...]
+    hub: str
 
 
 @dataclass(frozen=True)
@@ -136,11 +145,8 @@ class Topology:
 
     def views(self) -> Iterator[tuple[Peer, ...]]:
         """The peers of each kind of participant; several of a kind are among their own peers."""
-        names: dict[_Kind, list[str]] = {}
-        for name, kind in self._kinds.items():
-            names.setdefault(kind, []).append(name)
-        for kind, alike in names.items():
-            yield self.peers(alike[0]) if len(alike) == 1 else self._seen_by(kind).peers
+        for kind, names in self._alike().items():
+            yield self.peers(names[0]) if len(names) == 1 else self._seen_by(kind).peers
 
     def never_meet(self) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
         """
@@ -160,6 +166,32 @@ class Topology:
         for one, *other in map(list, pairs):
             yield one, (other or [one])[0]
 
+    def relayed(self) -> Iterator[Relayed]:
+        """Who meets by way of a hub, for want of a way to call each other."""
+        alike = {kind: names for kind, names in self._alike().items() if kind.hub}
+        groups: dict[tuple[str, frozenset[str]], set[str]] = {}
+        for kind, names in alike.items():
+            others = frozenset(
+                name
+                for other, others in alike.items()
+                if self._joined(kind, other) and not self._meet(kind, other)
+                for name in others
+            )
+            if kind.hub and others:
+                groups.setdefault((kind.hub, others), set()).update(names)
+        told: set[frozenset[frozenset[str]]] = set()
+        for (hub, others), nodes in sorted(groups.items(), key=lambda group: sorted(group[1])):
+            pair = frozenset({frozenset(nodes), others})
+            if len(nodes | others) > 1 and pair not in told:
+                told.add(pair)
+                yield Relayed(tuple(sorted(nodes)), tuple(sorted(others)), hub)
+
+    def _alike(self) -> dict[_Kind, list[str]]:
+        names: dict[_Kind, list[str]] = {}
+        for name, kind in self._kinds.items():
+            names.setdefault(kind, []).append(name)
+        return names
+
     def _ends_of(self, participant: Participant) -> frozenset[str]:
         return frozenset({EVERYBODY, participant.name, *participant.groups} & self._opposite.keys())
 
@@ -170,7 +202,7 @@ class Topology:
             ends=ends,
             site=participant.site,
             hub=hub,
-            versions=frozenset(ip_address(text).version for text in participant.offered),
+            has=frozenset(kind_of(ip_address(text)) for text in participant.offered),
             no_routes=frozenset(route for owner, route in self._routes if _is_inside(participant, owner, route)),
             is_behind_nat=participant.endpoint is False,
             has_endpoint=bool(participant.endpoint),
@@ -181,6 +213,9 @@ class Topology:
 
     def _linked(self, ends: frozenset[str], name: str) -> bool:
         return any(not self._opposite[end].isdisjoint(self._ends[name]) for end in ends)
+
+    def _joined(self, one: _Kind, other: _Kind) -> bool:
+        return any(not self._opposite[end].isdisjoint(other.ends) for end in one.ends)
 
     def _meet(self, one: _Kind, other: _Kind) -> bool:
         """Whether one of two that are linked can call the other, or there is no hub to do better."""
@@ -219,7 +254,7 @@ class Topology:
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """One object for all that see this participant alike."""
         endpoint = _endpoint(viewer, participant)
-        must_hold_open = viewer.is_behind_nat and endpoint and not viewer.can_be_called_from(participant.site)
+        must_hold_open = endpoint and not viewer.can_be_called_from(participant.site)
         keepalive = self._keepalive if must_hold_open else 0
         alike = (participant.name, behind, endpoint, keepalive)
         if alike not in self._made:
@@ -264,15 +299,14 @@ def _endpoint(viewer: _Kind, participant: Participant) -> str | None:
     if participant.endpoint is False:
         return None
     if participant.endpoint:
-        return participant.endpoint.with_port(participant.port)
+        return best(participant.endpoint, viewer.has).with_port(participant.port)
     public = [text for text in participant.offered if ip_address(text).is_global]
     return _offered(viewer, participant, participant.offered if same_site else public)
 
 
 def _offered(viewer: _Kind, participant: Participant, addresses: Sequence[str]) -> str | None:
-    """The best of these addresses that the caller has an IP version for, else the best of all."""
-    usable = [text for text in addresses if ip_address(text).version in viewer.versions] or addresses
-    return Endpoint(str(ip_address(usable[0]))).with_port(participant.port) if usable else None
+    endpoints = [Endpoint(str(ip_address(text))) for text in addresses]
+    return best(endpoints, viewer.has).with_port(participant.port) if endpoints else None
 
 
 def _host_networks(addresses: tuple[Address, ...]) -> set[str]:

@@ -2,7 +2,7 @@ import re
 from ipaddress import ip_address
 
 import pytest
-from wgmesh.endpoint import Endpoint
+from wgmesh.endpoint import Endpoint, never_used
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,20 @@ def test_an_endpoint_without_a_port_takes_the_default_one(endpoint, text):
 )
 def test_an_endpoint_is_an_address_or_a_name(endpoint, address):
     assert Endpoint.parse(endpoint).address == (ip_address(address) if address else None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "unused"),
+    [
+        (["192.0.2.1", "2001:db8::1"], []),
+        (["fd00::1", "192.0.2.1", "db1"], ["db1"]),
+        (["2a00::1", "fd00::1"], []),
+        (["fd00::1", "2a00::1"], ["2a00::1"]),
+        (["192.0.2.1", "192.0.2.2"], ["192.0.2.2"]),
+        (["db1", "192.0.2.1"], ["192.0.2.1"]),
+        (["2a00::1", "192.0.2.1", "db1"], []),
+        (["2a00::1", "fd00::1", "192.0.2.1", "db1"], ["db1"]),
+    ],
+)
+def test_of_a_list_nobody_calls_what_all_have_something_better_for(texts, unused):
+    assert never_used([Endpoint(text) for text in texts]) == [Endpoint(text) for text in unused]

@@ -29,7 +29,7 @@ NODE = st.fixed_dictionaries(
     {},
     optional={
         **ANY_NODE,
-        "endpoint": st.just(False) | st.sampled_from(HOSTS),
+        "endpoint": st.just(False) | st.sampled_from([*HOSTS, ["[2001:db8::7]", "192.0.2.77"]]),
         "routes": st.sampled_from([["192.168.40.0/24"], ["8.8.0.0/16", "10.50.0.0/16"]]),
         "endpoints": st.dictionaries(st.sampled_from("xy"), st.sampled_from(HOSTS), min_size=1),
     },

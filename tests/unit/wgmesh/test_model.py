@@ -93,7 +93,7 @@ def test_peers_are_read_with_the_default_port_for_their_endpoint():
         "p",
         KEY,
         (ip_address("10.42.9.1"),),
-        Endpoint("p.example", 51820),
+        (Endpoint("p.example", 51820),),
     )
 
 
@@ -115,6 +115,26 @@ def test_an_endpoint_that_is_false_is_kept_apart_from_none(word):
     settings = only(network(nodes=f"web1: {{endpoint: {word}}}")).settings("web1")
     assert settings is not None
     assert settings.endpoint is False
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoints"),
+    [
+        ("a.example", [Endpoint("a.example")]),
+        ("['[2001:db8::7]:9', 203.0.113.7]", [Endpoint("2001:db8::7", 9), Endpoint("203.0.113.7")]),
+        ("['2a00::7', a.example]", [Endpoint("2a00::7"), Endpoint("a.example")]),
+    ],
+)
+def test_an_endpoint_may_be_a_list_in_order_of_preference(text, endpoints):
+    settings = only(network(nodes=f"a: {{endpoint: {text}}}")).settings("a")
+    assert settings is not None
+    assert settings.endpoint == tuple(endpoints)
+
+
+def test_a_peer_may_have_several_endpoints_as_well():
+    fields = f"public_key: {KEY}, addresses: [10.42.9.1], endpoint: ['2001:db8::7', 203.0.113.7]"
+    peer = only(network(peers=f"p: {{{fields}}}")).peers[0]
+    assert peer.endpoint == (Endpoint("2001:db8::7", 51820), Endpoint("203.0.113.7", 51820))
 
 
 def test_groups_site_and_endpoints_of_sites_are_read():
@@ -446,6 +466,22 @@ networks:
             "addresses belongs to one node; write the minion's id instead",
         ),
         (network(nodes="'w*': {endpoint: w.example}"), "endpoint belongs to one node; write the minion's id instead"),
+        (
+            network(nodes="a: {endpoint: [192.0.2.1, 192.0.2.2]}"),
+            "mesh.yml:4: 192.0.2.2 is never called: all who could",
+        ),
+        (
+            network(nodes="a: {endpoint: [a.example, 192.0.2.2]}"),
+            "mesh.yml:4: 192.0.2.2 is never called: all who could",
+        ),
+        (network(nodes="a: {endpoint: []}"), "mesh.yml:4: endpoint must be a list that is not empty"),
+        (network(nodes="a: {endpoint: [false]}"), "mesh.yml:4: endpoint: false says nothing"),
+        (
+            network(nodes="a: {endpoint: [192.0.2.1, '2001:db8::1']}, b: {endpoint: '[2001:db8::1]:51820'}"),
+            "mesh.yml:4: endpoint [2001:db8::1]:51820 is already used at mesh.yml:4",
+        ),
+        (network(nodes="'a*': {endpoint: [192.0.2.1]}"), "endpoint belongs to one node; write the minion's id instead"),
+        (network(nodes="a: {endpoints: {ams: [192.0.2.1]}}"), "mesh.yml:4: endpoint must be text, not a list"),
         (network(nodes="a: {endpoint: true}"), "endpoint: true says nothing; give host or host:port, false, or leave"),
         (network(nodes="a: {endpoint: 51820}"), "endpoint must be text, but YAML reads '51820' as a number"),
         (network(nodes="a: {endpoint: 'a:b'}"), "'a:b' is not an endpoint: its port must be"),

@@ -61,3 +61,8 @@ def test_in_the_terminal_it_is_a_table_and_other_rows_stay_as_they_are():
     shown = text.render({"changes": [step("a", "mtu", "1420", "1380")], "rows": [{"node": "x"}]})
     assert "net      a      ~ mtu   1420 -> 1380  -" in shown
     assert "node" in shown
+
+
+def test_a_long_list_in_a_table_is_cut_off():
+    shown = text.render({"relayed": [{"nodes": [f"n{number}" for number in range(100)], "hub": "hub1"}]})
+    assert "n7, and 92 more  hub1" in shown

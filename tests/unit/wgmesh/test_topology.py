@@ -88,7 +88,7 @@ def test_the_digests_are_those_of_the_peers(links):
 # --- where they call each other --------------------------------------------------------------------------------------
 
 HERE, THERE = {"site": "ams"}, {"site": "fra"}
-OUTSIDE = {"endpoint": Endpoint("b.example")}
+OUTSIDE = {"endpoint": (Endpoint("b.example"),)}
 NAT = {"endpoint": False}
 LINE = {"endpoints": {"ams": Endpoint("192.168.4.5", 7)}}
 PUBLIC = {"offered": ("192.168.4.9", "1.1.1.1")}
@@ -140,6 +140,34 @@ def test_of_several_addresses_one_is_called_whose_ip_version_the_caller_has(own,
     assert pair({"offered": own}, {"offered": ("192.0.2.2", "2001:db8::2")}) == called
 
 
+IPV6_FIRST = {"endpoint": (Endpoint("2a00::7"), Endpoint("203.0.113.7", 9))}
+V4, ULA, V6 = "192.168.1.2", "fd00::2", "2a00::2"
+
+
+@pytest.mark.parametrize(
+    ("own", "called"),
+    [
+        ((V4, V6), "[2a00::7]:51820"),
+        ((V6,), "[2a00::7]:51820"),
+        ((V4,), "203.0.113.7:9"),
+        ((V4, ULA), "203.0.113.7:9"),
+        ((), "[2a00::7]:51820"),
+    ],
+)
+def test_of_several_endpoints_the_first_is_called_whose_ip_version_the_caller_has(own, called):
+    assert pair({"offered": own}, IPV6_FIRST) == called
+
+
+def test_with_local_ipv6_addresses_only_nobody_calls_the_ipv6_internet():
+    """Many home routers hand out local IPv6 addresses where there is no IPv6 Internet at all."""
+    assert pair({"offered": (V4, ULA)}, {"offered": (V6, "192.0.2.2")}) == "192.0.2.2:51820"
+    assert pair({"offered": (ULA, V4)}, {"offered": ("fd00::9", "192.0.2.2")}) == "[fd00::9]:51820"
+
+
+def test_a_name_may_stand_for_any_address():
+    assert pair({"offered": (V4,)}, {"endpoint": (Endpoint("2a00::7"), Endpoint("b.example"))}) == "b.example:51820"
+
+
 def test_an_address_of_the_other_ip_version_is_better_than_none():
     assert pair({"offered": ("192.0.2.1",)}, {"offered": ("2001:db8::2",)}) == "[2001:db8::2]:51820"
 
@@ -154,6 +182,9 @@ def test_an_address_of_the_other_ip_version_is_better_than_none():
         ({**HERE, **NAT}, {**THERE, **OUTSIDE}, 17),
         ({**HERE, **NAT}, {**HERE, **NAT}, 0),
         ({**NAT, "endpoints": {"fra": Endpoint("192.168.4.5")}}, {**THERE, **OUTSIDE}, 0),
+        ({**HERE, "offered": ("192.168.1.2",)}, {**THERE, **OUTSIDE}, 17),
+        ({**HERE, **PUBLIC}, {**THERE, **OUTSIDE}, 0),
+        ({"offered": ()}, {}, 17),
     ],
 )
 def test_who_is_behind_nat_keeps_its_way_open_to_those_that_cannot_call_it(viewer, callee, keepalive):
@@ -252,6 +283,34 @@ def test_two_behind_one_nat_meet_inside():
     assert set(allowed(topology, "a")) == {"b", "h"}
 
 
+def relayed(*participants, links=None):
+    found = star(*participants, links=links).relayed()
+    return [("".join(each.nodes), "".join(each.others), each.hub) for each in found]
+
+
+BEHIND_NAT = [participant(name, **NAT) for name in "abc"]
+PRIVATE = {"offered": ("192.168.1.2",)}
+
+
+@pytest.mark.parametrize(
+    ("participants", "links", "told"),
+    [
+        ([*BEHIND_NAT, HUB], None, [("abc", "abc", "h")]),
+        ([*BEHIND_NAT, participant("d"), HUB], None, [("abc", "abc", "h")]),
+        ([participant("a", **NAT), participant("b"), HUB], None, []),
+        ([*BEHIND_NAT], None, []),
+        ([*BEHIND_NAT, HUB], STAR, []),
+        ([*BEHIND_NAT, HUB], [*STAR, ("a", "b")], [("a", "b", "h")]),
+        ([participant("a", **HERE, **NAT), participant("b", **THERE, **NAT), HUB], None, [("a", "b", "h")]),
+        ([participant("a", **HERE, **PRIVATE), participant("b", **THERE, **PRIVATE), HUB], None, [("a", "b", "h")]),
+        ([participant("a", **HERE, **NAT), participant("b", **HERE, **NAT), HUB], None, []),
+        ([*BEHIND_NAT, SECOND, HUB], None, [("abc", "abc", "h")]),
+    ],
+)
+def test_it_can_be_told_who_meets_by_way_of_a_hub_for_want_of_a_way_to_call_each_other(participants, links, told):
+    assert relayed(*participants, links=links) == told
+
+
 def test_two_that_cannot_meet_stay_peers_where_there_is_no_hub():
     topology = star(participant("a", **NAT), participant("b", **NAT), links=None)
     assert allowed(topology, "a") == {"b": {"10.42.0.2/32"}}
@@ -298,7 +357,7 @@ NAMES = "abcdefghi"
 PARTICIPANTS = st.builds(
     participant,
     st.just("a"),
-    endpoint=st.sampled_from([None, False, Endpoint("x.example")]),
+    endpoint=st.sampled_from([None, False, (Endpoint("x.example"),), (Endpoint("2001:db8::7"), Endpoint("x.example"))]),
     endpoints=st.sampled_from([{}, {"ams": Endpoint("10.9.9.9")}]),
     offered=st.sampled_from([(), ("192.0.2.1",), ("1.1.1.1", "2001:db8::1"), ("192.168.40.3",)]),
     groups=st.frozensets(st.sampled_from(["web", "db"])),
