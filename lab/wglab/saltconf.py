@@ -28,8 +28,6 @@ networks:
     nodes:
       '*': {}
 """
-# The checkout is a file root, and it holds things that no minion should be offered.
-NOT_SERVED = r"(^|/)(\.git|\.venv|\.mypy_cache|\.ruff_cache|\.pytest_cache|__pycache__|build|dist|[^/]*\.egg-info)(/|$)"
 
 
 def find_salt_bin() -> Path:
@@ -106,19 +104,31 @@ def _master_options(host: Host) -> dict[str, Any]:
         "tcp_keepalive_idle": 2,
         "tcp_keepalive_intvl": 1,
         "tcp_keepalive_cnt": 2,
-        "fileserver_ignoresvn": True,
-        "fileserver_followsymlinks": False,
-        "file_ignore_regex": [NOT_SERVED],
     }
 
 
 def _code_options(root: Path, fragments: str) -> dict[str, Any]:
     """Return where Salt finds this checkout, unless the examples say so themselves: then theirs is what gets tried."""
+    clone = _clone(root)
     options = {
-        "module_dirs": [str(CHECKOUT)],
-        "file_roots": {"base": [str(file_root(root)), str(CHECKOUT), str(CHECKOUT / "salt")]},
+        "module_dirs": [str(clone)],
+        "file_roots": {"base": [str(file_root(root)), str(clone), str(clone / "salt")]},
     }
     return {key: value for key, value in options.items() if not re.search(rf"^{key}:", fragments, re.MULTILINE)}
+
+
+def _clone(root: Path) -> Path:
+    """
+    Return the checkout as a clone of it would be, made of links. Salt walks through all of its file roots whenever it
+    compiles a pillar, and the virtual environments of whoever works on this have tens of thousands of files.
+    """
+    clone = root / "checkout"
+    clone.mkdir(exist_ok=True)
+    for path in CHECKOUT.glob("[!.]*"):
+        link = clone / path.name
+        if not link.is_symlink():
+            link.symlink_to(path)
+    return clone
 
 
 def mesh_file(root: Path) -> Path:
@@ -140,7 +150,7 @@ def _fragments(root: Path, trigger: str) -> tuple[dict[str, str], list[str]]:
         if not source.exists():
             missing.append(str(source))
         text = source.read_text() if source.exists() else ""
-        text = text.replace(EXAMPLE_MESH_PATH, str(mesh_file(root))).replace(EXAMPLE_CHECKOUT_PATH, str(CHECKOUT))
+        text = text.replace(EXAMPLE_MESH_PATH, str(mesh_file(root))).replace(EXAMPLE_CHECKOUT_PATH, str(_clone(root)))
         fragments[name] = EXAMPLE_FILE_ROOT.sub(str(file_root(root)), text)
     return fragments, missing
 

@@ -56,6 +56,18 @@ def pem():
     return private, public
 
 
+@functools.cache
+def served():
+    """
+    The checkout as a clone of it would be. Salt walks through all of its file roots when it compiles a pillar, and
+    virtual environments have tens of thousands of files.
+    """
+    root = tempfile.TemporaryDirectory(prefix="wg-served-")
+    for path in REPO.glob("[!.]*"):
+        Path(root.name, path.name).symlink_to(path)
+    return root
+
+
 def options(root, **changes):
     """Of a minion that is its own file server and compiles its own pillar."""
     settings = {
@@ -63,7 +75,7 @@ def options(root, **changes):
         "root_dir": str(root),
         "file_client": "local",
         "module_dirs": [str(REPO)],
-        "file_roots": {"base": [str(REPO), str(REPO / "salt")]},
+        "file_roots": {"base": [served().name, str(REPO / "salt")]},
         "pillar_roots": {"base": [str(root / "pillar")]},
         "enable_fqdns_grains": False,
         "enable_gpu_grains": False,
@@ -87,6 +99,7 @@ def grains():
 def warm_up():
     """Load once what every test loads, so that its children find it imported."""
     pem()
+    served()
     with tempfile.TemporaryDirectory() as root:
         opts = options(Path(root))
         functions = salt.loader.minion_mods(opts, utils=salt.loader.utils(opts))
