@@ -5,12 +5,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from . import fleet, meshping, saltconf
 from .fleet import Lab
 from .report import LabError, progress
+from .segment import DEFAULT_LAN
 
+WIREGUARD_PORT = 51820
 DEFAULT_NAME = "lab"
 PASSED_ON = {
     "salt": "run salt on the master, with all arguments passed on as they are",
@@ -39,7 +42,9 @@ def main(argv: Sequence[str]) -> int:
         if os.geteuid() != 0:
             raise LabError("namespaces need root; run it with sudo")
         if missing := fleet.tools_missing():
-            raise LabError(f"install {', '.join(missing)} first (iproute2, util-linux, wireguard-tools, iputils-ping)")
+            raise LabError(
+                f"install {', '.join(missing)} first (iproute2, util-linux, wireguard-tools, iputils-ping, nftables)"
+            )
         fleet.check_lab_name(args.name)
         return args.run(args, rest) or 0
     except LabError as error:
@@ -83,8 +88,10 @@ def make_parser() -> argparse.ArgumentParser:
         default="engine",
         help="what makes the master react by itself, from examples/master.d (default: engine)",
     )
+    add = command("add", run_add, "add hosts, accept their keys; returns when their minions answer")
+    add.add_argument("hosts", metavar="NAME[@SITE]", nargs="+", help="name of the new host, and where it is")
+    add.add_argument("--plain", action="store_true", help="without Salt: a phone, or a machine in a LAN")
     host_commands = [
-        ("add", "add a host, accept its key; returns when its minion answers"),
         ("off", "cut a host's power: processes and devices are gone at once, the disk stays"),
         ("on", "boot a host again; returns when its minion answers"),
         ("reinstall", "give a host an empty disk under its old name: old key deleted, new one accepted"),
@@ -99,6 +106,19 @@ def make_parser() -> argparse.ArgumentParser:
     clone = command("clone", run_clone, "start a machine with a copy of a host's disk, keys and minion id included")
     clone.add_argument("host", metavar="NAME", help="name of the host to copy; it may run")
     clone.add_argument("new", metavar="NEW", help="name of the copy in the lab")
+    site = command("site", run_site, "add a site: a LAN behind a router with NAT, which hosts can be added to")
+    site.add_argument("site", metavar="NAME", help="name of the site, and of its router's outside address")
+    site.add_argument(
+        "--lan", metavar="CIDR", type=lan, default=DEFAULT_LAN, help=f"default: {DEFAULT_LAN}, at any site"
+    )
+    site.add_argument("--ipv6", action="store_true", help="also IPv6, without NAT")
+    forward = command("forward", run_forward, "let UDP in at a site: from a port of its router to one of a host there")
+    forward.add_argument("site", metavar="SITE")
+    forward.add_argument("outside", metavar="PORT", type=int, help="the router's; with IPv6, the host's own is opened")
+    forward.add_argument("host", metavar="HOST[:PORT]", help="the host's port is 51820 unless given")
+    point = command("point", run_point, "let a name stand for these addresses and no others, on all hosts")
+    point.add_argument("pointer", metavar="NAME")
+    point.add_argument("addresses", metavar="ADDRESS", nargs="+")
     for name, text in PASSED_ON.items():
         command(name, run_passed_on, text).usage = f"lab {name}{' NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
     ping = command("ping", run_ping, "ping every node from every other through the mesh; exit code 1 if a pair fails")
@@ -123,6 +143,42 @@ def run_up(args: argparse.Namespace, _rest: list[str]) -> None:
         raise LabError("neither a WireGuard kernel module nor /dev/net/tun here; load the module wireguard or tun")
     with fleet.locked(args.name, make=True):
         fleet.create(args.name, args.trigger).up(args.count, args.mesh)
+
+
+def lan(text: str) -> IPv4Network:
+    """Parse the network of a LAN."""
+    try:
+        network = IPv4Network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if network.num_addresses <= fleet.LAST_NODE:
+        raise argparse.ArgumentTypeError(f"'{text}' is too small for a LAN; use a /24")
+    return network
+
+
+def run_add(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Add hosts."""
+    with fleet.locked(args.name):
+        Lab.load(args.name).add(args.hosts, args.plain)
+
+
+def run_site(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Add a site."""
+    with fleet.locked(args.name):
+        Lab.load(args.name).add_site(args.site, args.lan, args.ipv6)
+
+
+def run_forward(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Forward a port."""
+    host, _, inside = args.host.partition(":")
+    with fleet.locked(args.name):
+        Lab.load(args.name).forward(args.site, args.outside, host, int(inside or WIREGUARD_PORT))
+
+
+def run_point(args: argparse.Namespace, _rest: list[str]) -> None:
+    """Let a name stand for addresses."""
+    with fleet.locked(args.name):
+        Lab.load(args.name).point(args.pointer, args.addresses)
 
 
 def run_host_command(args: argparse.Namespace, _rest: list[str]) -> None:
@@ -154,8 +210,9 @@ def run_passed_on(args: argparse.Namespace, rest: list[str]) -> None:
 def run_ping(args: argparse.Namespace, _rest: list[str]) -> int:
     """Ping the mesh. Hosts without power are left out, and named."""
     lab = Lab.load(args.name)
-    hosts = [host for host in lab.hosts() if host.is_on()]
-    if off := [name for name in lab.nodes if name not in {host.name for host in hosts}]:
+    nodes = [host for host in lab.hosts() if host.has_salt]
+    hosts = [host for host in nodes if host.is_on()]
+    if off := [host.name for host in nodes if host not in hosts]:
         progress(f"left out, no power: {', '.join(off)}")
     pairs = meshping.ping_mesh(hosts, args.wait)
     failed = [pair for pair in pairs if not pair.ok]
@@ -176,14 +233,18 @@ def run_status(args: argparse.Namespace, _rest: list[str]) -> None:
     rows = lab.status()
     if args.json:
         document = {"name": lab.name, "dir": str(lab.root), "mesh": str(lab.mesh_file), "trigger": lab.trigger}
-        print(json.dumps(document | {"salt": str(lab.salt_bin), "hosts": rows}, indent=1))
+        print(json.dumps(document | {"salt": str(lab.salt_bin), "sites": lab.sites, "hosts": rows}, indent=1))
         return
     print(f"lab {lab.name} in {lab.root}, trigger {lab.trigger}, Salt from {lab.salt_bin}")
     width = max(len(row["host"]) for row in rows)
     for row in rows:
         processes = f"{len(row['pids'])} processes: {' '.join(map(str, row['pids']))}" if row["pids"] else ""
         key = f"key {row['key'] or 'none'}" if row["key"] or row["host"] != fleet.MASTER else ""
-        print(f"{row['host']:{width}}  {row['power']:3}  {row['address']:12}  {key:12}  {processes}".rstrip())
+        place = f"{row['address']}{'@' + row['site'] if row['site'] else ''}"
+        print(f"{row['host']:{width}}  {row['power']:3}  {place:12}  {key:12}  {processes}".rstrip())
+    for name, site in lab.sites.items():
+        forwards = "".join(f"  {port} to {host}:{inside}" for port, host, inside in site["forwards"])
+        print(f"site {name}  {lab.internet.address4(site['number'])}  LAN {site['lan']}{forwards}")
 
 
 def run_down(args: argparse.Namespace, _rest: list[str]) -> None:

@@ -7,18 +7,21 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from . import netns, saltconf
 from .host import Host
 from .report import LabError, progress
+from .segment import Forward, Segment, Site, internet
 
 MASTER = "master"
 SWITCH = "switch"
+FIRST_SITE, LAST_SITE = 2, 9
 FIRST_NODE, LAST_NODE = 11, 254
 PUBLISH_PORT, REQUEST_PORT = 4505, 4506
 ESTABLISHED, LISTEN = "01", "0A"
@@ -54,6 +57,8 @@ class Lab:
     salt_bin: Path
     trigger: str = "none"
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sites: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -61,9 +66,9 @@ class Lab:
         return f"wglab-{self.name}--"
 
     @property
-    def switch(self) -> str:
-        """The namespace with the bridge."""
-        return self.prefix + SWITCH
+    def internet(self) -> Segment:
+        """What the master and the routers of sites are plugged into, and every host that is at no site."""
+        return internet(self.prefix + SWITCH)
 
     @property
     def mesh_file(self) -> Path:
@@ -73,7 +78,7 @@ class Lab:
     @property
     def master(self) -> Host:
         """The host with the salt-master."""
-        return Host(MASTER, 1, self.prefix, self.root, self.salt_bin, MASTER)
+        return Host(MASTER, 1, self.prefix, self.root, self.salt_bin, MASTER, self.internet)
 
     @property
     def pki(self) -> Path:
@@ -87,7 +92,18 @@ class Lab:
         if name not in self.nodes:
             raise LabError(f"lab {self.name} has no host '{name}'; it has {', '.join([MASTER, *self.nodes])}")
         node = self.nodes[name]
-        return Host(name, node["number"], self.prefix, self.root, Path(node["salt_bin"]), node.get("id", name))
+        salt_bin, minion_id = Path(node["salt_bin"]), node.get("id", name)
+        segment = self.site(node["site"]).segment if node.get("site") else self.internet
+        has_salt = not node.get("plain")
+        return Host(name, node["number"], self.prefix, self.root, salt_bin, minion_id, segment, has_salt)
+
+    def site(self, name: str) -> Site:
+        """Return a site of this lab."""
+        if name not in self.sites:
+            raise LabError(f"lab {self.name} has no site '{name}'; make it with 'site {name}'")
+        site = self.sites[name]
+        forwards = [Forward(port, self.nodes[host]["number"], inside) for port, host, inside in site["forwards"]]
+        return Site(self.prefix + name, site["number"], IPv4Network(site["lan"]), site["ipv6"], forwards)
 
     def hosts(self) -> list[Host]:
         """Return the nodes, without the master."""
@@ -107,17 +123,26 @@ class Lab:
             raise LabError(f"cannot read {root}/lab.json ({error}); clean up with 'down'") from error
         if stored["name"] != name:
             raise LabError(f"{root} holds the lab '{stored['name']}'; say --name {stored['name']}, or change WGLAB_DIR")
-        return cls(name, root, Path(stored["salt_bin"]), stored["trigger"], stored["nodes"])
+        parts = (stored.get(part, {}) for part in ("nodes", "sites", "names"))
+        return cls(name, root, Path(stored["salt_bin"]), stored["trigger"], *parts)
 
     def save(self) -> None:
         """Write the state, before the things that it names are made: what crashed can then be found and cleared."""
-        stored = {"name": self.name, "salt_bin": str(self.salt_bin), "trigger": self.trigger, "nodes": self.nodes}
+        stored: dict[str, Any] = {"name": self.name, "salt_bin": str(self.salt_bin), "trigger": self.trigger}
+        stored |= {"nodes": self.nodes, "sites": self.sites, "names": self.names}
         new = self.root / "lab.json.new"
         new.write_text(json.dumps(stored, indent=1))
         new.replace(self.root / "lab.json")
-        names = [f"{host.address4} {host.name}\n{host.address6} {host.name}\n" for host in [self.master, *self.hosts()]]
-        (self.root / "etc-hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + "".join(names))
+        lines = [f"{address} {name}\n" for name, addresses in self._resolved().items() for address in addresses]
+        (self.root / "etc-hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + "".join(lines))
         (self.root / "etc-resolv.conf").write_text("")
+
+    def _resolved(self) -> dict[str, list[str]]:
+        """Name -> addresses, of all that have an address on the Internet, and of what was named by hand."""
+        hosts = {host.name: host for host in [self.master, *self.hosts()] if not host.segment.has_router}
+        found = {name: [host.address4, host.address6] for name, host in hosts.items()}
+        found |= {name: [self.internet.address4(site["number"])] for name, site in self.sites.items()}
+        return {name: [each for each in addresses if each] for name, addresses in (found | self.names).items()}
 
     # What the commands do
 
@@ -129,9 +154,8 @@ class Lab:
         self.save()
         self.mesh_file.write_text(mesh_text)
         saltconf.file_root(self.root).mkdir()
-        netns.run_ip("netns", "add", self.switch)
-        bridge = "link add switch type bridge mcast_snooping 0 forward_delay 0"
-        netns.run_ip("-n", self.switch, lines=["link set lo up", bridge, "link set switch up"])
+        netns.run_ip("netns", "add", self.internet.namespace)
+        self.internet.make_bridge()
         self.master.make_disk()
         missing = saltconf.write_master(self.master, self.trigger)
         if missing:
@@ -145,20 +169,53 @@ class Lab:
         self._accept(list(self.nodes))
         self._wait_minions(list(self.nodes))
 
-    def add(self, name: str) -> None:
-        """Add a host; done when its minion answers."""
-        self._check_new(name)
-        self._need_master("accept the key of a new host")
-        self._add_node(name, os.environ.get("WGLAB_SALT_BIN"))
+    def add(self, places: Sequence[str], plain: bool = False) -> None:
+        """Add hosts, each NAME or NAME@SITE; done when their minions answer. Plain ones have no Salt."""
+        hosts = dict(place.partition("@")[::2] for place in places)
+        for name, site in hosts.items():
+            self._check_new(name)
+            if site:
+                self.site(site)
+        if not plain:
+            self._need_master("accept the key of a new host")
+        for name, site in hosts.items():
+            self._add_node(name, os.environ.get("WGLAB_SALT_BIN"), site)
+            if plain:
+                self.nodes[name]["plain"] = True
         self.save()
-        self._first_boot(self.host(name))
+        self._first_boot([self.host(name) for name in hosts])
+
+    def add_site(self, name: str, lan: IPv4Network, ipv6: bool) -> None:
+        """Add a LAN behind a router with NAT."""
+        self._check_new(name)
+        free = _free(FIRST_SITE, LAST_SITE, self.sites.values())
+        if free is None:
+            raise LabError(f"a lab has at most {LAST_SITE - FIRST_SITE + 1} sites")
+        self.sites[name] = {"number": free, "lan": str(lan), "ipv6": ipv6, "forwards": []}
+        self.save()
+        self.site(name).make(self.internet)
+
+    def forward(self, site: str, outside: int, name: str, inside: int) -> None:
+        """Let UDP in at a site: what comes to this port of its router goes to that port of one of its hosts."""
+        self.site(site)
+        if self._node(name).segment != self.site(site).segment:
+            raise LabError(f"{name} is not at {site}; add hosts to it with 'add NAME@{site}'")
+        others = [each for each in self.sites[site]["forwards"] if each[0] != outside]
+        self.sites[site]["forwards"] = [*others, [outside, name, inside]]
+        self.save()
+        self.site(site).filter()
+
+    def point(self, name: str, addresses: list[str]) -> None:
+        """Let a name stand for these addresses, and for no others, on all hosts."""
+        self.names[name] = addresses
+        self.save()
 
     def clone(self, name: str, new: str) -> None:
         """Start a second machine with a copy of a host's disk: same minion id, same keys, another address."""
         original = self._node(name)
         self._check_new(new)
-        self._add_node(new, self.nodes[name]["salt_bin"])
-        self.nodes[new]["id"] = original.minion_id
+        self._add_node(new, self.nodes[name]["salt_bin"], self.nodes[name].get("site"))
+        self.nodes[new] |= {"id": original.minion_id, "plain": not original.has_salt}
         self.save()
         host = self.host(new)
         host.copy_disk(original)
@@ -175,11 +232,11 @@ class Lab:
         if host.is_on():
             raise LabError(f"{name} is on already; cut its power with 'off {name}'")
         self._power_on(host, tunnels, salt)
-        if not salt:
+        if not (salt and host.has_salt):
             return
         if name == MASTER:
             self._wait_master()
-            running = [node.name for node in self.hosts() if node.is_on()]
+            running = [node.name for node in self.hosts() if node.has_salt and node.is_on()]
         else:
             running = [name]
         if not self.master.is_on():
@@ -193,7 +250,8 @@ class Lab:
     def reinstall(self, name: str) -> None:
         """Give a host an empty disk and so a new Salt key and new WireGuard keys, under its old name."""
         host = self._node(name)
-        self._need_master("change the key of a host")
+        if host.has_salt:
+            self._need_master("change the key of a host")
         host.power_off()
         self._delete_key(name)
         host.wipe_disk()
@@ -201,16 +259,21 @@ class Lab:
         if os.environ.get("WGLAB_SALT_BIN"):
             self.nodes[name]["salt_bin"] = str(saltconf.find_salt_bin())
         self.save()
-        self._first_boot(self.host(name))
+        self._first_boot([self.host(name)])
 
     def remove(self, name: str) -> None:
         """Take a host out: key deleted, power off, disk gone."""
         host = self._node(name)
-        self._need_master("delete the key of a host")
+        if host.has_salt:
+            self._need_master("delete the key of a host")
         self._delete_key(name)
         host.power_off()
         host.wipe_disk()
-        del self.nodes[name]
+        place = self.nodes.pop(name).get("site")
+        if place:
+            forwards = self.sites[place]["forwards"]
+            self.sites[place]["forwards"] = [each for each in forwards if each[1] != name]
+            self.site(place).filter()
         self.save()
 
     def status(self) -> list[dict[str, Any]]:
@@ -227,6 +290,7 @@ class Lab:
                     "init": init,
                     "pids": sorted(pids),
                     "address": host.address4,
+                    "site": self.nodes.get(host.name, {}).get("site"),
                     "key": {"minions": "accepted", "minions_pre": "pending", None: None}.get(key, key),
                 }
             )
@@ -243,17 +307,21 @@ class Lab:
         check_host_name(name)
         if name in self.nodes:
             raise LabError(f"there is a host '{name}' already; use 'on', 'reinstall' or 'remove'")
+        if name in self.sites:
+            raise LabError(f"there is a site '{name}' already; choose another name")
 
     def _need_master(self, why: str) -> None:
         if not self.master.is_on():
             raise LabError(f"the master is off and has to {why}; boot it with 'on {MASTER}'")
 
-    def _add_node(self, name: str, salt_bin: str | None = None) -> None:
-        taken = {node["number"] for node in self.nodes.values()}
-        free = next((number for number in range(FIRST_NODE, LAST_NODE + 1) if number not in taken), None)
+    def _add_node(self, name: str, salt_bin: str | None = None, site: str | None = None) -> None:
+        here = [node for node in self.nodes.values() if node.get("site") == (site or None)]
+        free = _free(FIRST_NODE, LAST_NODE, here)
         if free is None:
             raise LabError(f"a lab has at most {LAST_NODE - FIRST_NODE + 1} nodes; remove one, or make a second lab")
         self.nodes[name] = {"number": free, "salt_bin": str(saltconf.find_salt_bin() if salt_bin else self.salt_bin)}
+        if site:
+            self.nodes[name]["site"] = site
 
     def _install(self, host: Host) -> None:
         host.wipe_disk()
@@ -262,15 +330,17 @@ class Lab:
 
     def _power_on(self, host: Host, tunnels: bool = False, salt: bool = True) -> None:
         daemon = "salt-master" if host.name == MASTER else "salt-minion"
-        commands = [[str(host.salt_bin / daemon), "-c", str(host.conf_dir)]] if salt else []
-        host.power_on(self.switch, commands, tunnels)
+        commands = [[str(host.salt_bin / daemon), "-c", str(host.conf_dir)]] if salt and host.has_salt else []
+        host.power_on(commands, tunnels)
 
-    def _first_boot(self, host: Host) -> None:
-        self._install(host)
-        progress(f"starting {host.name}")
-        self._power_on(host)
-        self._accept([host.name])
-        self._wait_minions([host.name])
+    def _first_boot(self, hosts: Sequence[Host]) -> None:
+        progress(f"starting {', '.join(host.name for host in hosts)}")
+        for host in hosts:
+            self._install(host)
+            self._power_on(host)
+        minions = [host.name for host in hosts if host.has_salt]
+        self._accept(minions)
+        self._wait_minions(minions)
 
     def _key_state(self, name: str) -> str | None:
         """Return the directory of the key store with the node's key: looking is 100 times faster than asking Salt."""
@@ -343,6 +413,11 @@ class Lab:
                 log = self.host(left[0]).disk / "var/log"
                 raise LabError(f"{problem} {', '.join(left)} in {seconds:g} s (WGLAB_TIMEOUT); read the logs in {log}")
             time.sleep(0.1)
+
+
+def _free(first: int, last: int, taken: Iterable[dict[str, Any]]) -> int | None:
+    numbers = {each["number"] for each in taken}
+    return next((number for number in range(first, last + 1) if number not in numbers), None)
 
 
 def _sockets(host: Host, port: int, state: str, end: str) -> int:
@@ -439,7 +514,7 @@ def become(host: Host, command: list[str]) -> None:
 
 def tools_missing() -> list[str]:
     """Return the commands that the lab needs and this machine lacks."""
-    return [tool for tool in ("ip", "nsenter", "unshare", "mount", "wg", "ping") if shutil.which(tool) is None]
+    return [tool for tool in ("ip", "nsenter", "unshare", "mount", "wg", "ping", "nft") if shutil.which(tool) is None]
 
 
 def has_tun_or_kernel() -> bool:

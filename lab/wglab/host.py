@@ -12,6 +12,7 @@ from pathlib import Path
 
 from . import netns
 from .report import LabError, progress
+from .segment import Segment
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What must not leak from the caller's shell into a host: a way to the machine's service manager, other Pythons, and a
@@ -37,6 +38,8 @@ class Host:
     root: Path
     salt_bin: Path
     minion_id: str
+    segment: Segment
+    has_salt: bool = True
 
     @property
     def namespace(self) -> str:
@@ -61,12 +64,12 @@ class Host:
     @property
     def address4(self) -> str:
         """IPv4 address on the underlay."""
-        return f"10.66.0.{self.number}"
+        return self.segment.address4(self.number)
 
     @property
-    def address6(self) -> str:
-        """IPv6 address on the underlay; its digits are those of the IPv4 one."""
-        return f"fd66::{self.number}"
+    def address6(self) -> str | None:
+        """IPv6 address on the underlay, None where it has none."""
+        return self.segment.address6(self.number)
 
     def init_pid(self) -> int | None:
         """Return PID 1 of the host as the machine sees it, or None when the power is off."""
@@ -95,11 +98,11 @@ class Host:
         """Throw the disk away."""
         shutil.rmtree(self.disk, ignore_errors=True)
 
-    def power_on(self, switch: str, commands: list[list[str]], tunnels: bool = False) -> None:
-        """Plug the host into the switch, boot it, and return when its daemons are being started."""
+    def power_on(self, commands: list[list[str]], tunnels: bool = False) -> None:
+        """Plug the host in, boot it, and return when its daemons are being started."""
         if netns.exists(self.namespace):
             self.power_off()
-        self._plug_in(switch)
+        self.segment.plug_in(self.namespace, self.number)
         spec = self.disk / "boot.json"
         binds = {
             str(self.disk / "etc/wireguard"): "/etc/wireguard",
@@ -133,23 +136,6 @@ class Host:
         """Run a command on the host and capture what it prints."""
         return subprocess.run(
             self.enter_argv(command), env=self.environment(), capture_output=True, text=True, check=False
-        )
-
-    def _plug_in(self, switch: str) -> None:
-        """Make the namespace and its cable. A fixed MAC address, so that a reboot leaves no neighbour a stale entry."""
-        port = f"port{self.number}"
-        netns.run_ip("netns", "add", self.namespace)
-        cable = f"link add {port} type veth peer name eth0 address 02:66:00:00:00:{self.number:02x}"
-        netns.run_ip("-n", switch, lines=[f"{cable} netns {self.namespace}", f"link set {port} master switch up"])
-        netns.run_ip(
-            "-n",
-            self.namespace,
-            lines=[
-                "link set lo up",
-                "link set eth0 up",
-                f"addr add {self.address4}/24 dev eth0",
-                f"addr add {self.address6}/64 dev eth0 nodad",
-            ],
         )
 
     def _boot(self, spec: Path) -> None:

@@ -28,6 +28,14 @@ def run_ip(*args: str, lines: list[str] | None = None) -> str:
     return done.stdout
 
 
+def run_in(namespace: str, command: list[str], stdin: str | None = None) -> None:
+    """Run a command in the namespace of a router, which has nothing else of its own."""
+    argv = ["ip", "netns", "exec", namespace, *command]
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"'{' '.join(command)}' failed in {namespace}: {' '.join(done.stderr.split())}")
+
+
 def exists(namespace: str) -> bool:
     """Say whether there is a namespace of this name."""
     return (NETNS_DIR / namespace).exists()

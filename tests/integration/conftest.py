@@ -62,9 +62,9 @@ class Lab:
                 mesh.write_text(text)
             self.must("up", str(count), *options, *(["--mesh", str(mesh)] if mesh else []))
 
-    def add(self, name: str) -> None:
-        """Add a host."""
-        self.must("add", name)
+    def add(self, *names: str) -> None:
+        """Add hosts."""
+        self.must("add", *names)
 
     def clone(self, name: str, new: str) -> None:
         """Start a second machine with a copy of a host's disk."""
@@ -152,7 +152,7 @@ def _why_not() -> str | None:
     """Say what this machine lacks for a lab."""
     if os.geteuid() != 0:
         return "the lab needs root"
-    missing = [tool for tool in ("ip", "nsenter", "unshare", "wg", "ping") if shutil.which(tool) is None]
+    missing = [tool for tool in ("ip", "nsenter", "unshare", "wg", "ping", "nft") if shutil.which(tool) is None]
     return f"the lab needs {', '.join(missing)}" if missing else None
 
 

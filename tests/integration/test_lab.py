@@ -10,7 +10,7 @@ import pytest
 
 MINIONS = ["node1", "node2"]
 HOST_COMMANDS = ["add", "clone", "off", "on", "reinstall", "remove"]
-COMMANDS = ["up", *HOST_COMMANDS, "salt", "salt-run", "salt-key", "exec", "ping", "status"]
+COMMANDS = ["up", *HOST_COMMANDS, "site", "forward", "point", "salt", "salt-run", "salt-key", "exec", "ping", "status"]
 
 
 def machine_state():

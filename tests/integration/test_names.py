@@ -14,13 +14,6 @@ def mesh(endpoint):
     return steps.mesh({"node1": {"endpoint": False}, "node2": {"endpoint": endpoint}}, keepalive=5)
 
 
-def point_name_to(lab, address):
-    """In the one file that all hosts have as their /etc/hosts."""
-    path = lab.dir / "etc-hosts"
-    lines = [line for line in path.read_text().splitlines() if "db.test" not in line]
-    path.write_text("\n".join([*lines, f"{address} db.test", ""]))
-
-
 def schedule(lab):
     return lab.salt_json("node1", "schedule.list", "return_yaml=False")["node1"]
 
@@ -30,7 +23,7 @@ def fleet(lab):
     """A name that leads nowhere, and so no tunnel."""
     lab.up(2, mesh=mesh("db.test"))
     lab.recorder = steps.Recorder(lab)
-    point_name_to(lab, "10.66.0.99")
+    lab.must("point", "db.test", "10.66.0.99")
     assert steps.reconcile(lab)[0] == 0
     assert steps.in_sync(lab, "node1", "node2")
     (peer,) = steps.peers(lab, "node1").values()
@@ -44,7 +37,7 @@ def test_the_minion_has_a_schedule_for_it(fleet):
 
 
 def test_the_tunnel_comes_back_by_itself_when_the_name_points_elsewhere(fleet):
-    point_name_to(fleet, "10.66.0.12")
+    fleet.must("point", "db.test", "10.66.0.12")
     steps.wait_until(
         "node1 calls node2 at its new address",
         lambda: [peer["endpoint"] for peer in steps.peers(fleet, "node1").values()] == ["10.66.0.12:51820"],
