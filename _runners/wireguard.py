@@ -21,11 +21,13 @@ try:
     from saltext.wireguard.utils.wgcontrol.bus import Bus, has_master
     from saltext.wireguard.utils.wgcontrol.bus import announce as _announce
     from saltext.wireguard.utils.wgcontrol.check import check
+    from saltext.wireguard.utils.wgcontrol.export import Delivery
+    from saltext.wireguard.utils.wgcontrol.export import export as _export
     from saltext.wireguard.utils.wgcontrol.plan import Outlook, Plan, Survey
     from saltext.wireguard.utils.wgcontrol.progress import Progress
     from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
     from saltext.wireguard.utils.wgcontrol.round import Round
-    from saltext.wireguard.utils.wgmesh import duration, held, lint, meshfile, steps, turn
+    from saltext.wireguard.utils.wgmesh import client, duration, held, lint, meshfile, steps, turn
     from saltext.wireguard.utils.wgmesh.errors import (
         ConfigError,
         LossError,
@@ -39,11 +41,13 @@ except ImportError:  # synced from _utils/
     from wgcontrol.bus import Bus, has_master
     from wgcontrol.bus import announce as _announce
     from wgcontrol.check import check
+    from wgcontrol.export import Delivery
+    from wgcontrol.export import export as _export
     from wgcontrol.plan import Outlook, Plan, Survey
     from wgcontrol.progress import Progress
     from wgcontrol.rotation import Rotation, RotationFailed
     from wgcontrol.round import Round
-    from wgmesh import duration, held, lint, meshfile, steps, turn
+    from wgmesh import client, duration, held, lint, meshfile, steps, turn
     from wgmesh.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
     from wgmesh.master import Master
 
@@ -207,8 +211,9 @@ def nodes(network=None):
     Who is in which network, with which addresses, and whether its device is what it should be.
 
     ``in_sync`` means that the node read the wanted configuration back from its device and signed that. ``last_seen`` is
-    the time of its last registration or report. ``left_out`` lists nodes that the registry knows and that are no
-    members now, ``warnings`` what needs a person, ``refused`` statements that the master did not believe.
+    the time of its last registration or report. ``peers`` are those that are not minions, and whether the configuration
+    that was exported is what they need now. ``left_out`` lists nodes that the registry knows and that are no members
+    now, ``warnings`` what needs a person, ``refused`` statements that the master did not believe.
 
     network
         Only this one.
@@ -224,6 +229,7 @@ def nodes(network=None):
         master = Master.from_opts(__opts__)
         statuses = sorted(master.status(), key=lambda status: (status.network, status.member.node))
         table = [_node(status) for status in statuses if network in (None, status.network)]
+        peers = [_client(each) for each in master.clients() if network in (None, each.network)]
         refused = [
             {
                 "node": refusal.node,
@@ -240,7 +246,7 @@ def nodes(network=None):
             if network in (None, name)
         ]
         warnings = master.warnings()
-    return _shown({"nodes": table, "left_out": left_out, "warnings": warnings, "refused": refused})
+    return _shown({"nodes": table, "peers": peers, "left_out": left_out, "warnings": warnings, "refused": refused})
 
 
 def _node(status):
@@ -254,6 +260,22 @@ def _node(status):
         "in_sync": status.reason is None,
         "why": status.reason,
         "last_seen": _time(status.seen),
+    }
+
+
+def _client(each):
+    peer = each.peer
+    if each.export:
+        state = "as exported" if each.is_current else "out of date; export it again"
+    else:
+        state = "by hand" if peer.public_key else "not exported"
+    return {
+        "network": each.network,
+        "peer": peer.name,
+        "addresses": [str(address) for address in peer.addresses],
+        "public_key": peer.public_key,
+        "exported": _time(each.export.exported if each.export else 0),
+        "configuration": state,
     }
 
 
@@ -564,6 +586,79 @@ def readmit(node, network=None, reason=""):
         for name in networks:
             master.registry.readmit(name, node, _operator(), reason)
     return reconcile(contact=[node])
+
+
+# -- peers that are not minions
+
+
+def export(name, network=None, format="wg-quick", public_key=None, file=None, rekey=False, reason=""):
+    """
+    Make the configuration of a peer of the mesh file that is not a minion: a phone, a partner, a router. Once: the
+    private key is made here, handed out, and kept nowhere. Then the nodes are told of it.
+
+    Only ``salt-run`` itself can run this, on the master: what runs asynchronously, or for the API, a reactor or an
+    orchestration, has no terminal, and its return goes to the event bus.
+
+    name
+        The peer.
+
+    network
+        Its network, where several have a peer of this name.
+
+    format
+        ``wg-quick``, ``qr`` (a QR code for the terminal) or ``png`` (one for a file); ``openwrt``, ``mikrotik`` or
+        ``networkd``. QR codes need the Python package segno.
+
+    public_key
+        What ``wg pubkey`` printed on the peer, if it has a key pair already; then the configuration has a placeholder
+        for the private key.
+
+    file
+        Where to write it, readable for you alone, instead of to the terminal. It must not exist yet.
+
+    rekey
+        True: give a peer that was exported before a new key. The old one is dropped.
+
+    reason
+        For the history.
+
+    Returns ``answer`` (a sentence), ``addresses``, ``public_key``, ``unreachable`` (nodes that it can never meet, as
+    neither side can be called) and ``reconcile``; never the private key.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.export alice-phone format=qr
+        salt-run wireguard.export branch-router format=mikrotik file=/root/branch-router.rsc
+        salt-run wireguard.export alice-phone rekey=True reason="lost"
+    """
+    with _salt_errors():
+        if __opts__.get("fun") != "wireguard.export" or __opts__.get("async"):
+            raise ConfigError(
+                "wireguard.export shows a private key, which must not get to the event bus or the job cache: run"
+                " `salt-run wireguard.export` by hand on the master, and not with --async or --auth, by the API, a"
+                " reactor or an orchestration"
+            )
+        if __opts__.get("output") and not file:
+            raise ConfigError("with --out, give `file=`: the configuration would be in the middle of the data")
+        delivery = Delivery(format, file)
+        master = Master.from_opts(__opts__)
+        where, peer = master.peer(str(name), network)
+        done = _export(master, where, peer, delivery, public_key, rekey, _operator(), str(reason or ""))
+    place = f"in {delivery.file}" if delivery.file else "above"
+    key = "and its private key nowhere else" if done.has_key else f"without the private key: {client.PLACEHOLDER}"
+    told = reconcile(contact=[])["data"] if has_master(__opts__) else "no salt-master runs here; the nodes learn later"
+    return _shown(
+        {
+            "answer": f"the configuration of {peer.name} is {place}, {key}",
+            "network": where.name,
+            "addresses": list(done.view.addresses),
+            "public_key": done.view.public_key,
+            "unreachable": client.unreachable(done.view),
+            "reconcile": told,
+        }
+    )
 
 
 # -- nodes that come

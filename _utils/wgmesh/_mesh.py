@@ -107,13 +107,14 @@ class NodeSettings:
 class ExternalPeer(_Placed):
     """
     A peer that is not a minion; ``endpoint`` as of a node, None means that it calls the nodes. ``routes``: the networks
-    behind it.
+    behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the file does
+    not give.
     """
 
     name: str
     place: Place
-    public_key: str
-    addresses: tuple[Address, ...]
+    public_key: str | None = None
+    addresses: tuple[Address, ...] = ()
     endpoint: tuple[Endpoint, ...] | None = None
     groups: frozenset[str] = frozenset()
     routes: tuple[Subnet, ...] = ()
@@ -178,9 +179,17 @@ class Network(_Placed):
             priority=most_specific("priority", 0),
         )
 
+    def peer(self, name: str) -> ExternalPeer | None:
+        """The peer that is not a minion and has this name, or None."""
+        return self._peers_by_name.get(name)
+
     def subnet_of(self, address: Address) -> Subnet | None:
         """Return the subnet that contains ``address``, or None."""
         return next((subnet for subnet in self.subnets if address in subnet), None)
+
+    @cached_property
+    def _peers_by_name(self) -> dict[str, ExternalPeer]:
+        return {peer.name: peer for peer in self.peers}
 
     @cached_property
     def _exact(self) -> dict[str, NodeEntry]:

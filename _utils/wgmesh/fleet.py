@@ -153,6 +153,7 @@ class Joined:
             if settings is not None:
                 row = snapshot.rows.get((network.name, node))
                 self.members[node] = self._member(node, settings, row, key)
+        self.peers = {peer.name: peer for each in network.peers for peer in self._with_key(each)}
 
     def expiries(self) -> Iterator[float]:
         """The moments to come at which members expire."""
@@ -162,13 +163,25 @@ class Joined:
     def _member(self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey) -> Member:
         if row is None or row.salt_key != key.fingerprint:
             return Member(node, settings)
-        static_versions = {address.version for address in settings.addresses}
-        allocated = tuple(
+        return Member(node, settings, row, self._allocated(settings.addresses, row.addresses))
+
+    def _allocated(self, static: Collection[Address], held: Collection[Address]) -> tuple[Address, ...]:
+        """Of the addresses that the registry has given, those that count beside these of the mesh file."""
+        versions = {address.version for address in static}
+        return tuple(
             address
-            for address in row.addresses
-            if address.version not in static_versions and self._network.subnet_of(address) is not None
+            for address in held
+            if address.version not in versions and self._network.subnet_of(address) is not None
         )
-        return Member(node, settings, row, allocated)
+
+    def _with_key(self, peer: ExternalPeer) -> Iterator[ExternalPeer]:
+        """A peer, with what it has from the registry unless the file says all; nothing while it has no key."""
+        export = self._snapshot.exports.get((self._network.name, peer.name))
+        if peer.public_key:
+            yield peer
+        elif export and export.public_key:
+            allocated = self._allocated(peer.addresses, export.addresses)
+            yield replace(peer, public_key=export.public_key, addresses=(*peer.addresses, *allocated))
 
     def view(self, node: str) -> View:
         """What the member ``node`` must have. A member that has not registered is told of no peers."""
@@ -185,6 +198,20 @@ class Joined:
                 waiting=waiting.question if waiting else None,
             )
         return replace(self._interface(member, member.row), peers=self._topology.peers(node))
+
+    def client(self, peer: str) -> View:
+        """What a peer that is not a minion must have, and has a key: a view like a node's."""
+        network, mine = self._network, self.peers[peer]
+        others = self._topology.peers(peer)
+        return View(
+            interface=network.interface,
+            addresses=tuple(self._with_prefix(address) for address in mine.addresses),
+            peers=tuple(replace(other, next_key=None) for other in others),
+            network=network.name,
+            port=mine.endpoint[0].port if mine.endpoint else None,
+            mtu=network.mtu,
+            public_key=mine.public_key,
+        )
 
     def digests(self) -> dict[str, str]:
         """
@@ -220,7 +247,7 @@ class Joined:
     @cached_property
     def _topology(self) -> Topology:
         registered = [participant(member, member.row) for member in self.members.values() if member.row]
-        peers = [external(peer) for peer in self._network.peers]
+        peers = [external(peer) for peer in self.peers.values()]
         network = self._network
         return Topology(registered + peers, network.subnets, network.links, network.keepalive)
 
@@ -232,12 +259,17 @@ class Joined:
 
     def problems(self) -> Iterator[Problem]:
         allocated = {address: m.node for m in self.members.values() for address in m.allocated}
+        for peer in self._network.peers:
+            given = self.peers.get(peer.name, peer).addresses
+            allocated.update((address, peer.name) for address in given if address not in peer.addresses)
         for entry in self._network.nodes:
             for address in entry.addresses:
                 holder = allocated.get(address)
                 if holder not in (None, entry.pattern):
                     yield _taken(entry.place, address, holder)
-        keys = {member.row.public_key: member.node for member in self.members.values() if member.row}
+        keys = {member.row.public_key: f"the minion {m!r}" for m, member in self.members.items() if member.row}
+        exported = [self.peers[p.name] for p in self._network.peers if not p.public_key and p.name in self.peers]
+        keys.update((str(peer.public_key), f"the peer {peer.name!r}") for peer in exported)
         for peer in self._network.peers:
             yield from self._peer_problems(peer, allocated, keys)
 
@@ -247,8 +279,8 @@ class Joined:
         for address in peer.addresses:
             if address in allocated:
                 yield _taken(peer.place, address, allocated[address])
-        if peer.public_key in keys:
-            message = f"the public key of peer {peer.name!r} is that of the minion {keys[peer.public_key]!r}"
+        if peer.public_key and peer.public_key in keys:
+            message = f"the public key of peer {peer.name!r} is that of {keys[peer.public_key]}"
             yield Problem(peer.place.file, peer.place.line, f"{message}; a peer has a key of its own")
 
 
@@ -277,10 +309,10 @@ def participant(member: Member, row: Row) -> Participant:
 
 
 def external(peer: ExternalPeer) -> Participant:
-    """A peer that is not a minion as ``topology`` takes it."""
+    """A peer that is not a minion as ``topology`` takes it; with an empty key, for looks alone."""
     return Participant(
         peer.name,
-        peer.public_key,
+        peer.public_key or "",
         peer.addresses,
         DEFAULT_PORT,
         endpoint=peer.endpoint or False,

@@ -153,7 +153,8 @@ class _Scene:
         self.peers = {peer.name for peer in network.peers}
         self.members = self._members()
         self.parties = {name: _participant(network, member) for name, member in self.members.items()}
-        self.parties.update((peer.name, external(peer)) for peer in network.peers)
+        with_key = self.joined.peers if self.joined else {}
+        self.parties.update((peer.name, external(with_key.get(peer.name, peer))) for peer in network.peers)
         self.topology = Topology(self.parties.values(), network.subnets, network.links, network.keepalive)
 
     def _members(self) -> dict[str, Member]:
@@ -297,10 +298,12 @@ def _space(scene: _Scene) -> Iterator[tuple[int, int, int, int]]:
         room = sum(capacity(subnet) for subnet in network.subnets if subnet.version == version)
         taken = {each for each in {*reserved(network), *held} if each.version == version and network.subnet_of(each)}
         have = {held[address] for address in taken if address in held}
+        named = {name: member.settings.addresses for name, member in scene.members.items()}
+        named.update((peer.name, peer.addresses) for peer in network.peers if not peer.public_key)
         needed = sum(
             1
-            for name, member in scene.members.items()
-            if name not in have and not any(address.version == version for address in member.settings.addresses)
+            for name, addresses in named.items()
+            if name not in have and not any(address.version == version for address in addresses)
         )
         yield version, room, len(taken), needed
 
@@ -309,6 +312,8 @@ def _held(scene: _Scene) -> dict[str, tuple[Address, ...]]:
     """What the registry has given to each node; those that are gone keep what they had."""
     rows = scene.known.snapshot.rows.values() if scene.known else ()
     kept = {row.node: row.addresses for row in rows if row.network == scene.network.name}
+    exported = scene.known.snapshot.exports.values() if scene.known else ()
+    kept.update((each.peer, each.addresses) for each in exported if each.network == scene.network.name)
     return {**kept, **{name: member.allocated for name, member in scene.members.items() if member.row}}
 
 
@@ -456,7 +461,7 @@ def _one_key_twice(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
     if scene.known is None:
         return
     rows = {row.public_key: row.node for row in scene.known.snapshot.rows.values() if row.node in scene.members}
-    peers = {peer.public_key: peer.name for peer in scene.network.peers}
+    peers = {party.public_key: name for name, party in scene.parties.items() if name in scene.peers}
     for (network, node), waiting in sorted(scene.known.snapshot.waiting.items()):
         owner = {**rows, **peers}.get(waiting.public_key, node)
         rows.setdefault(waiting.public_key, node)

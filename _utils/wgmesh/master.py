@@ -10,15 +10,16 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import accepted, fleet, held, meshfile, record
 from .accepted import AcceptedKey
 from .errors import ConfigError, LossError, RefusedError
+from .exports import Export
 from .fleet import Fleet, Joined, Member, Membership
-from .model import Mesh, Network
+from .model import ExternalPeer, Mesh, Network
 from .policy import REVOKED
 from .record import ABSENT, REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from .registry import Applied, NodeId, Registry
@@ -52,6 +53,19 @@ class Status:
         """The time of its last registration or report, in Unix seconds; 0 for never."""
         row = self.member.row
         return max(row.registered if row else 0.0, self.applied.reported if self.applied else 0.0)
+
+
+@dataclass(frozen=True)
+class Client:
+    """
+    A peer that is not a minion. ``export`` is None unless it was exported; ``is_current`` tells whether it would get
+    the same configuration now.
+    """
+
+    network: str
+    peer: ExternalPeer
+    export: Export | None
+    is_current: bool
 
 
 @dataclass(frozen=True)
@@ -287,6 +301,50 @@ class Master:
                 moment = status.member.row.keyed + network.rotate_every * (0.8 + 0.2 * _share(status.member.node))
                 due.append((moment, (status.network, status.member.node)))
         return [who for moment, who in sorted(due) if moment <= now]
+
+    # -- peers that are not minions
+
+    def peer(self, name: str, network: str | None = None) -> tuple[Network, ExternalPeer]:
+        """The peer of this name. Raises ConfigError where there is none, or one in each of several networks."""
+        networks = [each for each in self.mesh().networks if network in (None, each.name)]
+        found = [(each, peer) for each in networks for peer in [each.peer(name)] if peer]
+        if not found:
+            where = f"network {network} of the mesh file" if network else "the mesh file"
+            raise ConfigError(f"{where} has no peer {name}: write `peers: {{{name}: }}` into its network first")
+        if len(found) > 1:
+            names = ", ".join(each.name for each, _ in found)
+            raise ConfigError(f"{name} is a peer in the networks {names}: say which by `network=`")
+        return found[0]
+
+    def members(self, network: Network) -> Membership:
+        """The members of a network, registered or not."""
+        return self._membership(network.name, self.accepted())[1]
+
+    def client(self, network: str, peer: str, public_key: str) -> View:
+        """
+        What a peer that was prepared for export must have with this key, which need not be the one that it has.
+
+        Raises what ``fleet`` raises.
+        """
+        snapshot = self.registry.snapshot()
+        export = replace(snapshot.exports[network, peer], public_key=public_key)
+        foretold = replace(snapshot, exports={**snapshot.exports, (network, peer): export})
+        joined = self._without_losses(Fleet(self.mesh(), foretold, self.accepted(), time.time()))
+        return joined.networks[network].client(peer)
+
+    def clients(self) -> Iterator[Client]:
+        """All peers that are not minions."""
+        exports = self.registry.snapshot().exports
+        joined = self.fleet()
+        for network in joined.mesh.networks:
+            having = joined.networks[network.name]
+            for peer in network.peers:
+                export = exports.get((network.name, peer.name))
+                found = having.peers.get(peer.name, peer)
+                if export and export.exported and found.public_key:
+                    yield Client(network.name, found, export, having.client(peer.name).digest == export.digest)
+                else:
+                    yield Client(network.name, found, None, False)
 
     # -- who is out of date
 

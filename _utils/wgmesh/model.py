@@ -68,8 +68,6 @@ _SMALLEST = "the smallest mesh is `networks: {backbone: {subnets: [10.42.0.0/16]
 _REQUIRED = {
     "subnets": "write where its addresses come from, such as `subnets: [10.42.0.0/16]`",
     "nodes": "who belongs to it? `nodes: {'*': {}}` means every accepted minion",
-    "public_key": "write what `wg pubkey` prints on that machine",
-    "addresses": "write its addresses in the network, such as `addresses: [10.42.9.1]`",
 }
 _UNUSABLE = {
     ip_network("0.0.0.0/8"): "this network",
@@ -504,9 +502,13 @@ def _peers(scope: _Scope, value: Value) -> tuple[ExternalPeer, ...]:
 def _peer(scope: _Scope, key: Scalar, value: Value) -> ExternalPeer:
     name = _name(key, "a peer's name")
     _claim(scope, ("id", scope.network, name), key.place, f"peer {name!r} is already a node at {{earlier}}; keep one")
+    if isinstance(value, Scalar) and value.kind == "null":
+        return ExternalPeer(name, key.place)
     values, places = _read(scope, PEER_KEYS, value, f"peer {name!r}")
-    _require(scope, PEER_KEYS, places, key.place, f"peer {name!r}")
-    peer = ExternalPeer(name, key.place, **{"public_key": "", "addresses": (), **values}, places=places)
+    if "public_key" in places and "addresses" not in places:
+        what = f"peer {name!r}, which has a key of its own, has no 'addresses'"
+        scope.report.add(key.place, f"{what}; write its addresses in the network, such as `addresses: [10.42.9.1]`")
+    peer = ExternalPeer(name, key.place, **values, places=places)
     scope.endpoints += ((places["endpoint"], name, endpoint, None) for endpoint in peer.endpoint or ())
     return peer
 
@@ -735,7 +737,7 @@ NETWORK_KEYS: Mapping[str, Key] = {
     "peers": Key(
         _peers,
         "mapping from name to peer",
-        {**_by_name({"$ref": "#/definitions/peer"}), "type": ["object", "null"]},
+        {**_by_name({"anyOf": [{"$ref": "#/definitions/peer"}, {"type": "null"}]}), "type": ["object", "null"]},
     ),
     "admit": _choice("admit", ("auto", "manual"), "`auto`"),
     "rekey": _choice("rekey", ("auto", "manual"), "`auto`"),
@@ -766,9 +768,12 @@ NODE_KEYS: Mapping[str, Key] = {
 }
 PEER_KEYS: Mapping[str, Key] = {
     "public_key": Key(
-        _public_key, "what `wg pubkey` prints", {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}, REQUIRED
+        _public_key,
+        "what `wg pubkey` prints",
+        {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"},
+        "made when the peer is exported",
     ),
-    "addresses": Key(_addresses, _BARE, _ADDRESSES, REQUIRED),
+    "addresses": Key(_addresses, _BARE, _ADDRESSES, "one of each IP version, when it is exported"),
     "endpoint": Key(_peer_endpoint, _ENDPOINTS, _ENDPOINT, "`false`"),
     "groups": Key(_groups, "list of names", _many(_NAMED)),
     "routes": Key(_routes, _CIDR, _SUBNETS),

@@ -22,14 +22,24 @@ def netdev(view: View, key_file: str, endpoints: Mapping[str, str]) -> str:
         resolving names after boot, and then sets all peers as the file had them at boot, those removed since as well
     :raises ViewError: where a value would break its line
     """
-    lines = [*_device(view, key_file)]
+    return managed_text(view, device_lines(view, f"PrivateKeyFile={key_file}", endpoints))
+
+
+def device_lines(view: View, private_key: str, endpoints: Mapping[str, str]) -> list[str]:
+    """The lines of a ``.netdev`` file. ``private_key``: the whole line that says which, or where it is."""
+    lines = [*_device(view, private_key)]
     for peer in sorted(view.peers, key=lambda peer: peer.name):
         lines += ["", *_peer(peer, endpoints.get(peer.public_key))]
-    return managed_text(view, lines)
+    return lines
 
 
 def network(view: View) -> str:
     """Return the text of the ``.network`` file: addresses and routes. Raises ViewError as ``netdev`` does."""
+    return managed_text(view, network_lines(view))
+
+
+def network_lines(view: View) -> list[str]:
+    """The lines of a ``.network`` file."""
     lines = ["[Match]", f"Name={view.interface}", "", "[Link]", "RequiredForOnline=no", "", "[Network]"]
     lines += ["LinkLocalAddressing=no", "IPv6AcceptRA=no", *(f"Address={address}" for address in view.addresses)]
     if view.forwarding:
@@ -38,7 +48,7 @@ def network(view: View) -> str:
         lines += ["", "[Route]", f"Destination={destination}", "Protocol=boot"]
         if ":" not in destination:
             lines.append("Scope=link")
-    return managed_text(view, lines)
+    return lines
 
 
 def endpoints_of(text: str) -> dict[str, str]:
@@ -63,7 +73,7 @@ def key_file_of(text: str) -> str | None:
     return None
 
 
-def _device(view: View, key_file: str) -> Iterator[str]:
+def _device(view: View, private_key: str) -> Iterator[str]:
     yield "[NetDev]"
     yield f"Name={view.interface}"
     yield "Kind=wireguard"
@@ -71,7 +81,7 @@ def _device(view: View, key_file: str) -> Iterator[str]:
         yield f"MTUBytes={view.mtu}"
     yield ""
     yield "[WireGuard]"
-    yield f"PrivateKeyFile={key_file}"
+    yield private_key
     if view.port is not None:
         yield f"ListenPort={view.port}"
 

@@ -14,6 +14,7 @@ from .accepted import AcceptedKey
 from .answer import Step
 from .device import Device, DevicePeer
 from .diff import Applied
+from .exports import Export
 from .fleet import Fleet, Joined, Member
 from .impact import Changes, Sessions, cuts, public_keys
 from .model import Mesh
@@ -58,20 +59,26 @@ def foretold(
     ``mentioned`` before. Raises MeshError, PoolExhaustedError and RefusedError, as a reconcile would.
     """
     present = Fleet(mesh, snapshot, accepted, now)
-    rows = dict(snapshot.rows)
+    rows, exports = dict(snapshot.rows), dict(snapshot.exports)
     for network in mesh.networks:
         members = present.networks[network.name].membership
         registered = {node: row for (name, node), row in snapshot.rows.items() if name == network.name}
-        owner = {str(address): node for node, row in registered.items() for address in row.addresses}
-        nodes = sorted(node for node in registered if node in members)
-        for node, (held, wanted) in assign(network, owner, nodes, members).items():
-            if held != wanted:
-                addresses = tuple(sorted(wanted, key=lambda address: (address.version, int(address))))
-                rows[network.name, node] = replace(registered[node], addresses=addresses)
+        exported = {
+            peer: each for (name, peer), each in snapshot.exports.items() if name == network.name and network.peer(peer)
+        }
+        holders: list[tuple[str, Row | Export]] = [*registered.items(), *exported.items()]
+        owner = {str(address): name for name, each in holders for address in each.addresses}
+        names = sorted(node for node in registered if node in members) + sorted(exported)
+        for name, (held, wanted) in assign(network, owner, names, members).items():
+            addresses = tuple(sorted(wanted, key=lambda address: (address.version, int(address))))
+            if held != wanted and name in exported:
+                exports[network.name, name] = replace(exported[name], addresses=addresses)
+            elif held != wanted:
+                rows[network.name, name] = replace(registered[name], addresses=addresses)
     for who, member in unregistered(present):
         if who not in mentioned and not _must_be_admitted(mesh, snapshot, who):
             rows[who] = _newcomer(who, rows.get(who), member.settings.port, accepted[member.node])
-    return Fleet(mesh, replace(snapshot, rows=rows), accepted, now)
+    return Fleet(mesh, replace(snapshot, rows=rows, exports=exports), accepted, now)
 
 
 def unregistered(fleet: Fleet) -> Iterator[tuple[NodeId, Member]]:

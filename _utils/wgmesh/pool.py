@@ -74,7 +74,8 @@ def assign(
     """
     Return node -> (the addresses that it has, those that it must have), for each of ``nodes``.
 
-    ``owner``: address as text -> node that has it now. ``members`` are the minions that are members of the network.
+    ``nodes`` may be peers of the mesh file as well. ``owner``: address as text -> who has it now. ``members`` are the
+    minions that are members of the network.
     Raises PoolExhaustedError, and RefusedError where a member would lose its address without getting another.
     """
     held: dict[str, set[Address]] = {node: set() for node in nodes}
@@ -84,8 +85,8 @@ def assign(
     pool = Pool(network, map(parse_address, owner))
     result = {}
     for node, mine in held.items():
-        settings = network.settings(node)
-        wanted = pool.choose(node, mine, settings.addresses if settings else ())
+        named, peer = _named(network, node), network.peer(node)
+        wanted = set(named) if peer and peer.public_key else pool.choose(node, mine, named)
         for address in wanted - mine:
             _refuse_taking(network, address, node, owner.get(str(address)), members)
         result[node] = (mine, wanted)
@@ -93,15 +94,20 @@ def assign(
 
 
 def _refuse_taking(network: Network, address: Address, node: str, holder: str | None, members: Collection[str]) -> None:
-    """A member keeps the address that it was given, unless the mesh file gives that member another one as well."""
-    if holder is None or holder not in members:
+    """Who is in the network keeps the address that it was given, unless the mesh file gives it another one as well."""
+    if holder is None or (holder not in members and network.peer(holder) is None):
         return
-    settings = network.settings(holder)
-    if settings and any(other.version == address.version for other in settings.addresses):
+    if any(other.version == address.version for other in _named(network, holder)):
         return
     raise RefusedError(
         f"the mesh file gives {address} to {node}, but {holder} has it. Give {node} another address in the mesh file"
     )
+
+
+def _named(network: Network, name: str) -> tuple[Address, ...]:
+    """The addresses that the mesh file gives to a node or peer by name."""
+    having = network.peer(name) or network.settings(name)
+    return having.addresses if having else ()
 
 
 def _is_host(address: Address, subnet: Subnet | None) -> bool:

@@ -14,13 +14,14 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 
+from . import exports, policy
 from . import history as trail
-from . import policy
 from .errors import RefusedError
+from .exports import Export
 from .model import Network
 from .policy import ADMITTED, REVOKED, Standing
 from .pool import Address, assign, parse_address
@@ -118,6 +119,7 @@ class Snapshot:
     waiting: Mapping[NodeId, Waiting] = field(default_factory=dict)
     boots: Mapping[tuple[str, str], Boots] = field(default_factory=dict)  # (node, Salt key) -> boots
     noted: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    exports: Mapping[NodeId, Export] = field(default_factory=dict)
 
 
 EMPTY = Snapshot()
@@ -151,13 +153,15 @@ class Registry:
         known = _snapshots.get(self.path)
         if known and known[0] == inode and known[1].generation == generation:
             return known[1]
+        addresses = _addresses(connection)
         snapshot = Snapshot(
             generation,
-            _rows(connection),
+            _rows(connection, addresses),
             _standings(connection),
             _waiting(connection),
             _boots(connection),
             _noted(connection),
+            exports.read(connection, addresses),
         )
         _snapshots[self.path] = (inode, snapshot)
         return snapshot
@@ -245,15 +249,20 @@ class Registry:
 
     def settle(self, network: Network, members: Collection[str]) -> bool:
         """
-        Bring the addresses of all registered members in line with the mesh file. Returns whether any changed.
+        Bring the addresses of all registered members, and the peers that are exported, in line with the mesh file.
+        Returns whether anything changed.
 
-        Needed when the mesh file gives a node another address, or a network another subnet.
+        Needed when the mesh file gives a node another address, or a network another subnet, or has a peer no more.
         """
         with self._store.write() as connection:
             registered = {
                 row[0] for row in connection.execute("SELECT node FROM node WHERE network = ?", [network.name])
             }
-            changed = _assign(connection, network, sorted(registered.intersection(members)), members)
+            exported = exports.names(connection, network.name)
+            gone = {name for name in exported if network.peer(name) is None}
+            exports.forget(connection, network.name, gone)
+            having = [*sorted(registered.intersection(members)), *sorted(exported - gone)]
+            changed = _assign(connection, network, having, members) or bool(gone)
             if changed:
                 _bump(connection)
             return changed
@@ -318,6 +327,27 @@ class Registry:
                 " (SELECT network, node, reason FROM refusal ORDER BY last DESC LIMIT -1 OFFSET ?)",
                 [MAX_REFUSALS],
             )
+
+    # -- peers that are not minions
+
+    def prepare_export(self, network: Network, peer: str, members: Collection[str]) -> Export:
+        """
+        Give a peer its addresses, as a node gets them; it keeps them. Raises PoolExhaustedError and RefusedError.
+        """
+        with self._store.write() as connection:
+            exports.prepare(connection, network.name, peer)
+            _assign(connection, network, [peer], members)
+            _bump(connection)
+        return self.snapshot().exports[network.name, peer]
+
+    def export(self, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
+        """
+        Store the key of a peer that was prepared, and the digest of what it is given. Raises RefusedError when the key
+        is that of another, or the peer has changed since.
+        """
+        with self._store.write() as connection:
+            exports.store(connection, before, public_key, digest, who, why)
+            _bump(connection)
 
     # -- decisions of operators
 
@@ -427,10 +457,14 @@ def _rollback(text: str | None) -> Rollback | None:
     return Rollback(**json.loads(text)) if text else None
 
 
-def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:
+def _addresses(connection: sqlite3.Connection) -> dict[NodeId, list[Address]]:
     addresses: dict[NodeId, list[Address]] = {}
     for network, address, node in connection.execute("SELECT network, address, node FROM address"):
         addresses.setdefault((network, node), []).append(parse_address(address))
+    return {node: sorted(each, key=_order) for node, each in addresses.items()}
+
+
+def _rows(connection: sqlite3.Connection, addresses: Mapping[NodeId, Sequence[Address]]) -> dict[NodeId, Row]:
     rows = connection.execute(
         "SELECT network, node, public_key, endpoints, port, serial, salt_key, registered, next_key, keyed FROM node"
     )
@@ -444,7 +478,7 @@ def _rows(connection: sqlite3.Connection) -> dict[NodeId, Row]:
             serial,
             salt_key,
             registered,
-            tuple(sorted(addresses.get((network, node), []), key=_order)),
+            tuple(addresses.get((network, node), ())),
             next_key,
             keyed,
         )
@@ -553,6 +587,7 @@ def _refuse_foreign_key(
     Whoever is no member any more has no claim: a minion that got another id keeps its key.
     """
     key = public_key or record.public_key
+    exports.refuse_taken(connection, record.network, record.node, key)
     owners = connection.execute(
         "SELECT network, node FROM node WHERE (public_key = ? OR next_key = ?) AND node != ?", (key, key, record.node)
     ).fetchall()

@@ -27,20 +27,31 @@ def render(view: View) -> str:
 
     :raises ViewError: where a value would break its line: wg-quick runs what a ``PostUp`` line says, as root
     """
-    lines = [*_interface(view)]
+    return managed_text(view, lines(view))
+
+
+def lines(view: View) -> Iterator[str]:
+    """The lines of a wg-quick file, with ``PRIVATE_KEY`` where the key belongs."""
+    yield from _interface(view)
     for peer in sorted(view.peers, key=lambda peer: peer.name):
-        lines += ["", *_peer(peer)]
-    return managed_text(view, lines)
+        yield ""
+        yield from _peer(peer)
 
 
 def managed_text(view: View, lines: Iterable[str]) -> str:
     """Return these lines as a file that says it is ours. Raises ViewError as ``render`` does."""
     network = f", network {view.network}" if view.network is not None else ""
-    whole = [f"# Managed by Salt (saltext-wireguard){network}. Changes made here are lost.", *lines]
+    first = f"# Managed by Salt (saltext-wireguard){network}. Changes made here are lost."
+    return "\n".join(checked(view, [first, *lines])) + "\n"
+
+
+def checked(view: View, lines: Iterable[str]) -> list[str]:
+    """Return lines that stay what they are, apart from tabs in front. Raises ViewError as ``render`` does."""
+    whole = list(lines)
     for line in whole:
-        if not line.isprintable():
+        if not line.lstrip("\t").isprintable():
             raise ViewError(f"{view.interface}: a control character or unprintable character in {line!r}")
-    return "\n".join(whole) + "\n"
+    return whole
 
 
 def is_managed(text: str) -> bool:

@@ -19,7 +19,7 @@ from .errors import RegistryError
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -68,6 +68,10 @@ CREATE TABLE member (
     network TEXT NOT NULL, node TEXT NOT NULL,
     PRIMARY KEY (network, node)
 ) WITHOUT ROWID;
+CREATE TABLE export (
+    network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
+    PRIMARY KEY (network, peer), UNIQUE (network, public_key)
+) WITHOUT ROWID;
 CREATE TABLE boot (
     node TEXT NOT NULL, salt_key TEXT NOT NULL, boot TEXT NOT NULL, state TEXT NOT NULL, seen REAL NOT NULL,
     PRIMARY KEY (node, salt_key, boot)
@@ -82,7 +86,13 @@ CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;
 
 
 # What makes a file of the version before one of this version.
-_UPGRADES = {2: "ALTER TABLE report ADD COLUMN rollback TEXT"}
+_UPGRADES = {
+    2: "ALTER TABLE report ADD COLUMN rollback TEXT",
+    3: """CREATE TABLE export (
+        network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
+        PRIMARY KEY (network, peer), UNIQUE (network, public_key)
+    ) WITHOUT ROWID""",
+}
 
 
 class _OutdatedError(Exception):

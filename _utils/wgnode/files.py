@@ -126,14 +126,14 @@ def add(path: str, text: str) -> None:
     """Make a file in a directory for root only, unless there is one: unlike a rename, a link fails where there is."""
     with _or_error(path, "written"):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with _temporary(path, text) as finished, contextlib.suppress(FileExistsError):
+        with beside(path, text) as finished, contextlib.suppress(FileExistsError):
             os.link(finished, path)
     _sync(os.path.dirname(path))
 
 
 def replace(path: str, text: str, mode: int = SECRET) -> None:
     """Give a file this text and mode. It has its old or its new content, and never half of it."""
-    with _or_error(path, "written"), _temporary(path, text, mode) as finished:
+    with _or_error(path, "written"), beside(path, text, mode) as finished:
         os.rename(finished, path)
     _sync(os.path.dirname(path))
 
@@ -172,13 +172,13 @@ def remove_leftovers(*paths: str) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(path: str, text: str, mode: int = SECRET) -> Iterator[str]:
+def beside(path: str, content: str | bytes, mode: int = SECRET) -> Iterator[str]:
     """A complete and synced file beside ``path``; gone afterwards unless it was renamed. Raises OSError."""
     directory, name = os.path.split(path)
     descriptor, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(text.encode())
+            handle.write(content.encode() if isinstance(content, str) else content)
             handle.flush()
             os.fchmod(handle.fileno(), mode)
             os.fsync(handle.fileno())

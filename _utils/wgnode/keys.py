@@ -20,7 +20,7 @@ _PRIVATE_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 def ensure(path: str) -> str:
     """Make a private key file unless it exists. Returns the public key."""
     if not os.path.exists(path):
-        files.add(path, _make_private_key() + "\n")
+        files.add(path, generate() + "\n")
     return existing(path)
 
 
@@ -35,8 +35,6 @@ def existing(path: str) -> str:
 def public_key(path: str) -> str | None:
     """
     The public key that belongs to a private key file; None where it does not exist. Raises NodeError for another file.
-
-    The private key goes to ``wg pubkey`` by standard input.
     """
     private = files.read(path).rstrip()
     if not private:
@@ -48,6 +46,14 @@ def public_key(path: str) -> str | None:
     # Checked here, because PyNaCl passes over what is not base64, and `wg` cannot say which file it was.
     if not _PRIVATE_KEY.fullmatch(private):
         raise NodeError(f"{path} does not hold a WireGuard private key: move it away, or restore it")
+    return public_of(private)
+
+
+def public_of(private: str) -> str:
+    """
+    The public key that belongs to a private key, which goes to ``wg pubkey`` by standard input. Raises NodeError where
+    nothing can compute it.
+    """
     try:
         import nacl.encoding
         import nacl.public
@@ -57,7 +63,8 @@ def public_key(path: str) -> str | None:
     return key.public_key.encode(nacl.encoding.Base64Encoder).decode()
 
 
-def _make_private_key() -> str:
+def generate() -> str:
+    """A new private key. Raises NodeError where nothing can make one."""
     try:
         import nacl.encoding
         import nacl.public

@@ -180,7 +180,7 @@ def test_the_schema_refuses_unknown_keys_as_the_model_does(table):
         "networks: {a: {subnets: [10.42.0.0/16], nodes: {'*': {}}, rotate_every: 30}}",
         "networks: {a: {subnets: [10.42.0.0/16], nodes: {'*': {}}, rotate_every: 1d12h}}",
         "networks: {a: {subnets: [10.42.0.0/16], nodes: {'*': {}}, interface: a-name-that-is-too-long}}",
-        "networks: {a: {subnets: [10.42.0.0/16], nodes: {'*': {}}, peers: {p: {addresses: [10.42.9.1]}}}}",
+        "networks: {a: {subnets: [10.42.0.0/16], nodes: {'*': {}}, peers: {p: [10.42.9.1]}}}",
         "networks: {a: {subnets: [10.42.0.0/16], nodes: {b: }, peers: {p: {public_key: x, addresses: [10.42.9.1]}}}}",
     ],
 )

@@ -97,6 +97,12 @@ def test_peers_are_read_with_the_default_port_for_their_endpoint():
     )
 
 
+def test_a_peer_without_a_key_waits_to_be_exported():
+    for peers in ("p: ", "p: {}", "p: {addresses: [10.42.9.1]}"):
+        (peer,) = only(network(peers=peers)).peers
+        assert (peer.name, peer.public_key) == ("p", None)
+
+
 def test_a_peer_that_cannot_be_called_has_no_endpoint():
     peer = only(network(peers=f"p: {{public_key: {KEY}, addresses: [10.42.9.1], endpoint: false}}")).peers[0]
     assert peer.endpoint is None
@@ -540,10 +546,12 @@ networks:
             network(nodes="", peers=f"p: {{public_key: {KEY}, addresses: [10.42.0.5]}}"),
             "there are peers but no nodes; who",
         ),
-        (network(peers="p: {addresses: [10.42.0.5]}"), "mesh.yml:5: peer 'p' has no 'public_key'; write what"),
-        (network(peers=f"p: {{public_key: {KEY}}}"), "mesh.yml:5: peer 'p' has no 'addresses'; write its addresses"),
+        (
+            network(peers=f"p: {{public_key: {KEY}}}"),
+            "mesh.yml:5: peer 'p', which has a key of its own, has no 'addresses'; write its",
+        ),
         (network(peers="p: {public_key: abc}"), "mesh.yml:5: public key 'abc' must be 44 characters"),
-        (network(peers="p: "), "mesh.yml:5: peer 'p' must be a mapping"),
+        (network(peers="p: 1"), "mesh.yml:5: peer 'p' must be a mapping"),
         (network(peers="'a b': {}"), "mesh.yml:5: 'a b' is not a peer's name"),
         (
             network(nodes="web1: {}", peers="web1: {}"),

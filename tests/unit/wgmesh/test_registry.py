@@ -1024,9 +1024,7 @@ each_call = pytest.mark.parametrize("call", READS_AND_WRITES.values(), ids=READS
 def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
     register(file, registration("a"))
     execute(file, "PRAGMA user_version = 99")
-    with pytest.raises(
-        RegistryError, match="has format 99, this software knows 2: update saltext-wireguard on the mas"
-    ):
+    with pytest.raises(RegistryError, match=r"has format 99, this software knows \d+: update saltext-wireguard on"):
         call(file)
 
 
@@ -1035,6 +1033,7 @@ def test_a_registry_of_an_older_version_is_brought_up_to_date_and_keeps_what_is_
     register(file, registration("a"))
     before = file.snapshot().rows
     execute(file, "ALTER TABLE report DROP COLUMN rollback")
+    execute(file, "DROP TABLE export")
     execute(file, "PRAGMA user_version = 1")
     call(file)
     assert file.applied() == {} or file.applied()["net", "a"].rollback is None
