@@ -539,7 +539,7 @@ def _advance(connection: sqlite3.Connection, statement: Registration | Report | 
         return False
     if known and known[0] > statement.serial:
         raise RefusedError(
-            f"its serial {statement.serial} is not newer than {known[0]}: an old statement, played again"
+            f"its serial {statement.serial} is not newer than {known[0]}: it came late, or somebody sent it again"
         )
     connection.execute("INSERT OR REPLACE INTO serial VALUES (?, ?, ?, ?, ?)", (*key, statement.serial))
     return True
