@@ -6,10 +6,12 @@ Master configuration::
     ext_pillar:
       - wireguard:
           mesh: /srv/wireguard/mesh.yml     # a file, or a directory of *.yml files
+          preshared_secret: sdb://...       # only where preshared keys are not to come from a file of ours
 
 A minion finds its own view under ``wireguard:networks:<network>`` and nothing about nodes that it does not talk to. No
-private key is ever here. An invalid mesh file raises, which puts the error into the pillar and stops ``state.apply``:
-returning nothing instead would tell every node to drop its peers.
+private key is ever here; of preshared keys, which a network may have, a minion finds its own. An invalid mesh file
+raises, which puts the error into the pillar and stops ``state.apply``: returning nothing instead would tell every node
+to drop its peers.
 """
 
 try:
@@ -26,7 +28,7 @@ def __virtual__():
     return __virtualname__
 
 
-def ext_pillar(minion_id, pillar, mesh):
+def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     """
     The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}}}``.
 
@@ -37,6 +39,7 @@ def ext_pillar(minion_id, pillar, mesh):
     A node with peers that are called by a name gets a ``schedule`` as well, by which its minion looks them up again.
 
     :param mesh: path of the mesh file or directory
+    :param preshared_secret: what preshared keys come from, if not from a file of ours
     :raises MeshError: for an invalid mesh file, naming every problem with file and line
     :raises LossError: when most nodes of a network of this minion would leave it at once, and nobody confirmed that
     """

@@ -816,6 +816,38 @@ def rotate_due(limit=1):
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
 
+def rotate_secret(reason="", timeout=20):
+    """
+    Give all pairs of nodes other preshared keys, by making another secret for these, and reconcile.
+
+    Live sessions go on, and are renewed with the new keys when both ends have them. A node that is off comes back with
+    its next sync; one that reaches the master only through the mesh has to be on. Phones and other ``peers`` with
+    ``preshared_key: true`` need their new keys by hand.
+
+    reason
+        For the history.
+
+    timeout
+        Seconds that a node has to answer.
+
+    Returns what ``reconcile`` returns.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.rotate_secret reason="an administrator left"
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        with turn.take(master.state_dir):
+            on_hold = held.current(master.state_dir)
+            if on_hold:  # between nodes that have it and nodes that do not, tunnels would end
+                raise ConfigError(on_hold)
+            master.renew_secret(_operator(), str(reason))
+    return reconcile(contact=[], timeout=timeout)
+
+
 def _rotate_one(master, network, node, timeout, who, why):
     started = time.monotonic()
     with turn.take(master.state_dir), Bus(__opts__) as bus:

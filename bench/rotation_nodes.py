@@ -23,13 +23,14 @@ import threading
 import time
 import traceback
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO / "_utils"))
 
-from wgmesh import render  # noqa: E402
+from wgmesh import preshared, render  # noqa: E402
 from wgmesh.view import Peer, View  # noqa: E402
 
 NETWORK = "backbone"
@@ -119,11 +120,15 @@ class Node:
 
 
 class Nodes:
-    """The machines, and a master that knows of each node its ``keys`` and announced ``next_keys``."""
+    """
+    The machines, and a master that knows of each node its ``keys`` and announced ``next_keys``, and the ``secret`` that
+    preshared keys come from.
+    """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, secret: str | None = None) -> None:
         self.keys: dict[str, str] = {}
         self.next_keys: dict[str, str] = {}
+        self.secret = secret
         self._serials: dict[str, int] = {}
         self._bridge = _bridge()
         self.all = [Node(number) for number in range(1, count + 1)]
@@ -154,6 +159,7 @@ class Nodes:
                 (f"{each.address}/32",),
                 each.endpoint,
                 next_key=self.next_keys.get(each.name),
+                preshared=bool(self.secret),
             )
             for each in self.all
             if each is not node and each.name in self.keys
@@ -161,7 +167,11 @@ class Nodes:
         key = self.keys.get(node.name)
         serial = self._serials.get(node.name, 0)
         addresses = (f"{node.address}/24",)
-        return View(INTERFACE, addresses, peers, network=NETWORK, port=PORT, public_key=key, serial=serial)
+        view = View(INTERFACE, addresses, peers, network=NETWORK, port=PORT, public_key=key, serial=serial)
+        if self.secret is None:
+            return view
+        secret = preshared.secret(self.secret)
+        return preshared.told(replace(view, preshared=secret.name), secret, self.next_keys.get(node.name))
 
     def sync(self, *nodes: Node) -> None:
         """As after a reconcile: all nodes fetch their views and apply them at once; registrations are taken in."""

@@ -137,7 +137,7 @@ class Round:
         if not self._forced:
             return ["signed=True"]
         who, why = self._forced
-        self._master.registry.note_forced(self._networks_of(nodes), who, why)
+        self._master.registry.note("forced", self._networks_of(nodes), who, why)
         # as Salt passes keyword arguments on; a text like "reason=..." would be parsed as YAML
         return ["signed=True", {"__kwarg__": True, "force": True, "reason": why}]
 

@@ -108,7 +108,7 @@ class ExternalPeer(_Placed):
     """
     A peer that is not a minion; ``endpoint`` as of a node, None means that it calls the nodes. ``routes``: the networks
     behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the file does
-    not give.
+    not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves.
     """
 
     name: str
@@ -118,6 +118,7 @@ class ExternalPeer(_Placed):
     endpoint: tuple[Endpoint, ...] | None = None
     groups: frozenset[str] = frozenset()
     routes: tuple[Subnet, ...] = ()
+    preshared_key: bool = False
     places: Mapping[str, Place] = _no_places()
 
 
@@ -129,6 +130,7 @@ class Network(_Placed):
     ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and another one that no rotation has
     announced, counts as soon as the node has registered it, or only once an operator has approved it. ``rotate_every``
     is the age in seconds by which a key is rotated, None if it never is. ``links`` None joins everybody with everybody.
+    ``preshared_keys``: whether each pair of nodes has a preshared key.
     """
 
     name: str
@@ -144,6 +146,7 @@ class Network(_Placed):
     rekey: str = "auto"
     rotate_every: int | None = None
     links: tuple[Link, ...] | None = None
+    preshared_keys: bool = False
     places: Mapping[str, Place] = _no_places()
 
     def entries(self, node: str) -> list[NodeEntry]:

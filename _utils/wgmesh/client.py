@@ -72,6 +72,8 @@ def _openwrt(view: View) -> Iterator[str]:
         yield f"config wireguard_{view.interface}"
         yield f"\toption description '{_plain(peer.name)}'"
         yield f"\toption public_key '{peer.public_key}'"
+        if peer.preshared_key:
+            yield f"\toption preshared_key '{peer.preshared_key}'"
         yield from (f"\tlist allowed_ips '{network}'" for network in peer.allowed_ips)
         yield "\toption route_allowed_ips '1'"
         if peer.endpoint:
@@ -101,6 +103,7 @@ def _mikrotik_peer(peer: Peer) -> dict[str, object]:
     return {
         "comment": f'"{_plain(peer.name)}"',
         "public-key": f'"{peer.public_key}"',
+        "preshared-key": f'"{peer.preshared_key}"' if peer.preshared_key else None,
         "allowed-address": ",".join(peer.allowed_ips),
         "endpoint-address": endpoint.host if endpoint else None,
         "endpoint-port": endpoint.port if endpoint else None,

@@ -18,8 +18,9 @@ from .view import Peer, View
 # What of the interface itself concerns the sessions with all peers.
 _FOR_ALL = ("private key", "listen port", "link", "address ")
 
-# What of a peer does not keep it from coming back.
-_HARMLESS = {"keepalive"}
+# What of a peer does not keep it from coming back; or, as a preshared key, not before the other end has it as well, for
+# which the session that lives leaves time.
+_HARMLESS = {"keepalive", "preshared_key"}
 
 
 # -- who must come back
@@ -126,10 +127,22 @@ def way_back(before: View, kept: Kept) -> tuple[View, Applied]:
     return view, Applied(untouched, known.routes.union(kept.routes), known.names)
 
 
-def as_view(device: Device, network: str | None) -> View:
-    """Return a device as a view to come back to, where no configuration tells of one. Nobody knows peers' names."""
+def as_view(device: Device, network: str | None, preshared_keys: Mapping[str, str]) -> View:
+    """
+    Return a device as a view to come back to, where no configuration tells of one. Nobody knows peers' names.
+
+    :param preshared_keys: by public key of the peer, for those that have one
+    """
     peers = (
-        Peer(key, key, tuple(sorted(peer.allowed_ips)), peer.endpoint, peer.keepalive)
+        Peer(
+            key,
+            key,
+            tuple(sorted(peer.allowed_ips)),
+            peer.endpoint,
+            peer.keepalive,
+            preshared=key in preshared_keys,
+            preshared_key=preshared_keys.get(key),
+        )
         for key, peer in sorted(device.peers.items())
     )
     addresses = tuple(sorted(device.addresses))

@@ -2,11 +2,12 @@
 What an interface is now: the output of ``wg`` and ``ip``, parsed.
 
 Nothing here runs a command. Secrets that ``wg show dump`` prints end here: neither a ``Device`` nor an error message
-has them. What should change about a device is decided in ``diff``.
+has them. A preshared key is known by its fingerprint. What should change about a device is decided in ``diff``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class DevicePeer:
     One peer as the device has it.
 
     ``endpoint`` is ``ip:port`` (IPv6 in brackets), configured or learned. ``latest_handshake`` is in Unix seconds, 0
-    for never; ``rx`` and ``tx`` in bytes; ``keepalive`` in seconds, 0 for off.
+    for never; ``rx`` and ``tx`` in bytes; ``keepalive`` in seconds, 0 for off. ``preshared_key`` is the ``fingerprint``
+    of the preshared key, None where there is none.
     """
 
     public_key: str
@@ -38,7 +40,7 @@ class DevicePeer:
     rx: int
     tx: int
     keepalive: int
-    has_preshared_key: bool
+    preshared_key: str | None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ def parse_peers(interface: str, dump: str) -> dict[str, DevicePeer]:
     return _parse_dump(interface, dump)[2]
 
 
+def fingerprint(preshared_key: str) -> str:
+    """What tells one preshared key from another, and nothing else about it."""
+    return hashlib.sha256(preshared_key.encode()).hexdigest()[:16]
+
+
 def canonical_endpoint(text: str) -> str:
     """Return ``ip:port`` in the one form that compares, IPv6 in brackets; raise ValueError for anything else."""
     host, colon, port = text.rpartition(":")
@@ -134,7 +141,7 @@ def _peer(line: str, where: str) -> DevicePeer:
         rx=_checked(int, rx, f"{where}: bytes received"),
         tx=_checked(int, tx, f"{where}: bytes sent"),
         keepalive=0 if keepalive == "off" else _checked(int, keepalive, f"{where}: keepalive"),
-        has_preshared_key=_absent(preshared_key) is not None,
+        preshared_key=fingerprint(preshared_key) if _absent(preshared_key) else None,
     )
 
 

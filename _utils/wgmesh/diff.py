@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from . import forwarding
-from .device import Device, DevicePeer, canonical_endpoint
+from .device import Device, DevicePeer, canonical_endpoint, fingerprint
 from .errors import ViewError
 from .view import Peer, View
 
@@ -29,6 +29,9 @@ STALE_SECONDS = 180
 
 # Linux takes the IPv6 addresses of an interface away when its MTU falls below this (RFC 8200, 5).
 IPV6_MINIMUM_MTU = 1280
+
+# Stands in a command for the file that has the preshared key of the peer it is about.
+PRESHARED_KEY = "@PRESHARED_KEY@"
 
 # A command line may have 128 KiB an argument and 2 MiB in all; 64 peers with ten networks each need 20 KiB.
 PEERS_PER_COMMAND = 64
@@ -64,8 +67,9 @@ class Operation:
     """
     One step: what it concerns, what was and will be there (None for nothing), and the command that does it.
 
-    No field ever has a secret: the private key goes by the path of its file. ``argv`` is empty where another operation
-    has this effect. ``old`` equal to ``new`` marks a step that only serves others.
+    No field ever has a secret: the private key goes by the path of its file, and in place of a preshared key stands
+    ``PRESHARED_KEY`` (see ``preshared_keys``). ``argv`` is empty where another operation has this effect. ``old`` equal
+    to ``new`` marks a step that only serves others.
     """
 
     subject: str
@@ -129,6 +133,19 @@ def commands(operations: Iterable[Operation], interface: str) -> list[tuple[str,
         neighbours = list(group)
         result += _merged(prefix, neighbours) if is_wg_set else neighbours
     return result
+
+
+def preshared_keys(command: Sequence[str], view: View) -> list[str]:
+    """Return the preshared keys that the command wants in place of each ``PRESHARED_KEY``, in order."""
+    keys = {peer.public_key: peer.preshared_key for peer in view.peers}
+    public_key = ""
+    found = []
+    for before, word in pairwise(command):
+        if before == "peer":
+            public_key = word
+        elif word == PRESHARED_KEY:
+            found.append(keys[public_key] or "")
+    return found
 
 
 def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -427,6 +444,9 @@ def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:
 def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
     new: dict[str, object] = {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)}
     words: list[str] = []
+    if peer.preshared:
+        new["preshared_key"] = "set"
+        words += ["preshared-key", PRESHARED_KEY]
     if endpoint:
         new["endpoint"] = endpoint
         words += ["endpoint", endpoint]
@@ -451,11 +471,17 @@ def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None
     # A peer that only loses networks to others needs no command: its own would take all of them off for a moment.
     if have.allowed_ips - moved != set(peer.allowed_ips):
         words += ["allowed-ips", ",".join(peer.allowed_ips)]
-    if have.has_preshared_key:
-        old["preshared_key"], new["preshared_key"] = "(hidden)", None
+    if have.preshared_key != _fingerprint(peer):
+        old["preshared_key"] = "set" if have.preshared_key else None
+        new["preshared_key"] = ("changed" if have.preshared_key else "set") if peer.preshared else "removed"
         # `wg set` reads an empty file as the all-zero key, which stands for none.
-        words += ["preshared-key", "/dev/null"]
+        words += ["preshared-key", PRESHARED_KEY if peer.preshared else "/dev/null"]
     return Operation(f"peer {peer.name}", old, new, _peer_argv(view, peer.public_key, words) if words else ())
+
+
+def _fingerprint(peer: Peer) -> str | None:
+    """On paper, where the key itself is not known, one is like another."""
+    return fingerprint(peer.preshared_key or "") if peer.preshared else None
 
 
 def _peer_argv(view: View, public_key: str, words: Iterable[str]) -> tuple[str, ...]:

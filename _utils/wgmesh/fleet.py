@@ -18,6 +18,7 @@ from .losses import Loss, losses
 from .model import DEFAULT_PORT, ExternalPeer, Mesh, Network, NodeSettings, Place
 from .policy import Standing, excluded, expiries
 from .pool import Address
+from .preshared import Secret, told
 from .registry import Boots, NodeId, Registry, Row, Snapshot
 from .topology import Participant, Topology
 from .view import View
@@ -86,13 +87,21 @@ class Fleet:
     Views and members of every network. Raises MeshError when mesh file and registry contradict each other.
 
     ``now`` and ``valid_until`` are in Unix seconds: the time for which this was joined, and the next at which a node
-    expires. ``losses``: what nobody must be told before an operator has said that it is meant.
+    expires. ``losses``: what nobody must be told before an operator has said that it is meant. ``secret``: where the
+    preshared keys come from, if there are any and they matter.
     """
 
-    def __init__(self, mesh: Mesh, snapshot: Snapshot, accepted: Mapping[str, AcceptedKey], now: float) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        snapshot: Snapshot,
+        accepted: Mapping[str, AcceptedKey],
+        now: float,
+        secret: Secret | None = None,
+    ) -> None:
         self.mesh = mesh
         self._rows = snapshot.rows
-        self.networks = {network.name: Joined(network, snapshot, accepted, now) for network in mesh.networks}
+        self.networks = {network.name: Joined(network, snapshot, accepted, now, secret) for network in mesh.networks}
         moments = [moment for joined in self.networks.values() for moment in joined.expiries() if moment > now]
         self.valid_until = min(moments, default=float("inf"))
         problems = [problem for joined in self.networks.values() for problem in joined.problems()]
@@ -109,8 +118,14 @@ class Fleet:
                 yield name, member
 
     def views(self, node: str) -> dict[str, View]:
-        """Network -> what ``node`` must have there. Empty for a minion that is in no network."""
+        """
+        Network -> what ``node`` must have there, but for the preshared keys. Empty for a minion that is in no network.
+        """
         return {name: joined.view(node) for name, joined in self.networks.items() if node in joined.members}
+
+    def told(self, node: str) -> dict[str, View]:
+        """The same with the preshared keys: for the node itself, and for nobody else."""
+        return {name: self.networks[name].told(node) for name in self.views(node)}
 
     def digests(self) -> dict[NodeId, str]:
         """What every registered member should report as applied. Computed once: n nodes hash n * n times 32 bytes."""
@@ -143,9 +158,17 @@ class Fleet:
 class Joined:
     """One network of the fleet."""
 
-    def __init__(self, network: Network, snapshot: Snapshot, accepted: Mapping[str, AcceptedKey], now: float) -> None:
+    def __init__(
+        self,
+        network: Network,
+        snapshot: Snapshot,
+        accepted: Mapping[str, AcceptedKey],
+        now: float,
+        secret: Secret | None = None,
+    ) -> None:
         self._network = network
         self._snapshot = snapshot
+        self._secret = secret if network.preshared_keys else None
         self.membership = Membership(network, accepted, snapshot.standings, now)
         self.members: dict[str, Member] = {}
         for node, key in accepted.items():
@@ -199,19 +222,32 @@ class Joined:
             )
         return replace(self._interface(member, member.row), peers=self._topology.peers(node))
 
+    def told(self, node: str) -> View:
+        """The same with its preshared keys."""
+        row = self.members[node].row
+        return told(self.view(node), self._secret, row.next_key) if self._secret and row else self.view(node)
+
     def client(self, peer: str) -> View:
-        """What a peer that is not a minion must have, and has a key: a view like a node's."""
+        """
+        What a peer that is not a minion must have, and has a key: a view like a node's, with its preshared keys, which
+        are for nobody else.
+        """
         network, mine = self._network, self.peers[peer]
-        others = self._topology.peers(peer)
-        return View(
+        secret = self._secret if mine.preshared_key else None
+        view = View(
             interface=network.interface,
             addresses=tuple(self._with_prefix(address) for address in mine.addresses),
-            peers=tuple(replace(other, next_key=None) for other in others),
+            peers=tuple(
+                replace(other, next_key=None, preshared=other.preshared and mine.preshared_key)
+                for other in self._topology.peers(peer)
+            ),
             network=network.name,
             port=mine.endpoint[0].port if mine.endpoint else None,
             mtu=network.mtu,
             public_key=mine.public_key,
+            preshared=secret.name if secret else None,
         )
+        return told(view, secret, None) if secret else view
 
     def digests(self) -> dict[str, str]:
         """
@@ -242,13 +278,16 @@ class Joined:
             waiting=waiting.question if waiting else None,
             boot=boots.current,
             clones=boots.clones,
+            preshared=self._secret.name if self._secret else None,
         )
 
     @cached_property
     def _topology(self) -> Topology:
-        registered = [participant(member, member.row) for member in self.members.values() if member.row]
-        peers = [external(peer) for peer in self.peers.values()]
         network = self._network
+        registered = [
+            participant(member, member.row, network.preshared_keys) for member in self.members.values() if member.row
+        ]
+        peers = [external(peer) for peer in self.peers.values()]
         return Topology(registered + peers, network.subnets, network.links, network.keepalive)
 
     def _with_prefix(self, address: Address) -> str:
@@ -289,7 +328,7 @@ def _taken(place: Place, address: Address, holder: str | None) -> Problem:
     return Problem(place.file, place.line, message)
 
 
-def participant(member: Member, row: Row) -> Participant:
+def participant(member: Member, row: Row, preshared: bool = False) -> Participant:
     """A registered node as ``topology`` takes it."""
     return Participant(
         member.node,
@@ -305,6 +344,7 @@ def participant(member: Member, row: Row) -> Participant:
         routes=member.settings.routes,
         priority=member.settings.priority,
         next_key=row.next_key,
+        preshared=preshared,
     )
 
 
@@ -318,25 +358,27 @@ def external(peer: ExternalPeer) -> Participant:
         endpoint=peer.endpoint or False,
         groups=peer.groups,
         routes=peer.routes,
+        preshared=peer.preshared_key,
     )
 
 
-_current: dict[str, tuple[tuple[Mesh, Snapshot, Mapping[str, AcceptedKey]], Fleet]] = {}
+_Sources = tuple[Mesh, Snapshot, Mapping[str, AcceptedKey], Secret | None]
+_current: dict[str, tuple[_Sources, Fleet]] = {}
 
 
-def current(mesh: Mesh, registry: Registry, accepted: Mapping[str, AcceptedKey]) -> Fleet:
+def current(mesh: Mesh, registry: Registry, accepted: Mapping[str, AcceptedKey], secret: Secret | None = None) -> Fleet:
     """
-    The fleet as it is now. Joined anew only when one of its three sources changed, or somebody expired; unchanged,
+    The fleet as it is now. Joined anew only when one of its four sources changed, or somebody expired; unchanged,
     the sources are the same objects.
 
     Threads may come here at once: then each may join for itself, and the last one's fleet stays. As a fleet is kept
     together with the sources that it was made from, none is ever given for others.
     """
-    sources = (mesh, registry.snapshot(), accepted)
+    sources = (mesh, registry.snapshot(), accepted, secret)
     now = time.time()
     known = _current.get(registry.path)
     if known and all(old is new for old, new in zip(known[0], sources, strict=True)) and now < known[1].valid_until:
         return known[1]
-    fleet = Fleet(*sources, now)
+    fleet = Fleet(mesh, sources[1], accepted, now, secret)
     _current[registry.path] = (sources, fleet)
     return fleet

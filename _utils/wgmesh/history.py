@@ -20,6 +20,7 @@ WHATS = (
     "exported",
     "forced",
     "joined",
+    "preshared",
     "readmitted",
     "refused",
     "registered",

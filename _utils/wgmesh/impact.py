@@ -47,7 +47,8 @@ def cuts(changes: Changes, interface: str, keys: Mapping[str, str]) -> dict[str,
     """
     Subject to the public key of the session that its change cuts off, ALL for every session of the interface.
 
-    A peer that is new, or gains something, loses no packet, and neither does one whose endpoint or keepalive changes.
+    A peer that is new, or gains something, loses no packet, and neither does one whose endpoint, keepalive or preshared
+    key changes: that counts from the next handshake on, when the other end has it as well.
 
     :param keys: see ``public_keys``
     """
@@ -79,7 +80,7 @@ def _loses(old: dict[str, object], new: Facts) -> bool:
     if not isinstance(new, dict):
         return True
     fewer = {*_list(old.get("allowed_ips"))} - {*_list(new.get("allowed_ips"))} if "allowed_ips" in new else set()
-    return bool(fewer) or "preshared_key" in new or ("public_key" in old and old["public_key"] != new.get("public_key"))
+    return bool(fewer) or ("public_key" in old and old["public_key"] != new.get("public_key"))
 
 
 def _list(value: object) -> list[object]:

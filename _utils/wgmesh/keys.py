@@ -1,4 +1,4 @@
-"""WireGuard public keys as text: what is accepted as one, and why everything else is refused."""
+"""WireGuard public and preshared keys as text: what is accepted as one, and why everything else is refused."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ def parse_public_key(text: str) -> str:
     if base64.b64encode(raw).decode() != text:
         raise _refused(text, "is not canonical base64: the spare bits of its last character are set; was it mistyped?")
     _check_point(text, int.from_bytes(raw, "little"))
+    return text
+
+
+def parse_preshared_key(text: object) -> str:
+    """
+    Return ``text`` if it is canonical base64 of 32 bytes that are not all zero, which would stand for no preshared key.
+
+    Raises KeyFormatError, whose message never shows the text.
+    """
+    if not isinstance(text, str) or not _BASE64.fullmatch(text):
+        raise KeyFormatError("a preshared key is 44 characters of base64 that end in '=', as `wg genpsk` prints it")
+    raw = base64.b64decode(text)
+    if base64.b64encode(raw).decode() != text or not any(raw):
+        raise KeyFormatError("this is no usable preshared key; make one with `wg genpsk`")
     return text
 
 

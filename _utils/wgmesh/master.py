@@ -14,13 +14,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import accepted, fleet, held, meshfile, record
+from . import accepted, fleet, held, meshfile, record, secretfile
 from .accepted import AcceptedKey
 from .errors import ConfigError, LossError, RefusedError
 from .exports import Export
 from .fleet import Fleet, Joined, Member, Membership
 from .model import ExternalPeer, Mesh, Network
 from .policy import REVOKED
+from .preshared import SHORTEST_SECRET, Secret, secret
 from .record import ABSENT, REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from .registry import Applied, NodeId, Registry
 from .view import View
@@ -72,20 +73,23 @@ class Client:
 class Master:
     """
     ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
-    ``own_minion``: the id of the minion on the master's machine, if there is one.
+    ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: where
+    preshared keys come from if not from a file of ours.
     """
 
     mesh_path: str
     keys_dir: str
     state_dir: str
     own_minion: str = ""
+    configured_secret: Secret | None = None
 
     @classmethod
     def from_opts(cls, opts: Mapping[str, Any]) -> Master:
         """From the Salt master's options. Raises ConfigError, which says what to write into them."""
         # Salt calls a master after the minion on its machine, unless `id` is configured
         own_minion = str(opts.get("id") or "").removesuffix("_master")
-        return cls(_mesh_path(opts), _keys_dir(opts), os.path.join(opts["cachedir"], "wireguard"), own_minion)
+        state_dir = os.path.join(opts["cachedir"], "wireguard")
+        return cls(_mesh_path(opts), _keys_dir(opts), state_dir, own_minion, _configured_secret(opts))
 
     @property
     def registry(self) -> Registry:
@@ -99,6 +103,30 @@ class Master:
         """The minion keys accepted now."""
         return accepted.load(self.keys_dir)
 
+    def secret(self) -> Secret | None:
+        """Where all preshared keys come from, made if it is missing; None if the mesh file wants none."""
+        if not any(network.preshared_keys for network in self.mesh().networks):
+            return None
+        return self.configured_secret or secretfile.load(self.state_dir)
+
+    def renew_secret(self, who: str, why: str) -> None:
+        """
+        Let all preshared keys be others from now on; ``who`` wants that, and ``why``. Raises ConfigError where there
+        are none, or where the secret is kept elsewhere.
+        """
+        concerned = {network.name for network in self.mesh().networks if network.preshared_keys}
+        if not concerned:
+            raise ConfigError(f"no network of {self.mesh_path} has `preshared_keys: true`")
+        if self.configured_secret:
+            raise ConfigError(
+                "the secret comes from `preshared_secret` in the master's configuration: change it where it is kept,"
+                " restart salt-master, and run `salt-run wireguard.reconcile`"
+            )
+        secretfile.renew(self.state_dir)
+        members = self._fleet(self.accepted()).members()
+        nodes = {(name, member.node) for name, member in members if name in concerned and member.row}
+        self.registry.note("preshared", nodes, who, why)
+
     def fleet(self) -> Fleet:
         """
         The fleet as it is now. Raises MeshError when the mesh file is invalid or contradicts the registry, and
@@ -108,7 +136,7 @@ class Master:
 
     def _fleet(self, keys: Mapping[str, AcceptedKey]) -> Fleet:
         """Also one with losses: for what tells nobody, and for what comes before a loss is forced."""
-        return fleet.current(self.mesh(), self.registry, keys)
+        return fleet.current(self.mesh(), self.registry, keys, self.secret())
 
     def _without_losses(self, joined: Fleet) -> Fleet:
         if joined.losses:
@@ -123,7 +151,8 @@ class Master:
 
     def views(self, node: str) -> dict[str, View] | None:
         """
-        Network -> what the node must have there; empty if it was a member of some network, None if it never was one.
+        Network -> what the node must have there, with its preshared keys, which are for nobody else; empty if it was a
+        member of some network, None if it never was one.
 
         Raises MeshError, and LossError where it concerns a network of this node.
         """
@@ -132,7 +161,7 @@ class Master:
         if losses:
             summary = "; ".join(loss.summary for loss in losses)
             raise LossError(f"{summary}. `salt-run wireguard.reconcile` on the master says which, and how to go on")
-        return joined.views(node) or ({} if joined.was_member(node) else None)
+        return joined.told(node) or ({} if joined.was_member(node) else None)
 
     def registered(self) -> set[str]:
         """The ids of all registered members."""
@@ -329,7 +358,7 @@ class Master:
         snapshot = self.registry.snapshot()
         export = replace(snapshot.exports[network, peer], public_key=public_key)
         foretold = replace(snapshot, exports={**snapshot.exports, (network, peer): export})
-        joined = self._without_losses(Fleet(self.mesh(), foretold, self.accepted(), time.time()))
+        joined = self._without_losses(Fleet(self.mesh(), foretold, self.accepted(), time.time(), self.secret()))
         return joined.networks[network].client(peer)
 
     def clients(self) -> Iterator[Client]:
@@ -472,11 +501,32 @@ def _refuse_key_of_peer(network: Network, public_key: str) -> None:
             raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file")
 
 
-def _mesh_path(opts: Mapping[str, Any]) -> str:
+def _settings(opts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of the external pillar, which are the only ones of a master."""
     for entry in opts.get("ext_pillar") or []:
         settings = entry.get("wireguard") if isinstance(entry, Mapping) else None
-        if isinstance(settings, Mapping) and isinstance(settings.get("mesh"), str):
-            return str(settings["mesh"])
+        if isinstance(settings, Mapping):
+            return settings
+    return {}
+
+
+def _configured_secret(opts: Mapping[str, Any]) -> Secret | None:
+    """Salt has replaced an ``sdb://`` URI by its value, or has left it as it is where that failed."""
+    text = _settings(opts).get("preshared_secret")
+    if text is None:
+        return None
+    where = "preshared_secret in the master's configuration (ext_pillar, wireguard)"
+    if isinstance(text, str) and text.startswith("sdb://"):
+        raise ConfigError(f"{where} could not be looked up: is its sdb profile in the master's configuration?")
+    if not isinstance(text, str) or len(text.strip()) < SHORTEST_SECRET:
+        raise ConfigError(f"{where} must be text of at least {SHORTEST_SECRET} characters, as `wg genpsk` prints it")
+    return secret(text.strip())
+
+
+def _mesh_path(opts: Mapping[str, Any]) -> str:
+    mesh = _settings(opts).get("mesh")
+    if isinstance(mesh, str):
+        return mesh
     raise ConfigError(
         "the master's configuration names no mesh file. Write into /etc/salt/master.d/wireguard.conf:\n"
         "ext_pillar:\n  - wireguard:\n      mesh: /srv/wireguard/mesh.yml"

@@ -565,6 +565,7 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
     if network.rotate_every and network.peers:
         message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"
         inner.report.add(places["rotate_every"], message)
+    _check_preshared(inner, network)
     return network
 
 
@@ -586,6 +587,13 @@ def _check_endpoints(scope: _Scope, network: Network) -> None:
         earlier = scope.report.claim(("endpoint", site, where.lower().replace(".:", ":")), place)
         if earlier:
             scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one another port")
+
+
+def _check_preshared(scope: _Scope, network: Network) -> None:
+    for peer in network.peers:
+        if peer.preshared_key and not network.preshared_keys:
+            message = f"peer {peer.name!r} has preshared keys, but its network does not; write `preshared_keys: true`"
+            scope.report.add(peer.place_of("preshared_key"), f"{message} into network {network.name!r}")
 
 
 def _check_ends(scope: _Scope, network: Network) -> None:
@@ -748,6 +756,7 @@ NETWORK_KEYS: Mapping[str, Key] = {
         _many({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
         "everybody with everybody",
     ),
+    "preshared_keys": _switch("preshared_keys"),
 }
 NODE_KEYS: Mapping[str, Key] = {
     "addresses": Key(_addresses, _BARE, _ADDRESSES, "one of each IP version, allocated once and kept"),
@@ -777,4 +786,5 @@ PEER_KEYS: Mapping[str, Key] = {
     "endpoint": Key(_peer_endpoint, _ENDPOINTS, _ENDPOINT, "`false`"),
     "groups": Key(_groups, "list of names", _many(_NAMED)),
     "routes": Key(_routes, _CIDR, _SUBNETS),
+    "preshared_key": _switch("preshared_key"),
 }

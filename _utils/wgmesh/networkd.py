@@ -1,8 +1,8 @@
 """
 The files from which systemd-networkd makes an interface at boot: ``.netdev`` and ``.network``, written from a view.
 
-Neither has a secret: the private key is named by the path of its file. The setup is the one that wg-quick makes, and
-that ``diff`` compares with: the same addresses, and routes of protocol boot.
+The private key is named by the path of its file; preshared keys are in the ``.netdev`` file themselves. The setup is
+the one that wg-quick makes, and that ``diff`` compares with: the same addresses, and routes of protocol boot.
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ def _peer(peer: Peer, endpoint: str | None) -> Iterator[str]:
     yield f"# {peer.name}"
     yield "[WireGuardPeer]"
     yield f"PublicKey={peer.public_key}"
+    if peer.preshared_key:
+        yield f"PresharedKey={peer.preshared_key}"
     if peer.allowed_ips:
         yield f"AllowedIPs={','.join(peer.allowed_ips)}"
     if endpoint is not None:

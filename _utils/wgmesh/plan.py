@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from . import diff, forwarding, rotation
 from .accepted import AcceptedKey
 from .answer import Step
-from .device import Device, DevicePeer
+from .device import Device, DevicePeer, fingerprint
 from .diff import Applied
 from .exports import Export
 from .fleet import Fleet, Joined, Member
@@ -204,7 +204,7 @@ def _as_device_peer(peer: Peer) -> DevicePeer:
         rx=0,
         tx=0,
         keepalive=peer.keepalive,
-        has_preshared_key=False,
+        preshared_key=fingerprint("") if peer.preshared else None,
     )
 
 

@@ -434,11 +434,11 @@ class Registry:
             _bump(connection)
         return left
 
-    def note_forced(self, nodes: Collection[NodeId], who: str, why: str) -> None:
-        """Write into the history that these nodes were asked to apply what they have, whatever their guards say."""
+    def note(self, what: str, nodes: Collection[NodeId], who: str, why: str) -> None:
+        """Write into the history what an operator wants of these nodes, which changes nothing here."""
         with self._store.write() as connection:
             for network, node in sorted(nodes):
-                trail.write(connection, network, node, "forced", who, why)
+                trail.write(connection, network, node, what, who, why)
 
     def history(self, node: str | None = None, limit: int = 100) -> list[trail.Entry]:
         """The newest entries of the audit trail, oldest first."""

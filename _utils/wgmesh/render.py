@@ -16,6 +16,9 @@ from .view import Peer, View
 
 PRIVATE_KEY = "@PRIVATE_KEY@"
 
+# A comment: wg-quick has no use for it.
+_PRESHARED_BY = "# PresharedKeys by"
+
 _MARKER = re.compile(
     r"# Managed by Salt \(saltext-wireguard\)(?:, network (?P<network>.+))?\. Changes made here are lost\."
 )
@@ -23,7 +26,8 @@ _MARKER = re.compile(
 
 def render(view: View) -> str:
     """
-    Return the file's text, with ``PRIVATE_KEY`` where the key belongs. Equal views make equal texts.
+    Return the file's text, with ``PRIVATE_KEY`` where the key belongs, and with the preshared keys. Equal views make
+    equal texts.
 
     :raises ViewError: where a value would break its line: wg-quick runs what a ``PostUp`` line says, as root
     """
@@ -95,12 +99,16 @@ def _interface(view: View) -> Iterator[str]:
         yield f"MTU = {view.mtu}"
     if view.forwarding:
         yield f"PostUp = {forwarding.at_boot(view.addresses)}"
+    if view.preshared:
+        yield f"{_PRESHARED_BY} = {view.preshared}"
 
 
 def _peer(peer: Peer) -> Iterator[str]:
     yield f"# {peer.name}"
     yield "[Peer]"
     yield f"PublicKey = {peer.public_key}"
+    if peer.preshared_key:
+        yield f"PresharedKey = {peer.preshared_key}"
     if peer.allowed_ips:
         yield f"AllowedIPs = {', '.join(peer.allowed_ips)}"
     if peer.endpoint is not None:
@@ -114,7 +122,9 @@ def _marker(text: str) -> re.Match[str] | None:
 
 
 def _read_interface(section: str) -> dict[str, object]:
-    settings = _settings(section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU", "PostUp"})
+    settings = _settings(
+        section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU", "PostUp", _PRESHARED_BY}
+    )
     if "PrivateKey" not in settings:
         raise ValueError(section)
     addresses = _list(settings.get("Address"))
@@ -125,6 +135,7 @@ def _read_interface(section: str) -> dict[str, object]:
         "addresses": addresses,
         "mtu": _number(settings.get("MTU")),
         "forwarding": "PostUp" in settings,
+        "preshared": settings.get(_PRESHARED_BY),
     }
 
 
@@ -132,9 +143,11 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
     title, _, rest = section.partition("\n")
     if not title.startswith("# "):
         raise ValueError(title)
-    settings = _settings(rest, "[Peer]", {"PublicKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"})
+    known = {"PublicKey", "PresharedKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"}
+    settings = _settings(rest, "[Peer]", known)
     return title[2:], {
         "public_key": settings.get("PublicKey"),
+        "preshared_key": settings.get("PresharedKey"),
         "allowed_ips": _list(settings.get("AllowedIPs")),
         "endpoint": settings.get("Endpoint"),
         "keepalive": _number(settings.get("PersistentKeepalive")),

@@ -43,8 +43,9 @@ def expand(view: View, device: Device | None) -> View:
     Return the view with every peer that announced a next key as two peers, one a key, as this device needs them.
 
     The key in use has the peer's name, addresses and keepalive; the other is named "... (next key)" or "... (old key)"
-    and has only the endpoint. A next key that is also somebody else's, or our own, is left out: WireGuard could not
-    tell the two apart, and one wrong announcement must not stop everything else.
+    and has only the endpoint. Each has the preshared key that belongs to it. A next key that is also somebody else's,
+    or our own, is left out: WireGuard could not tell the two apart, and one wrong announcement must not stop everything
+    else.
     """
     if not any(peer.next_key for peer in view.peers):
         return view
@@ -64,16 +65,17 @@ def _keys(view: View) -> Iterable[str]:
 
 def _expanded(peer: Peer, device: Device | None, taken: Mapping[str, int]) -> tuple[Peer, ...]:
     """One peer or two. The one with the addresses comes first."""
-    alone = replace(peer, next_key=None)
+    alone = replace(peer, next_key=None, next_preshared_key=None)
     if peer.next_key is None or taken[peer.next_key] > 1:
         return (alone,)
+    next_ = replace(alone, public_key=peer.next_key, preshared_key=peer.next_preshared_key)
     if next_key_holds(_latest_handshake(device, peer.public_key), _latest_handshake(device, peer.next_key)):
-        return replace(alone, public_key=peer.next_key), _idle(peer, peer.public_key, _OLD)
-    return alone, _idle(peer, peer.next_key, _NEXT)
+        return next_, _idle(alone, _OLD)
+    return alone, _idle(next_, _NEXT)
 
 
-def _idle(peer: Peer, public_key: str, which: str) -> Peer:
-    return Peer(peer.name + which, public_key, (), peer.endpoint)
+def _idle(peer: Peer, which: str) -> Peer:
+    return replace(peer, name=peer.name + which, allowed_ips=(), keepalive=0)
 
 
 def contract(view: View) -> View:
@@ -92,10 +94,12 @@ def _is_idle(peer: Peer, by_name: Mapping[str, Peer]) -> bool:
 
 
 def _contracted(peer: Peer, by_name: Mapping[str, Peer]) -> Peer:
-    if peer.name + _NEXT in by_name:
-        return replace(peer, next_key=by_name[peer.name + _NEXT].public_key)
-    if peer.name + _OLD in by_name:
-        return replace(peer, public_key=by_name[peer.name + _OLD].public_key, next_key=peer.public_key)
+    next_ = by_name.get(peer.name + _NEXT)
+    old = by_name.get(peer.name + _OLD)
+    if old:
+        next_, peer = peer, replace(peer, public_key=old.public_key, preshared_key=old.preshared_key)
+    if next_:
+        return replace(peer, next_key=next_.public_key, next_preshared_key=next_.preshared_key)
     return peer
 
 

@@ -42,6 +42,7 @@ class Participant:
 
     ``endpoint`` is what the mesh file says, in order of preference, False that it cannot be called; ``offered`` are the
     addresses that the node itself offers, best first. ``port`` is where it listens.
+    ``preshared``: whether it has preshared keys with nodes.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Participant:
     routes: tuple[Subnet, ...] = ()
     priority: int = 0
     next_key: str | None = None
+    preshared: bool = False
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,7 @@ class Topology:
                 endpoint,
                 keepalive,
                 participant.next_key,
+                participant.preshared,
             )
         return self._made[alike]
 

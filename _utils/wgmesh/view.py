@@ -11,13 +11,13 @@ import hashlib
 import ipaddress
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from .endpoint import Endpoint
 from .errors import KeyFormatError, ViewError
-from .keys import parse_public_key
+from .keys import parse_preshared_key, parse_public_key
 
 T = TypeVar("T")
 Buffer = bytes | memoryview
@@ -27,8 +27,14 @@ DIGEST_SIZE = 32  # bytes of a peer's digest
 MAX_INTERFACE_NAME = 15
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
-    *("digest", "peers"),
+    *("preshared", "next_preshared_keys", "digest", "peers"),
 }
+_PEER_KEYS = {
+    *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
+}
+
+# Stands for a preshared key in a view that is not for its node.
+HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,9 @@ class Peer:
     ``allowed_ips`` are canonical networks in sorted order (``10.42.0.2/32``), ``endpoint`` is ``host:port`` (IPv6 in
     brackets) or None where the peer calls us, ``keepalive`` is in seconds and 0 means off. ``next_key`` is the public
     key that the peer has announced and may use instead of ``public_key`` from now on (see ``rotation.expand``).
+
+    ``preshared``: whether the two have a preshared key. ``preshared_key`` and ``next_preshared_key`` are the secrets
+    themselves, for the one and the other public key of the peer, where this is for the node that has to know them.
     """
 
     name: str
@@ -47,12 +56,18 @@ class Peer:
     endpoint: str | None = None
     keepalive: int = 0
     next_key: str | None = None
+    preshared: bool = False
+    preshared_key: str | None = field(default=None, repr=False)
+    next_preshared_key: str | None = field(default=None, repr=False)
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of everything above. Cached, because all views of a full mesh share one Peer object a node."""
-        allowed_ips = list(self.allowed_ips)
-        return _sha256([self.name, self.public_key, allowed_ips, self.endpoint, self.keepalive, self.next_key])
+        """
+        SHA-256 of everything but the secrets, which ``View.preshared`` stands for. Cached, because all views of a full
+        mesh share one Peer object a node.
+        """
+        parts = [self.name, self.public_key, list(self.allowed_ips), self.endpoint, self.keepalive, self.next_key]
+        return _sha256([*parts, *([True] if self.preshared else [])])
 
     @cached_property
     def is_called_by_name(self) -> bool:
@@ -61,13 +76,18 @@ class Peer:
 
     def to_dict(self) -> dict[str, Any]:
         """The peer as it stands in the pillar, without its name, which is its key there."""
-        return {
+        data: dict[str, Any] = {
             "public_key": self.public_key,
             "allowed_ips": list(self.allowed_ips),
             "endpoint": self.endpoint,
             "keepalive": self.keepalive,
             "next_key": self.next_key,
         }
+        if self.preshared:
+            data["preshared_key"] = self.preshared_key or HIDDEN
+        if self.next_preshared_key:
+            data["next_preshared_key"] = self.next_preshared_key
+        return data
 
 
 @dataclass(frozen=True)
@@ -83,6 +103,9 @@ class View:
     the node, "admit" or "rekey", that an operator has not made yet. ``boot`` is the boot that the master believes to
     speak for the node. None of these three is part of the digest. ``clones`` are the boots of other machines that speak
     with the same Salt key, and are not to.
+
+    ``preshared`` names the secret that preshared keys come from; None where there are none. ``next_preshared_keys``:
+    public key of a peer to the preshared key that the two have once this node uses the key that it has announced.
     """
 
     interface: str
@@ -97,6 +120,8 @@ class View:
     waiting: str | None = None
     boot: str | None = None
     clones: tuple[str, ...] = ()
+    preshared: str | None = None
+    next_preshared_keys: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
 
     @cached_property
     def digest(self) -> str:
@@ -111,7 +136,8 @@ class View:
     def digest_with(self, *peers: Buffer) -> str:
         """The digest of this interface with peers whose concatenated digests are given, in one piece or in several."""
         interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
-        whole = hashlib.sha256(_sha256([*interface, self.public_key, list(self.clones)]))
+        preshared = [self.preshared] if self.preshared else []
+        whole = hashlib.sha256(_sha256([*interface, self.public_key, list(self.clones), *preshared]))
         for part in peers:
             whole.update(part)
         return whole.hexdigest()
@@ -123,7 +149,7 @@ class View:
 
     def to_dict(self) -> dict[str, Any]:
         """The view as it stands in the pillar under ``wireguard:networks:<network>``."""
-        return {
+        data: dict[str, Any] = {
             "interface": self.interface,
             "addresses": list(self.addresses),
             "port": self.port,
@@ -137,6 +163,11 @@ class View:
             "digest": self.digest,
             "peers": {peer.name: peer.to_dict() for peer in self.peers},
         }
+        if self.preshared:
+            data["preshared"] = self.preshared
+        if self.next_preshared_keys:
+            data["next_preshared_keys"] = dict(self.next_preshared_keys)
+        return data
 
     @classmethod
     def from_dict(cls, data: object, network: str | None = None) -> View:
@@ -160,6 +191,8 @@ class View:
             waiting=fields.get("waiting", _text, None),
             boot=fields.get("boot", _text, None),
             clones=tuple(fields.get("clones", _list_of(_text), [])),
+            preshared=fields.get("preshared", _text, None),
+            next_preshared_keys=fields.get("next_preshared_keys", _preshared_keys, {}),
         )
         if fields.get("digest", _text, view.digest) != view.digest:
             raise ViewError(
@@ -203,9 +236,10 @@ def _peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
 
 
 def _peer(name: str, data: object, where: str) -> Peer:
-    fields = _Fields(data, where, {"public_key", "allowed_ips", "endpoint", "keepalive", "next_key"})
+    fields = _Fields(data, where, _PEER_KEYS)
     if not name.isprintable() or not name:
         raise ViewError(f"{where}: a peer's name has printable characters only")
+    preshared_key = fields.get("preshared_key", parse_preshared_key, None)
     return Peer(
         name=name,
         public_key=fields.get("public_key", _public_key),
@@ -213,6 +247,9 @@ def _peer(name: str, data: object, where: str) -> Peer:
         endpoint=fields.get("endpoint", _endpoint, None),
         keepalive=fields.get("keepalive", _integer(0, 65535), 0),
         next_key=fields.get("next_key", _public_key, None),
+        preshared=preshared_key is not None,
+        preshared_key=preshared_key,
+        next_preshared_key=fields.get("next_preshared_key", parse_preshared_key, None),
     )
 
 
@@ -267,6 +304,12 @@ def _endpoint(value: object) -> str:
 
 def _public_key(value: object) -> str:
     return parse_public_key(_text(value))
+
+
+def _preshared_keys(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):  # whatever it is, it may be a secret
+        raise ValueError("must be a mapping from public keys to preshared keys")
+    return {_public_key(key): parse_preshared_key(secret) for key, secret in value.items()}
 
 
 def _integer(low: int, high: int) -> Callable[[object], int]:

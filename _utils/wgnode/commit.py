@@ -139,7 +139,7 @@ class Trial:
         interface = self._view.interface
         if self._device is None or self._unfinished or files.written(interface):
             return
-        last_good = confirm.as_view(self._device, self._view.network)
+        last_good = confirm.as_view(self._device, self._view.network, devices.preshared_keys(interface))
         files.replace(files.config_file(interface), files.config_text(last_good, self._key_file))
 
     # -- whether it works

@@ -32,7 +32,7 @@ except ImportError:  # synced from _utils/
 
 from . import commit, devices, endpoints, files, keys
 from .boot import Changes, Manager, Setup
-from .commands import run
+from .commands import run_with_secrets
 from .commit import Safety, Trial
 
 
@@ -243,7 +243,7 @@ class Way:
             if command[:3] == ("ip", "link", "add"):
                 devices.create(self._interface, command)
             else:
-                run(command)
+                run_with_secrets(command, diff.PRESHARED_KEY, diff.preshared_keys(command, self._view))
 
     def _verify(self) -> None:
         """Read the device again: what was not done is an error, whatever the commands said."""

@@ -53,6 +53,12 @@ def peers(interface: str) -> dict[str, DevicePeer]:
     return device.parse_peers(interface, run(["wg", "show", interface, "dump"], secret=True))
 
 
+def preshared_keys(interface: str) -> dict[str, str]:
+    """Public key -> preshared key, which is a secret, of the peers that have one."""
+    pairs = [line.split("\t") for line in run(["wg", "show", interface, "preshared-keys"], secret=True).splitlines()]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[1] != "(none)"}
+
+
 def handshakes(interface: str) -> dict[str, int]:
     """Public key -> latest handshake in Unix seconds, 0 for never."""
     return rotation.handshakes(run(["wg", "show", interface, "latest-handshakes"]))
@@ -108,5 +114,5 @@ def _described_peer(peer: DevicePeer) -> dict[str, Any]:
         "received": peer.rx,
         "sent": peer.tx,
         "keepalive": peer.keepalive,
-        "preshared_key": "(hidden)" if peer.has_preshared_key else None,
+        "preshared_key": "(hidden)" if peer.preshared_key else None,
     }

@@ -27,7 +27,7 @@ except ImportError:  # synced from _utils/
 
 CONFIG_DIR = "/etc/wireguard"
 
-# The mode of a file with a private key in it.
+# The mode of a file with a secret in it.
 SECRET = 0o600
 
 # What tempfile puts in the middle of a name: a pattern for glob.
@@ -114,9 +114,12 @@ def names(directory: str) -> list[str]:
         return []
 
 
-def is_written(path: str, text: str, mode: int = SECRET) -> bool:
-    """Whether the file has this text and this mode."""
-    return text == read(path) and stat.S_IMODE(os.stat(path).st_mode) == mode
+def is_written(path: str, text: str, mode: int = SECRET, group: int | None = None) -> bool:
+    """Whether the file has this text and this mode, and belongs to this group, where one is given."""
+    if text != read(path):
+        return False
+    status = os.stat(path)
+    return stat.S_IMODE(status.st_mode) == mode and group in (None, status.st_gid)
 
 
 # -- writing, in a way that survives a power cut at any point; each raises NodeError
@@ -131,9 +134,9 @@ def add(path: str, text: str) -> None:
     _sync(os.path.dirname(path))
 
 
-def replace(path: str, text: str, mode: int = SECRET) -> None:
-    """Give a file this text and mode. It has its old or its new content, and never half of it."""
-    with _or_error(path, "written"), beside(path, text, mode) as finished:
+def replace(path: str, text: str, mode: int = SECRET, group: int | None = None) -> None:
+    """Give a file this text, mode and group. It has its old or its new content, and never half of it."""
+    with _or_error(path, "written"), beside(path, text, mode, group) as finished:
         os.rename(finished, path)
     _sync(os.path.dirname(path))
 
@@ -172,7 +175,7 @@ def remove_leftovers(*paths: str) -> None:
 
 
 @contextlib.contextmanager
-def beside(path: str, content: str | bytes, mode: int = SECRET) -> Iterator[str]:
+def beside(path: str, content: str | bytes, mode: int = SECRET, group: int | None = None) -> Iterator[str]:
     """A complete and synced file beside ``path``; gone afterwards unless it was renamed. Raises OSError."""
     directory, name = os.path.split(path)
     descriptor, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
@@ -180,6 +183,8 @@ def beside(path: str, content: str | bytes, mode: int = SECRET) -> Iterator[str]
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content.encode() if isinstance(content, str) else content)
             handle.flush()
+            if group is not None:
+                os.fchown(handle.fileno(), -1, group)
             os.fchmod(handle.fileno(), mode)
             os.fsync(handle.fileno())
         yield made

@@ -9,12 +9,13 @@ from __future__ import annotations
 import grp
 import os
 import stat
+from collections.abc import Mapping
 
 try:
-    from saltext.wireguard.utils.wgmesh import networkd, render
+    from saltext.wireguard.utils.wgmesh import networkd, preshared, render
     from saltext.wireguard.utils.wgmesh.errors import NodeError
 except ImportError:  # synced from _utils/
-    from wgmesh import networkd, render
+    from wgmesh import networkd, preshared, render
     from wgmesh.errors import NodeError
 
 from . import files
@@ -24,9 +25,9 @@ CONFIG_DIR = "/etc/systemd/network"
 SERVICE = "systemd-networkd"
 GROUP = "systemd-network"
 
-# networkd does not run as root: its own files everybody may read, a key file its group.
+# networkd does not run as root: its own files everybody may read, those with a secret its group.
 OPEN = 0o644
-KEY_MODE = 0o640
+SECRET = 0o640
 PASSABLE = 0o710
 
 _WAYS_OUT = "Let it manage this machine's network, or leave `wireguard:backend` at wg-quick"
@@ -42,7 +43,7 @@ class Networkd:
         """Its files, the mode of the key file, and the daemon. Raises NodeError for files of somebody else."""
         changes: Changes = {}
         for path, text in _texts(setup).items():
-            if not files.is_written(path, text, OPEN):
+            if not files.is_written(path, text, *_access(text)):
                 changes[path] = {"old": None, "new": "written"}
         if not _can_read(setup.key_file):
             changes[setup.key_file] = {"old": "for root only", "new": f"readable for {GROUP}"}
@@ -58,8 +59,8 @@ class Networkd:
         _make_config_dir()
         files.remove_leftovers(*_texts(setup))
         for path, text in _texts(setup).items():
-            if not files.is_written(path, text, OPEN):
-                files.replace(path, text, OPEN)
+            if not files.is_written(path, text, *_access(text)):
+                files.replace(path, text, *_access(text))
         _let_read(setup.key_file)
         if not self._functions["service.enabled"](SERVICE):
             raise NodeError(f"{not_enabled(SERVICE, setup.view.interface)}. {_WAYS_OUT}")
@@ -117,6 +118,24 @@ def _texts(setup: Setup) -> dict[str, str]:
     }
 
 
+def _access(text: str) -> tuple[int, int | None]:
+    """The mode of a file with this text, and the group that it belongs to, None for whichever."""
+    return (SECRET, _group()) if preshared.is_in(text) else (OPEN, None)
+
+
+def rewrite(interface: str, keys: Mapping[str, str]) -> None:
+    """
+    Put other preshared keys into the file of the device, if there is one of ours.
+
+    :param keys: public key of a peer to its preshared key
+    """
+    path = netdev_file(interface)
+    before = files.read(path) if _is_ours(path) else ""
+    text = preshared.rewrite(before, keys)
+    if text != before:
+        files.replace(path, text, *_access(text))
+
+
 def _endpoints(setup: Setup, netdev: str) -> dict[str, str]:
     """Public key -> ``ip:port``. A name that does not resolve today has the address that it had last."""
     last = networkd.endpoints_of(files.read(netdev))
@@ -145,7 +164,7 @@ def _can_read(key_file: str) -> bool:
     """Whether networkd can read a key file, and nobody else but root."""
     group = _group()
     status = os.stat(key_file)
-    if status.st_gid != group or stat.S_IMODE(status.st_mode) != KEY_MODE:
+    if status.st_gid != group or stat.S_IMODE(status.st_mode) != SECRET:
         return False
     return not _is_in_config_dir(key_file) or _can_pass(files.CONFIG_DIR, group)
 
@@ -154,7 +173,7 @@ def _let_read(key_file: str) -> None:
     group = _group()
     if group is None:
         raise NodeError(f"there is no group {GROUP}, which systemd-networkd runs as. {_WAYS_OUT}")
-    _give(key_file, group, KEY_MODE)
+    _give(key_file, group, SECRET)
     if _is_in_config_dir(key_file) and not _can_pass(files.CONFIG_DIR, group):
         _give(files.CONFIG_DIR, group, PASSABLE)
 

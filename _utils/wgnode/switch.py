@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 try:
-    from saltext.wireguard.utils.wgmesh import rotation
+    from saltext.wireguard.utils.wgmesh import diff, preshared, rotation
     from saltext.wireguard.utils.wgmesh.errors import NodeError
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
-    from wgmesh import rotation
+    from wgmesh import diff, preshared, rotation
     from wgmesh.errors import NodeError
     from wgmesh.view import View
 
-from . import devices, files, keys, reach
-from .commands import run
+from . import devices, files, keys, networkd, reach
+from .commands import run, run_with_secrets
 from .converge import refuse_foreign
 
 
@@ -53,19 +53,22 @@ def switch(view: View, wait: float) -> Switch:
     """
     Use the next key: in the files, on the device, in new handshakes. Goes back where no live peer follows in time.
 
-    Raises NodeError.
+    :param view: from a fresh pillar, which has the preshared keys for the next key, if there are any
+    :raises NodeError: where it cannot be done
     """
     interface = view.interface
     _refuse_unless_set_up(view)
     if not _has_next_key(interface) and not has_switched(interface):
         return Switch([], [], f"{interface} has no next key: wireguard.rotate_prepare makes one")
+    if _lacks_preshared_keys(view):
+        return Switch([], [], f"the pillar has no preshared keys for the next key of {interface}: announce it first")
     live = _live_peers_of_an_earlier_second(interface)
-    _adopt_next_key(interface)
-    if not _use_key_file(interface):  # an earlier call did all this, and its answer was lost
+    _adopt_next_key(view)
+    if not _use_key_file(view):  # an earlier call did all this, and its answer was lost
         return Switch([], [])
     back = _await_peers(interface, live, wait)
     if live and not back:
-        return Switch([], [], _go_back(interface, wait))
+        return Switch([], [], _go_back(view, wait))
     names = files.applied(interface).names
     return Switch(
         sorted(names.get(key, key) for key in back), sorted(names.get(key, key) for key in live if key not in back)
@@ -89,6 +92,12 @@ def has_switched(interface: str) -> bool:
 def _has_next_key(interface: str) -> bool:
     """Whether there is a next key other than the key: a power cut while going back leaves one under both names."""
     return _is_another_key(files.next_key_file(interface), interface)
+
+
+def _lacks_preshared_keys(view: View) -> bool:
+    file = files.next_key_file if _has_next_key(view.interface) else files.key_file
+    own_key = keys.existing(file(view.interface))
+    return any(peer.preshared for peer in view.peers) and not preshared.known(view, own_key)
 
 
 def _is_another_key(path: str, interface: str) -> bool:
@@ -121,53 +130,75 @@ def refuse_while_switched(interface: str) -> None:
 # -- the files
 
 
-def _adopt_next_key(interface: str) -> None:
+def _adopt_next_key(view: View) -> None:
     """
     Make the next key the key, durably: a power cut at any point leaves one whole key in each file.
 
     The key file goes first. Should the configuration file keep the old key, the node comes up with that, as its peers
     still know it, and the next apply registers the new key and repairs the configuration file.
     """
+    interface = view.interface
     if _has_next_key(interface):
         files.replace(files.previous_key_file(interface), files.read(files.key_file(interface)))
         files.supersede(files.next_key_file(interface), files.key_file(interface))
-    _write_key_into_config(interface)
+    _write_key_into_config(view)
 
 
-def _go_back(interface: str, wait: float) -> str:
+def _go_back(view: View, wait: float) -> str:
     """Back to the previous key, in the same order. The next key is kept as such: another try may go better."""
+    interface = view.interface
     files.replace(files.next_key_file(interface), files.read(files.key_file(interface)))
     files.supersede(files.previous_key_file(interface), files.key_file(interface))
-    _write_key_into_config(interface)
-    _use_key_file(interface)
+    _write_key_into_config(view)
+    _use_key_file(view)
     return f"no peer came back within {wait:g} s; {interface} has its old key again"
 
 
-def _write_key_into_config(interface: str) -> None:
-    """Only the key: the rest of the file stays what was applied last."""
-    path = files.config_file(interface)
-    line = f"PrivateKey = {files.read(files.key_file(interface)).strip()}"
+def _write_key_into_config(view: View) -> None:
+    """Only the key, and the preshared keys that belong to it: the rest of the file stays what was applied last."""
+    path = files.config_file(view.interface)
+    line = f"PrivateKey = {files.read(files.key_file(view.interface)).strip()}"
     text = re.sub(r"^PrivateKey = .*$", line, files.read(path), count=1, flags=re.MULTILINE)
+    preshared_keys = _preshared_keys(view)
+    text = preshared.rewrite(text, preshared_keys)
     if not files.is_written(path, text):
         files.replace(path, text)
+    networkd.rewrite(view.interface, preshared_keys)
+
+
+def _preshared_keys(view: View) -> Mapping[str, str]:
+    """Public key of a peer -> the preshared key that belongs to it and to the key file."""
+    return preshared.known(view, keys.existing(files.key_file(view.interface)))
 
 
 # -- the device
 
 
-def _use_key_file(interface: str) -> bool:
+def _use_key_file(view: View) -> bool:
     """
     Let the device use its key file, and greet all peers: a session with the new key begins as one has something to say.
 
     Returns whether that changed the device.
     """
+    interface = view.interface
     device = devices.read(interface)
     if device is None or device.public_key == keys.public_key(files.key_file(interface)):
         return False
+    _set_preshared_keys(interface, _preshared_keys(view), device.peers)
     run(["wg", "set", interface, "private-key", files.key_file(interface)])
     for address in rotation.greeting_addresses(device.peers.values()):
         reach.greet(interface, address)
     return True
+
+
+def _set_preshared_keys(interface: str, preshared_keys: Mapping[str, str], there: Collection[str]) -> None:
+    """Before the private key: sessions that live do not need them, and handshakes with the new key do."""
+    wanted = sorted(key for key in preshared_keys if key in there)
+    for start in range(0, len(wanted), diff.PEERS_PER_COMMAND):
+        chunk = wanted[start : start + diff.PEERS_PER_COMMAND]
+        words = [word for key in chunk for word in ("peer", key, "preshared-key", diff.PRESHARED_KEY)]
+        secrets = [preshared_keys[key] for key in chunk]
+        run_with_secrets(["wg", "set", interface, *words], diff.PRESHARED_KEY, secrets)
 
 
 def _live_peers_of_an_earlier_second(interface: str) -> dict[str, int]:

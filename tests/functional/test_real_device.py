@@ -178,9 +178,9 @@ def test_a_thousand_peers_are_applied(fresh):
 def test_a_preshared_key_is_removed(fresh):
     fresh.apply(VIEW)
     fresh.run("wg", "set", "wg0", "peer", key("node2"), "preshared-key", "/dev/stdin", text=fresh.run("wg", "genpsk"))
-    assert fresh.device().peers[key("node2")].has_preshared_key
+    assert fresh.device().peers[key("node2")].preshared_key
     fresh.apply(VIEW, Applied.of(VIEW))
-    assert not fresh.device().peers[key("node2")].has_preshared_key
+    assert not fresh.device().peers[key("node2")].preshared_key
 
 
 def test_peers_swap_their_networks(fresh):

@@ -70,7 +70,9 @@ def whole():
 
 def mesh_with(table, name, value):
     mesh, inner = whole()
-    if table != "peer":
+    if table == "peer":
+        inner["network"]["preshared_keys"] = True  # without which a peer has none
+    else:
         del inner["network"]["peers"]  # some keys are not possible with peers
     inner[table][name] = value
     return json.dumps(mesh)

@@ -35,7 +35,7 @@ def device(view=VIEW, **changes):
 
 
 def on_device(peer, **changes):
-    settings = (frozenset(peer.allowed_ips), NOW - 9, 1000, 1000, peer.keepalive, False)
+    settings = (frozenset(peer.allowed_ips), NOW - 9, 1000, 1000, peer.keepalive, None)
     return replace(DevicePeer(peer.public_key, peer.endpoint, *settings), **changes)
 
 
@@ -165,8 +165,21 @@ def test_of_two_changes_the_first_of_which_never_ended_the_way_leads_back_before
     assert way_back(before, kept)[0].port == 40000
 
 
+def test_a_preshared_key_of_a_device_without_configuration_is_one_to_come_back_to():
+    made = as_view(device(), "net", {A.public_key: "secret"})
+    assert {peer.name: (peer.preshared, peer.preshared_key) for peer in made.peers} == {
+        A.public_key: (True, "secret"),
+        B.public_key: (False, None),
+    }
+
+
+def test_a_peer_that_gets_another_preshared_key_need_not_come_back():
+    """Before the other end has it as well, it could not; and the session that lives goes on."""
+    assert must_come_back(replace(VIEW, peers=(replace(A, preshared=True, preshared_key="secret"), B))) == set()
+
+
 def test_a_device_without_configuration_is_a_view_of_what_it_is():
-    made = as_view(device(), "net")
+    made = as_view(device(), "net", {})
     assert made == replace(VIEW, peers=tuple(sorted((replace(A, name=A.public_key), replace(B, name=B.public_key)),
                                                     key=lambda peer: peer.name)))  # fmt: skip
     assert operations(device(), made, Applied.of(made)) == ()

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from wgmesh.device import canonical_endpoint, parse
+from wgmesh.device import canonical_endpoint, fingerprint, parse
 from wgmesh.errors import DeviceError
 
 PRIVATE_KEY = "8BU4oeJsVvpX7NXbZc9+9ibqdbIl09zzhN3NoFap6lE="
@@ -69,8 +69,10 @@ def test_counters_and_handshake_are_numbers():
     assert (alice.latest_handshake, alice.rx, alice.tx) == (1700000000, 10, 148)
 
 
-def test_of_a_preshared_key_only_its_presence_is_kept():
-    assert (device().peers[ALICE].has_preshared_key, device().peers[BOB].has_preshared_key) == (True, False)
+def test_of_a_preshared_key_only_its_fingerprint_is_kept():
+    peers = device().peers
+    assert (peers[ALICE].preshared_key, peers[BOB].preshared_key) == (fingerprint(PRESHARED_KEY), None)
+    assert fingerprint(PRESHARED_KEY) != fingerprint(PRIVATE_KEY)
 
 
 def test_the_printed_device_has_no_secret():

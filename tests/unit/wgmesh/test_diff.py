@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_interface
 
 import pytest
-from wgmesh.device import Device, DevicePeer
-from wgmesh.diff import Applied, Operation, changes, check, commands, diff, routes
+from wgmesh.device import Device, DevicePeer, fingerprint
+from wgmesh.diff import PRESHARED_KEY, Applied, Operation, changes, check, commands, diff, preshared_keys, routes
 from wgmesh.errors import ViewError
 from wgmesh.view import Peer, View
 
@@ -23,6 +23,7 @@ def key(name):
 
 
 OWN = key("own")
+ONE, OTHER = key("one preshared key"), key("another preshared key")
 
 
 def peer(name, *allowed_ips, public_key=None, **settings):
@@ -33,9 +34,18 @@ def view(*peers, addresses=("10.42.0.1/16",), **settings):
     return View("wg0", tuple(addresses), peers, **settings)
 
 
-def have(name, *allowed_ips, endpoint=None, latest_handshake=NOW - 10, keepalive=0, has_preshared_key=False):
+def have(name, *allowed_ips, endpoint=None, latest_handshake=NOW - 10, keepalive=0, preshared_key=None):
     allowed = frozenset(allowed_ips)
-    return DevicePeer(key(name), endpoint, allowed, latest_handshake, 1000, 2000, keepalive, has_preshared_key)
+    return DevicePeer(
+        key(name),
+        endpoint,
+        allowed,
+        latest_handshake,
+        1000,
+        2000,
+        keepalive,
+        preshared_key and fingerprint(preshared_key),
+    )
 
 
 def device(*peers, addresses=("10.42.0.1/16",), routes=(), **settings):
@@ -282,10 +292,39 @@ def test_a_peer_without_allowed_ips_gets_the_empty_list():
 
 
 def test_a_preshared_key_that_the_view_does_not_have_is_removed():
-    current = device(have("node2", "10.42.0.2/32", has_preshared_key=True))
+    current = device(have("node2", "10.42.0.2/32", preshared_key=ONE))
     assert argvs(view(peer("node2", "10.42.0.2/32")), current) == [
         f"wg set wg0 peer {key('node2')} preshared-key /dev/null"
     ]
+
+
+def with_preshared(name, preshared_key):
+    return peer(name, f"10.42.0.{name[-1]}/32", preshared=True, preshared_key=preshared_key)
+
+
+def test_a_preshared_key_that_the_device_has_already_is_no_difference():
+    assert argvs(view(with_preshared("node2", ONE)), device(have("node2", "10.42.0.2/32", preshared_key=ONE))) == []
+
+
+@pytest.mark.parametrize("before", [None, OTHER])
+def test_of_a_peer_whose_preshared_key_differs_only_that_is_set(before):
+    current = device(have("node2", "10.42.0.2/32", preshared_key=before))
+    assert argvs(view(with_preshared("node2", ONE)), current) == [
+        f"wg set wg0 peer {key('node2')} preshared-key {PRESHARED_KEY}"
+    ]
+
+
+def test_a_new_peer_has_its_preshared_key_from_the_beginning():
+    (operation,) = operations(view(with_preshared("node2", ONE)), device())
+    assert operation.argv[:7] == ("wg", "set", "wg0", "peer", key("node2"), "preshared-key", PRESHARED_KEY)
+    assert operation.new["preshared_key"] == "set"
+
+
+def test_a_command_finds_the_preshared_key_of_each_of_its_peers():
+    wanted = view(with_preshared("node2", ONE), peer("node3", "10.42.0.3/32"), with_preshared("node4", OTHER))
+    (command,) = commands(operations(wanted, device()), "wg0")
+    assert command.count(PRESHARED_KEY) == 2
+    assert preshared_keys(command, wanted) == [ONE, OTHER]
 
 
 def test_a_peer_that_the_view_does_not_have_is_removed():
@@ -541,12 +580,17 @@ def test_a_removed_peer_whose_name_another_one_took_is_known_by_its_key():
     assert list(result) == ["peer node2", f"peer {key('node2')}"]
 
 
-def test_a_preshared_key_shows_in_changes_as_hidden():
-    current = device(have("node2", "10.42.0.2/32", has_preshared_key=True))
-    assert changes(operations(view(peer("node2", "10.42.0.2/32")), current))["peer node2"] == {
-        "old": {"preshared_key": "(hidden)"},
-        "new": {"preshared_key": None},
-    }
+@pytest.mark.parametrize(
+    ("before", "wanted", "old", "new"),
+    [(None, ONE, None, "set"), (ONE, OTHER, "set", "changed"), (ONE, None, "set", "removed")],
+)
+def test_changes_say_of_a_preshared_key_only_what_happens_to_it(before, wanted, old, new):
+    current = device(have("node2", "10.42.0.2/32", preshared_key=before))
+    wanted = view(peer("node2", "10.42.0.2/32", preshared=bool(wanted), preshared_key=wanted))
+    found = operations(wanted, current)
+    assert changes(found)["peer node2"] == {"old": {"preshared_key": old}, "new": {"preshared_key": new}}
+    assert ONE not in repr(found)
+    assert OTHER not in repr(found)
 
 
 # Views that WireGuard or the kernel would not take as they are meant
@@ -696,7 +740,7 @@ class Host:
             routes=frozenset(self.routes),
             boot_routes=frozenset(self.routes),
             peers={
-                key: DevicePeer(key, p.get("endpoint"), frozenset(p["allowed_ips"]), NOW, 0, 0, p["keepalive"], False)
+                key: DevicePeer(key, p.get("endpoint"), frozenset(p["allowed_ips"]), NOW, 0, 0, p["keepalive"], None)
                 for key, p in self.peers.items()
             },
             **self.link,

@@ -31,7 +31,7 @@ def device(*names, down=(), addresses=("10.42.0.1/16",)):
             0,
             0,
             0,
-            False,
+            None,
         )
         for peer in peers(*names)
     }

@@ -18,7 +18,7 @@ def view(*peers):
 
 def device(*peers, at=OLD, latest_handshake=0):
     return {
-        peer.public_key: DevicePeer(peer.public_key, at, frozenset(), latest_handshake, 0, 0, 0, False)
+        peer.public_key: DevicePeer(peer.public_key, at, frozenset(), latest_handshake, 0, 0, 0, None)
         for peer in peers
     }  # fmt: skip
 

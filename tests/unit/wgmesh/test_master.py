@@ -114,6 +114,64 @@ def test_options_that_keep_keys_elsewhere_are_an_error_that_says_what_to_write()
         Master.from_opts({**OPTS, "keys.cache_driver": "mmap_key"})
 
 
+LONG = "a secret that is long enough for this"
+
+
+def test_a_secret_of_the_options_is_what_preshared_keys_come_from(master):
+    want_preshared_keys(master)
+    configured = Master.from_opts({**OPTS, "ext_pillar": [{"wireguard": {"mesh": "x", "preshared_secret": LONG}}]})
+    there = replace(master, configured_secret=configured.configured_secret)
+    assert there.secret().text == LONG
+    assert not Path(master.state_dir, "preshared.secret").exists()
+    with pytest.raises(ConfigError, match="change it where it is kept, restart salt-master, and run `salt-run wire"):
+        there.renew_secret("me", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"), [("sdb://vault/x", "could not be looked up"), ("c2VjcmV0", "at least 32"), (5, "at least 32")]
+)
+def test_a_secret_that_was_not_looked_up_or_is_short_is_an_error_that_does_not_show_it(value, why):
+    options = {**OPTS, "ext_pillar": [{"wireguard": {"mesh": "x", "preshared_secret": value}}]}
+    with pytest.raises(ConfigError, match=why) as caught:
+        Master.from_opts(options)
+    assert str(value) not in str(caught.value).replace("32", "")
+
+
+def want_preshared_keys(master):
+    Path(master.mesh_path).write_text(mesh_text("'*': {}", extra="preshared_keys: true"))
+
+
+def test_no_secret_is_made_as_long_as_no_network_wants_preshared_keys(master):
+    assert master.secret() is None
+    assert master.fleet()
+    assert not Path(master.state_dir, "preshared.secret").exists()
+
+
+def test_only_the_pillar_has_preshared_keys(master):
+    says(master, registration("a"))
+    says(master, registration("b"))
+    want_preshared_keys(master)
+    (peer,) = master.views("a")["net"].peers
+    assert peer.preshared_key == master.secret().key(public_key("a"), public_key("b"))
+    assert peer.preshared_key not in str([each.to_dict() for each in master.fleet().views("a").values()])
+
+
+def test_a_renewed_secret_makes_every_node_out_of_date(master):
+    says(master, registration("a"))
+    want_preshared_keys(master)
+    before = master.fleet().digests()
+    assert master.fleet().digests() == before
+    master.renew_secret("me", "an administrator left")
+    assert master.fleet().digests() != before
+    last = master.registry.history()[-1]
+    assert (last.node, last.what, last.who, last.why) == ("a", "preshared", "me", "an administrator left")
+
+
+def test_a_secret_that_nobody_uses_is_not_renewed(master):
+    with pytest.raises(ConfigError, match=r"no network of .* has `preshared_keys: true`"):
+        master.renew_secret("me", "")
+
+
 # --- what is right ---------------------------------------------------------------------------------------------------
 
 

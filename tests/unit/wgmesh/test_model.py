@@ -297,7 +297,8 @@ networks:
         ("[" * 50, "mesh.yml:1: lists and mappings are nested too deeply"),
         # keys
         (network("subnet: []"), "mesh.yml:3: unknown key 'subnet'; did you mean 'subnets'?"),
-        (network("preshared_keys: true"), "mesh.yml:3: unknown key 'preshared_keys'; valid keys: interface, port, "),
+        (network("preshard_keys: true"), "mesh.yml:3: unknown key 'preshard_keys'; did you mean 'preshared_keys'?"),
+        (network("colours: true"), "mesh.yml:3: unknown key 'colours'; valid keys: interface, port, "),
         (network(nodes="a: {colour: x}"), "mesh.yml:4: unknown key 'colour'; valid keys: addresses, endpoint, "),
         (network(nodes="a: {end_point: x}"), "mesh.yml:4: unknown key 'end_point'; did you mean 'endpoint'?"),
         (network("2026-01-01: 1"), "mesh.yml:3: unknown key '2026-01-01'; valid keys"),
@@ -404,6 +405,7 @@ networks:
             "mesh.yml:3: 'a' is a group as well as a node or a peer; give the group another name",
         ),
         # hubs and routes
+        (network("preshared_keys: 1"), "mesh.yml:3: preshared_keys must be true or false, not '1'"),
         (network(nodes="a: {hub: 1}"), "mesh.yml:4: hub must be true or false, not '1'"),
         (network(nodes="a: {hub: 'true'}"), "mesh.yml:4: hub must be true or false, not 'true'"),
         (network(nodes="a: {priority: -1}"), "mesh.yml:4: priority must be a whole number from 0 to 65535, not '-1'"),

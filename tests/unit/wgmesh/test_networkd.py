@@ -77,6 +77,13 @@ KEY_FILE = "/etc/wireguard/wg0.key"
 ENDPOINTS = {KEYS["node2"]: "10.66.0.12:51820"}
 
 
+def test_a_preshared_key_is_in_the_file_of_the_device():
+    keyed = replace(VIEW.peers[0], preshared=True, preshared_key=KEYS["node2"])
+    text = networkd.netdev(replace(VIEW, peers=(keyed, *VIEW.peers[1:])), "wg0.key", {})
+    assert f"PublicKey={KEYS['node4']}\nPresharedKey={KEYS['node2']}\n" in text
+    assert text.count("PresharedKey") == 1
+
+
 def test_the_device_and_its_peers():
     assert networkd.netdev(VIEW, KEY_FILE, ENDPOINTS) == NETDEV
 

@@ -104,6 +104,12 @@ def test_a_file_that_is_not_ours_has_no_network():
     assert managed_network("[Interface]\n") is None
 
 
+def test_a_preshared_key_is_a_line_of_its_peer_and_of_no_other():
+    text = render(replace(VIEW, peers=(replace(NODE2, preshared=True, preshared_key=NODE3.public_key), NODE3)))
+    assert f"PublicKey = {NODE2.public_key}\nPresharedKey = {NODE3.public_key}\nAllowedIPs" in text
+    assert text.count("PresharedKey") == 1
+
+
 def test_the_view_is_read_back():
     assert parse(render(VIEW), "wg0") == VIEW
 
@@ -117,6 +123,8 @@ PEERS = st.builds(
     endpoint=st.none() | st.sampled_from(["192.0.2.1:51820", "[2001:db8::1]:1", "db1.example.com:65535"]),
     keepalive=st.integers(0, 65535),
 )
+SECRETS = st.binary(min_size=32, max_size=32).filter(any).map(lambda raw: base64.b64encode(raw).decode())
+PEERS |= st.builds(lambda peer, key: replace(peer, preshared=True, preshared_key=key), PEERS, SECRETS)
 VIEWS = st.builds(
     View,
     interface=st.just("wg0"),
@@ -126,6 +134,7 @@ VIEWS = st.builds(
     port=st.none() | st.integers(1, 65535),
     mtu=st.none() | st.integers(576, 65535),
     forwarding=st.booleans(),
+    preshared=st.none() | st.sampled_from(["0123456789abcdef"]),
 )
 
 

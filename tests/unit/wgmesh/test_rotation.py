@@ -29,7 +29,7 @@ VIEW = View("wg0", ("10.42.0.9/24",), (NODE1, NODE2), network="backbone", port=5
 
 
 def have(public_key, *allowed_ips, latest_handshake=0, keepalive=0):
-    return DevicePeer(public_key, "192.0.2.1:51820", frozenset(allowed_ips), latest_handshake, 0, 0, keepalive, False)
+    return DevicePeer(public_key, "192.0.2.1:51820", frozenset(allowed_ips), latest_handshake, 0, 0, keepalive, None)
 
 
 def device(*peers):
@@ -91,6 +91,18 @@ def test_after_the_switch_the_old_key_is_a_peer_with_the_endpoint_and_nothing_el
     peers = {peer.name: peer for peer in expand(VIEW, handshaken(NOW - 1, NOW)).peers}
     assert peers["node1"] == replace(NODE1, public_key=NEW, next_key=None)
     assert peers["node1 (old key)"] == Peer("node1 (old key)", OLD, (), NODE1.endpoint)
+
+
+def test_each_of_the_two_keys_has_its_own_preshared_key_whichever_is_in_use():
+    """By the other one's, no handshake would succeed when the node switches."""
+    node1 = replace(NODE1, preshared=True, preshared_key="with the key", next_preshared_key="with the next")
+    for device in (None, handshaken(NOW - 1, NOW)):
+        peers = expand(replace(VIEW, peers=(node1, NODE2)), device).peers
+        assert {each.public_key: each.preshared_key for each in peers} == {
+            OLD: "with the key",
+            NEW: "with the next",
+            NODE2.public_key: None,
+        }
 
 
 def test_everything_else_about_the_view_stays():
@@ -254,6 +266,8 @@ def test_greetings_go_to_one_host_of_each_peer_ipv4_first():
 @pytest.mark.parametrize("seen", [None, handshaken(5, 0), handshaken(5, 6)])
 def test_contracted_is_what_was_expanded_whichever_key_was_in_use(seen):
     assert contract(expand(VIEW, seen)) == VIEW
+    preshared = replace(NODE1, preshared=True, preshared_key="with the key", next_preshared_key="with the next")
+    assert contract(expand(replace(VIEW, peers=(preshared, NODE2)), seen)).peers == (preshared, NODE2)
 
 
 def test_a_peer_whose_own_name_ends_like_that_of_an_idle_one_stays():

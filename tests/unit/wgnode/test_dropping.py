@@ -39,7 +39,7 @@ def fleet(rows, members):
 
 
 def device(handshakes):
-    peers = {key: DevicePeer(key, None, frozenset(), at, 0, 0, 0, False) for key, at in handshakes.items()}
+    peers = {key: DevicePeer(key, None, frozenset(), at, 0, 0, 0, None) for key, at in handshakes.items()}
     return Device("wg0", True, None, 51820, 1420, frozenset(), frozenset(), peers)
 
 
