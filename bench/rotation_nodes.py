@@ -203,10 +203,11 @@ class Nodes:
         return [each for each in self.all if each is not node]
 
     def announce(self, node: Node) -> str:
-        """The node makes its next key, and the registry takes it in. The peers do not know it yet."""
+        """The node makes its next key, and the registry takes it in; its own pillar shows that, not yet the peers'."""
         node.do("set_view", self.view(node).to_dict())
         statement = json.loads(node.call("rotate_prepare", NETWORK)["statement"])
         self.next_keys[node.name] = statement["next_key"]
+        node.do("set_view", self.view(node).to_dict())
         return str(statement["next_key"])
 
     def follow(self, node: Node, *peers: Node, seconds: float = 20) -> list[Future[Any]]:
