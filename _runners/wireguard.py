@@ -291,6 +291,64 @@ def _time(seconds):
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "never"
 
 
+def addresses(network=None):
+    """
+    How the subnets of each network are used, what is free in them, and what is not free yet.
+
+    network
+        Only this one.
+
+    Returns ``pools`` (rows of network, subnet, size, used, reserved, excluded, quarantined, free, next: what the next
+    node gets), ``free`` (rows of network, first, last, count), ``quarantined`` (rows of network, address, node, until)
+    and ``warnings``: what stands in the way of giving nodes their addresses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.addresses
+        salt-run wireguard.addresses backbone --out=json
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        usages = {name: usage for name, usage in master.usage().items() if network in (None, name)}
+        if network and not usages:
+            raise ConfigError(f"there is no network {network} in the mesh file {master.mesh_path}")
+        pools = [pool for usage in usages.values() for pool in usage.pools()]
+        quarantined = [(name, *each) for name, usage in usages.items() for each in usage.quarantined()]
+        warnings = master.address_warnings()
+    return _shown(
+        {
+            "pools": [_pool(pool) for pool in pools],
+            "free": [
+                {
+                    "network": pool.network,
+                    "first": str(hole.first),
+                    "last": str(hole.last),
+                    "count": int(hole.last) - int(hole.first) + 1,
+                }
+                for pool in pools
+                for hole in pool.holes
+            ],
+            "quarantined": [
+                {"network": name, "address": str(holding.address), "node": holding.node, "until": _time(until)}
+                for name, holding, until in quarantined
+            ],
+            "warnings": warnings,
+        }
+    )
+
+
+def _pool(pool):
+    counts = ("size", "used", "reserved", "excluded", "quarantined", "free")
+    return {
+        "network": pool.network,
+        "subnet": str(pool.subnet),
+        **{name: getattr(pool, name) for name in counts},
+        "next": str(pool.next) if pool.next else None,
+    }
+
+
 def view(node):
     """
     What the pillar of ``node`` holds under ``wireguard``.

@@ -46,7 +46,8 @@ def export(master, network, peer, delivery, public_key, rekey, who, why):
     :param rekey: whether the key that it has may be dropped
     :raises WireguardError: and then the peer is as it was, unless the message says otherwise
     """
-    before = master.registry.prepare_export(network, peer.name, master.members(network))
+    members = master.members(network)
+    before = master.registry.prepare_export(network, peer.name, members, members.suspended)
     key, private = _key_pair(peer, before, public_key, rekey)
     if delivery.form in PICTURES and private is None:
         raise ConfigError(f"format={delivery.form} is of use only with the private key, which is not known here")

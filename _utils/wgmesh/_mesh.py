@@ -26,8 +26,23 @@ EVERYBODY = "*"
 DEFAULT_INTERFACE = "wg0"
 DEFAULT_PORT = 51820
 DEFAULT_KEEPALIVE = 25
+DEFAULT_QUARANTINE = 7 * 86_400
 
 WILDCARD = re.compile(r"\*|\?|\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]")
+
+
+@dataclass(frozen=True)
+class AddressRange:
+    """All addresses from ``first`` to ``last``, which are of one IP version."""
+
+    first: Address
+    last: Address
+
+    def __contains__(self, address: Address) -> bool:
+        return address.version == self.first.version and int(self.first) <= int(address) <= int(self.last)
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
 class _Placed:
@@ -131,6 +146,7 @@ class Network(_Placed):
     announced, counts as soon as the node has registered it, or only once an operator has approved it. ``rotate_every``
     is the age in seconds by which a key is rotated, None if it never is. ``links`` None joins everybody with everybody.
     ``preshared_keys``: whether each pair of nodes has a preshared key.
+    Addresses of ``exclude`` are not allocated, and those of a node that is gone only after ``quarantine`` seconds.
     """
 
     name: str
@@ -147,6 +163,8 @@ class Network(_Placed):
     rotate_every: int | None = None
     links: tuple[Link, ...] | None = None
     preshared_keys: bool = False
+    exclude: tuple[AddressRange, ...] = ()
+    quarantine: int = DEFAULT_QUARANTINE
     places: Mapping[str, Place] = _no_places()
 
     def entries(self, node: str) -> list[NodeEntry]:
@@ -193,6 +211,12 @@ class Network(_Placed):
     @cached_property
     def _peers_by_name(self) -> dict[str, ExternalPeer]:
         return {peer.name: peer for peer in self.peers}
+
+    @cached_property
+    def reserved(self) -> frozenset[Address]:
+        """All addresses that the file gives by name, to nodes and peers."""
+        named = [entry.addresses for entry in self.nodes] + [peer.addresses for peer in self.peers]
+        return frozenset(address for addresses in named for address in addresses)
 
     @cached_property
     def _exact(self) -> dict[str, NodeEntry]:

@@ -35,7 +35,10 @@ class MeshError(WireguardError):
 
 
 class LossError(WireguardError):
-    """Raised when most of a network's nodes would leave it at once, and no operator has said that this is meant."""
+    """
+    Raised when most of a network's nodes would leave it at once, or nodes would lose their addresses, and no operator
+    has said that this is meant.
+    """
 
 
 class ConfigError(WireguardError):

@@ -90,8 +90,7 @@ def refuse_taken(connection: sqlite3.Connection, network: str, name: str, public
 
 
 def forget(connection: sqlite3.Connection, network: str, peers: Collection[str]) -> None:
-    """Drop peers that are gone from the mesh file, with their addresses."""
+    """Drop peers that are gone from the mesh file; their addresses are freed as those of nodes are."""
     for peer in sorted(peers):
         connection.execute("DELETE FROM export WHERE (network, peer) = (?, ?)", (network, peer))
-        connection.execute("DELETE FROM address WHERE (network, node) = (?, ?)", (network, peer))
         trail.write(connection, network, peer, "removed", "master", "not in the mesh file")

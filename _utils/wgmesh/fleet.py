@@ -14,10 +14,11 @@ from functools import cached_property
 
 from .accepted import AcceptedKey
 from .errors import MeshError, Problem
-from .losses import Loss, losses
+from .ledger import OnPaper
+from .losses import Loss, Outside, losses
 from .model import DEFAULT_PORT, ExternalPeer, Mesh, Network, NodeSettings, Place
-from .policy import Standing, excluded, expiries
-from .pool import Address
+from .policy import ADMITTED, REVOKED, Standing, excluded, expiries
+from .pool import Address, Holding, Pool, kept, outside
 from .preshared import Secret, told
 from .registry import Boots, NodeId, Registry, Row, Snapshot
 from .topology import Participant, Topology
@@ -72,6 +73,18 @@ class Membership(Collection[str]):
             return "not in the mesh file"
         return excluded(settings, self._standings.get((self._network.name, node)), self._now)
 
+    @cached_property
+    def suspended(self) -> frozenset[str]:
+        """Who would be a member but for a revocation, which can be taken back."""
+        revoked = {
+            node: standing
+            for (network, node), standing in self._standings.items()
+            if network == self._network.name and standing.state == REVOKED
+        }
+        admitted = {(self._network.name, node): replace(each, state=ADMITTED) for node, each in revoked.items()}
+        others = Membership(self._network, self._accepted, admitted, self._now)
+        return frozenset(node for node in revoked if node in others)
+
     def __contains__(self, node: object) -> bool:
         return self.settings(node) is not None
 
@@ -109,7 +122,13 @@ class Fleet:
             raise MeshError(problems)
         members = {name: joined.members for name, joined in self.networks.items()}
         self._noted = snapshot.noted
-        self.losses = losses(mesh, snapshot, accepted, members, now)
+        self.losses: list[Loss | Outside] = [*losses(mesh, snapshot, accepted, members, now), *self._outside()]
+
+    def _outside(self) -> Iterator[Outside]:
+        for network in self.mesh.networks:
+            nodes = self.networks[network.name].outside()
+            if nodes:
+                yield Outside(network.name, nodes, network.place_of("subnets"))
 
     def members(self) -> Iterator[tuple[str, Member]]:
         """(network, member) of all networks."""
@@ -137,12 +156,12 @@ class Fleet:
             (name, node): digest for name, joined in self.networks.items() for node, digest in joined.digests().items()
         }
 
-    def losses_of(self, node: str) -> list[Loss]:
+    def losses_of(self, node: str) -> list[Loss | Outside]:
         """Those of the networks that the node is in, or was in when they were last settled."""
         return [
             loss
             for loss in self.losses
-            if node in self._noted[loss.network]
+            if node in self._noted.get(loss.network, ())
             or (loss.network in self.networks and node in self.networks[loss.network].members)
         ]
 
@@ -169,13 +188,17 @@ class Joined:
         self._network = network
         self._snapshot = snapshot
         self._secret = secret if network.preshared_keys else None
+        self._now = now
         self.membership = Membership(network, accepted, snapshot.standings, now)
         self.members: dict[str, Member] = {}
+        former: dict[str, list[Holding]] = {}
+        for each in snapshot.former.get(network.name, ()):
+            former.setdefault(each.node, []).append(each)
         for node, key in accepted.items():
             settings = self.membership.settings(node)
             if settings is not None:
                 row = snapshot.rows.get((network.name, node))
-                self.members[node] = self._member(node, settings, row, key)
+                self.members[node] = self._member(node, settings, row, key, former.get(node, []))
         self.peers = {peer.name: peer for each in network.peers for peer in self._with_key(each)}
 
     def expiries(self) -> Iterator[float]:
@@ -183,19 +206,30 @@ class Joined:
         for node, member in self.members.items():
             yield from expiries(member.settings, self._snapshot.standings.get((self._network.name, node)))
 
-    def _member(self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey) -> Member:
+    def _member(
+        self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey, former: list[Holding]
+    ) -> Member:
         if row is None or row.salt_key != key.fingerprint:
             return Member(node, settings)
-        return Member(node, settings, row, self._allocated(settings.addresses, row.addresses))
+        return Member(node, settings, row, self._allocated(settings.addresses, row.addresses, former))
 
-    def _allocated(self, static: Collection[Address], held: Collection[Address]) -> tuple[Address, ...]:
-        """Of the addresses that the registry has given, those that count beside these of the mesh file."""
-        versions = {address.version for address in static}
-        return tuple(
+    def _allocated(
+        self, named: Collection[Address], held: Collection[Address], former: Collection[Holding] = ()
+    ) -> tuple[Address, ...]:
+        """
+        Of the addresses that the registry has given, those that count beside these of the mesh file. Who comes back
+        has what it had before, also until somebody has settled that.
+        """
+        versions = {address.version for address in named}
+        has = {
             address
             for address in held
             if address.version not in versions and self._network.subnet_of(address) is not None
-        )
+        }
+        if former:
+            missing = {subnet.version for subnet in self._network.subnets} - versions - {each.version for each in has}
+            has = has.union(*(kept(self._network, former, version) for version in missing))
+        return tuple(sorted(has, key=int))
 
     def _with_key(self, peer: ExternalPeer) -> Iterator[ExternalPeer]:
         """A peer, with what it has from the registry unless the file says all; nothing while it has no key."""
@@ -205,6 +239,33 @@ class Joined:
         elif export and export.public_key:
             allocated = self._allocated(peer.addresses, export.addresses)
             yield replace(peer, public_key=export.public_key, addresses=(*peer.addresses, *allocated))
+
+    def pool(self) -> Pool:
+        """The network's addresses on paper: what is given and freed there changes nothing else."""
+        name = self._network.name
+        ledger = OnPaper(self._snapshot.holdings(name), self._snapshot.untouched.get(name, {}))
+        return Pool(self._network, ledger, self.membership, self.membership.suspended, self._now)
+
+    def having(self) -> list[tuple[str, Collection[Address]]]:
+        """(name, the addresses that the mesh file gives it) of everybody whom the registry gives the others."""
+        nodes = [(node, member.settings.addresses) for node, member in sorted(self.members.items()) if member.row]
+        exported = (
+            self._network.peer(peer) for name, peer in sorted(self._snapshot.exports) if name == self._network.name
+        )
+        return [*nodes, *((peer.name, peer.addresses) for peer in exported if peer and not peer.public_key)]
+
+    def outside(self) -> dict[str, list[Address]]:
+        """Who has addresses that no subnet has, and these."""
+        held: dict[str, list[Holding]] = {}
+        for each in self._snapshot.holdings(self._network.name):
+            held.setdefault(each.node, []).append(each)
+        found = {}
+        for name, named in self.having():
+            versions = {4, 6} - {address.version for address in named}
+            away = {each for version in versions for each in outside(self._network, held.get(name, ()), version)}
+            if away:
+                found[name] = sorted(away, key=lambda address: (address.version, int(address)))
+        return found
 
     def view(self, node: str) -> View:
         """What the member ``node`` must have. A member that has not registered is told of no peers."""

@@ -20,10 +20,10 @@ from .accepted import AcceptedKey
 from .endpoint import Endpoint
 from .errors import Problem
 from .fleet import Joined, Member, external, participant
-from .losses import losses
+from .losses import Outside, losses
 from .model import Mesh, Network, Place
 from .policy import excluded
-from .pool import Address, Subnet, capacity, reserved
+from .pool import Address, Subnet, allocatable, is_excluded, size
 from .registry import NodeId, Row, Snapshot
 from .topology import Participant, Relayed, Topology
 from .view import Peer
@@ -293,10 +293,9 @@ def _nearly_full(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
 def _space(scene: _Scene) -> Iterator[tuple[int, int, int, int]]:
     """(IP version, addresses that there are, that are given or reserved, that members will need), for each version."""
     network = scene.network
-    held = {address: node for node, addresses in _held(scene).items() for address in addresses}
+    held = _held(scene)
     for version in sorted({subnet.version for subnet in network.subnets}):
-        room = sum(capacity(subnet) for subnet in network.subnets if subnet.version == version)
-        taken = {each for each in {*reserved(network), *held} if each.version == version and network.subnet_of(each)}
+        taken = {each for each in {*network.reserved, *held} if each.version == version and network.subnet_of(each)}
         have = {held[address] for address in taken if address in held}
         named = {name: member.settings.addresses for name, member in scene.members.items()}
         named.update((peer.name, peer.addresses) for peer in network.peers if not peer.public_key)
@@ -305,16 +304,19 @@ def _space(scene: _Scene) -> Iterator[tuple[int, int, int, int]]:
             for name, addresses in named.items()
             if name not in have and not any(address.version == version for address in addresses)
         )
-        yield version, room, len(taken), needed
+        subnets = [subnet for subnet in network.subnets if subnet.version == version]
+        room = sum(size(numbers) for subnet in subnets for numbers in allocatable(network, subnet))
+        yield version, room + sum(1 for each in taken if is_excluded(network, each)), len(taken), needed
 
 
-def _held(scene: _Scene) -> dict[str, tuple[Address, ...]]:
-    """What the registry has given to each node; those that are gone keep what they had."""
-    rows = scene.known.snapshot.rows.values() if scene.known else ()
-    kept = {row.node: row.addresses for row in rows if row.network == scene.network.name}
-    exported = scene.known.snapshot.exports.values() if scene.known else ()
-    kept.update((each.peer, each.addresses) for each in exported if each.network == scene.network.name)
-    return {**kept, **{name: member.allocated for name, member in scene.members.items() if member.row}}
+def _held(scene: _Scene) -> dict[Address, str]:
+    """Who has which address; who is gone keeps what it had until the quarantine is over."""
+    if scene.known is None or scene.joined is None:
+        return {}
+    pool = scene.joined.pool()
+    holdings = scene.known.snapshot.holdings(scene.network.name)
+    kept = {each.address: each.node for each in holdings if not pool.is_free(each)}
+    return kept | {address: name for name, member in scene.members.items() for address in member.allocated}
 
 
 def _never_meet(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
@@ -437,6 +439,28 @@ def _unmatched(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
             yield _problem(entry.place, message)
 
 
+def _outside(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Subnets that were made smaller than what is used, or replaced."""
+    nodes = scene.joined.outside() if scene.joined else {}
+    if nodes:
+        found = Outside(scene.network.name, nodes, scene.network.place_of("subnets"))
+        message = f"{found.describe(found.place.file)}; they get others if a reconcile is forced"
+        yield _problem(found.place, message)
+
+
+def _excluded_in_use(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Who had an address before it was excluded keeps it."""
+    have = [
+        f"{name} ({address})"
+        for name, member in sorted(scene.members.items())
+        for address in member.allocated
+        if is_excluded(scene.network, address)
+    ]
+    if have:
+        message = f"{some(have)}: allocated before it was excluded, and kept; to change that, give them `addresses:`"
+        yield _problem(scene.network.place_of("exclude"), message)
+
+
 def _losses(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
     """What a reconcile would ask about first. Networks that the file does not have are the matter of the first one."""
     if scene.known is None:
@@ -473,9 +497,10 @@ def _one_key_twice(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
             )
 
 
-_ERRORS: tuple[_Check, ...] = (_contradictions, _circles, _too_small)
+_ERRORS: tuple[_Check, ...] = (_contradictions, _circles, _too_small, _outside)
 _WARNINGS: tuple[_Check, ...] = (
     _nearly_full,
+    _excluded_in_use,
     _never_meet,
     _in_own_subnet,
     _behind_a_node,

@@ -1,18 +1,19 @@
 """
-A guard against a slip: a mistyped glob, a file that is gone, a directory of keys that was emptied.
+A guard against a slip: a mistyped glob, a file that is gone, a directory of keys that was emptied, a smaller subnet.
 
 Whoever the mesh file does not list is removed, and takes its tunnels down. Where that would be most of a network at
 once, nobody is told, until an operator says that it is meant. Revocation and expiry are decisions, not slips, and do
-not count.
+not count. The same goes for subnets without room for an address that a node has, which would have to get another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .model import Mesh, Place
 from .policy import excluded
+from .pool import Address
 from .registry import Snapshot
 from .wording import some
 
@@ -51,6 +52,28 @@ class Loss:
         if self.without_key:
             reasons.append(f"there is no accepted Salt key (`salt-key -L`) of {some(self.without_key)}")
         return f"{self.summary}: {' and '.join(reasons)}"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Members of a network whose addresses none of its subnets has. ``place``: where the mesh file has the subnets."""
+
+    network: str
+    nodes: Mapping[str, Sequence[Address]]
+    place: Place
+
+    @property
+    def summary(self) -> str:
+        """Without names."""
+        return f"the subnets of network {self.network} lack addresses in use, of {len(self.nodes)} of its nodes"
+
+    def describe(self, mesh_path: str) -> str:
+        """With names, and where to look."""
+        named = [f"{node} ({', '.join(map(str, addresses))})" for node, addresses in sorted(self.nodes.items())]
+        return (
+            f"{self.summary} ({self.place}): {some(named)}. Write subnets that have them, or give these nodes others by"
+            " `addresses:`"
+        )
 
 
 def losses(

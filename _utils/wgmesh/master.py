@@ -19,11 +19,13 @@ from .accepted import AcceptedKey
 from .errors import ConfigError, LossError, RefusedError
 from .exports import Export
 from .fleet import Fleet, Joined, Member, Membership
+from .losses import Outside
 from .model import ExternalPeer, Mesh, Network
 from .policy import REVOKED
 from .preshared import SHORTEST_SECRET, Secret, secret
 from .record import ABSENT, REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from .registry import Applied, NodeId, Registry
+from .usage import Usage
 from .view import View
 
 log = logging.getLogger(__name__)
@@ -180,13 +182,41 @@ class Master:
         if not forced:
             self._without_losses(joined)
         for network in joined.mesh.networks:
-            self.registry.settle(network, joined.networks[network.name].members.keys())
+            self._settle_addresses(network, joined.networks[network.name].membership, move=bool(forced))
         lossy = {loss.network for loss in joined.losses}
         left = {
             name: self._note_members(name, joined.networks.get(name), forced if name in lossy else None)
             for name in {*joined.networks, *self.registry.snapshot().noted}
         }
         return self.keys_of((name, node) for name, nodes in left.items() for node in nodes)
+
+    def _settle_addresses(self, network: Network, members: Membership, move: bool) -> None:
+        """Of each network by itself: one that has no address left does not stop the others."""
+        try:
+            self.registry.settle(network, members, members.suspended, move)
+        except RefusedError as exc:
+            log.error("wireguard: no address of network %s was changed: %s", network.name, exc)
+
+    def address_warnings(self) -> list[str]:
+        """What keeps nodes from their addresses, a sentence each: what nobody is told of, and exhausted pools."""
+        fleet = self._fleet(self.accepted())
+        found = [each.describe(self.mesh_path) for each in fleet.losses if isinstance(each, Outside)]
+        for joined in fleet.networks.values():
+            pool = joined.pool()
+            try:
+                for name, _ in joined.having():
+                    pool.assign(name)
+            except RefusedError as exc:
+                found.append(f"{exc}; until then, no address of this network is changed")
+        return found
+
+    def usage(self) -> dict[str, Usage]:
+        """What has become of the addresses of each network; also of one that nobody is told anything of just now."""
+        joined = self._fleet(self.accepted())
+        snapshot = self.registry.snapshot()
+        return {
+            network.name: Usage(network, joined.networks[network.name], snapshot) for network in joined.mesh.networks
+        }
 
     def keys_of(self, nodes: Iterable[NodeId]) -> dict[str, list[str]]:
         """Network -> the public keys, also the announced ones, that these nodes registered."""
@@ -248,7 +278,7 @@ class Master:
         network, members = self._membership(statement.network, keys)
         _refuse_stranger(members, statement.node, statement.network)
         _refuse_key_of_peer(network, statement.public_key)
-        return self.registry.register(statement, key.fingerprint, network, members)
+        return self.registry.register(statement, key.fingerprint, network, members, members.suspended)
 
     def _membership(self, name: str, keys: Mapping[str, AcceptedKey]) -> tuple[Network, Membership]:
         """Not by joining the whole fleet: when a large one comes up, every registration would join it anew."""
@@ -284,7 +314,7 @@ class Master:
         found, members = self._membership(network, keys)
         if found.settings(node) is None:
             raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
-        return self.registry.admit(found, node, keys[node].fingerprint, members, who, expires)
+        return self.registry.admit(found, node, keys[node].fingerprint, members, who, expires, members.suspended)
 
     def networks_of(self, node: str, network: str | None = None) -> list[str]:
         """
@@ -421,6 +451,7 @@ class Master:
         on_hold = [sentence for sentence in [held.current(self.state_dir)] if sentence]
         return (
             on_hold
+            + self.address_warnings()
             + pending
             + [
                 f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"

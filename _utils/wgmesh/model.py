@@ -25,6 +25,7 @@ from ._mesh import (
     DEFAULT_PORT,
     EVERYBODY,
     WILDCARD,
+    AddressRange,
     ExternalPeer,
     Link,
     Mesh,
@@ -42,6 +43,7 @@ from .wording import shown
 __all__ = [
     "DEFAULT_PORT",
     "EVERYBODY",
+    "AddressRange",
     "ExternalPeer",
     "Link",
     "Mesh",
@@ -363,6 +365,31 @@ def _check_in_subnet(address: Address, subnets: tuple[Subnet, ...], place: Place
         raise Invalid(place, f"{address} is the {role} of {subnet}; give another one")
     if subnet.version == 4 and subnet.num_addresses > 2 and address == subnet.broadcast_address:
         raise Invalid(place, f"{address} is the broadcast address of {subnet}; give another one")
+
+
+def _exclude(scope: _Scope, value: Value) -> tuple[AddressRange, ...]:
+    return _list(scope, _excluded, value, "exclude", "10.42.0.100-10.42.0.120")
+
+
+def _excluded(scope: _Scope, value: Value) -> AddressRange:
+    excluded = _parse_range(_text(value, "an excluded range"), value.place)
+    if scope.subnets and not any(excluded.first in subnet and excluded.last in subnet for subnet in scope.subnets):
+        subnets = ", ".join(map(str, scope.subnets))
+        raise Invalid(value.place, f"{excluded} is not within one of the network's subnets ({subnets})")
+    return excluded
+
+
+def _parse_range(text: str, place: Place) -> AddressRange:
+    """A subnet, a range, or a single address."""
+    if "/" in text:
+        subnet = _parse_subnet(text, place)
+        return AddressRange(subnet.network_address, subnet.broadcast_address)
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    start = _parse_address(first, place)
+    end = _parse_address(last, place) if dash else start
+    if start.version != end.version or int(start) > int(end):
+        raise Invalid(place, f"{shown(text)} is no range; write the lower address first: 10.42.0.100-10.42.0.120")
+    return AddressRange(start, end)
 
 
 def _node_endpoint(scope: _Scope, value: Value) -> tuple[Endpoint, ...] | Literal[False]:
@@ -725,6 +752,12 @@ NETWORK_KEYS: Mapping[str, Key] = {
     "interface": Key(_interface, "text, 1 to 15 bytes", _matching(_INTERFACE), f"`{DEFAULT_INTERFACE}`"),
     "port": _whole("port", 1, 65535, f"`{DEFAULT_PORT}`"),
     "subnets": Key(_subnets, _CIDR, _SUBNETS, REQUIRED),
+    "exclude": Key(
+        _exclude,
+        "list of networks in CIDR notation, ranges `first-last`, and addresses",
+        _many({"type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3}| *- *[0-9A-Fa-f.:]+)?$"}),
+    ),
+    "quarantine": _period("quarantine", "1h", "`7d`"),
     "mtu": Key(
         _mtu,
         "number, 576 to 65535 (from 1280 with an IPv6 subnet)",

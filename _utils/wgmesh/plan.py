@@ -14,12 +14,10 @@ from .accepted import AcceptedKey
 from .answer import Step
 from .device import Device, DevicePeer, fingerprint
 from .diff import Applied
-from .exports import Export
 from .fleet import Fleet, Joined, Member
 from .impact import Changes, Sessions, cuts, public_keys
 from .model import Mesh
 from .policy import question
-from .pool import assign
 from .registry import NodeId, Row, Snapshot
 from .view import Peer, View
 
@@ -61,20 +59,14 @@ def foretold(
     present = Fleet(mesh, snapshot, accepted, now)
     rows, exports = dict(snapshot.rows), dict(snapshot.exports)
     for network in mesh.networks:
-        members = present.networks[network.name].membership
-        registered = {node: row for (name, node), row in snapshot.rows.items() if name == network.name}
-        exported = {
-            peer: each for (name, peer), each in snapshot.exports.items() if name == network.name and network.peer(peer)
-        }
-        holders: list[tuple[str, Row | Export]] = [*registered.items(), *exported.items()]
-        owner = {str(address): name for name, each in holders for address in each.addresses}
-        names = sorted(node for node in registered if node in members) + sorted(exported)
-        for name, (held, wanted) in assign(network, owner, names, members).items():
-            addresses = tuple(sorted(wanted, key=lambda address: (address.version, int(address))))
-            if held != wanted and name in exported:
-                exports[network.name, name] = replace(exported[name], addresses=addresses)
-            elif held != wanted:
-                rows[network.name, name] = replace(registered[name], addresses=addresses)
+        joined = present.networks[network.name]
+        pool = joined.pool()
+        for name in [name for name, _ in joined.having() if pool.assign(name, move=True)]:
+            who, addresses = (network.name, name), tuple(pool.addresses(name))
+            if network.peer(name):
+                exports[who] = replace(exports[who], addresses=addresses)
+            else:
+                rows[who] = replace(rows[who], addresses=addresses)
     for who, member in unregistered(present):
         if who not in mentioned and not _must_be_admitted(mesh, snapshot, who):
             rows[who] = _newcomer(who, rows.get(who), member.settings.port, accepted[member.node])

@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 
@@ -22,9 +22,10 @@ from . import exports, policy
 from . import history as trail
 from .errors import RefusedError
 from .exports import Export
+from .ledger import Stored, pass_time
 from .model import Network
 from .policy import ADMITTED, REVOKED, Standing
-from .pool import Address, assign, parse_address
+from .pool import Address, Holding, Pool, parse_address
 from .record import ABSENT, Registration, Report, Rollback, Rotation
 from .store import Store
 
@@ -39,7 +40,8 @@ class Row:
     One node's accepted registration.
 
     ``salt_key`` is the fingerprint of the Salt key that signed it, ``next_key`` the public key that the node announced
-    for a rotation, ``keyed`` the time at which it came to its present key (Unix seconds).
+    for a rotation, ``keyed`` the time at which it came to its present key (Unix seconds). ``addresses`` are those that
+    it has; not those that it had before it was gone, which are in ``Snapshot.former``.
     """
 
     network: str
@@ -110,7 +112,8 @@ class Snapshot:
     """
     All that views are made from, at one generation. Within a process, one generation is one object.
 
-    ``noted``: network -> its registered members when it was last settled.
+    ``noted``: network -> its registered members when it was last settled. ``former``: network -> addresses that their
+    nodes do not use any more. ``untouched``: network -> subnet -> see ``pool.Ledger``.
     """
 
     generation: int = 0
@@ -120,6 +123,15 @@ class Snapshot:
     boots: Mapping[tuple[str, str], Boots] = field(default_factory=dict)  # (node, Salt key) -> boots
     noted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     exports: Mapping[NodeId, Export] = field(default_factory=dict)
+    former: Mapping[str, tuple[Holding, ...]] = field(default_factory=dict)
+    untouched: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def holdings(self, network: str) -> list[Holding]:
+        """All addresses of a network that nodes and peers have, or had."""
+        rows = ((row.node, row.addresses) for row in self.rows.values() if row.network == network)
+        exported = ((each.peer, each.addresses) for each in self.exports.values() if each.network == network)
+        held = [Holding(address, name) for name, addresses in (*rows, *exported) for address in addresses]
+        return [*held, *self.former.get(network, ())]
 
 
 EMPTY = Snapshot()
@@ -162,6 +174,8 @@ class Registry:
             _boots(connection),
             _noted(connection),
             exports.read(connection, addresses),
+            _former(connection),
+            _untouched(connection),
         )
         _snapshots[self.path] = (inode, snapshot)
         return snapshot
@@ -191,12 +205,20 @@ class Registry:
 
     # -- writing
 
-    def register(self, record: Registration, salt_key: str, network: Network, members: Collection[str]) -> bool:
+    def register(
+        self,
+        record: Registration,
+        salt_key: str,
+        network: Network,
+        members: Collection[str],
+        suspended: Container[str] = (),
+    ) -> bool:
         """
         Store a verified registration and give the node its addresses, or let it wait for an operator's decision where
         the network's policy says so; in one transaction.
 
-        ``members`` are the minions that are now members of the network; addresses that the mesh file gives to one node
+        ``members`` are the minions that are now members of the network, ``suspended`` those that may be again; see
+        ``settle``. Addresses that the mesh file gives to one node
         may be taken from another only when that one is no member any more. Returns False when this very record is
         known already. Raises RefusedError when the serial is not newer, the public key is that of another member, or
         an operator said no, and PoolExhaustedError.
@@ -210,7 +232,7 @@ class Registry:
             if question:
                 _wait(connection, record, salt_key, question)
             else:
-                _accept(connection, record, salt_key, network, members, who=record.node)
+                _accept(connection, record, salt_key, network, members, suspended, who=record.node)
             _bump(connection)
             return True
 
@@ -247,22 +269,35 @@ class Registry:
         sql = "SELECT DISTINCT network, node FROM history WHERE what = 'rotation_failed' AND time > ?"
         return {(network, node) for network, node in self._store.all(sql, [since])}
 
-    def settle(self, network: Network, members: Collection[str]) -> bool:
+    def settle(
+        self, network: Network, members: Collection[str], suspended: Container[str] = (), move: bool = False
+    ) -> bool:
         """
-        Bring the addresses of all registered members, and the peers that are exported, in line with the mesh file.
-        Returns whether anything changed.
+        Bring the addresses of all registered members, and of the peers that are exported, in line with the mesh file,
+        and see who is gone, whose addresses others may get once they were free for the network's quarantine. Returns
+        whether any of that changed.
 
+        Not gone are ``suspended`` nodes: those that are no members because an operator said so, who may take it back.
         Needed when the mesh file gives a node another address, or a network another subnet, or has a peer no more.
+        Whose address no subnet has any more keeps it, unless nodes are to ``move``. Raises PoolExhaustedError and
+        RefusedError.
         """
         with self._store.write() as connection:
+            now = time.time()
+            changed = pass_time(connection, now)
+            ledger = Stored(connection, network.name)
+            pool = Pool(network, ledger, members, suspended, now)
             registered = {
                 row[0] for row in connection.execute("SELECT node FROM node WHERE network = ?", [network.name])
             }
             exported = exports.names(connection, network.name)
-            gone = {name for name in exported if network.peer(name) is None}
-            exports.forget(connection, network.name, gone)
-            having = [*sorted(registered.intersection(members)), *sorted(exported - gone)]
-            changed = _assign(connection, network, having, members) or bool(gone)
+            dropped = {name for name in exported if network.peer(name) is None}
+            exports.forget(connection, network.name, dropped)
+            changed = changed or bool(dropped)
+            for name in [*sorted(registered.intersection(members)), *sorted(exported - dropped)]:
+                changed = pool.assign(name, move) or changed
+            for name in ledger.holders():
+                changed = pool.release(name) or changed
             if changed:
                 _bump(connection)
             return changed
@@ -330,13 +365,15 @@ class Registry:
 
     # -- peers that are not minions
 
-    def prepare_export(self, network: Network, peer: str, members: Collection[str]) -> Export:
+    def prepare_export(
+        self, network: Network, peer: str, members: Collection[str], suspended: Container[str] = ()
+    ) -> Export:
         """
         Give a peer its addresses, as a node gets them; it keeps them. Raises PoolExhaustedError and RefusedError.
         """
         with self._store.write() as connection:
             exports.prepare(connection, network.name, peer)
-            _assign(connection, network, [peer], members)
+            _pool(connection, network, members, suspended).assign(peer)
             _bump(connection)
         return self.snapshot().exports[network.name, peer]
 
@@ -372,7 +409,14 @@ class Registry:
             _decide(connection, network, node, ADMITTED, who, why, expires, what="readmitted")
 
     def admit(
-        self, network: Network, node: str, salt_key: str, members: Collection[str], who: str, expires: float | None
+        self,
+        network: Network,
+        node: str,
+        salt_key: str,
+        members: Collection[str],
+        who: str,
+        expires: float | None,
+        suspended: Container[str] = (),
     ) -> bool:
         """
         Let a node in, and its waiting registration, if there is one and it was signed with its present Salt key.
@@ -390,7 +434,7 @@ class Registry:
                 return False
             record = Registration.from_dict(json.loads(waiting[0]))
             _refuse_foreign_key(connection, record, members)
-            _accept(connection, record, salt_key, network, members, who)
+            _accept(connection, record, salt_key, network, members, suspended, who)
             return True
 
     def reject(self, network: str, node: str, who: str) -> str | None:
@@ -459,7 +503,8 @@ def _rollback(text: str | None) -> Rollback | None:
 
 def _addresses(connection: sqlite3.Connection) -> dict[NodeId, list[Address]]:
     addresses: dict[NodeId, list[Address]] = {}
-    for network, address, node in connection.execute("SELECT network, address, node FROM address"):
+    sql = "SELECT network, address, node FROM address WHERE freed IS NULL"
+    for network, address, node in connection.execute(sql):
         addresses.setdefault((network, node), []).append(parse_address(address))
     return {node: sorted(each, key=_order) for node, each in addresses.items()}
 
@@ -513,6 +558,21 @@ def _noted(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
     for network, node in connection.execute("SELECT network, node FROM member"):
         members.setdefault(network, set()).add(node)
     return {network: frozenset(nodes) for network, nodes in members.items()}
+
+
+def _former(connection: sqlite3.Connection) -> dict[str, tuple[Holding, ...]]:
+    found: dict[str, list[Holding]] = {}
+    sql = "SELECT network, address, node, freed FROM address WHERE freed IS NOT NULL"
+    for network, address, node, freed in connection.execute(sql):
+        found.setdefault(network, []).append(Holding(parse_address(address), node, freed))
+    return {network: tuple(holdings) for network, holdings in found.items()}
+
+
+def _untouched(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for network, subnet, untouched in connection.execute("SELECT network, subnet, untouched FROM pool"):
+        found.setdefault(network, {})[subnet] = int(untouched)
+    return found
 
 
 def _order(address: Address) -> tuple[int, int]:
@@ -648,6 +708,7 @@ def _accept(
     salt_key: str,
     network: Network,
     members: Collection[str],
+    suspended: Container[str],
     who: str,
 ) -> None:
     """Store the registration, and what it changed into the history."""
@@ -659,7 +720,7 @@ def _accept(
     same_machine = old is not None and old[2] == salt_key
     next_key = old[1] if same_key and same_machine else None
     _store(connection, record, salt_key, next_key, old[3] if same_key else time.time())
-    _assign(connection, network, [record.node], members)
+    _pool(connection, network, members, suspended).assign(record.node)
     connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node))
     what = _what_happened(old, record, same_key, same_machine)
     if what:
@@ -706,18 +767,7 @@ def _store(
     )
 
 
-def _assign(connection: sqlite3.Connection, network: Network, nodes: Collection[str], members: Collection[str]) -> bool:
-    """Give each of ``nodes`` the addresses that it must have, and take away the others. Returns whether any changed."""
-    rows = connection.execute("SELECT address, node FROM address WHERE network = ?", [network.name]).fetchall()
-    changed = False
-    for node, (mine, wanted) in assign(network, dict(rows), nodes, members).items():
-        connection.executemany(
-            "INSERT OR REPLACE INTO address VALUES (?, ?, ?)",
-            [(network.name, str(address), node) for address in wanted - mine],
-        )
-        connection.executemany(
-            "DELETE FROM address WHERE (network, address, node) = (?, ?, ?)",
-            [(network.name, str(address), node) for address in mine - wanted],
-        )
-        changed = changed or wanted != mine
-    return changed
+def _pool(connection: sqlite3.Connection, network: Network, members: Container[str], suspended: Container[str]) -> Pool:
+    now = time.time()
+    pass_time(connection, now)
+    return Pool(network, Stored(connection, network.name), members, suspended, now)

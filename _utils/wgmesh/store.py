@@ -19,7 +19,7 @@ from .errors import RegistryError
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -33,10 +33,17 @@ CREATE TABLE node (
     PRIMARY KEY (network, node), UNIQUE (network, public_key)
 ) WITHOUT ROWID;
 CREATE TABLE address (
-    network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL,
+    network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL, freed REAL,
     PRIMARY KEY (network, address)
 ) WITHOUT ROWID;
 CREATE INDEX address_of_node ON address (network, node);
+CREATE INDEX address_freed ON address (network, freed) WHERE freed IS NOT NULL;
+CREATE TABLE pool (
+    network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,
+    PRIMARY KEY (network, subnet)
+) WITHOUT ROWID;
+CREATE TABLE looked (time REAL NOT NULL);
+INSERT INTO looked VALUES (0);
 CREATE TABLE serial (
     kind TEXT NOT NULL, network TEXT NOT NULL, node TEXT NOT NULL, salt_key TEXT NOT NULL, value INTEGER NOT NULL,
     PRIMARY KEY (kind, network, node, salt_key)
@@ -87,11 +94,23 @@ CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;
 
 # What makes a file of the version before one of this version.
 _UPGRADES = {
-    2: "ALTER TABLE report ADD COLUMN rollback TEXT",
-    3: """CREATE TABLE export (
-        network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
-        PRIMARY KEY (network, peer), UNIQUE (network, public_key)
-    ) WITHOUT ROWID""",
+    2: ["ALTER TABLE report ADD COLUMN rollback TEXT"],
+    3: [
+        """CREATE TABLE export (
+            network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
+            PRIMARY KEY (network, peer), UNIQUE (network, public_key)
+        ) WITHOUT ROWID"""
+    ],
+    4: [
+        "ALTER TABLE address ADD COLUMN freed REAL",
+        "CREATE INDEX address_freed ON address (network, freed) WHERE freed IS NOT NULL",
+        """CREATE TABLE pool (
+            network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,
+            PRIMARY KEY (network, subnet)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE looked (time REAL NOT NULL)",
+        "INSERT INTO looked VALUES (0)",
+    ],
 }
 
 
@@ -167,7 +186,8 @@ class Store:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
-                    connection.execute(_UPGRADES[version])
+                    for statement in _UPGRADES[version]:
+                        connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {version}")
                 yield connection
                 connection.execute("COMMIT")

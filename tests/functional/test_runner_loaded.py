@@ -158,7 +158,7 @@ def test_a_plan_of_the_present_file_names_who_could_not_be_asked_and_who_never_r
 def test_a_plan_changes_nothing_in_the_registry(master, run):
     path = master.root / "disk/var/cache/salt/master/wireguard/registry.db"
     before = path.read_bytes()
-    master.write_mesh("nodes: {'node*': {}}", subnets="10.43.0.0/24")
+    master.write_mesh("nodes: {'node*': {}}", subnets="10.42.0.0/16")
     assert run("plan")["data"]["changes"]
     assert path.read_bytes() == before
 
@@ -434,3 +434,20 @@ def test_the_outputter_renders_whatever_a_runner_returns(master):
 
 def test_what_comes_from_outside_cannot_move_the_cursor(master):
     assert "\x1b" not in master.shown({"nodes": [{"node": "\x1b[2Jevil\r\n"}]})
+
+
+# -- addresses
+
+
+def test_the_use_of_the_subnets_is_shown_as_tables(master, run):
+    answer = run("addresses")
+    (pool,) = answer["data"]["pools"]
+    assert (pool["network"], pool["used"], pool["quarantined"]) == (NETWORK, 1, 0)
+    assert pool["size"] == pool["used"] + pool["free"]
+    assert pool["next"] == answer["data"]["free"][0]["first"]
+    assert (answer["data"]["quarantined"], answer["data"]["warnings"]) == ([], [])
+    assert answer["outputter"] == "wireguard"
+
+
+def test_a_network_that_does_not_exist_has_no_addresses(run):
+    assert "there is no network nowhere in the mesh file" in error(run, "addresses", "nowhere")

@@ -92,10 +92,14 @@ def test_the_page_has_a_table_of_exactly_the_keys_that_the_model_knows_with_thei
 
 @pytest.mark.parametrize(("table", "name"), KEYS)
 def test_a_documented_default_is_what_counts_without_the_key(table, name):
-    network = parse([("mesh.yml", json.dumps(whole()[0]))]).networks[0]
-    parsed = {"network": network, "node": network.settings("web1"), "peer": network.peers[0]}
     for value in generator.value_of(key_of(table, name).default):
-        assert (getattr(parsed[table], name) or False) == (value or False)
+        said, unsaid = (parsed(table, text) for text in (mesh_with(table, name, value), json.dumps(whole()[0])))
+        assert (getattr(said, name) or False) == (getattr(unsaid, name) or False)
+
+
+def parsed(table, text):
+    network = parse([("mesh.yml", text)]).networks[0]
+    return {"network": network, "node": network.settings("web1"), "peer": (*network.peers, None)[0]}[table]
 
 
 @pytest.mark.parametrize(("table", "name"), [each for each in KEYS if key_of(*each).default == REQUIRED])

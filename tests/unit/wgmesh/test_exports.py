@@ -155,12 +155,12 @@ def test_an_address_that_an_exported_peer_has_is_not_given_away_by_the_mesh_file
         register(registry, "b", network("'*': {}, b: {addresses: [10.42.0.2]}", peers=PHONE))
 
 
-def test_a_peer_gets_another_address_when_its_subnet_goes(registry):
+def test_a_peer_gets_another_address_when_its_subnet_goes_and_that_is_meant(registry):
     register(registry)
     export(registry)
     moved = {"subnets": "10.43.0.0/24", "peers": PHONE}
     assert peers_of(registry, **moved)["phone"].allowed_ips == ()
-    registry.settle(network(**moved), ["a"])
+    registry.settle(network(**moved), ["a"], move=True)
     assert peers_of(registry, **moved)["phone"].allowed_ips == ("10.43.0.2/32",)
 
 

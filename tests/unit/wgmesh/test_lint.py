@@ -291,10 +291,44 @@ def test_addresses_of_nodes_that_are_gone_are_not_free():
     assert "needs 7 IPv4 addresses and has 6" in text
 
 
-def test_an_address_that_the_file_gives_replaces_the_one_that_was_given():
+def test_an_address_that_the_file_gives_replaces_the_one_that_was_given_which_is_not_free_at_once():
     known = registered("z", "b")
-    nodes = "z: {addresses: [10.42.0.3]}, b: {}, c: {}, d: {}, e: {}, f: {}"
+    nodes = "z: {addresses: [10.42.0.3]}, b: {}, c: {}, d: {}, e: {}"
     assert errors(nodes, subnets="10.42.0.0/29", known=known) == []
+    (text,) = errors(nodes + ", f: {}", subnets="10.42.0.0/29", known=known)
+    assert "needs 7 IPv4 addresses and has 6" in text
+
+
+def test_what_is_excluded_is_no_room():
+    assert errors("a: {}, b: {}", subnets="10.42.0.0/29", extra="exclude: [10.42.0.1-10.42.0.4]") == []
+    (text,) = errors("a: {}, b: {}, c: {}", subnets="10.42.0.0/29", extra="exclude: [10.42.0.1-10.42.0.4]")
+    assert "needs 3 IPv4 addresses and has 2" in text
+
+
+def test_an_excluded_address_that_the_file_names_takes_no_room_of_others():
+    nodes = "a: {addresses: [10.42.0.2]}, b: {}, c: {}"
+    assert errors(nodes, subnets="10.42.0.0/29", extra="exclude: [10.42.0.1-10.42.0.4]") == []
+
+
+def test_who_keeps_an_address_that_was_excluded_since_is_named():
+    (text,) = warnings(extra="exclude: [10.42.0.2-10.42.0.9]", known=registered("a", "b"))
+    assert text == (
+        "mesh.yml:5: b (10.42.0.2): allocated before it was excluded, and kept; to change that, give them `addresses:`"
+    )
+
+
+def test_a_subnet_that_is_smaller_than_what_is_used_is_an_error_that_names_who_is_outside():
+    (text,) = errors(
+        "a: {addresses: [10.42.0.130]}, '*': {}", subnets="10.42.0.128/25", known=registered("a", "b", "c")
+    )
+    assert text.startswith(
+        "mesh.yml:3: the subnets of network net lack addresses in use, of 2 of its nodes (mesh.yml:3):"
+        " b (10.42.0.2), c (10.42.0.3). Write subnets that have them, or give these nodes others by `addresses:`"
+    )
+
+
+def test_a_subnet_that_grows_is_no_mistake():
+    assert errors(subnets="10.42.0.0/16", known=registered("a", "b")) == []
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

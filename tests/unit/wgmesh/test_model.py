@@ -204,6 +204,19 @@ def test_the_age_at_which_keys_are_replaced_is_read_in_seconds(duration, seconds
     assert only(network(f"rotate_every: {duration}")).rotate_every == seconds
 
 
+def test_what_is_excluded_is_a_subnet_a_range_or_an_address():
+    found = only(network("exclude: [10.42.0.0/28, 10.42.1.5 - 10.42.1.9, 'fd42:42::1', 'fd42:42::/120']")).exclude
+    expected = ["10.42.0.0-10.42.0.15", "10.42.1.5-10.42.1.9", "fd42:42::1", "fd42:42::-fd42:42::ff"]
+    assert [str(each) for each in found] == expected
+    assert [ip_address(each) in found[1] for each in ("10.42.1.4", "10.42.1.5", "10.42.1.9", "fd42:42::1")] == [
+        *(False, True, True, False),
+    ]
+
+
+def test_how_long_addresses_are_kept_is_read_in_seconds():
+    assert [only(network(text)).quarantine for text in ("", "quarantine: 1h")] == [604_800, 3600]
+
+
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 @pytest.mark.parametrize("pattern", ["web1", "'web*'"])
 @pytest.mark.parametrize(
@@ -526,6 +539,23 @@ networks:
             )
         ),
         (network(nodes="a: {expire: 2027-01-01}"), "mesh.yml:4: unknown key 'expire'; did you mean 'expires'?"),
+        # ranges, and how long addresses are kept
+        (network("exclude: 10.42.0.5"), "mesh.yml:3: exclude must be a list: write `exclude: [10.42.0.5]`"),
+        (network("exclude: [x]"), "mesh.yml:3: 'x' is not an IP address"),
+        (network("exclude: [10.42.0.5/28]"), "10.42.0.5/28 has host bits set; did you mean 10.42.0.0/28?"),
+        (network("exclude: [10.42.0.9-10.42.0.5]"), "'10.42.0.9-10.42.0.5' is no range; write the lower address first"),
+        (network("exclude: ['10.42.0.9-fd42:42::5']"), "is no range; write the lower address first"),
+        (network("exclude: [10.42.0.9-]"), "mesh.yml:3: '' is not an IP address"),
+        (
+            "networks: {a: {subnets: [10.42.0.0/16], exclude: [10.43.0.0/24], nodes: {'*': {}}}}",
+            "mesh.yml:1: 10.43.0.0-10.43.0.255 is not within one of the network's subnets (10.42.0.0/16)",
+        ),
+        (
+            "networks: {a: {subnets: [10.42.0.0/24, 10.43.0.0/24], exclude: [10.42.0.9-10.43.0.9], nodes: {'*': {}}}}",
+            "10.42.0.9-10.43.0.9 is not within one of the network's subnets",
+        ),
+        (network("quarantine: 59m"), "mesh.yml:3: quarantine must be at least 1h, not '59m'"),
+        (network("quarantine: 7"), "mesh.yml:3: '7' is not a duration: it has no unit; write 7s"),
         # addresses
         (network(nodes="a: {addresses: 10.42.0.5}"), "addresses must be a list: write `addresses: [10.42.0.5]`"),
         (network(nodes="a: {addresses: [x]}"), "'x' is not an IP address"),

@@ -166,7 +166,7 @@ def test_without_a_salt_master_all_are_unreachable_and_the_rest_is_said(fleet):
 
 def test_the_registry_stays_as_it_is(fleet):
     before = (fleet.path / "state/registry.db").read_bytes()
-    fleet.edit("a: {}", subnets="10.43.0.0/24")
+    fleet.edit("a: {}", subnets="10.42.0.0/16")
     fleet.present()
     fleet.edited("b: {}", subnets="10.44.0.0/24")
     assert (fleet.path / "state/registry.db").read_bytes() == before

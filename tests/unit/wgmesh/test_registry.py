@@ -314,17 +314,35 @@ def test_a_subnet_that_is_added_gives_every_member_an_address(registry):
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.2", "fd42::1"], ["10.42.0.1", "fd42::2"]]
 
 
-def test_a_subnet_that_is_replaced_gives_every_member_a_new_address(registry):
+@pytest.mark.parametrize("subnets", ["10.9.0.0/24", "10.42.0.128/25"])
+def test_who_has_an_address_that_no_subnet_has_any_more_keeps_it_until_nodes_are_to_move(registry, subnets):
+    """The others would have sent to the new address at once, while the node keeps the old one until it is forced."""
+    register(registry, registration("a"))
+    for serial, settle in ((2, False), (3, True)):
+        register(registry, registration("a", serial), network(subnets=subnets))
+        assert not settle or registry.settle(network(subnets=subnets), everybody()) is False
+        assert addresses(registry) == ["10.42.0.1"]
+    registry.settle(network(subnets=subnets), everybody(), move=True)
+    assert addresses(registry) == [str(ip_network(subnets)[1])]
+
+
+def test_a_subnet_that_is_replaced_gives_every_member_a_new_address_and_one_that_is_put_back_the_old_one(registry):
     for node in ("a", "b"):
         register(registry, registration(node))
-    registry.settle(network(subnets="10.9.0.0/24"), everybody())
+    registry.settle(network(subnets="10.9.0.0/24"), everybody(), move=True)
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.9.0.1"], ["10.9.0.2"]]
+    registry.settle(network(), everybody(), move=True)
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.1"], ["10.42.0.2"]]
 
 
-def test_a_subnet_that_is_removed_takes_its_addresses_along(registry):
-    register(registry, registration("a"), network(subnets=DUAL))
-    registry.settle(network(subnets="10.42.0.0/24"), everybody())
-    assert addresses(registry) == ["10.42.0.1"]
+def test_a_subnet_that_is_removed_takes_its_addresses_along_and_brings_them_back(registry):
+    for node in ("a", "b"):
+        register(registry, registration(node), network(subnets=DUAL))
+    registry.settle(network(subnets="10.42.0.0/24"), everybody(), move=True)
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.1"], ["10.42.0.2"]]
+    registry.settle(network(subnets=DUAL), {"b"})
+    registry.settle(network(subnets=DUAL), everybody())
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.1", "fd42::1"], ["10.42.0.2", "fd42::2"]]
 
 
 def test_a_subnet_that_grows_changes_no_address(registry):
@@ -338,21 +356,22 @@ def test_an_address_that_becomes_the_broadcast_address_of_its_subnet_is_replaced
     register(registry, registration("a"), network(subnets="10.42.0.2/31"))
     register(registry, registration("b"), network(subnets="10.42.0.2/31"))
     assert addresses(registry, "b") == ["10.42.0.3"]
-    registry.settle(network(subnets="10.42.0.0/30"), everybody())
+    registry.settle(network(subnets="10.42.0.0/30"), everybody(), move=True)
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.2"], ["10.42.0.1"]]
 
 
-def test_a_node_that_is_given_an_address_by_the_mesh_file_gives_its_old_one_back(registry):
+def test_what_a_node_gave_up_for_an_address_of_the_mesh_file_is_not_given_away_at_once(registry):
     register(registry, registration("a"))
-    registry.settle(network("a: {addresses: [10.42.0.77]}, '*': {}"), everybody())
-    register(registry, registration("b"), network("a: {addresses: [10.42.0.77]}, '*': {}"))
-    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.77"], ["10.42.0.1"]]
+    named = network("a: {addresses: [10.42.0.77]}, '*': {}")
+    registry.settle(named, everybody())
+    register(registry, registration("b"), named)
+    assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.77"], ["10.42.0.2"]]
 
 
-def test_nodes_that_are_no_members_are_not_settled(registry):
+def test_nodes_that_are_no_members_are_not_given_addresses(registry):
     register(registry, registration("a"))
-    assert registry.settle(network(subnets="10.9.0.0/24"), {"b"}) is False
-    assert addresses(registry) == ["10.42.0.1"]
+    registry.settle(network(subnets=DUAL), {"b"})
+    assert addresses(registry) == []
 
 
 def test_an_address_of_the_mesh_file_is_taken_from_a_node_that_is_no_member(registry):
@@ -408,6 +427,120 @@ def test_no_settling_at_all_happens_when_the_pool_is_too_small_for_everybody(reg
         register(registry, registration(node))
     with refused_without_a_trace(registry, "has no free IPv6 address for c"):
         registry.settle(network(subnets="10.42.0.0/24, 'fd42::/127'"), everybody())
+
+
+# --- nodes that are gone ----------------------------------------------------------------------------------------------
+
+DAY = 86_400
+SMALL = "10.42.0.0/31"  # room for two
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The registry's clock, at noon of some day."""
+    clock = Clock(1_800_000_000.0)
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+class Clock:
+    def __init__(self, now):
+        self.now = now
+
+    def time(self):
+        return self.now
+
+    def time_ns(self):
+        return int(self.now * 1e9)
+
+
+def fill(registry):
+    """Of the nodes a and b, which have all addresses, a goes away."""
+    for node in ("a", "b"):
+        register(registry, registration(node), network(subnets=SMALL))
+    registry.settle(network(subnets=SMALL), {"b"})
+
+
+def days_until_given(registry, clock):
+    """After how many days, with two looks a day at who is gone, the address of the node that is gone is another's."""
+    net = network(subnets=SMALL)
+    registry.settle(net, {"b"})
+    clock.now += 1  # so that no rounding matters
+    for look in range(60):
+        with contextlib.suppress(PoolExhaustedError):
+            register(registry, registration("c", look + 1), net, members={"b", "c"})
+            return look / 2
+        clock.now += DAY / 2
+        registry.settle(net, {"b"})
+    return None
+
+
+def test_the_address_of_a_node_that_is_gone_is_given_to_another_after_the_quarantine(registry, clock):
+    """It was kept for ever, until the pool was full of nodes that were gone."""
+    fill(registry)
+    assert days_until_given(registry, clock) == 7
+    assert addresses(registry, "c") == ["10.42.0.0"]
+
+
+def test_a_node_that_is_gone_for_a_moment_keeps_its_address_and_a_later_quarantine_is_as_long(registry, clock):
+    fill(registry)
+    for _ in range(6):
+        clock.now += DAY
+        registry.settle(network(subnets=SMALL), {"b"})
+    registry.settle(network(subnets=SMALL), {"a", "b"})
+    assert addresses(registry) == ["10.42.0.0"]
+    registry.settle(network(subnets=SMALL), {"b"})
+    assert days_until_given(registry, clock) == 7
+
+
+def test_a_node_that_is_seen_to_be_gone_once_more_is_no_news(registry, clock):
+    fill(registry)
+    before = registry.snapshot()
+    assert registry.settle(network(subnets=SMALL), {"b"}) is False
+    assert registry.snapshot() is before
+
+
+def test_a_node_that_only_an_operator_excluded_keeps_its_address(registry, clock):
+    for node in ("a", "b"):
+        register(registry, registration(node), network(subnets=SMALL))
+    registry.settle(network(subnets=SMALL), {"b"}, suspended={"a"})
+    assert addresses(registry) == ["10.42.0.0"]
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_clock_that_is_set_does_not_end_a_quarantine_nor_make_it_last_for_ever(registry, clock, years):
+    fill(registry)
+    clock.now += years * 365 * DAY
+    assert days_until_given(registry, clock) == (6 if years > 0 else 7)  # it counts as a day, or not at all
+
+
+def test_a_clock_that_was_wrong_when_a_node_went_and_is_put_right_does_not_matter(registry, clock):
+    clock.now += 3650 * DAY
+    fill(registry)
+    clock.now -= 3650 * DAY
+    assert days_until_given(registry, clock) == 7
+
+
+def test_time_in_which_nobody_looked_does_not_count(registry, clock):
+    """The master may have been off for long, or the registry may be one that was put back from a backup."""
+    fill(registry)
+    clock.now += 3 * DAY
+    registry.settle(network(subnets=SMALL), {"b"})
+    clock.now += 300 * DAY
+    assert days_until_given(registry, clock) == 5
+
+
+def test_a_quarantine_ends_also_if_somebody_looks_once_a_month(registry, clock):
+    fill(registry)
+    months = 0
+    while months < 20:
+        clock.now += 30 * DAY
+        months += 1
+        registry.settle(network(subnets=SMALL), {"b"})
+        with contextlib.suppress(PoolExhaustedError):
+            register(registry, registration("c", months), network(subnets=SMALL), members={"b", "c"})
+            break
+    assert months == 7
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------
@@ -1028,13 +1161,23 @@ def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
         call(file)
 
 
+# What makes a file of the version before one of this version.
+DOWNGRADES = {
+    4: ["DROP INDEX address_freed", "ALTER TABLE address DROP COLUMN freed", "DROP TABLE pool", "DROP TABLE looked"],
+    3: ["DROP TABLE export"],
+    2: ["ALTER TABLE report DROP COLUMN rollback"],
+}
+
+
 @each_call
-def test_a_registry_of_an_older_version_is_brought_up_to_date_and_keeps_what_is_in_it(file, call):
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_registry_of_an_older_version_is_brought_up_to_date_and_keeps_what_is_in_it(file, call, version):
     register(file, registration("a"))
     before = file.snapshot().rows
-    execute(file, "ALTER TABLE report DROP COLUMN rollback")
-    execute(file, "DROP TABLE export")
-    execute(file, "PRAGMA user_version = 1")
+    for newer, statements in DOWNGRADES.items():
+        for statement in statements if newer > version else ():
+            execute(file, statement)
+    execute(file, f"PRAGMA user_version = {version}")
     call(file)
     assert file.applied() == {} or file.applied()["net", "a"].rollback is None
     assert file.snapshot().rows.items() >= before.items()
