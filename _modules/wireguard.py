@@ -39,6 +39,7 @@ try:
         drifts,
         dropping,
         files,
+        hostsfile,
         keys,
         lock,
         networkd,
@@ -64,6 +65,7 @@ except ImportError:  # synced from _utils/
         drifts,
         dropping,
         files,
+        hostsfile,
         keys,
         lock,
         networkd,
@@ -775,7 +777,20 @@ def _result(outcome):
 
 
 def _boot():
-    """What brings interfaces up at boot; None where there is nothing that we know, or that we may use."""
+    """What follows an interface that works: the machines' names, and what brings it up at boot."""
+    names_file = hostsfile.HostsFile(__opts__["cachedir"], _names_of_masters())
+    at_boot = _at_boot()
+    return boot.Together((at_boot, names_file) if at_boot else (names_file,))
+
+
+def _names_of_masters():
+    """Without a port. These must not lead into the mesh, or nobody could repair it."""
+    masters = __opts__.get("master") or ()
+    return {str(each).partition(":")[0] for each in ([masters] if isinstance(masters, str) else masters)}
+
+
+def _at_boot():
+    """None where there is nothing that we know, or that we may use."""
     backend = __salt__["config.get"]("wireguard:backend", "wg-quick")
     if backend not in BACKENDS:
         raise CommandExecutionError(f"wireguard:backend is {backend!r}; it can be {' or '.join(BACKENDS)}")

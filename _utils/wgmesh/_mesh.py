@@ -147,6 +147,7 @@ class Network(_Placed):
     is the age in seconds by which a key is rotated, None if it never is. ``links`` None joins everybody with everybody.
     ``preshared_keys``: whether each pair of nodes has a preshared key.
     Addresses of ``exclude`` are not allocated, and those of a node that is gone only after ``quarantine`` seconds.
+    ``hosts``: whether the nodes' hosts files have each other's names, in the ``domain`` if there is one.
     """
 
     name: str
@@ -165,6 +166,8 @@ class Network(_Placed):
     preshared_keys: bool = False
     exclude: tuple[AddressRange, ...] = ()
     quarantine: int = DEFAULT_QUARANTINE
+    hosts: bool = False
+    domain: str | None = None
     places: Mapping[str, Place] = _no_places()
 
     def entries(self, node: str) -> list[NodeEntry]:

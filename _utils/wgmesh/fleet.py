@@ -14,6 +14,7 @@ from functools import cached_property
 
 from .accepted import AcceptedKey
 from .errors import MeshError, Problem
+from .hosts import HostName, Hosts, full_names, is_host_name
 from .ledger import OnPaper
 from .losses import Loss, Outside, losses
 from .model import DEFAULT_PORT, ExternalPeer, Mesh, Network, NodeSettings, Place
@@ -194,6 +195,7 @@ class Joined:
         former: dict[str, list[Holding]] = {}
         for each in snapshot.former.get(network.name, ()):
             former.setdefault(each.node, []).append(each)
+        self._shared_hosts: dict[frozenset[str], Hosts] = {}
         for node, key in accepted.items():
             settings = self.membership.settings(node)
             if settings is not None:
@@ -340,7 +342,32 @@ class Joined:
             boot=boots.current,
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,
+            hosts=self._hosts(member.node) if network.hosts else None,
         )
+
+    def _hosts(self, node: str) -> Hosts:
+        """The names of all that the node is linked with, and its own; one object for those that are linked alike."""
+        linked = self._topology.linked(node)
+        if node not in linked:
+            return self._hosts_of(linked | {node})
+        if linked not in self._shared_hosts:
+            self._shared_hosts[linked] = self._hosts_of(linked)
+        return self._shared_hosts[linked]
+
+    def _hosts_of(self, names: Collection[str]) -> Hosts:
+        found = sorted(self._host_names.keys() & names)
+        return Hosts(tuple(self._host_names[name] for name in found), self._network.domain)
+
+    @cached_property
+    def _host_names(self) -> dict[str, HostName]:
+        """Of registered members and peers, as far as a hosts file can have their names."""
+        registered = [(m.node, m.addresses) for m in self.members.values() if m.row]
+        peers = [(peer.name, peer.addresses) for peer in self.peers.values()]
+        return {
+            name: HostName(name, tuple(str(address) for address in addresses))
+            for name, addresses in registered + peers
+            if all(is_host_name(each) for each in full_names(name, self._network.domain))
+        }
 
     @cached_property
     def _topology(self) -> Topology:

@@ -20,6 +20,7 @@ from .accepted import AcceptedKey
 from .endpoint import Endpoint
 from .errors import Problem
 from .fleet import Joined, Member, external, participant
+from .hosts import full_names, is_host_name
 from .losses import Outside, losses
 from .model import Mesh, Network, Place
 from .policy import excluded
@@ -27,7 +28,7 @@ from .pool import Address, Subnet, allocatable, is_excluded, size
 from .registry import NodeId, Row, Snapshot
 from .topology import Participant, Relayed, Topology
 from .view import Peer
-from .wording import some
+from .wording import shown, some
 
 # The MTU of Ethernet and of the Internet, what the kernel gives a WireGuard interface, and what a packet grows by.
 ETHERNET_MTU = 1500
@@ -480,6 +481,17 @@ def _namesakes(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
             yield _problem(peer.place, message)
 
 
+def _nameless(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Who gets no name though the file wants names."""
+    for name in sorted(scene.parties) if scene.network.hosts else ():
+        if not all(is_host_name(each) for each in full_names(name, scene.network.domain)):
+            yield _problem(
+                scene.place_of(name),
+                f"{shown(name)} is no host name, so nobody's hosts file gets it: other than letters, digits, '-', '_'"
+                " and dots is not possible there",
+            )
+
+
 def _one_key_twice(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
     """The registry lets nobody in with a key of another; but who waits for an operator may have one."""
     if scene.known is None:
@@ -511,4 +523,5 @@ _WARNINGS: tuple[_Check, ...] = (
     _losses,
     _namesakes,
     _one_key_twice,
+    _nameless,
 )

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Literal
 
-from . import duration
+from . import duration, hosts
 from ._mesh import (
     DEFAULT_INTERFACE,
     DEFAULT_KEEPALIVE,
@@ -469,6 +469,16 @@ def _route(scope: _Scope, value: Value) -> Subnet:
     return route
 
 
+def _domain(scope: _Scope, value: Value) -> str:
+    domain = _text(value, "domain")
+    if not hosts.is_host_name(domain):
+        raise Invalid(
+            value.place,
+            f"{shown(domain)} is not a domain; write one without a dot at its end, such as mesh.example.com",
+        )
+    return domain
+
+
 def _nodes(scope: _Scope, value: Value) -> tuple[NodeEntry, ...]:
     if isinstance(value, Scalar) and value.kind == "null":
         raise Invalid(value.place, f"nodes is empty; {_REQUIRED['nodes']}")
@@ -586,6 +596,8 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
     for setting in ("interface", "port"):
         if setting in values or setting not in places:
             _check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))
+    if network.domain and not network.hosts:
+        inner.report.add(places["domain"], "domain is that of the names in hosts files; write `hosts: true` as well")
     _check_endpoints(inner, network)
     _check_ends(inner, network)
     _check_routes(inner, network)
@@ -790,6 +802,8 @@ NETWORK_KEYS: Mapping[str, Key] = {
         "everybody with everybody",
     ),
     "preshared_keys": _switch("preshared_keys"),
+    "hosts": _switch("hosts"),
+    "domain": Key(_domain, "text, a domain name", _matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}"))),
 }
 NODE_KEYS: Mapping[str, Key] = {
     "addresses": Key(_addresses, _BARE, _ADDRESSES, "one of each IP version, allocated once and kept"),

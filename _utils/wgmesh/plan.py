@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from . import diff, forwarding, rotation
+from . import diff, forwarding, hosts, rotation
 from .accepted import AcceptedKey
 from .answer import Step
 from .device import Device, DevicePeer, fingerprint
@@ -137,6 +137,11 @@ def _view(joined: Joined | None, node: str) -> View | None:
 
 def between(old: View | None, new: View | None) -> Changes:
     """The changes that make an interface that is as one view says what another view says; None for no interface."""
+    names = (each.hosts.lines() if each and each.hosts else [] for each in (old, new))
+    return {**_interface_between(old, new), **hosts.changes(*names)}
+
+
+def _interface_between(old: View | None, new: View | None) -> Changes:
     if new is None:
         return diff.removed(old.interface) if old else {}
     if old is None or old.interface != new.interface:

@@ -8,7 +8,7 @@ file has a placeholder, which the execution module replaces as it writes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from . import forwarding
 from .errors import ViewError
@@ -16,8 +16,8 @@ from .view import Peer, View
 
 PRIVATE_KEY = "@PRIVATE_KEY@"
 
-# A comment: wg-quick has no use for it.
-_PRESHARED_BY = "# PresharedKeys by"
+# Comments: wg-quick has no use for them.
+_PRESHARED_BY, _HOSTS, _DOMAIN = "# PresharedKeys by", "# Hosts", "# Domain"
 
 _MARKER = re.compile(
     r"# Managed by Salt \(saltext-wireguard\)(?:, network (?P<network>.+))?\. Changes made here are lost\."
@@ -101,6 +101,10 @@ def _interface(view: View) -> Iterator[str]:
         yield f"PostUp = {forwarding.at_boot(view.addresses)}"
     if view.preshared:
         yield f"{_PRESHARED_BY} = {view.preshared}"
+    if view.hosts:
+        yield f"{_HOSTS} = {', '.join(' '.join([each.name, *each.addresses]) for each in view.hosts.names)}"
+        if view.hosts.domain:
+            yield f"{_DOMAIN} = {view.hosts.domain}"
 
 
 def _peer(peer: Peer) -> Iterator[str]:
@@ -123,7 +127,7 @@ def _marker(text: str) -> re.Match[str] | None:
 
 def _read_interface(section: str) -> dict[str, object]:
     settings = _settings(
-        section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU", "PostUp", _PRESHARED_BY}
+        section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU", "PostUp", _PRESHARED_BY, _HOSTS, _DOMAIN}
     )
     if "PrivateKey" not in settings:
         raise ValueError(section)
@@ -136,7 +140,15 @@ def _read_interface(section: str) -> dict[str, object]:
         "mtu": _number(settings.get("MTU")),
         "forwarding": "PostUp" in settings,
         "preshared": settings.get(_PRESHARED_BY),
+        "hosts": _read_hosts(settings),
     }
+
+
+def _read_hosts(settings: Mapping[str, str]) -> dict[str, object] | None:
+    if _HOSTS not in settings:
+        return None
+    machines = [text.split(" ") for text in _list(settings[_HOSTS])]
+    return {"names": {name: addresses for name, *addresses in machines}, "domain": settings.get(_DOMAIN)}
 
 
 def _read_peer(section: str) -> tuple[str, dict[str, object]]:

@@ -130,6 +130,7 @@ class Topology:
         self._routes = [(each, route) for each in self._participants.values() for route in each.routes]
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
         self._seen: dict[_Kind, _Seen] = {}
+        self._linked_names: dict[frozenset[str], frozenset[str]] = {}
         self._made: dict[tuple[str, frozenset[str], str | None, int], Peer] = {}
 
     def peers(self, name: str) -> tuple[Peer, ...]:
@@ -144,6 +145,13 @@ class Topology:
         place = seen.places.get(name, len(seen.peers))
         start = place * DIGEST_SIZE
         return seen.digests[:start], seen.digests[start + DIGEST_SIZE :]
+
+    def linked(self, name: str) -> frozenset[str]:
+        """The names of those that a participant is linked with, its peers or not; one object for those alike."""
+        ends = self._ends[name]
+        if ends not in self._linked_names:
+            self._linked_names[ends] = frozenset(other for other in self._participants if self._linked(ends, other))
+        return self._linked_names[ends]
 
     def views(self) -> Iterator[tuple[Peer, ...]]:
         """The peers of each kind of participant; several of a kind are among their own peers."""

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from . import hosts
 from .endpoint import Endpoint
 from .errors import KeyFormatError, ViewError
+from .hosts import Hosts
 from .keys import parse_preshared_key, parse_public_key
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ DIGEST_SIZE = 32  # bytes of a peer's digest
 MAX_INTERFACE_NAME = 15
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
-    *("preshared", "next_preshared_keys", "digest", "peers"),
+    *("preshared", "next_preshared_keys", "hosts", "digest", "peers"),
 }
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
@@ -102,7 +104,7 @@ class View:
     the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
     the node, "admit" or "rekey", that an operator has not made yet. ``boot`` is the boot that the master believes to
     speak for the node. None of these three is part of the digest. ``clones`` are the boots of other machines that speak
-    with the same Salt key, and are not to.
+    with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file has; None leaves them out.
 
     ``preshared`` names the secret that preshared keys come from; None where there are none. ``next_preshared_keys``:
     public key of a peer to the preshared key that the two have once this node uses the key that it has announced.
@@ -122,6 +124,7 @@ class View:
     clones: tuple[str, ...] = ()
     preshared: str | None = None
     next_preshared_keys: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    hosts: Hosts | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -137,7 +140,8 @@ class View:
         """The digest of this interface with peers whose concatenated digests are given, in one piece or in several."""
         interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
         preshared = [self.preshared] if self.preshared else []
-        whole = hashlib.sha256(_sha256([*interface, self.public_key, list(self.clones), *preshared]))
+        names = [{"hosts": self.hosts.digest}] if self.hosts else []
+        whole = hashlib.sha256(_sha256([*interface, self.public_key, list(self.clones), *preshared, *names]))
         for part in peers:
             whole.update(part)
         return whole.hexdigest()
@@ -167,6 +171,8 @@ class View:
             data["preshared"] = self.preshared
         if self.next_preshared_keys:
             data["next_preshared_keys"] = dict(self.next_preshared_keys)
+        if self.hosts:
+            data["hosts"] = self.hosts.to_dict()
         return data
 
     @classmethod
@@ -193,6 +199,7 @@ class View:
             clones=tuple(fields.get("clones", _list_of(_text), [])),
             preshared=fields.get("preshared", _text, None),
             next_preshared_keys=fields.get("next_preshared_keys", _preshared_keys, {}),
+            hosts=fields.get("hosts", _hosts, None),
         )
         if fields.get("digest", _text, view.digest) != view.digest:
             raise ViewError(
@@ -253,6 +260,13 @@ def _peer(name: str, data: object, where: str) -> Peer:
     )
 
 
+def _hosts(value: object) -> Hosts:
+    data = _mapping(value)
+    domain = data.get("domain")
+    names = _mapping(data.get("names"))
+    return hosts.parse({name: _list_of(_address)(names[name]) for name in names}, _text(domain) if domain else None)
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError(f"must be a mapping, not {value!r:.60}")
@@ -281,6 +295,10 @@ def _interface(value: object) -> str:
 
 def _interface_address(value: object) -> str:
     return str(ipaddress.ip_interface(_without_zone(value)))
+
+
+def _address(value: object) -> str:
+    return str(ipaddress.ip_address(_without_zone(value)))
 
 
 def _network(value: object) -> str:

@@ -41,7 +41,7 @@ class Setup:
 
 
 class Manager(Protocol):
-    """What brings interfaces up at boot."""
+    """What brings interfaces up at boot, or has their machines' names."""
 
     def missing(self, setup: Setup) -> Changes:
         """What ``enable`` would change; nothing where all is as it should be. Raises NodeError."""
@@ -58,6 +58,28 @@ class Leavable(Manager, Protocol):
 
     def left(self, interface: str) -> Changes:
         """What ``disable`` would change."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several managers, each for something else."""
+
+    managers: tuple[Manager, ...]
+
+    def missing(self, setup: Setup) -> Changes:
+        """What any of them has to change."""
+        return {subject: change for each in self.managers for subject, change in each.missing(setup).items()}
+
+    def enable(self, setup: Setup) -> None:
+        """In order, those that have something to change."""
+        for each in self.managers:
+            if each.missing(setup):
+                each.enable(setup)
+
+    def disable(self, interface: str) -> None:
+        """In order."""
+        for each in self.managers:
+            each.disable(interface)
 
 
 @dataclass(frozen=True)

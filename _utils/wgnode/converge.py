@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 try:
-    from saltext.wireguard.utils.wgmesh import confirm, diff, guard, impact, render, rotation
+    from saltext.wireguard.utils.wgmesh import confirm, diff, guard, hosts, impact, render, rotation
     from saltext.wireguard.utils.wgmesh.confirm import Kept
     from saltext.wireguard.utils.wgmesh.device import Device
     from saltext.wireguard.utils.wgmesh.diff import Applied, Operation
@@ -22,7 +22,7 @@ try:
     from saltext.wireguard.utils.wgmesh.view import View
     from saltext.wireguard.utils.wgmesh.wording import some
 except ImportError:  # synced from _utils/
-    from wgmesh import confirm, diff, guard, impact, render, rotation
+    from wgmesh import confirm, diff, guard, hosts, impact, render, rotation
     from wgmesh.confirm import Kept
     from wgmesh.device import Device
     from wgmesh.diff import Applied, Operation
@@ -30,7 +30,7 @@ except ImportError:  # synced from _utils/
     from wgmesh.view import View
     from wgmesh.wording import some
 
-from . import commit, devices, endpoints, files, keys
+from . import commit, devices, endpoints, files, hostsfile, keys
 from .boot import Changes, Manager, Setup
 from .commands import run_with_secrets
 from .commit import Safety, Trial
@@ -335,7 +335,8 @@ def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
         if os.path.exists(files.config_file(interface)):
             raise NodeError(_not_ours(interface))
         return Outcome({}, f"{interface} is not set up")
-    changes = diff.removed(interface)
+    names = hostsfile.written(files.managed()[interface])
+    changes = {**diff.removed(interface), **hosts.changes(names, [])}
     if test:
         disturbs = impact.disturbed(changes, (), devices.read(interface), int(time.time()))
         comment = f"{interface} would be removed{_cut_off(disturbs)}"
@@ -346,9 +347,9 @@ def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
 
 def _tear_down(interface: str, boot: Manager | None) -> str | None:
     """The configuration file goes last: as long as it is there, the next run knows that there is something to do."""
+    devices.delete(interface)
     if boot:
         boot.disable(interface)
-    devices.delete(interface)
     aside = _put_key_aside(interface)
     for file in (files.next_key_file, files.previous_key_file, files.config_file):
         files.remove(file(interface))
@@ -358,9 +359,9 @@ def _tear_down(interface: str, boot: Manager | None) -> str | None:
 def stand_down(interface: str, boot: Manager | None) -> None:
     """Take an interface of ours down, now and at boot, and keep its key in place."""
     if interface in files.managed():
+        devices.delete(interface)
         if boot:
             boot.disable(interface)
-        devices.delete(interface)
         files.remove(files.config_file(interface))
 
 

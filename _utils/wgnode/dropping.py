@@ -33,8 +33,10 @@ def view_without(interface: str, public_keys: Collection[str]) -> View:
         raise NodeError(f"{path} does not say what was applied last with this key; wireguard.sync writes it anew")
     switch.refuse_while_switched(interface)
     view = rotation.contract(written)
-    peers = tuple(each for each in view.peers if not {each.public_key, each.next_key}.intersection(public_keys))
-    return replace(view, peers=peers, public_key=own_key)
+    gone = [each for each in view.peers if {each.public_key, each.next_key}.intersection(public_keys)]
+    peers = tuple(each for each in view.peers if each not in gone)
+    names = view.hosts.without([each.name for each in gone]) if view.hosts else None
+    return replace(view, peers=peers, public_key=own_key, hosts=names)
 
 
 def _has_key_of_key_file(interface: str) -> bool:

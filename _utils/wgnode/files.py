@@ -131,21 +131,21 @@ def add(path: str, text: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with beside(path, text) as finished, contextlib.suppress(FileExistsError):
             os.link(finished, path)
-    _sync(os.path.dirname(path))
+    sync(os.path.dirname(path))
 
 
 def replace(path: str, text: str, mode: int = SECRET, group: int | None = None) -> None:
     """Give a file this text, mode and group. It has its old or its new content, and never half of it."""
     with _or_error(path, "written"), beside(path, text, mode, group) as finished:
         os.rename(finished, path)
-    _sync(os.path.dirname(path))
+    sync(os.path.dirname(path))
 
 
 def rename(source: str, target: str) -> None:
     """Rename a file within its directory."""
     with _or_error(source, "renamed"):
         os.rename(source, target)
-    _sync(os.path.dirname(target))
+    sync(os.path.dirname(target))
 
 
 def supersede(source: str, target: str) -> None:
@@ -163,7 +163,7 @@ def remove(path: str) -> None:
         return
     with _or_error(path, "removed"):
         os.unlink(path)
-    _sync(os.path.dirname(path))
+    sync(os.path.dirname(path))
 
 
 def remove_leftovers(*paths: str) -> None:
@@ -203,7 +203,7 @@ def _or_error(path: str, done: str) -> Iterator[None]:
         ) from exc
 
 
-def _sync(directory: str) -> None:
+def sync(directory: str) -> None:
     """Make names last: the content of the files was synced before."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -112,4 +112,8 @@ def _first_process(function: Callable[[], Any], disk_path: str) -> Any:
     mount("sysfs", "/sys", "sysfs")  # or /sys/class/net shows the interfaces of where it was mounted
     for path in ("/etc/wireguard", "/run/wireguard", disk_path):
         mount("tmpfs", path, "tmpfs", MS_NOSUID, "mode=0700")
+    names = os.path.join(disk_path, "etc-hosts")
+    with open(names, "w") as handle:
+        handle.write("127.0.0.1 localhost\n")
+    mount(names, "/etc/hosts", None, MS_BIND)
     return function()
