@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ except ImportError:  # synced from _utils/
 
 from . import files
 from .commands import run
+
+_USERSPACE_END_SECONDS = 5.0
 
 
 def place(interface: str) -> str:
@@ -82,7 +85,18 @@ def create(interface: str, command: Sequence[str]) -> None:
                 f"this kernel has no WireGuard ({exc}). Install the kernel module, or wireguard-go"
             ) from exc
         os.makedirs("/run/wireguard", mode=0o700, exist_ok=True)
+        _await_end_of_userspace(interface)
         run([userspace, interface])
+
+
+def _await_end_of_userspace(interface: str) -> None:
+    """
+    The wireguard-go of a device that is just gone removes its socket when it notices, also if it is a new one's then.
+    A socket that stays belonged to one that was killed, and is in nobody's way.
+    """
+    deadline = time.monotonic() + _USERSPACE_END_SECONDS
+    while os.path.exists(f"/run/wireguard/{interface}.sock") and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def delete(interface: str) -> None:

@@ -265,6 +265,11 @@ class Host:
         assert done.returncode == 0, f"{argv}: {done.stderr}"
         return done.stdout
 
+    def delete_device(self, name="wg0"):
+        """By hand; returns when wireguard-go, which notices a moment later, has made room for another one."""
+        self.run("ip", "link", "delete", "dev", name)
+        wait_until(lambda: not os.path.exists(f"/sys/class/net/{name}") and not os.path.exists(socket_of(name)), 60)
+
     @contextlib.contextmanager
     def quiet(self):
         before, self._quiet = self._quiet, True
@@ -411,6 +416,11 @@ def registered(host, *peers, **settings):
 
 def accepted_keys(host):
     return accepted.load(str(host.pki / "minions"))
+
+
+def socket_of(name):
+    """Where wireguard-go is configured; the kernel's devices have none."""
+    return f"/run/wireguard/{name}.sock"
 
 
 def wait_until(condition, seconds=10):

@@ -62,7 +62,7 @@ class Change:
 
     def wipe(self):
         if os.path.exists("/sys/class/net/wg0"):
-            self.host.run("ip", "link", "del", "dev", "wg0")
+            self.host.delete_device()
         for path in (*ETC.iterdir(), *self.host.disk.rglob("*.journal")):
             path.unlink()
 
@@ -212,7 +212,7 @@ def test_after_a_power_cut_at_any_point_the_machine_boots_with_the_old_or_the_ne
 
     def boot():
         if host.device():
-            host.run("ip", "link", "del", "dev", "wg0")
+            host.delete_device()
         if CONFIG.exists():
             host.run("wg-quick", "up", "wg0")
             assert picture(host)[1] in (steps.before[1], steps.after[1])

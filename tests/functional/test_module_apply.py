@@ -78,7 +78,7 @@ def test_syncing_the_stripped_file_by_hand_does_not_change_the_device(host):
 
 def test_the_device_that_wg_quick_makes_at_boot_needs_no_change(host):
     wanted = applied(host)
-    delete_device(host)
+    host.delete_device()
     host.run("wg-quick", "up", "wg0")
     assert host.call("apply")["backbone"]["changes"] == {}
     assert_equals(host, wanted)
@@ -274,16 +274,6 @@ def make_device(host, name):
         host.run("wireguard-go", name)
 
 
-def delete_device(host):
-    host.run("ip", "link", "delete", "dev", "wg0")
-    wait_until(lambda: gone_or_whole("wg0"))
-
-
-def gone_or_whole(name):
-    """Whether wireguard-go, which takes a moment to see that its device is gone, has made room for another one."""
-    return os.path.exists(f"/sys/class/net/{name}") or not os.path.exists(f"/run/wireguard/{name}.sock")
-
-
 # -- changes and drift
 
 
@@ -319,7 +309,6 @@ def test_drift_is_repaired(host, command):
     wanted = applied(host)
     before = files()
     host.run(*command)
-    wait_until(lambda: gone_or_whole("wg0"))
     assert host.call("apply", test=True)["backbone"]["result"] is None
     result = host.call("apply")["backbone"]
     assert result["changes"]
@@ -648,7 +637,7 @@ def test_a_command_that_fails_leaves_the_old_file_and_the_next_run_finishes(host
     name, pattern = case
     applied(host, PEERS[1])
     if name == "wg" or "link" in pattern:
-        delete_device(host)  # so that there is such a command
+        host.delete_device()  # so that there is such a command
     old = CONFIG.read_bytes()
     wanted = registered(host, *PEERS, addresses=("10.42.0.1/16", "fd42::1/64", "10.44.0.1/16"))
     program = host.put_program(name, f'case "$*" in {pattern}) echo out of order >&2; exit 7;; esac; exec $real "$@"')

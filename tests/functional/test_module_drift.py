@@ -1,13 +1,12 @@
 """What a node says of changes that were made behind our back, and that a test run says the same; both touch nothing."""
 
-import os
 from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("salt")
 
-from hosts import ETC, key, peer, registered, view, wait_until
+from hosts import ETC, key, peer, registered, view
 
 STRANGER = key("stranger")
 
@@ -21,12 +20,6 @@ def told(host, *live):
     assert host.picture() == before
     assert list(networks) == ["backbone"]
     return networks["backbone"]
-
-
-def delete_device(host):
-    """And wait for wireguard-go, which notices a moment later."""
-    host.run("ip", "link", "delete", "dev", "wg0")
-    wait_until(lambda: host.device() is None and not os.path.exists("/run/wireguard/wg0.sock"), 60)
 
 
 @pytest.fixture
@@ -70,7 +63,7 @@ def test_what_a_test_run_says_is_what_a_run_then_changes(applied):
 
 
 def test_a_device_that_is_gone_is_drift(applied):
-    delete_device(applied)
+    applied.delete_device()
     assert told(applied)["changes"]["device"] == {"old": None, "new": "wg0"}
 
 
@@ -97,7 +90,7 @@ def test_many_changes_are_cut_short_and_counted(host):
     many = [peer(f"p{number}", f"10.42.1.{number}/32") for number in range(1, 71)]
     registered(host, *many)
     host.call("apply")
-    delete_device(host)
+    host.delete_device()
     answer = told(host)
     assert len(answer["changes"]) == 50
     assert answer["more"] > 20

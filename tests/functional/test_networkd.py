@@ -306,7 +306,7 @@ COMPLAINT = re.compile(r"(?m)^/etc/systemd/network/50-wg0.*|^wg0: .*(?:Failed|Mi
 def test_networkd_takes_every_line_and_reads_the_key(machine):
     registered(machine)
     apply(machine)
-    machine.run("ip", "link", "del", "dev", "wg0")
+    machine.delete_device()
     with Networkd(machine.disk / "log") as networkd:
         networkd.wait_for("Enumeration completed")
         assert 'wg0: loaded "wireguard"' in networkd.said()
@@ -320,7 +320,7 @@ def test_networkd_takes_every_line_and_reads_the_key(machine):
 def test_a_line_that_networkd_does_not_take_would_be_noticed(machine, path, line):
     registered(machine)
     apply(machine)
-    machine.run("ip", "link", "del", "dev", "wg0")
+    machine.delete_device()
     path.write_text(path.read_text() + line + "\n")
     with Networkd(machine.disk / "log") as networkd:
         networkd.wait_for("Enumeration completed")
@@ -330,7 +330,7 @@ def test_a_line_that_networkd_does_not_take_would_be_noticed(machine, path, line
 def test_a_key_that_networkd_cannot_read_would_be_noticed(machine):
     registered(machine)
     apply(machine)
-    machine.run("ip", "link", "del", "dev", "wg0")
+    machine.delete_device()
     ETC.chmod(0o700)
     with Networkd(machine.disk / "log") as networkd:
         networkd.wait_for("Enumeration completed")
