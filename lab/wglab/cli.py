@@ -118,7 +118,7 @@ def make_parser() -> argparse.ArgumentParser:
     forward.add_argument("host", metavar="HOST[:PORT]", help="the host's port is 51820 unless given")
     point = command("point", run_point, "let a name stand for these addresses and no others, on all hosts")
     point.add_argument("pointer", metavar="NAME")
-    point.add_argument("addresses", metavar="ADDRESS", nargs="+")
+    point.add_argument("addresses", metavar="ADDRESS", nargs="+", help="or the name of a host or site")
     for name, text in PASSED_ON.items():
         command(name, run_passed_on, text).usage = f"lab {name}{' NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
     ping = command("ping", run_ping, "ping every node from every other through the mesh; exit code 1 if a pair fails")
@@ -231,9 +231,10 @@ def run_status(args: argparse.Namespace, _rest: list[str]) -> None:
     """Show the hosts."""
     lab = Lab.load(args.name)
     rows = lab.status()
+    sites = {name: lab.internet.address4(site["number"]) for name, site in lab.sites.items()}
     if args.json:
         document = {"name": lab.name, "dir": str(lab.root), "mesh": str(lab.mesh_file), "trigger": lab.trigger}
-        print(json.dumps(document | {"salt": str(lab.salt_bin), "sites": lab.sites, "hosts": rows}, indent=1))
+        print(json.dumps(document | {"salt": str(lab.salt_bin), "sites": sites, "hosts": rows}, indent=1))
         return
     print(f"lab {lab.name} in {lab.root}, trigger {lab.trigger}, Salt from {lab.salt_bin}")
     width = max(len(row["host"]) for row in rows)
@@ -244,7 +245,7 @@ def run_status(args: argparse.Namespace, _rest: list[str]) -> None:
         print(f"{row['host']:{width}}  {row['power']:3}  {place:12}  {key:12}  {processes}".rstrip())
     for name, site in lab.sites.items():
         forwards = "".join(f"  {port} to {host}:{inside}" for port, host, inside in site["forwards"])
-        print(f"site {name}  {lab.internet.address4(site['number'])}  LAN {site['lan']}{forwards}")
+        print(f"site {name}  {sites[name]}  LAN {site['lan']}{forwards}")
 
 
 def run_down(args: argparse.Namespace, _rest: list[str]) -> None:

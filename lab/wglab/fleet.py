@@ -205,9 +205,10 @@ class Lab:
         self.save()
         self.site(site).filter()
 
-    def point(self, name: str, addresses: list[str]) -> None:
-        """Let a name stand for these addresses, and for no others, on all hosts."""
-        self.names[name] = addresses
+    def point(self, name: str, addresses: Sequence[str]) -> None:
+        """Let a name stand for these addresses, and for no others, on all hosts. A host or site means its own."""
+        known = self._resolved()
+        self.names[name] = [found for each in addresses for found in known.get(each, [each])]
         self.save()
 
     def clone(self, name: str, new: str) -> None:

@@ -1,12 +1,14 @@
 """What hosts are plugged into: the lab's Internet, and the LANs of sites, each behind a router with NAT."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from . import netns
 
 INTERNET = IPv4Network("10.66.0.0/24")
+# What is reserved for examples, and what they give public machines: who has one of these is reached at it.
+PUBLIC = ("203.0.113.0/24", "2001:db8::/32")
 DEFAULT_LAN = IPv4Network("192.168.1.0/24")
 ROUTER = 1  # its number in a LAN
 
@@ -72,18 +74,23 @@ class Segment:
         cable = f"link add {port} type veth peer name eth0 address 02:66:00:00:00:{number:02x}"
         plug = [f"{cable} netns {namespace}", f"link set {port} master {self.bridge} up"]
         netns.run_ip("-n", self.namespace, lines=plug)
-        own = f"addr add {self.address4(number)}/{self.ipv4.prefixlen} dev eth0"
-        lines = ["link set lo up", "link set eth0 up", own]
-        if self.prefix6:
-            # A site's addresses are some of the Internet's /64, and its router answers for them there.
-            length = 112 if self.has_router else 64
-            lines.append(f"addr add {self.address6(number)}/{length} dev eth0 nodad")
-        if self.has_router:
-            lines.append(f"route add 0.0.0.0/0 via {self.address4(ROUTER)}")
-        if self.has_router and self.prefix6:
-            lines.append(f"route add ::/0 via {self.address6(ROUTER)}")
+        if self.has_router and self.prefix6:  # which answers outside for what is inside, a public address
             netns.run_ip("-n", self.namespace, "neigh", "replace", "proxy", f"{self.prefix6}{number}", "dev", "eth0")
+        lines = ["link set lo up", "link set eth0 up", *self._addresses(number), *self._routes()]
         netns.run_ip("-n", namespace, lines=lines)
+
+    def _addresses(self, number: int) -> Iterator[str]:
+        yield f"addr add {self.address4(number)}/{self.ipv4.prefixlen} dev eth0"
+        if self.prefix6:
+            yield f"addr add {self.address6(number)}/{112 if self.has_router else 64} dev eth0 nodad"
+
+    def _routes(self) -> Iterator[str]:
+        if not self.has_router:
+            yield from (f"route add {network} dev eth0" for network in PUBLIC)
+            return
+        yield f"route add 0.0.0.0/0 via {self.address4(ROUTER)}"
+        if self.prefix6:
+            yield f"route add ::/0 via {self.address6(ROUTER)}"
 
 
 def internet(namespace: str) -> Segment:
@@ -113,7 +120,7 @@ class Site:
     @property
     def segment(self) -> Segment:
         """What its hosts are plugged into."""
-        return Segment(self.namespace, "lan", self.lan, f"fd66::{self.number}:" if self.has_ipv6 else None, True)
+        return Segment(self.namespace, "lan", self.lan, f"2001:db8::{self.number}:" if self.has_ipv6 else None, True)
 
     def make(self, outside: Segment) -> None:
         """Make the router, plugged into ``outside``, and its LAN."""

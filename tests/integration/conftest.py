@@ -122,6 +122,10 @@ class Lab:
         """Return the status of every host by its name."""
         return {row["host"]: row for row in json.loads(self.must("status", "--json"))["hosts"]}
 
+    def sites(self) -> dict[str, str]:
+        """Return the outside address of every site by its name."""
+        return json.loads(self.must("status", "--json"))["sites"]
+
     def log(self, host: str) -> str:
         """Return the Salt log of a host."""
         return (self.dir / "hosts" / host / "var/log/salt" / ("master" if host == "master" else "minion")).read_text()

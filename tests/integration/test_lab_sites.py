@@ -53,15 +53,15 @@ def test_a_site_reaches_out_and_nobody_reaches_in(sites):
     assert pings(sites, "pc", "192.168.1.11")
     assert pings(sites, "pc-fra", "fd66::11")
     assert not pings(sites, "phone", "192.168.1.12")
-    assert not pings(sites, "phone", "fd66::3:12")
+    assert not pings(sites, "phone", "2001:db8::3:12")
 
 
 def test_what_is_forwarded_comes_in_and_nothing_else(sites):
     assert arrives(sites, "phone", "ams", 41820, "gw", 51820)
     assert not arrives(sites, "phone", "ams", 51820, "gw", 51820)
     assert arrives(sites, "phone", "fra", 41820, "gw-fra", 51821)
-    assert arrives(sites, "phone", "fd66::3:11", 51821, "gw-fra", 51821)
-    assert not arrives(sites, "phone", "fd66::3:12", 51821, "pc-fra", 51821)
+    assert arrives(sites, "phone", "2001:db8::3:11", 51821, "gw-fra", 51821)
+    assert not arrives(sites, "phone", "2001:db8::3:12", 51821, "pc-fra", 51821)
 
 
 def test_a_host_at_a_site_survives_a_power_cut(sites):

@@ -16,7 +16,12 @@ from wgmesh.meshfile import load
 
 REPO = Path(__file__).resolve().parents[2]
 LOADED = sorted(path.name for path in REPO.glob("_*") if path.is_dir() and path.name != "_utils")
-PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md")), REPO / "lab" / "README.md"]
+PAGES = [
+    REPO / "README.md",
+    *sorted((REPO / "docs").glob("*.md")),
+    REPO / "lab" / "README.md",
+    REPO / "examples" / "README.md",
+]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PRIVATE_KEY = re.compile(rb"private[_-]?key[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/]{43}=)", re.IGNORECASE)
 
