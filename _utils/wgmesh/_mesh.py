@@ -69,6 +69,7 @@ class NodeEntry(_Placed):
     addresses: tuple[Address, ...] = ()
     endpoint: tuple[Endpoint, ...] | Literal[False] | None = None
     port: int | None = None
+    mtu: int | None = None
     expires: int | None = None
     groups: frozenset[str] | None = None
     site: str | None = None
@@ -76,6 +77,8 @@ class NodeEntry(_Placed):
     hub: bool | None = None
     routes: tuple[Subnet, ...] | None = None
     priority: int | None = None
+    exit: bool | None = None
+    via: str | Literal[False] | None = None
     places: Mapping[str, Place] = _no_places()
 
     @property
@@ -95,10 +98,11 @@ class NodeSettings:
     What the file says of one minion in one network, all its entries merged.
 
     ``endpoint`` are those that others call, in order of preference; False means that the node cannot be called; None
-    that the file does not say. ``port`` is where the node listens. ``expires`` is the Unix time from which on the node
-    is no member any more, None if it stays. ``endpoints`` has those of them that nodes of other sites use, by site.
-    ``routes`` are the networks behind the node. Of several hubs, or nodes with one network behind them, the one with
-    the lowest ``priority`` is used.
+    that the file does not say. ``port`` is where the node listens. ``mtu`` None leaves that to the node. ``expires`` is
+    the Unix time from which on the node is no member any more, None if it stays. ``endpoints`` has those of them that
+    nodes of other sites use, by site. ``routes`` are the networks behind the node. Of several hubs, or nodes with one
+    network behind them, the one with the lowest ``priority`` is used. ``exit``: others may have their default route
+    through the node; ``via`` is the one that it has its own through, None for none.
     """
 
     addresses: tuple[Address, ...]
@@ -111,10 +115,18 @@ class NodeSettings:
     hub: bool = False
     routes: tuple[Subnet, ...] = ()
     priority: int = 0
+    exit: bool = False
+    via: str | None = None
+    mtu: int | None = None
 
     @property
     def forwards(self) -> bool:
-        """Whether the node passes packets on between others."""
+        """Whether the node passes packets on for others."""
+        return self.carries or self.exit
+
+    @property
+    def carries(self) -> bool:
+        """Whether other nodes may be reached through this one."""
         return self.hub or bool(self.routes)
 
 
@@ -190,10 +202,12 @@ class Network(_Placed):
             values = (getattr(entry, name) for entry in entries)
             return next((value for value in values if value is not None), default)
 
+        via = most_specific("via") or None
         return NodeSettings(
             addresses=entries[0].addresses,
             endpoint=most_specific("endpoint"),
             port=most_specific("port", self.port),
+            mtu=most_specific("mtu", self.mtu),
             expires=most_specific("expires"),
             groups=most_specific("groups", frozenset()),
             site=most_specific("site"),
@@ -201,6 +215,8 @@ class Network(_Placed):
             hub=most_specific("hub", False),
             routes=most_specific("routes", ()),
             priority=most_specific("priority", 0),
+            exit=most_specific("exit", False),
+            via=None if via == node else via,
         )
 
     def peer(self, name: str) -> ExternalPeer | None:

@@ -43,6 +43,18 @@ def concerned(operations: Iterable[Operation], wanted: View, device: Device | No
     return frozenset(key for key, peer in staying.items() if _is_touched(peer, changed))
 
 
+def new_exit(before: View | None, wanted: View, device: Device | None) -> str | None:
+    """
+    Return the public key of the exit node that the default route is to lead through from now on, and did not before:
+    it must answer, whether or not it did. None without one, and at a first set-up, which waits for nobody.
+
+    :param before: the view that was applied last
+    """
+    if device is None or wanted.via is None or (before and before.via == wanted.via):
+        return None
+    return next((peer.public_key for peer in wanted.peers if peer.name == wanted.via), None)
+
+
 def _is_touched(peer: Peer, changed: Mapping[str, object]) -> bool:
     facts = changed.get(f"peer {peer.name}")
     return bool(isinstance(facts, Mapping) and facts.keys() - _HARMLESS) or any(
@@ -121,10 +133,10 @@ def way_back(before: View, kept: Kept) -> tuple[View, Applied]:
     """
     endpoints = kept.endpoints or {}
     peers = tuple(replace(peer, endpoint=endpoints.get(peer.public_key, peer.endpoint)) for peer in before.peers)
-    view = replace(before, peers=peers, port=before.port or kept.port, mtu=before.mtu or kept.mtu)
+    view = replace(before, peers=peers, port=before.port or kept.port, mtu=before.effective_mtu or kept.mtu)
     known = Applied.of(before)
     untouched = {key: endpoint for key, endpoint in known.endpoints.items() if key not in endpoints}
-    return view, Applied(untouched, known.routes.union(kept.routes), known.names)
+    return view, Applied(untouched, known.routes.union(kept.routes), known.names, known.mark)
 
 
 def as_view(device: Device, network: str | None, preshared_keys: Mapping[str, str]) -> View:

@@ -51,7 +51,7 @@ class Device:
     ``addresses`` carry their prefix length; IPv6 link-local ones are left out, for the kernel makes them itself.
     ``routes`` are the networks of the main table routed on this interface, without those that the kernel made for an
     address; ``boot_routes`` are those of them that ``ip route add`` and wg-quick make (``protocol boot``), so that the
-    routes of a routing daemon can be told from ours.
+    routes of a routing daemon can be told from ours. ``mark`` is that of its own packets, 0 for none.
     """
 
     interface: str
@@ -63,6 +63,7 @@ class Device:
     routes: frozenset[str]
     peers: Mapping[str, DevicePeer]
     boot_routes: frozenset[str] = frozenset()
+    mark: int = 0
 
 
 def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_json: str) -> Device:
@@ -74,7 +75,7 @@ def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_
     :param routes4_json: of ``ip -json -4 route show dev IF table main``; empty where there is no IPv4
     :param routes6_json: the same with ``-6``
     """
-    public_key, port, peers = _parse_dump(interface, dump)
+    public_key, port, mark, peers = _parse_dump(interface, dump)
     link = _link(interface, link_json)
     routes = _routes(routes4_json, 4) | _routes(routes6_json, 6)
     return Device(
@@ -87,12 +88,13 @@ def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_
         routes=frozenset(routes),
         peers=peers,
         boot_routes=frozenset(network for network, protocol in routes.items() if protocol == "boot"),
+        mark=mark,
     )
 
 
 def parse_peers(interface: str, dump: str) -> dict[str, DevicePeer]:
     """Return only the peers, by public key, from ``wg show IF dump`` alone; raise DeviceError as ``parse`` does."""
-    return _parse_dump(interface, dump)[2]
+    return _parse_dump(interface, dump)[3]
 
 
 def fingerprint(preshared_key: str) -> str:
@@ -110,17 +112,23 @@ def canonical_endpoint(text: str) -> str:
     return f"[{address}]:{int(port)}" if bracketed else f"{address}:{int(port)}"
 
 
-def _parse_dump(interface: str, dump: str) -> tuple[str | None, int, dict[str, DevicePeer]]:
+def _parse_dump(interface: str, dump: str) -> tuple[str | None, int, int, dict[str, DevicePeer]]:
     command = f"`wg show {interface} dump`"
     lines = dump.splitlines()
     if not lines:
         raise DeviceError(f"{command} printed nothing")
-    _private_key, public_key, port, _fwmark = _fields(lines[0], _INTERFACE_FIELDS, f"{command}, line 1")
+    _private_key, public_key, port, mark = _fields(lines[0], _INTERFACE_FIELDS, f"{command}, line 1")
     peers = {}
     for number, line in enumerate(lines[1:], 2):
         peer = _peer(line, f"{command}, line {number}")
         peers[peer.public_key] = peer
-    return _absent(public_key), _checked(int, port, f"{command}, line 1: port"), peers
+    where = f"{command}, line 1"
+    return (
+        _absent(public_key),
+        _checked(int, port, f"{where}: port"),
+        0 if mark == "off" else _checked(lambda text: int(text, 0), mark, f"{where}: fwmark"),
+        peers,
+    )
 
 
 def _fields(line: str, count: int, where: str) -> list[str]:

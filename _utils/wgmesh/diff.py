@@ -5,7 +5,9 @@ Pure: nothing here runs a command, resolves a name, or sees a private key. What 
 change names only what differs, so that other sessions lose no packet.
 
 Order of operations: the device, its key, port, MTU and addresses; link up; peers that are new or changed; routes; and
-only then what goes away. So a rekeyed node's networks have moved to its new key before the old key goes.
+only then what goes away. So a rekeyed node's networks have moved to its new key before the old key goes. A default
+route into the tunnel is the last of the routes, and the first to go: the interface's own packets bear their mark before
+it comes, and until it is gone, and never go into the tunnel themselves.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from graphlib import CycleError, TopologicalSorter
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from itertools import groupby, pairwise
 
-from . import forwarding
+from . import exits, forwarding
 from .device import Device, DevicePeer, canonical_endpoint, fingerprint
 from .errors import ViewError
+from .exits import NO_POLICY, Policy
 from .view import Peer, View
 
 Facts = str | dict[str, object] | None
@@ -43,12 +46,13 @@ class Applied:
     What the last applied configuration said.
 
     ``endpoints``: public key to endpoint as it was written then. ``routes``: networks that it needed routes for.
-    ``names``: public key to the peer's name.
+    ``names``: public key to the peer's name. ``mark``: of the interface's own packets, see ``exits.mark``.
     """
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
     routes: frozenset[str] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
+    mark: int = 0
 
     @classmethod
     def of(cls, view: View | None) -> Applied:
@@ -59,6 +63,7 @@ class Applied:
             endpoints={peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint},
             routes=routes(view),
             names={peer.public_key: peer.name for peer in view.peers},
+            mark=exits.mark(view),
         )
 
 
@@ -88,6 +93,7 @@ def diff(
     applied: Applied,
     now: int,
     forwarded: Collection[int] = (),
+    policy: Policy = NO_POLICY,
 ) -> tuple[Operation, ...]:
     """
     Return the operations that make the device equal to the view, in order; none where it already is.
@@ -99,24 +105,30 @@ def diff(
     :param applied: what the last applied configuration said
     :param now: Unix seconds
     :param forwarded: the IP versions that the machine forwards already
+    :param policy: what it has of the default route through an exit
     :raises ViewError: see ``check``
     """
     check(view, public_key)
     current = device or _no_device(view.interface)
     mtu = _mtu(view, current)
     # Below IPv6's minimum the kernel drops IPv6 addresses by itself, and removing them afterwards would fail.
-    mtu_last = view.mtu is not None and view.mtu < IPV6_MINIMUM_MTU
+    mtu_last = view.effective_mtu is not None and view.effective_mtu < IPV6_MINIMUM_MTU
     wanted = routes(view)
+    way_out = _WayOut(view, current, applied, policy)
     return (
         *(() if device else _create(view)),
         *_private_key(view, current, key_file, public_key),
         *_port(view, current),
+        *_mark_set(view, current),
         *(() if mtu_last else mtu),
         *_addresses_added(view, current),
         *_up(view, current),
+        *((*way_out.removed(), *_mark_removed(view, current)) if view.via is None else ()),
         *_peers_set(view, current, endpoints, applied, now),
         *_routes_added(view, current, wanted),
         *_forwarding(view, forwarded),
+        *way_out.added(),
+        *(way_out.removed() if view.via is not None else ()),
         *_routes_removed(view, current, wanted, applied),
         *_peers_removed(view, current, applied),
         *_addresses_removed(view, current),
@@ -174,14 +186,14 @@ def removed(interface: str) -> dict[str, dict[str, Facts]]:
 def routes(view: View) -> frozenset[str]:
     """
     Return the networks that the kernel must route to the interface: the AllowedIPs that lie in no network of its own
-    addresses. wg-quick makes routes for the same.
+    addresses, but for everything, which is the matter of ``exits``. wg-quick makes routes for the same.
     """
     connected = [ip_interface(address).network for address in view.addresses]
     return frozenset(
         text
         for peer in view.peers
         for text in peer.allowed_ips
-        if not any(_contains(network, ip_network(text)) for network in connected)
+        if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in connected)
     )
 
 
@@ -202,6 +214,8 @@ def check(view: View, public_key: str) -> None:
         if ip_interface(address).ip.is_link_local and ":" in address:
             raise ViewError(f"{view.interface}: address {address} is link-local; the kernel makes these itself")
     _check_mtu(view)
+    if view.via is not None and view.port is None:
+        raise ViewError(f"{view.interface}: a default route through {view.via} needs a port, which marks its packets")
 
 
 def _check_unique(peers: Iterable[Peer], what: str, values: Callable[[Peer], Iterable[str]]) -> None:
@@ -220,18 +234,20 @@ def _check_peer(view: View, peer: Peer, public_key: str) -> None:
             " ignore it; was one machine cloned from the other?"
         )
     for network in peer.allowed_ips:
-        if network.endswith("/0"):
+        if network.endswith("/0") and view.via is None:
             raise ViewError(
-                f"{view.interface}: peer {peer.name} has the default route {network} among its allowed IPs. This is not"
-                " supported yet: the tunnel's own packets would be routed into the tunnel"
+                f"{view.interface}: peer {peer.name} has the default route {network} among its allowed IPs, and is not"
+                " the exit node of this one: the tunnel's own packets would be routed into the tunnel. In a mesh file,"
+                " `exit: true` and `via:` say that it is to be"
             )
 
 
 def _check_mtu(view: View) -> None:
-    if view.mtu is None or view.mtu >= IPV6_MINIMUM_MTU:
+    mtu = view.effective_mtu
+    if mtu is None or mtu >= IPV6_MINIMUM_MTU:
         return
     if any(":" in network for network in (*view.addresses, *routes(view))):
-        raise ViewError(f"{view.interface}: mtu {view.mtu} is too small: IPv6 needs at least {IPV6_MINIMUM_MTU}")
+        raise ViewError(f"{view.interface}: mtu {mtu} is too small: IPv6 needs at least {IPV6_MINIMUM_MTU}")
 
 
 # The interface itself
@@ -271,10 +287,29 @@ def _port(view: View, device: Device) -> tuple[Operation, ...]:
     return (Operation("listen port", _number(device.port), port, argv),)
 
 
-def _mtu(view: View, device: Device) -> tuple[Operation, ...]:
-    if view.mtu is None or view.mtu == device.mtu:
+def _mark_set(view: View, device: Device) -> tuple[Operation, ...]:
+    mark = exits.mark(view)
+    if mark in (0, device.mark):
         return ()
-    mtu = str(view.mtu)
+    return (_mark_operation(view, device, mark),)
+
+
+def _mark_removed(view: View, device: Device) -> tuple[Operation, ...]:
+    """A mark that somebody else gave stays."""
+    if exits.mark(view) or not exits.is_ours(device.mark):
+        return ()
+    return (_mark_operation(view, device, 0),)
+
+
+def _mark_operation(view: View, device: Device, mark: int) -> Operation:
+    old, new = (f"{number:#x}" if number else None for number in (device.mark, mark))
+    return Operation("mark of its own packets", old, new, ("wg", "set", view.interface, "fwmark", str(mark)))
+
+
+def _mtu(view: View, device: Device) -> tuple[Operation, ...]:
+    if view.effective_mtu in (None, device.mtu):
+        return ()
+    mtu = str(view.effective_mtu)
     argv = ("ip", "link", "set", "dev", view.interface, "mtu", mtu)
     return (Operation("mtu", _number(device.mtu), mtu, argv),)
 
@@ -553,6 +588,54 @@ def _routes_removed(view: View, device: Device, wanted: frozenset[str], applied:
         argv = ("ip", _family(network), "route", "del", network, "dev", view.interface, "proto", "boot")
         operations.append(Operation(f"route {network}", network, None, argv))
     return operations
+
+
+class _WayOut:
+    """The default route through an exit node: what a device's peers are part of, and what the rest of it is."""
+
+    def __init__(self, view: View, device: Device, applied: Applied, policy: Policy) -> None:
+        self._view = view
+        names = {**applied.names, **{peer.public_key: peer.name for peer in view.peers}}
+        self._owners = {network: names.get(key, key) for key, network in _defaults(device)}
+        self._policy = policy
+        self._wanted = exits.items(view)
+
+    def added(self) -> list[Operation]:
+        via = f"via {self._view.via}"
+        operations = [
+            Operation(_subject(item), None, via if item.stays_outside is None else "yes", item.added())
+            for item in self._wanted
+            if item not in self._policy.items
+        ]
+        if self._policy.strict and 4 in exits.versions(self._view):
+            operations.insert(0, Operation("reverse path filter", "strict", "loose", ("sh", "-c", exits.LOOSEN)))
+        return operations + self._moved()
+
+    def _moved(self) -> list[Operation]:
+        """To another exit it moves with the allowed IPs of the two."""
+        wanted = ((version, exits.DEFAULTS[version]) for version in exits.versions(self._view))
+        return [
+            Operation(f"IPv{version} default route", f"via {self._owners[network]}", f"via {self._view.via}", ())
+            for version, network in wanted
+            if self._owners.get(network, self._view.via) != self._view.via
+        ]
+
+    def removed(self) -> list[Operation]:
+        """The rules go first, and of these the one that leads into the tunnel."""
+        stale = sorted(self._policy.items.difference(self._wanted), key=lambda item: (item.kind, item.words))
+        return [
+            Operation(_subject(item), "into the tunnel" if item.stays_outside is None else "yes", None, item.deleted())
+            for item in reversed(stale)
+        ]
+
+
+def _defaults(device: Device) -> list[tuple[str, str]]:
+    return [(key, text) for key, peer in device.peers.items() for text in peer.allowed_ips if text.endswith("/0")]
+
+
+def _subject(item: exits.Item) -> str:
+    outside = item.stays_outside
+    return f"IPv{item.version} default route" if outside is None else f"outside the tunnel: {outside}"
 
 
 def _family(network: str) -> str:

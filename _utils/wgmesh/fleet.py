@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from .accepted import AcceptedKey
 from .errors import MeshError, Problem
@@ -115,7 +116,9 @@ class Fleet:
     ) -> None:
         self.mesh = mesh
         self._rows = snapshot.rows
-        self.networks = {network.name: Joined(network, snapshot, accepted, now, secret) for network in mesh.networks}
+        self.networks = {
+            network.name: Joined(network, snapshot, accepted, now, mesh, secret) for network in mesh.networks
+        }
         moments = [moment for joined in self.networks.values() for moment in joined.expiries() if moment > now]
         self.valid_until = min(moments, default=float("inf"))
         problems = [problem for joined in self.networks.values() for problem in joined.problems()]
@@ -184,9 +187,11 @@ class Joined:
         snapshot: Snapshot,
         accepted: Mapping[str, AcceptedKey],
         now: float,
+        mesh: Mesh,
         secret: Secret | None = None,
     ) -> None:
         self._network = network
+        self._others = [other for other in mesh.networks if other is not network]
         self._snapshot = snapshot
         self._secret = secret if network.preshared_keys else None
         self._now = now
@@ -280,7 +285,7 @@ class Joined:
                 (),
                 network=network.name,
                 port=member.settings.port,
-                mtu=network.mtu,
+                mtu=member.settings.mtu,
                 waiting=waiting.question if waiting else None,
             )
         return replace(self._interface(member, member.row), peers=self._topology.peers(node))
@@ -334,7 +339,7 @@ class Joined:
             addresses=tuple(self._with_prefix(address) for address in member.addresses),
             network=network.name,
             port=member.settings.port,
-            mtu=network.mtu,
+            mtu=member.settings.mtu,
             forwarding=member.settings.forwards,
             public_key=row.public_key,
             serial=row.serial,
@@ -343,6 +348,7 @@ class Joined:
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,
             hosts=self._hosts(member.node) if network.hosts else None,
+            **self._way_out(member),
         )
 
     def _hosts(self, node: str) -> Hosts:
@@ -368,6 +374,16 @@ class Joined:
             for name, addresses in registered + peers
             if all(is_host_name(each) for each in full_names(name, self._network.domain))
         }
+
+    def _way_out(self, member: Member) -> dict[str, Any]:
+        """
+        Until its exit node has registered, a node has its own way; once it has, no other one, even if the exit is gone.
+        """
+        via = member.settings.via
+        if via is None or (self._network.name, via) not in self._snapshot.rows:
+            return {}
+        others = (other.settings(member.node) for other in self._others)
+        return {"via": via, "beside": tuple(sorted(settings.port for settings in others if settings))}
 
     @cached_property
     def _topology(self) -> Topology:
@@ -431,6 +447,7 @@ def participant(member: Member, row: Row, preshared: bool = False) -> Participan
         hub=member.settings.hub,
         routes=member.settings.routes,
         priority=member.settings.priority,
+        via=member.settings.via,
         next_key=row.next_key,
         preshared=preshared,
     )

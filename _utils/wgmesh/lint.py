@@ -23,6 +23,7 @@ from .fleet import Joined, Member, external, participant
 from .hosts import full_names, is_host_name
 from .losses import Outside, losses
 from .model import Mesh, Network, Place
+from .mtu import ETHERNET_MTU, OVERHEAD, WIREGUARD_MTU
 from .policy import excluded
 from .pool import Address, Subnet, allocatable, is_excluded, size
 from .registry import NodeId, Row, Snapshot
@@ -30,11 +31,7 @@ from .topology import Participant, Relayed, Topology
 from .view import Peer
 from .wording import shown, some
 
-# The MTU of Ethernet and of the Internet, what the kernel gives a WireGuard interface, and what a packet grows by.
-ETHERNET_MTU = 1500
-WIREGUARD_MTU = 1420
-OVERHEAD = {4: 60, 6: 80}
-
+# From how large a part of its addresses on a network is nearly full.
 FULL = 0.9
 
 # Subnets of so few addresses are made to measure: that they are full says nothing.
@@ -150,7 +147,7 @@ class _Scene:
         self.now = now
         self.known = known
         self.names = names
-        self.joined = Joined(network, known.snapshot, known.accepted, now) if known else None
+        self.joined = Joined(network, known.snapshot, known.accepted, now, mesh) if known else None
         self.peers = {peer.name for peer in network.peers}
         self.members = self._members()
         self.parties = {name: _participant(network, member) for name, member in self.members.items()}
@@ -377,26 +374,29 @@ def _behind_a_node(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
 
 def _mtu_too_large(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
     """Above Ethernet's own MTU, it was meant for jumbo frames, which do not come through the Internet."""
-    mtu = scene.network.mtu
     outside = [call.address for call in scene.calls if not any(each.network.subnet_of(call.address) for each in scenes)]
     version = max((address.version for address in outside), default=4)
     fits = ETHERNET_MTU - OVERHEAD[version]
-    if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
-        yield _problem(
-            scene.network.place_of("mtu"),
-            f"mtu {mtu} is too large for Ethernet and the Internet: WireGuard over IPv{version} makes packets of"
-            f" {mtu + OVERHEAD[version]} bytes of it; write at most {fits}",
-        )
+    said = [(each.mtu, each.place_of("mtu")) for each in scene.network.nodes]
+    for mtu, place in [(scene.network.mtu, scene.network.place_of("mtu")), *said]:
+        if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
+            yield _problem(
+                place,
+                f"mtu {mtu} is too large for Ethernet and the Internet: WireGuard over IPv{version} makes packets of"
+                f" {mtu + OVERHEAD[version]} bytes of it; write at most {fits}",
+            )
 
 
 def _mtu_of_tunnel_in_tunnel(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Without an `mtu`, the nodes find one that fits."""
+    inner = scene.network.mtu
     owners = {address: each for each in scenes for party in each.parties.values() for address in party.addresses}
     told = {scene.network.name}
     for call in scene.calls:
         carrier = owners.get(call.address)
-        if carrier is None:
+        if carrier is None or inner is None:
             continue
-        inner, outer = (each.network.mtu or WIREGUARD_MTU for each in (scene, carrier))
+        outer = carrier.network.mtu or WIREGUARD_MTU
         fits = outer - OVERHEAD[call.address.version]
         if inner > fits and carrier.network.name not in told:
             told.add(carrier.network.name)

@@ -422,11 +422,12 @@ class Master:
 
     def last(self) -> frozenset[str]:
         """
-        The nodes to change after all others, because these may be reached through them: those that pass packets on,
-        and the one on the master's machine, as whoever has the master's address in the mesh has a tunnel to it.
+        The nodes to change after all others, because these may be reached through them: hubs, those with networks
+        behind them, and the one on the master's machine, as whoever has the master's address in the mesh has a tunnel
+        to it.
         """
-        forwarding = (member.node for _, member in self.fleet().members() if member.settings.forwards)
-        return frozenset({self.own_minion, *forwarding})
+        carriers = (member.node for _, member in self.fleet().members() if member.settings.carries)
+        return frozenset({self.own_minion, *carriers})
 
     def left_out(self) -> list[tuple[str, str, str]]:
         """(network, node, why) for nodes that the registry knows and that are no members now."""

@@ -93,6 +93,7 @@ def parse(sources: Sequence[tuple[str, str]]) -> Mesh:
         problems.append(Problem(sources[0][0] if sources else "mesh", 0, f"no networks; {_SMALLEST}"))
     _check_node_ports(scope, networks)
     _check_routes_between(scope, networks)
+    _check_exits_between(scope, networks)
     if problems:
         raise MeshError(problems)
     return Mesh(networks)
@@ -479,6 +480,15 @@ def _domain(scope: _Scope, value: Value) -> str:
     return domain
 
 
+def _via(scope: _Scope, value: Value) -> str | Literal[False]:
+    if isinstance(value, Scalar) and value.kind == "bool" and value.text.lower() in ("false", "no", "off"):
+        return False
+    via = _text(value, "via")
+    if not via:
+        raise Invalid(value.place, "via is empty; write the minion id of an exit node, or false")
+    return via
+
+
 def _nodes(scope: _Scope, value: Value) -> tuple[NodeEntry, ...]:
     if isinstance(value, Scalar) and value.kind == "null":
         raise Invalid(value.place, f"nodes is empty; {_REQUIRED['nodes']}")
@@ -601,6 +611,7 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
     _check_endpoints(inner, network)
     _check_ends(inner, network)
     _check_routes(inner, network)
+    _check_exits(inner, network)
     if network.rotate_every and network.peers:
         message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"
         inner.report.add(places["rotate_every"], message)
@@ -692,6 +703,56 @@ def _check_routes_between(scope: _Scope, networks: Sequence[Network]) -> None:
         elsewhere += [(place, route) for place, _, route in routes]
 
 
+def _check_exits(scope: _Scope, network: Network) -> None:
+    """Globs are tried as if they were ids."""
+    for entry in network.nodes:
+        settings = network.settings(entry.pattern)
+        problem = _problem_of_via(network, entry) if entry.via else None
+        if settings and settings.via and not problem:
+            exit_node = network.settings(settings.via)
+            if exit_node and not _are_linked(network, (entry.pattern, settings), (settings.via, exit_node)):
+                problem = f"via: no link joins {shown(entry.pattern)} with {shown(settings.via)}; add one"
+                problem += ", as a default route does not lead through a hub"
+        if problem:
+            scope.report.add(entry.place_of("via"), problem)
+
+
+def _problem_of_via(network: Network, entry: NodeEntry) -> str | None:
+    via = str(entry.via)
+    exit_node = network.settings(via)
+    if via == entry.pattern:
+        return f"{shown(via)} cannot have its default route through itself; remove `via`"
+    if exit_node is None or NodeEntry(via, entry.place).is_glob:
+        ids = [each.pattern for each in network.nodes if not each.is_glob]
+        near = difflib.get_close_matches(via[:60], ids, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else "write the minion id of one with `exit: true`"
+        return f"via: no node of the network is called {shown(via)}; {advice}"
+    if not exit_node.exit:
+        return f"via: {shown(via)} is no exit node; write `exit: true` there if it is to be one"
+    return None
+
+
+def _are_linked(network: Network, one: tuple[str, NodeSettings], other: tuple[str, NodeSettings]) -> bool:
+    here, there = ({EVERYBODY, name, *settings.groups} for name, settings in (one, other))
+    return network.links is None or any(
+        (a in here and b in there) or (b in here and a in there) for a, b in network.links
+    )
+
+
+def _check_exits_between(scope: _Scope, networks: Sequence[Network]) -> None:
+    """A machine has one default route of each IP version."""
+    places = {entry.pattern: entry.place_of("via") for network in networks for entry in network.nodes if entry.via}
+    for node, place in places.items() if len(networks) > 1 else ():
+        users: dict[int, Network] = {}
+        for network in networks:
+            settings = network.settings(node)
+            for version in {subnet.version for subnet in network.subnets} if settings and settings.via else ():
+                other = users.setdefault(version, network)
+                if other is not network:
+                    message = f"{shown(node)} has `via` in networks {other.name!r} and {network.name!r}"
+                    scope.report.add(place, f"{message}, and an IPv{version} default route in one only; remove one")
+
+
 def _check_node_ports(scope: _Scope, networks: Sequence[Network]) -> None:
     """A node of two networks has an interface, and so a port, for each; globs are tried as if they were ids."""
     places = {entry.pattern: entry.place for network in networks for entry in network.nodes}
@@ -711,6 +772,11 @@ def _check_node_ports(scope: _Scope, networks: Sequence[Network]) -> None:
 def _whole(key: str, low: int, high: int, default: str, unit: str = "number") -> Key:
     schema = {"type": "integer", "minimum": low, "maximum": high}
     return Key(lambda _, value: _number(value, key, low, high), f"{unit}, {low} to {high}", schema, default)
+
+
+def _mtu_key(default: str) -> Key:
+    schema = {"type": "integer", "minimum": 576, "maximum": 65535}
+    return Key(_mtu, "number, 576 to 65535 (from 1280 with an IPv6 subnet)", schema, default)
 
 
 def _switch(key: str) -> Key:
@@ -748,6 +814,7 @@ _ADDRESSES = _many({"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})
 _HOST: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9:\[][A-Za-z0-9.:\[\]-]*$"}
 _ENDPOINT: Schema = {"anyOf": [_HOST, _many(_HOST), {"const": False}]}
 _ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, or `false`"
+_VIA: Schema = {"anyOf": [{"type": "string", "pattern": r"^[^\s/*?\[\]-][^\s/*?\[\]]*$"}, {"const": False}]}
 _CIDR = "list of networks in CIDR notation"
 _BARE = "list of addresses without prefix length"
 
@@ -770,12 +837,7 @@ NETWORK_KEYS: Mapping[str, Key] = {
         _many({"type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3}| *- *[0-9A-Fa-f.:]+)?$"}),
     ),
     "quarantine": _period("quarantine", "1h", "`7d`"),
-    "mtu": Key(
-        _mtu,
-        "number, 576 to 65535 (from 1280 with an IPv6 subnet)",
-        {"type": "integer", "minimum": 576, "maximum": 65535},
-        "the system's choice",
-    ),
+    "mtu": _mtu_key("what the paths to the node's peers let through"),
     "keepalive": _whole("keepalive", 0, 65535, f"`{DEFAULT_KEEPALIVE}`", "number of seconds"),
     "nodes": Key(
         _nodes,
@@ -815,11 +877,14 @@ NODE_KEYS: Mapping[str, Key] = {
     ),
     "endpoints": Key(_site_endpoints, "mapping from site to `host`, `host:port` or `[IPv6]:port`", _by_name(_HOST)),
     "port": _whole("port", 1, 65535, "the network's `port`"),
+    "mtu": _mtu_key("the network's `mtu`"),
     "groups": Key(_groups, "list of names", _many(_NAMED)),
     "site": Key(_site, "text, named as a network is", _NAMED),
     "hub": _switch("hub"),
     "routes": Key(_routes, _CIDR, _SUBNETS),
     "priority": _whole("priority", 0, 65535, "`0`"),
+    "exit": _switch("exit"),
+    "via": Key(_via, "minion id, or `false`", _VIA),
     "expires": Key(_expires, "date, or time with zone (ISO 8601)", _matching(_TIME), "never"),
 }
 PEER_KEYS: Mapping[str, Key] = {

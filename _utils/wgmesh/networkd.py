@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from . import exits
 from .diff import routes
 from .render import is_managed, managed_text
 from .view import Peer, View
@@ -48,6 +49,7 @@ def network_lines(view: View) -> list[str]:
         lines += ["", "[Route]", f"Destination={destination}", "Protocol=boot"]
         if ":" not in destination:
             lines.append("Scope=link")
+    lines += [line for item in exits.items(view) for line in ("", *exits.networkd(item))]
     return lines
 
 
@@ -77,13 +79,15 @@ def _device(view: View, private_key: str) -> Iterator[str]:
     yield "[NetDev]"
     yield f"Name={view.interface}"
     yield "Kind=wireguard"
-    if view.mtu is not None:
-        yield f"MTUBytes={view.mtu}"
+    if view.effective_mtu is not None:
+        yield f"MTUBytes={view.effective_mtu}"
     yield ""
     yield "[WireGuard]"
     yield private_key
     if view.port is not None:
         yield f"ListenPort={view.port}"
+    if view.via is not None:
+        yield f"FirewallMark={exits.mark(view)}"
 
 
 def _peer(peer: Peer, endpoint: str | None) -> Iterator[str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from . import diff, forwarding, hosts, rotation
+from . import diff, exits, forwarding, hosts, rotation
 from .accepted import AcceptedKey
 from .answer import Step
 from .device import Device, DevicePeer, fingerprint
 from .diff import Applied
+from .exits import NO_POLICY, Policy
 from .fleet import Fleet, Joined, Member
 from .impact import Changes, Sessions, cuts, public_keys
 from .model import Mesh
@@ -148,7 +149,10 @@ def _interface_between(old: View | None, new: View | None) -> Changes:
         gone = diff.removed(old.interface) if old else {}
         return {**gone, **_changes(rotation.expand(new, None), None, Applied())}
     old, new = _without_what_stays(rotation.expand(old, None), rotation.expand(new, None))
-    return _changes(new, as_device(old), Applied.of(old), forwarding.versions(old.addresses) if old.forwarding else ())
+    forwarded = forwarding.versions(old.addresses) if old.forwarding else ()
+    changes = _changes(new, as_device(old), Applied.of(old), forwarded, Policy.of(old))
+    by_paths = {"mtu": {"old": str(old.mtu), "new": "what fits through the paths to its peers"}}
+    return {**changes, **(by_paths if old.mtu is not None and new.mtu is None else {})}
 
 
 def _without_what_stays(old: View, new: View) -> tuple[View, View]:
@@ -162,7 +166,9 @@ def _without_what_stays(old: View, new: View) -> tuple[View, View]:
     )
 
 
-def _changes(view: View, device: Device | None, applied: Applied, forwarded: Collection[int] = ()) -> Changes:
+def _changes(
+    view: View, device: Device | None, applied: Applied, forwarded: Collection[int] = (), policy: Policy = NO_POLICY
+) -> Changes:
     operations = diff.diff(
         view,
         device,
@@ -172,6 +178,7 @@ def _changes(view: View, device: Device | None, applied: Applied, forwarded: Col
         applied=applied,
         now=0,
         forwarded=forwarded,
+        policy=policy,
     )
     return diff.changes(operations)
 
@@ -189,6 +196,7 @@ def as_device(view: View) -> Device:
         routes=routed,
         peers={peer.public_key: _as_device_peer(peer) for peer in view.peers},
         boot_routes=routed,
+        mark=exits.mark(view),
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from . import forwarding
+from . import exits, forwarding
+from .diff import routes
 from .errors import ViewError
 from .view import Peer, View
 
@@ -22,6 +24,16 @@ _PRESHARED_BY, _HOSTS, _DOMAIN = "# PresharedKeys by", "# Hosts", "# Domain"
 _MARKER = re.compile(
     r"# Managed by Salt \(saltext-wireguard\)(?:, network (?P<network>.+))?\. Changes made here are lost\."
 )
+
+
+# After a setting, wg-quick takes it for a comment.
+_VIA = " # default route via "
+_BY_PATHS = " # by the paths to the peers"
+
+_SETTINGS = {
+    *("PrivateKey", "ListenPort", "FwMark", "Address", "MTU", "Table", "PostUp", "PostDown"),
+    *(_PRESHARED_BY, _HOSTS, _DOMAIN),
+}
 
 
 def render(view: View) -> str:
@@ -81,8 +93,13 @@ def parse(text: str, interface: str) -> View | None:
         return None
     first, *others = text.partition("\n")[2].removesuffix("\n").split("\n\n")
     try:
-        peers = [_read_peer(section) for section in others]
-        return View.from_dict({"interface": interface, **_read_interface(first), **_by_name(peers)}, marker["network"])
+        settings = _settings(first, "[Interface]", _SETTINGS)
+        peers = _by_name([_read_peer(section) for section in others])
+        view = View.from_dict({"interface": interface, **_read_interface(settings), **peers}, marker["network"])
+        path_mtu = _number(settings["MTU"].removesuffix(_BY_PATHS)) if _is_by_paths(settings) else None
+        view = replace(view, outside=tuple(exits.outside_of(settings.get("PostUp", ""))), path_mtu=path_mtu)
+        hooks = [f"{name} = {settings[name]}" for name in ("PostUp", "PostDown") if name in settings]
+        return view if hooks == list(_hooks(view)) else None
     except (ValueError, ViewError):
         # Somebody edited it. It is replaced soon, and a wrong record is worse than none.
         return None
@@ -93,18 +110,35 @@ def _interface(view: View) -> Iterator[str]:
     yield f"PrivateKey = {PRIVATE_KEY}"
     if view.port is not None:
         yield f"ListenPort = {view.port}"
+    if view.via is not None:
+        yield f"FwMark = {exits.mark(view):#x}"
     if view.addresses:
         yield f"Address = {', '.join(view.addresses)}"
     if view.mtu is not None:
         yield f"MTU = {view.mtu}"
-    if view.forwarding:
-        yield f"PostUp = {forwarding.at_boot(view.addresses)}"
+    elif view.path_mtu is not None:
+        yield f"MTU = {view.path_mtu}{_BY_PATHS}"
+    if view.via is not None:
+        yield f"Table = off{_VIA}{view.via}"
+    yield from _hooks(view)
     if view.preshared:
         yield f"{_PRESHARED_BY} = {view.preshared}"
     if view.hosts:
         yield f"{_HOSTS} = {', '.join(' '.join([each.name, *each.addresses]) for each in view.hosts.names)}"
         if view.hosts.domain:
             yield f"{_DOMAIN} = {view.hosts.domain}"
+
+
+def _hooks(view: View) -> Iterator[str]:
+    """With a default route through an exit, all routes are made here: wg-quick's own way of that is another one."""
+    up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
+    if view.via is not None:
+        up += [f"ip -{6 if ':' in text else 4} route add {text} dev {view.interface}" for text in sorted(routes(view))]
+        up += exits.at_up(view)
+    if up:
+        yield f"PostUp = {'; '.join(up)}"
+    if view.via is not None:
+        yield f"PostDown = {'; '.join(exits.at_down(view))}"
 
 
 def _peer(peer: Peer) -> Iterator[str]:
@@ -125,20 +159,18 @@ def _marker(text: str) -> re.Match[str] | None:
     return _MARKER.fullmatch(text.partition("\n")[0])
 
 
-def _read_interface(section: str) -> dict[str, object]:
-    settings = _settings(
-        section, "[Interface]", {"PrivateKey", "ListenPort", "Address", "MTU", "PostUp", _PRESHARED_BY, _HOSTS, _DOMAIN}
-    )
+def _read_interface(settings: Mapping[str, str]) -> dict[str, object]:
     if "PrivateKey" not in settings:
-        raise ValueError(section)
+        raise ValueError("no private key")
     addresses = _list(settings.get("Address"))
-    if settings.get("PostUp") not in (None, forwarding.at_boot(addresses)):
-        raise ValueError(section)
+    up = settings.get("PostUp", "")
     return {
         "port": _number(settings.get("ListenPort")),
         "addresses": addresses,
-        "mtu": _number(settings.get("MTU")),
-        "forwarding": "PostUp" in settings,
+        "mtu": None if _is_by_paths(settings) else _number(settings.get("MTU")),
+        "forwarding": "PostUp" in settings and up.startswith(forwarding.at_boot(addresses)),
+        "via": settings["Table"].partition(_VIA)[2] if "Table" in settings else None,
+        "beside": exits.beside_of(up),
         "preshared": settings.get(_PRESHARED_BY),
         "hosts": _read_hosts(settings),
     }
@@ -149,6 +181,10 @@ def _read_hosts(settings: Mapping[str, str]) -> dict[str, object] | None:
         return None
     machines = [text.split(" ") for text in _list(settings[_HOSTS])]
     return {"names": {name: addresses for name, *addresses in machines}, "domain": settings.get(_DOMAIN)}
+
+
+def _is_by_paths(settings: Mapping[str, str]) -> bool:
+    return settings.get("MTU", "").endswith(_BY_PATHS)
 
 
 def _read_peer(section: str) -> tuple[str, dict[str, object]]:

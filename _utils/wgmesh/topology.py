@@ -18,6 +18,9 @@ the participant has no link with. Two that are linked and cannot call each other
 Routes, the networks behind a participant, are not told to those that are in these networks themselves: their own
 neighbours would be behind the tunnel for them.
 
+An exit node is behind everything that no other peer is, for those that go ``via`` it. The two are peers whether or not
+one can call the other: without a way to its exit, a node has none at all.
+
 Participants that see the others alike share one list of peers: so a fleet of thousands costs a list for each kind of
 participant, and not one for each participant.
 """
@@ -26,10 +29,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from .endpoint import Endpoint, best, kind_of
+from .exits import DEFAULTS
 from .model import EVERYBODY, Link
 from .pool import Address, Subnet
 from .view import DIGEST_SIZE, Peer
@@ -57,6 +61,7 @@ class Participant:
     hub: bool = False
     routes: tuple[Subnet, ...] = ()
     priority: int = 0
+    via: str | None = None
     next_key: str | None = None
     preshared: bool = False
 
@@ -67,7 +72,8 @@ class _Kind:
     What of a participant decides how it sees the others, and can be called by them.
 
     ``ends``: of the links that it is at. ``hub``: the name of the one that it uses. ``has``: the kinds of its
-    addresses. ``no_routes``: those that it must not have.
+    addresses. ``no_routes``: those that it must not have. ``via``: its exit node; ``exit``: its own name where it is
+    one's.
     """
 
     ends: frozenset[str]
@@ -75,6 +81,8 @@ class _Kind:
     hub: str | None
     has: frozenset[str]
     no_routes: frozenset[Subnet]
+    via: str | None
+    exit: str | None
     is_behind_nat: bool
     has_endpoint: bool
     has_endpoint_for: frozenset[str]
@@ -127,6 +135,7 @@ class Topology:
         self._opposite = _opposite(((EVERYBODY, EVERYBODY),) if links is None else links)
         self._ends = {name: self._ends_of(each) for name, each in self._participants.items()}
         self._hubs = sorted((each for each in self._participants.values() if each.hub), key=_preference)
+        self._exits = frozenset(each.via for each in self._participants.values() if each.via)
         self._routes = [(each, route) for each in self._participants.values() for route in each.routes]
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
         self._seen: dict[_Kind, _Seen] = {}
@@ -214,6 +223,8 @@ class Topology:
             hub=hub,
             has=frozenset(kind_of(ip_address(text)) for text in participant.offered),
             no_routes=frozenset(route for owner, route in self._routes if _is_inside(participant, owner, route)),
+            via=participant.via,
+            exit=participant.name if participant.name in self._exits else None,
             is_behind_nat=participant.endpoint is False,
             has_endpoint=bool(participant.endpoint),
             has_endpoint_for=frozenset(participant.endpoints),
@@ -228,7 +239,9 @@ class Topology:
         return any(not self._opposite[end].isdisjoint(other.ends) for end in one.ends)
 
     def _meet(self, one: _Kind, other: _Kind) -> bool:
-        """Whether one of two that are linked can call the other, or there is no hub to do better."""
+        """Whether one of two that are linked can call the other, or there is no hub to do better, or instead of it."""
+        if (one.via and one.via == other.exit) or (other.via and other.via == one.exit):
+            return True
         can_call = other.can_be_called_from(one.site) or one.can_be_called_from(other.site)
         return can_call or one.hub is None or one.hub != other.hub
 
@@ -256,6 +269,8 @@ class Topology:
                 owners.setdefault(route, next_hop)
         if kind.hub:
             owners.update(dict.fromkeys(self._subnets, kind.hub))
+        if kind.via and kind.via in names:
+            owners |= {ip_network(DEFAULTS[subnet.version]): kind.via for subnet in self._subnets}
         behind: dict[str, set[str]] = {}
         for network, name in owners.items():
             behind.setdefault(name, set()).add(str(network))

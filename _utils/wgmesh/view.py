@@ -29,7 +29,7 @@ DIGEST_SIZE = 32  # bytes of a peer's digest
 MAX_INTERFACE_NAME = 15
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
-    *("preshared", "next_preshared_keys", "hosts", "digest", "peers"),
+    *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "beside"),
 }
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
@@ -97,8 +97,10 @@ class View:
     """
     One interface of one node.
 
-    ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves the system's choice alone.
+    ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves that to the node.
     ``forwarding`` True: the node passes packets on between others; False leaves that to its administrator.
+    ``via`` is the name of the exit node that the default route leads through, a peer unless it is gone; None leaves the
+    default route alone. ``beside`` are then the ports of the node's other interfaces, whose packets stay outside.
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
     registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
     the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
@@ -108,6 +110,10 @@ class View:
 
     ``preshared`` names the secret that preshared keys come from; None where there are none. ``next_preshared_keys``:
     public key of a peer to the preshared key that the two have once this node uses the key that it has announced.
+
+    What only the node itself knows is in its configuration file, and neither in the pillar nor in the digest: the
+    addresses that stay ``outside`` of a default route through an exit, and ``path_mtu``, which counts where ``mtu`` is
+    None (see ``mtu``).
     """
 
     interface: str
@@ -125,6 +131,15 @@ class View:
     preshared: str | None = None
     next_preshared_keys: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     hosts: Hosts | None = None
+    via: str | None = None
+    beside: tuple[int, ...] = ()
+    outside: tuple[str, ...] = ()
+    path_mtu: int | None = None
+
+    @property
+    def effective_mtu(self) -> int | None:
+        """The MTU that the interface must have."""
+        return self.path_mtu if self.mtu is None else self.mtu
 
     @cached_property
     def digest(self) -> str:
@@ -141,7 +156,9 @@ class View:
         interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
         preshared = [self.preshared] if self.preshared else []
         names = [{"hosts": self.hosts.digest}] if self.hosts else []
-        whole = hashlib.sha256(_sha256([*interface, self.public_key, list(self.clones), *preshared, *names]))
+        exit_ = [self.via, list(self.beside)] if self.via is not None else []
+        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_]
+        whole = hashlib.sha256(_sha256(parts))
         for part in peers:
             whole.update(part)
         return whole.hexdigest()
@@ -173,6 +190,8 @@ class View:
             data["next_preshared_keys"] = dict(self.next_preshared_keys)
         if self.hosts:
             data["hosts"] = self.hosts.to_dict()
+        if self.via is not None:
+            data |= {"via": self.via, "beside": list(self.beside)}
         return data
 
     @classmethod
@@ -200,6 +219,8 @@ class View:
             preshared=fields.get("preshared", _text, None),
             next_preshared_keys=fields.get("next_preshared_keys", _preshared_keys, {}),
             hosts=fields.get("hosts", _hosts, None),
+            via=fields.get("via", _text, None),
+            beside=tuple(fields.get("beside", _list_of(_integer(1, 65535)), [])),
         )
         if fields.get("digest", _text, view.digest) != view.digest:
             raise ViewError(

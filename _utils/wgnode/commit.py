@@ -116,6 +116,7 @@ class Trial:
         self._journal = safety.journal(view.interface)
         self._unfinished = self._journal.trial()
         self._concerned = confirm.concerned(operations, view, device, int(time.time()))
+        self._exit = confirm.new_exit(files.written(view.interface), view, device)
         kept = Kept.of(device, operations, view)
         self.kept = Kept.from_dict(self._unfinished["kept"]).before(kept) if self._unfinished else kept
 
@@ -147,7 +148,7 @@ class Trial:
     def failure(self) -> str | None:
         """Wait until the change is found to work, or the time is over. Returns what does not work, None if all does."""
         since = devices.peers(self._view.interface)
-        waiting = set(self._must_come_back)
+        waiting = {*self._must_come_back, *([self._exit] if self._exit else [])}
         master = self._master
         pause = reach.POLL_SECONDS
         while True:
@@ -168,10 +169,13 @@ class Trial:
         reasons = []
         if master:
             reasons.append(f"the Salt master ({master[0]}, port {master[1]}) could not be reached any more")
-        if confirm.are_too_many(len(missing), len(self._must_come_back), self._safety.share):
+        if self._exit in missing:
+            reasons.append(f"the exit node {self._view.via} did not answer")
+        gone = self._must_come_back.intersection(missing)
+        if confirm.are_too_many(len(gone), len(self._must_come_back), self._safety.share):
             names = {peer.public_key: peer.name for peer in self._view.peers}
-            who = some(names[key] for key in missing)
-            reasons.append(f"{len(missing)} of {len(self._must_come_back)} peers did not come back ({who})")
+            who = some(names[key] for key in gone)
+            reasons.append(f"{len(gone)} of {len(self._must_come_back)} peers did not come back ({who})")
         return " and ".join(reasons) or None
 
     def _answering(self, keys: Collection[str], seconds: float) -> frozenset[str]:

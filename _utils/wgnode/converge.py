@@ -10,11 +10,12 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 try:
-    from saltext.wireguard.utils.wgmesh import confirm, diff, guard, hosts, impact, render, rotation
+    from saltext.wireguard.utils.wgmesh import confirm, diff, exits, guard, hosts, impact, render, rotation
     from saltext.wireguard.utils.wgmesh.confirm import Kept
     from saltext.wireguard.utils.wgmesh.device import Device
     from saltext.wireguard.utils.wgmesh.diff import Applied, Operation
@@ -22,7 +23,7 @@ try:
     from saltext.wireguard.utils.wgmesh.view import View
     from saltext.wireguard.utils.wgmesh.wording import some
 except ImportError:  # synced from _utils/
-    from wgmesh import confirm, diff, guard, hosts, impact, render, rotation
+    from wgmesh import confirm, diff, exits, guard, hosts, impact, render, rotation
     from wgmesh.confirm import Kept
     from wgmesh.device import Device
     from wgmesh.diff import Applied, Operation
@@ -30,7 +31,7 @@ except ImportError:  # synced from _utils/
     from wgmesh.view import View
     from wgmesh.wording import some
 
-from . import commit, devices, endpoints, files, hostsfile, keys
+from . import commit, devices, endpoints, files, hostsfile, keys, surroundings
 from .boot import Changes, Manager, Setup
 from .commands import run_with_secrets
 from .commit import Safety, Trial
@@ -65,7 +66,7 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
     if public_key is None:
         changes: Changes = {"device": {"old": None, "new": view.interface}}
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
-    way = Way(view, key_file, public_key, boot)
+    way = Way(view, key_file, public_key, boot, place=partial(surroundings.placed, master=safety.master))
     changes = way.changes()
     objections = way.objections(safety.share)
     if objections and not safety.forced:
@@ -131,7 +132,7 @@ def difference(view: View) -> dict[str, object]:
     public_key = keys.public_key(key_file)
     if public_key is None or view.public_key != public_key:
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
-    way = Way(view, key_file, public_key)
+    way = Way(view, key_file, public_key, place=partial(surroundings.placed, master=None))
     return {"commands": [" ".join(command) for command in way.commands()], "changes": way.device_changes()}
 
 
@@ -150,8 +151,12 @@ class Way:
         public_key: str,
         boot: Manager | None = None,
         applied: Applied | None = None,
+        place: Callable[[View, Mapping[str, str]], View] | None = None,
     ) -> None:
-        """``applied``: what is to count as applied last, if it is not what the configuration file says."""
+        """
+        ``applied``: what is to count as applied last, if it is not what the configuration file says. ``place``: finds
+        out what only this node can, by the view and its resolved endpoints; None where the view has that already.
+        """
         self._device = devices.read(view.interface)
         self._view = rotation.expand(view, self._device)
         self._digest = view.digest
@@ -160,6 +165,8 @@ class Way:
         self._public_key = public_key
         self._boot = boot
         self._endpoints = endpoints.resolve(self._view, self._device)
+        if place:
+            self._view = place(self._view, self._endpoints)
         self._applied = files.applied(view.interface) if applied is None else applied
         self._operations = self._to(self._device, self._applied)
 
@@ -267,6 +274,7 @@ class Way:
             applied=applied,
             now=int(time.time()),
             forwarded=devices.forwarded(),
+            policy=devices.policy(exits.mark(self._view), applied.mark, device.mark if device else 0),
         )
 
     @functools.cached_property

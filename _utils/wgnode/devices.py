@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import time
@@ -9,13 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 try:
-    from saltext.wireguard.utils.wgmesh import device, forwarding, rotation
+    from saltext.wireguard.utils.wgmesh import device, exits, forwarding, rotation
     from saltext.wireguard.utils.wgmesh.device import Device, DevicePeer
     from saltext.wireguard.utils.wgmesh.errors import NodeError
+    from saltext.wireguard.utils.wgmesh.exits import NO_POLICY, Item, Policy
 except ImportError:  # synced from _utils/
-    from wgmesh import device, forwarding, rotation
+    from wgmesh import device, exits, forwarding, rotation
     from wgmesh.device import Device, DevicePeer
     from wgmesh.errors import NodeError
+    from wgmesh.exits import NO_POLICY, Item, Policy
 
 from . import files
 from .commands import run
@@ -72,6 +75,23 @@ def forwarded() -> list[int]:
     return [version for version, path in forwarding.FILES.items() if files.read(path).strip() == "1"]
 
 
+def policy(*marks: int) -> Policy:
+    """What there is of default routes into interfaces with these marks; no command runs for none. Raises NodeError."""
+    ours = {mark for mark in marks if exits.is_ours(mark)}
+    if not ours:
+        return NO_POLICY
+    found: set[Item] = set()
+    for version in (4, 6):
+        ip = ["ip", "-json", f"-{version}"]
+        # Without IPv6, there is none of it; a table without a route is an error to `ip`.
+        found.update(exits.parse_rules(run([*ip, "rule", "show"], check=version == 4), version, ours))
+        for mark in ours:
+            text = run([*ip, "route", "show", "table", str(mark)], check=False)
+            found.update(exits.parse_routes(text.removesuffix("["), version, mark))
+    filters = {path: files.read(path).strip() for path in glob.glob(exits.FILTERS)}
+    return Policy(frozenset(found), "1" in filters.values() and filters.get(exits.FILTER_OF_ALL) != "2")
+
+
 def create(interface: str, command: Sequence[str]) -> None:
     """By the kernel, with this command, where it can; else by wireguard-go, as wg-quick does. Raises NodeError."""
     try:
@@ -100,7 +120,10 @@ def _await_end_of_userspace(interface: str) -> None:
 
 
 def delete(interface: str) -> None:
-    """Remove the device if there is one."""
+    """Remove the device if there is one, and what leads into it."""
+    found = read(interface)
+    for item in sorted(policy(found.mark if found else 0, files.applied(interface).mark).items, reverse=True):
+        run(item.deleted())
     if exists(interface):
         run(["ip", "link", "delete", "dev", interface])
 

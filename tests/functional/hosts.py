@@ -38,9 +38,9 @@ _READING = (
     ("wg", "show"),
     ("wg", "pubkey"),
     ("ip", "-json", "address", "show"),
-    ("ip", "-json", "-4", "route", "show"),
-    ("ip", "-json", "-6", "route", "show"),
     ("ip", "-json", "route", "get"),
+    *(("ip", family, "-json", "-force", "-batch") for family in ("-4", "-6")),  # only ever asked for routes
+    *(("ip", "-json", family, what, "show") for family in ("-4", "-6") for what in ("rule", "route")),
     ("git", "version"),  # Salt's own, when it compiles a pillar
 )
 

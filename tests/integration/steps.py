@@ -246,7 +246,9 @@ for tool in ip wg wg-quick wireguard-go; do
     mount --bind "/run/spy/$tool.sh" "$real"
 done
 """
-READING = re.compile(r"wg show( .*)?|wg pubkey|ip( -\w+)* (address|link|route) (show|get)( .*)?")
+READING = re.compile(
+    r"wg show( .*)?|wg pubkey|ip( -\w+)* (address|link|route|rule) (show|get)( .*)?|ip -[46] -json -force -batch -"
+)
 
 
 def spy_on(lab: Any, node: str) -> None:

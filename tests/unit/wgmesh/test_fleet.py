@@ -142,6 +142,38 @@ def test_a_view_says_what_the_interface_must_be():
     )
 
 
+EXITS = "'*': {via: c}, b: {via: false}, c: {exit: true}"
+
+
+def test_a_view_names_the_exit_of_a_node_and_the_exit_forwards():
+    joined = join(EXITS)
+    told = {node: (view(joined, node).via, view(joined, node).forwarding) for node in "abc"}
+    assert told == {"a": ("c", False), "b": (None, False), "c": (None, True)}
+    assert peer_of(joined, "c").allowed_ips == ("0.0.0.0/0", "10.42.0.3/32")
+
+
+def test_until_its_exit_has_registered_a_node_has_its_own_way():
+    told = view(join(EXITS, rows=[each for each in ROWS if each.node != "c"]))
+    assert told.via is None
+
+
+def test_an_exit_whose_key_was_deleted_leaves_no_other_way():
+    told = view(join(EXITS, keys="ab"))
+    assert (told.via, [peer.name for peer in told.peers]) == ("c", ["b"])
+
+
+def test_the_ports_of_other_networks_stay_outside_of_an_exit():
+    one = mesh(EXITS).networks[0]
+    other = replace(mesh().networks[0], name="other", interface="wg1", port=51830)
+    joined = Fleet(replace(mesh(), networks=(one, other)), snapshot(*ROWS), accepted(*"abc"), 0.0)
+    assert {node: view(joined, node).beside for node in "ab"} == {"a": (51830,), "b": ()}
+
+
+def test_an_exit_is_not_among_those_that_others_are_reached_through():
+    settings = mesh(EXITS).networks[0].settings("c")
+    assert (settings.forwards, settings.carries) == (True, False)
+
+
 def test_a_view_names_the_boot_that_is_believed_and_those_of_clones():
     boots = {
         ("a", ROWS[0].salt_key): Boots("one", ("two",)),

@@ -151,6 +151,34 @@ def test_groups_site_and_endpoints_of_sites_are_read():
     assert settings.endpoints == {"fra": Endpoint("10.0.0.1")}
 
 
+def test_exits_and_who_goes_through_them_are_read():
+    nodes = "'*': {via: gw1}, web1: {}, db1: {via: false}, db2: {via: gw2}, 'gw*': {exit: true}, gw1: {}, gw2: {}"
+    backbone = only(network(nodes=nodes))
+    settings = {node: backbone.settings(node) for node in ("web1", "db1", "db2", "gw1", "gw2", "gw3")}
+    assert {node: each and (each.exit, each.via) for node, each in settings.items()} == {
+        "web1": (False, "gw1"),
+        "db1": (False, None),
+        "db2": (False, "gw2"),
+        "gw1": (True, None),  # what a glob says is not about itself
+        "gw2": (True, "gw1"),
+        "gw3": (True, "gw1"),
+    }
+
+
+def test_a_node_may_have_an_mtu_of_its_own():
+    backbone = only(network("mtu: 1400", nodes="'*': {}, 'dsl*': {mtu: 1350}"))
+    settings = [backbone.settings(node) for node in ("web1", "dsl1")]
+    assert [each and each.mtu for each in settings] == [1400, 1350]
+
+
+def test_exits_in_networks_of_different_ip_versions_do_not_collide():
+    nodes = "nodes: {a: {via: gw}, gw: {exit: true}}"
+    one = f"one: {{subnets: [10.42.0.0/16], {nodes}}}"
+    other = f"other: {{interface: wg1, port: 51821, subnets: ['fd42::/64'], {nodes}}}"
+    settings = [each.settings("a") for each in mesh(f"networks:\n  {one}\n  {other}\n").networks]
+    assert [each and each.via for each in settings] == ["gw", "gw"]
+
+
 def test_groups_are_those_of_the_most_specific_entry_that_has_any():
     backbone = only(network(nodes="'*': {groups: [all], site: ams}, 'w*': {groups: [web]}, w1: {}"))
     settings = [backbone.settings(node) for node in ("w1", "x")]
@@ -556,6 +584,40 @@ networks:
         ),
         (network("quarantine: 59m"), "mesh.yml:3: quarantine must be at least 1h, not '59m'"),
         (network("quarantine: 7"), "mesh.yml:3: '7' is not a duration: it has no unit; write 7s"),
+        # exits
+        (
+            network(nodes="gw1: {exit: true},\n a: {via: gw2}"),
+            "mesh.yml:5: via: no node of the network is called 'gw2'; did you mean 'gw1'?",
+        ),
+        (
+            network(nodes="'gw*': {exit: true}, a: {via: 'gw*'}"),
+            "via: no node of the network is called 'gw*'; write the",
+        ),
+        (network(nodes="gw1: {},\n a: {via: gw1}"), "mesh.yml:5: via: 'gw1' is no exit node; write `exit: true` there"),
+        (
+            network(nodes="gw1: {exit: true, via: gw1}"),
+            "mesh.yml:4: 'gw1' cannot have its default route through itself",
+        ),
+        (network(nodes="a: {via: true}"), "mesh.yml:4: via must be text, but YAML reads 'true' as"),
+        (network(nodes="a: {via: ''}"), "mesh.yml:4: via is empty; write the minion id of an exit node, or false"),
+        (network(nodes="a: {exit: gw1}"), "mesh.yml:4: exit must be true or false, not 'gw1'"),
+        (
+            network("links: [[hub, '*']]", nodes="hub: {}, gw1: {exit: true},\n 'a*': {via: gw1}"),
+            "mesh.yml:6: via: no link joins 'a*' with 'gw1'; add one, as a default route does not lead through a hub",
+        ),
+        (
+            network(
+                "links: [[hub, '*'], [gw1, b]]", nodes="hub: {}, gw1: {exit: true}, b: {via: gw1},\n 'b*': {via: gw1}"
+            ),
+            "mesh.yml:6: via: no link joins 'b*' with 'gw1'",
+        ),
+        (
+            "networks:\n"
+            "  one: {subnets: [10.42.0.0/16], nodes: {'*': {via: gw}, gw: {exit: true}}}\n"
+            "  two: {interface: wg1, port: 51821, subnets: [10.43.0.0/16], nodes: {a: {via: gw}, gw: {exit: true}}}\n",
+            "mesh.yml:3: 'a' has `via` in networks 'one' and 'two', and an IPv4 default route in one only; remove one",
+        ),
+        (network(nodes="a: {mtu: 1000}"), "mesh.yml:4: mtu must be a whole number from 1280 to 65535, not '1000'"),
         # addresses
         (network(nodes="a: {addresses: 10.42.0.5}"), "addresses must be a list: write `addresses: [10.42.0.5]`"),
         (network(nodes="a: {addresses: [x]}"), "'x' is not an IP address"),

@@ -353,6 +353,43 @@ def test_a_network_behind_a_node_without_a_link_is_reached_by_the_hub():
     assert routers(topology, "h") == ["g"]
 
 
+# --- exits -----------------------------------------------------------------------------------------------------------
+
+EVERYTHING = {"0.0.0.0/0", "::/0"}
+
+
+def through(topology, viewer):
+    return [name for name, networks in allowed(topology, viewer).items() if networks >= EVERYTHING]
+
+
+def test_everything_is_behind_the_exit_of_those_that_go_through_it_and_of_nobody_else():
+    topology = star(participant("a", via="g"), participant("b"), GATEWAY, links=None)
+    assert {name: through(topology, name) for name in "abg"} == {"a": ["g"], "b": [], "g": []}
+
+
+def test_only_what_the_network_has_subnets_of_is_behind_an_exit():
+    topology = Topology([participant("a", via="g"), GATEWAY], SUBNETS[:1], None, 25)
+    assert allowed(topology, "a")["g"] == {"10.42.0.7/32", "192.168.40.0/24", "0.0.0.0/0"}
+
+
+def test_a_hub_may_be_an_exit_as_well():
+    topology = star(participant("a", via="h"), HUB, links=[("h", "*")])
+    assert allowed(topology, "a") == {"h": {"10.42.0.8/32", *SUBNET_TEXTS, *EVERYTHING}}
+
+
+def test_an_exit_is_a_peer_even_if_a_hub_would_do_better_for_want_of_a_way_to_call_it():
+    """A hub has no way for everything, and without one nothing would leave the node."""
+    behind_nat = [participant(name, endpoint=False) for name in "bc"]
+    topology = star(participant("a", endpoint=False, via="b"), *behind_nat, HUB, links=None)
+    assert through(topology, "a") == ["b"]
+    assert names(topology, "a") == "bh"
+    assert names(topology, "b") == "ah"
+
+
+def test_without_its_exit_a_node_has_no_other():
+    assert through(star(participant("a", via="g"), participant("b"), links=None), "a") == []
+
+
 NAMES = "abcdefghi"
 PARTICIPANTS = st.builds(
     participant,
@@ -365,6 +402,7 @@ PARTICIPANTS = st.builds(
     hub=st.booleans(),
     routes=st.sampled_from([(), (OFFICE,)]),
     priority=st.integers(0, 2),
+    via=st.sampled_from([None, None, "b", "c"]),
 )
 LINKS = st.none() | st.lists(st.tuples(ENDS, ENDS), min_size=1, max_size=6)
 
@@ -373,7 +411,9 @@ LINKS = st.none() | st.lists(st.tuples(ENDS, ENDS), min_size=1, max_size=6)
 def test_in_any_network_a_destination_has_one_peer_peers_are_mutual_and_digests_agree(drawn, links):
     """One peer for each allowed IP is WireGuard's own rule: of two, it silently keeps the last."""
     fleet = [
-        replace(each, name=name, addresses=(ip_address(f"10.42.0.{number}"),))
+        replace(
+            each, name=name, addresses=(ip_address(f"10.42.0.{number}"),), via=None if each.via == name else each.via
+        )
         for number, (name, each) in enumerate(zip(NAMES, drawn, strict=False), 1)
     ]
     topology = Topology(fleet, SUBNETS, links, 25)

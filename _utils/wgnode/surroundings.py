@@ -1,0 +1,58 @@
+"""What of a view only the node itself can find out: how large packets may be, and what stays outside of an exit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import ip_address
+
+try:
+    from saltext.wireguard.utils.wgmesh import mtu
+    from saltext.wireguard.utils.wgmesh.view import View
+except ImportError:  # synced from _utils/
+    from wgmesh import mtu
+    from wgmesh.view import View
+
+from . import files
+from .commands import run
+
+
+def placed(view: View, endpoints: Mapping[str, str], master: tuple[str, int] | None) -> View:
+    """
+    A view with what this node alone knows. What it cannot find out now is as it was when the view was last applied.
+
+    :param endpoints: endpoint as the view has it to ``ip:port``, of those that can be resolved
+    :param master: address and port of the Salt master, if there is one
+    :raises NodeError: or DeviceError
+    """
+    if view.mtu is None and view.path_mtu is None:
+        view = replace(view, path_mtu=_path_mtu(view, endpoints))
+    if view.via is None:
+        return view
+    if master:
+        return replace(view, outside=(str(ip_address(master[0])),))
+    written = files.written(view.interface)
+    return replace(view, outside=written.outside if written else ())
+
+
+def _path_mtu(view: View, endpoints: Mapping[str, str]) -> int | None:
+    paths = {version: _paths(view.interface, version, lines) for version, lines in mtu.lines(view, endpoints).items()}
+    found = mtu.fitting(view, paths)
+    if all(peer.endpoint in endpoints for peer in view.peers if peer.endpoint):
+        return found
+    written = files.written(view.interface)
+    known = [each for each in (found, written.path_mtu if written else None) if each is not None]
+    return min(known, default=None)
+
+
+def _paths(interface: str, version: int, lines: list[str]) -> list[int]:
+    """The MTUs of the paths, but for those that there are none of, or that end here. All by one command."""
+    if not lines:
+        return []
+    ip = ["ip", f"-{version}", "-json", "-force", "-batch", "-"]
+    found = []
+    for route in mtu.routes(run(ip, stdin="\n".join(lines) + "\n", check=False)):
+        names = mtu.devices(route)
+        if names and not {interface, "lo"}.intersection(names):
+            found.append(mtu.path_mtu(route, [int(files.read(f"/sys/class/net/{name}/mtu")) for name in names]))
+    return found
