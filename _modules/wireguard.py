@@ -47,6 +47,7 @@ try:
         switch,
         wanted,
     )
+    from saltext.wireguard.utils.wgnode import ping as pinging
     from saltext.wireguard.utils.wgnode import reresolve as names
     from saltext.wireguard.utils.wgnode.commit import CONFIRM_SECONDS, Safety
     from saltext.wireguard.utils.wgnode.notes import Journal, Notes
@@ -73,6 +74,7 @@ except ImportError:  # synced from _utils/
         switch,
         wanted,
     )
+    from wgnode import ping as pinging
     from wgnode import reresolve as names
     from wgnode.commit import CONFIRM_SECONDS, Safety
     from wgnode.notes import Journal, Notes
@@ -195,6 +197,33 @@ def drift(live=()):
     with _salt_errors():
         found = drifts.answers(_boot(), live)
         return {"networks": {network: each.to_dict() for network, each in found.items()}}
+
+
+def ping(network=None, peer=None):
+    """
+    Whether packets come through the tunnels to the peers, and how large ones: without being split, up to the MTU.
+
+    Takes a second where all is well, and up to 20 where it is not. Peers whose firewall drops pings are silent, too.
+
+    network, peer
+        Only these; all by default.
+
+    Returns ``{network: {"mtu", "asked", "silent", "narrow", "comment"}}``: the MTU of the interface, the number of
+    peers that were asked, the names of those from which nothing came, and ``{name: bytes}`` of those that not all of it
+    comes through to. ``comment`` says what to do.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.ping
+        salt web1 wireguard.ping backbone db1
+    """
+    with _salt_errors():
+        chosen = {of: each for each, of in managed().items() if of is not None and network in (None, of)}
+        if network is not None and not chosen:
+            raise CommandExecutionError(f"this minion has no interface of the WireGuard network {network!r}")
+        return {of: pinging.ping(interface, peer).to_dict() for of, interface in sorted(chosen.items())}
 
 
 # -- keys

@@ -7,12 +7,13 @@ import socket
 import time
 from collections.abc import Callable
 
+try:
+    from saltext.wireguard.utils.wgmesh import echo
+except ImportError:  # synced from _utils/
+    from wgmesh import echo
+
 # How often a node looks for what it waits for; this is most of the gap in a key rotation.
 POLL_SECONDS = 0.04
-
-# An ICMP and an ICMPv6 echo request with nothing in it. The checksum of the one is in it, the kernel makes the other's.
-_ECHO_REQUEST = b"\x08\x00\xf7\xff\x00\x00\x00\x00"
-_ECHO_REQUEST_6 = b"\x80\x00\x00\x00\x00\x00\x00\x00"
 
 
 def greet(interface: str, address: str) -> None:
@@ -21,13 +22,13 @@ def greet(interface: str, address: str) -> None:
 
     Whether it arrives does not matter; that there is no way to a peer, neither.
     """
-    family, protocol, packet = socket.AF_INET, socket.IPPROTO_ICMP, _ECHO_REQUEST
+    version, family, protocol = 4, socket.AF_INET, socket.IPPROTO_ICMP
     if ":" in address:
-        family, protocol, packet = socket.AF_INET6, socket.IPPROTO_ICMPV6, _ECHO_REQUEST_6
+        version, family, protocol = 6, socket.AF_INET6, socket.IPPROTO_ICMPV6
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_RAW, protocol) as greeter:
         greeter.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
         greeter.setblocking(False)
-        greeter.sendto(packet, (address, 0))
+        greeter.sendto(echo.request(version, 0, 0), (address, 0))
 
 
 def accepts(address: str, port: int, seconds: float) -> bool:
