@@ -19,7 +19,7 @@ from .view import Peer, View
 PRIVATE_KEY = "@PRIVATE_KEY@"
 
 # Comments: wg-quick has no use for them.
-_PRESHARED_BY, _HOSTS, _DOMAIN = "# PresharedKeys by", "# Hosts", "# Domain"
+_PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
 
 _MARKER = re.compile(
     r"# Managed by Salt \(saltext-wireguard\)(?:, network (?P<network>.+))?\. Changes made here are lost\."

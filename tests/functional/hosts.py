@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import salt.config
@@ -118,6 +119,7 @@ class Host:
     def __init__(self, disk):
         self.disk = disk
         self.secrets = set()
+        self.shared_secrets = set()
         self.events = []
         self.commands = []
         self._said = []
@@ -334,16 +336,24 @@ class Host:
             if ".key" in path.name and path.is_file():
                 self.secrets.update(_KEY.findall(path.read_text(errors="replace")))
             elif path.name.endswith(".conf"):
-                self.secrets.update(re.findall(r"PrivateKey = (\S{44})", path.read_text(errors="replace")))
+                text = path.read_text(errors="replace")
+                self.secrets.update(re.findall(r"PrivateKey = (\S{44})", text))
+                self.shared_secrets.update(re.findall(r"PresharedKey = (\S{44})", text))
 
     def assert_no_secret_is_out(self):
-        """No private key in any return, error, log record, command line, environment, event, or file of the minion."""
+        """
+        No private key in any return, error, log record, command line, environment, event, or file of the minion; and no
+        preshared key, but for the pillar that it comes from.
+        """
         self._note_secrets()
         said = self._said
         for path in self.disk.rglob("*"):
             if path.is_file():
-                said.append(path.read_bytes().decode(errors="replace"))
-        for secret in self.secrets:
+                text = path.read_bytes().decode(errors="replace")
+                for secret in self.shared_secrets if path.is_relative_to(self.pillar_dir) else ():
+                    text = text.replace(secret, "")
+                said.append(text)
+        for secret in self.secrets | self.shared_secrets:
             found = [text for text in said if secret.rstrip("=") in text]
             assert not found, f"{secret[:6]}... is in {found[0].replace(secret, '(here)')[:1000]}"
 
@@ -397,6 +407,11 @@ PEERS = (
     peer("node3", "10.42.0.3/32", "fd42::3/128", "fd99::/64"),
     peer("node4", "10.42.0.4/32", endpoint="[::1]:4444"),
 )
+
+
+def preshared(each, name=""):
+    """A peer with a preshared key, always the same for the same name."""
+    return replace(each, preshared=True, preshared_key=key(f"preshared with {each.name} {name}"))
 
 
 def view(public_key, *peers, **settings):

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import ETC, PEERS, files, key, peer, registered, view, wait_until
+from hosts import ETC, PEERS, files, key, peer, preshared, registered, view, wait_until
 from isolation import MS_NOSUID, Fork, mount
 from services import Services
 from wgmesh.diff import routes
@@ -323,6 +323,58 @@ def test_a_key_set_by_hand_is_replaced_by_the_one_of_the_key_file(host):
     result = host.call("apply")["backbone"]
     assert set(result["changes"]) == {"private key"}
     assert_equals(host, wanted)
+
+
+def test_preshared_keys_go_to_the_device_and_into_the_file_and_nowhere_else(host):
+    wanted = registered(host, *map(preshared, PEERS))
+    changes = host.call("apply")["backbone"]["changes"]
+    assert {changes[f"peer {each.name}"]["new"]["preshared_key"] for each in wanted.peers} == {"set"}
+    shown = dict(line.split("\t") for line in host.run("wg", "show", "wg0", "preshared-keys").splitlines())
+    assert shown == {each.public_key: each.preshared_key for each in wanted.peers}
+    assert CONFIG.read_text().count("PresharedKey = ") == len(wanted.peers)
+    assert stat.S_IMODE(CONFIG.stat().st_mode) == 0o600
+    assert host.shared_secrets == set(shown.values())  # which the host looks for when the test is over
+
+
+def test_a_second_run_with_preshared_keys_finds_nothing_to_do(host):
+    registered(host, *map(preshared, PEERS))
+    host.call("apply")
+    before = host.picture()
+    host.forget_commands()
+    assert host.call("apply")["backbone"]["changes"] == {}
+    assert host.writing_commands() == []
+    assert host.picture() == before
+
+
+def test_another_preshared_key_touches_only_its_peer(host):
+    registered(host, *map(preshared, PEERS))
+    host.call("apply")
+    registered(host, preshared(PEERS[0], "renewed"), *map(preshared, PEERS[1:]))
+    host.forget_commands()
+    changes = host.call("apply")["backbone"]["changes"]
+    facts = {"old": {"preshared_key": "set"}, "new": {"preshared_key": "changed"}}
+    assert changes == {f"peer {PEERS[0].name}": facts, str(CONFIG): {"old": None, "new": "written"}}
+    (command,) = host.device_commands()
+    assert command[:6] == ["wg", "set", "wg0", "peer", PEERS[0].public_key, "preshared-key"]
+    assert re.fullmatch(r"/dev/fd/\d+", command[6])
+    assert command[7:] == []
+
+
+def test_preshared_keys_that_cannot_be_set_are_not_in_the_error(host):
+    registered(host, *map(preshared, PEERS))
+    saying_all = 'for word; do [ ! -p "$word" ] || cat "$word" >&2; done; exit 1'
+    host.put_program("wg", f'case "$*" in *preshared-key*) {saying_all}; esac; exec $real "$@"')
+    message = host.error("apply")
+    assert "(hidden)" in message
+
+
+def test_a_device_with_preshared_keys_whose_file_was_damaged_can_be_come_back_to(host):
+    wanted = registered(host, *map(preshared, PEERS))
+    host.call("apply")
+    CONFIG.write_text(CONFIG.read_text() + "Nonsense = 1\n")
+    registered(host, *wanted.peers, mtu=1370)
+    host.call("apply")
+    assert CONFIG.read_text().count("PresharedKey = ") == len(wanted.peers)
 
 
 def test_a_preshared_key_set_by_hand_is_removed_and_not_shown(host):

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import ETC, PEERS, key, peer, registered
+from hosts import ETC, PEERS, key, peer, preshared, registered
 from isolation import MS_BIND, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount
 from services import Services
 
@@ -95,6 +95,21 @@ def test_only_networkd_besides_root_can_read_the_key_and_nothing_else_that_is_se
     }
     private = (ETC / "wg0.key").read_text().strip()
     assert private not in NETDEV.read_text() + NETWORK.read_text()
+
+
+def test_a_file_with_preshared_keys_is_for_networkd_alone_and_open_again_without_them(machine):
+    registered(machine, *map(preshared, PEERS))
+    apply(machine)
+    assert modes()[NETDEV.name] == (0o640, group())
+    assert modes()[NETWORK.name] == (0o644, 0)
+    assert NETDEV.read_text().count("PresharedKey=") == len(PEERS)
+    assert apply(machine) == {}
+    NETDEV.chmod(0o644)
+    assert apply(machine).keys() == {str(NETDEV)}
+    registered(machine)
+    apply(machine)
+    assert "PresharedKey" not in NETDEV.read_text()
+    assert modes()[NETDEV.name][0] == 0o644
 
 
 def test_networkd_can_read_the_key_that_a_rotation_left(machine):
@@ -304,7 +319,7 @@ COMPLAINT = re.compile(r"(?m)^/etc/systemd/network/50-wg0.*|^wg0: .*(?:Failed|Mi
 
 
 def test_networkd_takes_every_line_and_reads_the_key(machine):
-    registered(machine)
+    registered(machine, *map(preshared, PEERS))
     apply(machine)
     machine.delete_device()
     with Networkd(machine.disk / "log") as networkd:

@@ -1,5 +1,6 @@
 """The external pillar, through Salt's loader, with a registry and accepted keys."""
 
+import json
 import os
 import time
 
@@ -8,11 +9,13 @@ import pytest
 pytest.importorskip("salt")
 
 import masters
+import salt.config
 import salt.exceptions
 from hosts import key
 from masters import NETWORK, MasterSide
 from wgmesh import meshfile
 from wgmesh.errors import LossError, MeshError
+from wgmesh.master import Master
 from wgmesh.view import View
 
 
@@ -166,6 +169,27 @@ def test_a_pillar_configuration_without_mesh_file_is_an_error_that_names_the_set
     with pytest.raises(Exception, match="names no mesh file") as caught:
         master.pillar("node1")
     assert not isinstance(caught.value, salt.exceptions.NotImplemented)
+
+
+# -- the secret of preshared keys
+
+
+def test_a_secret_is_looked_up_where_sdb_keeps_it(master, tmp_path, monkeypatch):
+    """Salt does so itself when it reads the master's configuration; here, with its driver for the environment."""
+    monkeypatch.setenv("WG_TEST_SECRET", "a secret that is long enough for this")
+    entry = {"wireguard": {"mesh": str(master.mesh), "preshared_secret": "sdb://vault/WG_TEST_SECRET"}}
+    path = tmp_path / "master"
+    path.write_text(json.dumps({"root_dir": str(tmp_path), "vault": {"driver": "env"}, "ext_pillar": [entry]}))
+    read = Master.from_opts(salt.config.master_config(str(path)))
+    assert read.configured_secret.text == "a secret that is long enough for this"
+
+
+def test_a_minion_is_told_its_own_preshared_keys(master):
+    master.write_mesh("preshared_keys: true, nodes: {node1: {}, node2: {}}")
+    (peer,) = master.pillar("node1")["wireguard"]["networks"]["backbone"]["peers"].values()
+    (other,) = master.pillar("node2")["wireguard"]["networks"]["backbone"]["peers"].values()
+    assert len(peer["preshared_key"]) == 44
+    assert peer["preshared_key"] == other["preshared_key"]
 
 
 # -- the schedule by which names are looked up again

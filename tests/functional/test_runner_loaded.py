@@ -217,6 +217,19 @@ def test_a_view_is_what_the_pillar_says(master, run):
     assert {"wireguard": run("view", "node1")} == master.pillar("node1")
 
 
+def test_a_view_says_that_there_are_preshared_keys_and_not_which(master, run):
+    master.register("node2", key("node2"))
+    master.write_mesh("preshared_keys: true, nodes: {'*': {}}")
+    (told,) = master.pillar("node1")["wireguard"]["networks"][NETWORK]["peers"].values()
+    (shown,) = run("view", "node1")["networks"][NETWORK]["peers"].values()
+    assert shown == {**told, "preshared_key": "(hidden)"}
+    assert told["preshared_key"] != "(hidden)"
+
+
+def test_another_secret_where_there_are_no_preshared_keys_is_an_error_without_a_traceback(run):
+    assert error(run, "rotate_secret").endswith("has `preshared_keys: true`")
+
+
 def test_a_view_of_somebody_who_is_no_accepted_minion_is_an_error_without_a_traceback(run):
     assert "node3 is not an accepted minion" in error(run, "view", "node3")
 

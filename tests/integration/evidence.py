@@ -30,7 +30,11 @@ _KEY_FILE = re.compile(rf"\s*{_KEY}\s*")
 _PRIVATE = re.compile(rf"^\s*PrivateKey\s*=\s*{_KEY}", re.MULTILINE | re.IGNORECASE)
 _PRESHARED = re.compile(rf"^\s*PresharedKey\s*=\s*{_KEY}", re.MULTILINE | re.IGNORECASE)
 # Where a node has its secrets, if nobody else can read the file.
-_KEPT = re.compile(r"wg\d+\.(conf|key|key\.next|key\.previous|key\.removed-.*)")
+_KEPT = re.compile(r"etc/wireguard/wg\d+\.(conf|key|key\.next|key\.previous|key\.removed-.*)")
+# Where the master has what preshared keys come from, and Salt the pillars of nodes, each with its own preshared keys.
+_MASTERS = "hosts/master/var/cache/salt/master"
+_SECRET = f"{_MASTERS}/wireguard/preshared.secret"
+_PILLARS = re.compile(rf"{_MASTERS}/(?:pillar/(?P<node>[^/]+)\.p|minions/(?P<minion>[^/]+)/data\.p)")
 
 
 class Evidence:
@@ -38,12 +42,14 @@ class Evidence:
     Writes down what the fleet of a lab emits, from the moment that this is made.
 
     ``owners``: secret -> the hosts that may have it: a private key its first one, a preshared key all that have it.
+    ``shared``: those that are preshared keys.
     """
 
     def __init__(self, lab: Any) -> None:
         self.lab = lab
         self._in_tmp = set(os.listdir("/tmp"))
         self.owners: dict[str, set[str]] = {}
+        self.shared: set[str] = set()
         self._dir = lab.dir / "evidence"
         self._dir.mkdir()
         self._answers = 0
@@ -78,6 +84,8 @@ class Evidence:
             processes.look()
 
     def _own(self, secret: str, host: str, shared: bool) -> None:
+        if shared:
+            self.shared.add(secret)
         if shared or secret not in self.owners:
             self.owners.setdefault(secret, set()).add(host)
 
@@ -134,9 +142,14 @@ class Evidence:
         return str(path.relative_to(self.lab.dir)) if path.is_relative_to(self.lab.dir) else str(path)
 
     def _belongs(self, secret: str, path: Path) -> bool:
-        host, *rest = path.relative_to(self.lab.dir / "hosts").parts if self._is_on_disk(path) else (None,)
-        kept = rest[:2] == ["etc", "wireguard"] and len(rest) == 3 and _KEPT.fullmatch(rest[2])
-        return bool(kept) and host in self.owners.get(secret, ()) and not path.stat().st_mode & 0o077
+        if not self._is_on_disk(path) or path.stat().st_mode & 0o077:
+            return False
+        owners, name = self.owners.get(secret, ()), self.name(path)
+        pillar = _PILLARS.fullmatch(name)
+        if pillar and secret in self.shared:
+            return (pillar["node"] or pillar["minion"]) in owners
+        _, host, place = name.split("/", 2)
+        return host in owners and (name == _SECRET or bool(_KEPT.fullmatch(place)))
 
     def _is_on_disk(self, path: Path) -> bool:
         return path.is_relative_to(self.lab.dir / "hosts")
@@ -179,7 +192,10 @@ class _Processes:
 
 
 class _Keys:
-    """The secrets in the files of /etc/wireguard of all hosts, also of such as are there for a moment only."""
+    """
+    The secrets in the files of /etc/wireguard of all hosts, also of such as are there for a moment only, and the one of
+    the master.
+    """
 
     def __init__(self, lab_dir: Path, own: Any) -> None:
         self._lab_dir = lab_dir
@@ -187,7 +203,7 @@ class _Keys:
         self._seen: set[tuple[str, int, int, int]] = set()
 
     def look(self) -> None:
-        for path in self._lab_dir.glob("hosts/*/etc/wireguard/*"):
+        for path in [*self._lab_dir.glob("hosts/*/etc/wireguard/*"), self._lab_dir / _SECRET]:
             with contextlib.suppress(OSError):
                 stat = path.stat()
                 version = (str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)

@@ -1,5 +1,6 @@
 """
-A fleet goes through all of its life, well and badly, and no private key is ever anywhere but where it belongs.
+A fleet goes through all of its life, well and badly, and no secret is ever anywhere but where it belongs: private keys,
+preshared keys, and what these come from.
 
 That the search would find one is tested in ``test_secrets_search``.
 """
@@ -23,7 +24,7 @@ ALL = [*NODES, JOINING]
 TALKATIVE = r"""
 case "$1" in
 set | setconf | syncconf | addconf)
-    for word in "$@"; do [ ! -f "$word" ] || cat "$word" >&2; done
+    for word in "$@"; do [ ! -f "$word" ] && [ ! -p "$word" ] || cat "$word" >&2; done
     echo "Key is not the correct length or format" >&2
     exit 1 ;;
 esac
@@ -50,7 +51,8 @@ def seen(request, labs):
     """What a fleet with the engine emitted in its life."""
     lab = labs()
     try:
-        lab.up(len(NODES), mesh=steps.mesh(ALL), trigger="engine")
+        mesh = steps.mesh(ALL, preshared_keys=request.param == "badly")
+        lab.up(len(NODES), mesh=mesh, trigger="engine")
         with evidence.Evidence(lab) as seen:
             for chapter in LIVES[request.param]:
                 chapter(lab, seen)
@@ -149,6 +151,30 @@ def removal(lab, seen):
     )
 
 
+def preshared_keys(lab, seen):
+    """After all that asks for pillars: whoever does gets them into the job cache, by Salt's own hand."""
+    steps.edit_mesh(lab, steps.mesh(ALL, preshared_keys=True))
+    steps.wait_until("all have preshared keys", lambda: len(seen.shared) >= len(ALL) * (len(ALL) - 1) / 2)
+    life.settle(lab, *ALL)
+    before = set(seen.shared)
+    assert life.ask(lab, "rotate_secret")[0] == 0
+    assert life.ask(lab, "rotate", "node1")[0] == 0
+    call(
+        lab,
+        *[("*", f"wireguard.{function}") for function in ("show", "diff", "drift", "apply", "sync")],
+        ("*", "wireguard.sync", "test=True"),
+        ("*", "state.show_sls", "wireguard"),
+        *[(None, f"wireguard.{function}") for function in ("nodes", "plan", "validate", "history")],
+        (None, "wireguard.view", "node1"),
+    )
+    lab.must("exec", "node2", "rm", "/etc/wireguard/wg0.conf")
+    said = lab.exec("node2", "salt-call", "-l", "debug", "state.apply", "wireguard")
+    assert "[DEBUG" in said.stderr
+    assert len(seen.shared) > len(before)
+    lab.salt_run("-l", "debug", "wireguard.reconcile", "everybody=True")
+    life.settle(lab, *ALL)
+
+
 def errors(lab, seen):
     for tool, words in (("wg", TALKATIVE), ("wg", SHIFTED), ("wg", CRASHING), ("ip", HALF_WAY)):
         with broken(lab, tool, words):
@@ -244,7 +270,7 @@ def crashes(lab, seen):
 
 
 LIVES = {
-    "well": (first_runs, all_that_can_be_asked, rotation, other_keys, removal),
+    "well": (first_runs, all_that_can_be_asked, rotation, other_keys, removal, preshared_keys),
     "badly": (first_runs, errors, crashes),
 }
 
@@ -266,13 +292,18 @@ TRACES = [
 ]
 TRACES_OF = {
     "well": [("evidence/answers/*", b"[DEBUG")],
-    "badly": [("evidence/answers/*", b"Traceback"), ("hosts/node1/var/log/console", b"init:")],
+    "badly": [
+        ("evidence/answers/*", b"Traceback"),
+        ("hosts/master/var/cache/salt/master/pillar/*", b"preshared_key"),
+        ("hosts/node1/var/log/console", b"init:"),
+    ],
 }
 
 
 def test_the_keys_of_the_whole_life_are_known(seen):
     assert len(seen.owners) >= {"well": 10, "badly": 5}[seen.life]
-    assert {host for owners in seen.owners.values() for host in owners} == set(ALL)
+    assert {host for owners in seen.owners.values() for host in owners} == {"master", *ALL}
+    assert len(seen.shared) >= len(ALL) * (len(ALL) - 1) / 2
 
 
 def test_what_is_searched_has_in_it_what_it_should(seen):

@@ -155,10 +155,37 @@ def test_a_key_file_of_a_node_itself_is_no_leak(seen):
 
 
 def test_a_preshared_key_is_known_as_soon_as_a_device_has_it(seen):
-    """There are none yet; when there are, they are searched for like private keys."""
     key = base64.b64encode(os.urandom(32)).decode()
     peer = steps.public_key(seen.lab, "node2")
     seen.lab.must("exec", "node1", "wg", "set", "wg0", "peer", peer, "preshared-key", "/dev/stdin", input=key)
     seen.keep_run("node1")
     assert seen.owners[key] == {"node1"}
     assert seen.leaks([key]) == []
+
+
+@pytest.mark.parametrize(("node", "found"), [("node1", False), ("node2", True)])
+def test_a_preshared_key_may_be_in_the_cached_pillar_of_a_node_that_has_it_and_in_no_other(seen, node, found):
+    key = base64.b64encode(b"\xff\xff\xfe" + os.urandom(28) + b"\1").decode()
+    place = f"hosts/master/var/cache/salt/master/pillar/{node}.p"
+    before = (seen.lab.dir / place).read_bytes()
+    seen.owners[key] = {"node1"}
+    seen.shared.add(key)
+    try:
+        by_file(place)(seen.lab, key)
+        assert (place in seen.leaks([key])) == found
+    finally:
+        (seen.lab.dir / place).write_bytes(before)
+        del seen.owners[key]
+
+
+def test_the_secret_of_the_master_may_be_in_its_file_alone(seen):
+    key = base64.b64encode(b"\xff\xff\xfe" + os.urandom(28) + b"\1").decode()
+    file = by_file("hosts/master/var/cache/salt/master/wireguard/preshared.secret")(seen.lab, key)
+    copy = by_file("hosts/master/var/cache/salt/master/wireguard/preshared.secret~")(seen.lab, key)
+    seen.owners[key] = {"master"}
+    try:
+        assert seen.leaks([key]) == [seen.name(copy)]
+    finally:
+        file.unlink()
+        copy.unlink()
+        del seen.owners[key]
