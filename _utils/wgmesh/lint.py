@@ -273,6 +273,16 @@ def _too_small(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
             )
 
 
+def _shared_ports(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
+    """Minions that globs of two networks name, each with the same port; of other entries, the model says so."""
+    for other in scenes[: scenes.index(scene)]:
+        for name in sorted(scene.members.keys() & other.members.keys()):
+            port = scene.members[name].settings.port
+            if port == other.members[name].settings.port:
+                names = f"{other.network.name!r} and {scene.network.name!r}"
+                yield _problem(scene.place_of(name), f"{name} has port {port} in networks {names}; change one")
+
+
 # --- warnings --------------------------------------------------------------------------------------------------------
 
 
@@ -509,7 +519,7 @@ def _one_key_twice(scene: _Scene, scenes: list[_Scene]) -> Iterator[Problem]:
             )
 
 
-_ERRORS: tuple[_Check, ...] = (_contradictions, _circles, _too_small, _outside)
+_ERRORS: tuple[_Check, ...] = (_contradictions, _circles, _too_small, _outside, _shared_ports)
 _WARNINGS: tuple[_Check, ...] = (
     _nearly_full,
     _excluded_in_use,

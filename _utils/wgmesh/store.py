@@ -36,7 +36,7 @@ CREATE TABLE address (
     network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL, freed REAL,
     PRIMARY KEY (network, address)
 ) WITHOUT ROWID;
-CREATE INDEX address_of_node ON address (network, node);
+CREATE INDEX address_of_node ON address (network, node, freed);
 CREATE INDEX address_freed ON address (network, freed) WHERE freed IS NOT NULL;
 CREATE TABLE pool (
     network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,
@@ -103,6 +103,8 @@ _UPGRADES = {
     ],
     4: [
         "ALTER TABLE address ADD COLUMN freed REAL",
+        "DROP INDEX address_of_node",
+        "CREATE INDEX address_of_node ON address (network, node, freed)",
         "CREATE INDEX address_freed ON address (network, freed) WHERE freed IS NOT NULL",
         """CREATE TABLE pool (
             network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,

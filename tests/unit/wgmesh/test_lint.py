@@ -258,6 +258,14 @@ def test_packets_of_a_network_through_another_must_fit_into_it(inner, outer, fit
         assert message.endswith(f"fit in if its own `mtu` is at most {fits}")
 
 
+def test_a_minion_that_globs_of_two_networks_name_cannot_have_one_port_in_both():
+    known = registered("wab")
+    text = two_networks("'w*': {port: 7}", "'*b': {port: 7}")
+    (found,) = [str(each) for each in lint(parse([("mesh.yml", text)]), NOW, known).errors]
+    assert found == "mesh.yml:12: wab has port 7 in networks 'one' and 'other'; change one"
+    assert not lint(parse([("mesh.yml", text)]), NOW, registered("wa", "bb")).errors
+
+
 # --- addresses -------------------------------------------------------------------------------------------------------
 
 

@@ -1163,7 +1163,10 @@ def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
 
 # What makes a file of the version before one of this version.
 DOWNGRADES = {
-    4: ["DROP INDEX address_freed", "ALTER TABLE address DROP COLUMN freed", "DROP TABLE pool", "DROP TABLE looked"],
+    4: [
+        *("DROP INDEX address_of_node", "CREATE INDEX address_of_node ON address (network, node)"),
+        *("DROP INDEX address_freed", "ALTER TABLE address DROP COLUMN freed", "DROP TABLE pool", "DROP TABLE looked"),
+    ],
     3: ["DROP TABLE export"],
     2: ["ALTER TABLE report DROP COLUMN rollback"],
 }
@@ -1265,6 +1268,25 @@ def test_a_unique_key_is_enforced_by_the_file_itself(file):
     register(file, registration("b"))
     with pytest.raises(sqlite3.IntegrityError):
         execute(file, "UPDATE node SET public_key = (SELECT public_key FROM node WHERE node = 'a')")
+
+
+def test_who_registers_has_no_list_of_addresses_read_for_it(file, monkeypatch):
+    """SQLite read the whole network for each node, although there is an index: it was said not to be worth it."""
+    statements = []
+    connect = sqlite3.connect
+
+    def traced(*args, **kwargs):
+        connection = connect(*args, **kwargs)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    register(file, registration("a"))
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    register(file, registration("b"))
+    looked_up = [each for each in statements if each.startswith("SELECT") and " FROM address " in each]
+    plans = [execute(file, f"EXPLAIN QUERY PLAN {each}")[0][-1] for each in looked_up]
+    assert plans
+    assert [plan for plan in plans if "(network=? AND " not in plan] == []
 
 
 def test_addresses_are_kept_as_text_that_can_be_read_back(file):

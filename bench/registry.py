@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""
+What a registration costs the registry: in a network of many nodes, compared with one of few.
+
+Registrations with new addresses are stored one after the other in a file of their own. Signatures, Salt and the network
+are not part of it; ``burst.py`` measures the whole. A ratio of 1 means that a registration does not care how many there
+are. Needs no root.
+
+    bench/registry.py --nodes 5000 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPO / "_utils"))
+
+from wgmesh import model  # noqa: E402
+from wgmesh.record import Registration  # noqa: E402
+from wgmesh.registry import Registry  # noqa: E402
+
+MESH = "networks: {net: {subnets: [10.42.0.0/16, 'fd42::/64'], nodes: {'*': {}}}}"
+SAMPLE = 200
+
+
+def registration(number: int) -> Registration:
+    """Of a node that nobody knows."""
+    raw = bytearray(hashlib.sha256(str(number).encode()).digest())
+    raw[31] &= 0x3F
+    key = base64.b64encode(bytes(raw)).decode()
+    return Registration(f"n{number}", "net", key, ("192.0.2.1",), 51820, 1)
+
+
+def measure(nodes: int) -> dict[str, float]:
+    """Medians in milliseconds of the first and the last registrations, and of a settling of all."""
+    (network,) = model.parse([("mesh.yml", MESH)]).networks
+    names = {f"n{number}" for number in range(nodes)}
+    taken = []
+    with tempfile.TemporaryDirectory() as directory:
+        registry = Registry(f"{directory}/registry.db")
+        with registry.held():
+            for number in range(nodes):
+                started = time.perf_counter()
+                registry.register(registration(number), "key", network, names)
+                taken.append(1000 * (time.perf_counter() - started))
+            started = time.perf_counter()
+            registry.settle(network, names)
+            settled = 1000 * (time.perf_counter() - started)
+    first, last = (statistics.median(part) for part in (taken[:SAMPLE], taken[-SAMPLE:]))
+    return {
+        "nodes": nodes,
+        "first_ms": round(first, 3),
+        "last_ms": round(last, 3),
+        "ratio": round(last / first, 2),
+        "settle_ms": round(settled, 1),
+    }
+
+
+def main() -> None:
+    """Print the outcome."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=5000, help="registrations (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
+    options = parser.parse_args()
+    result = measure(options.nodes)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print("\n".join(f"{name.replace('_', ' '):12} {value}" for name, value in result.items()))
+
+
+if __name__ == "__main__":
+    main()
