@@ -17,7 +17,7 @@ def usage(net, *rows, former=(), keys="ab"):
     holdings = tuple(Holding(ip_address(f"10.42.0.{last}"), node, day * DAY) for last, node, day in former)
     known = replace(snapshot(*rows), former={"net": holdings})
     (network,) = net.networks
-    return Usage(network, Joined(network, known, accepted(*keys), NOW), known)
+    return Usage(network, Joined(network, known, accepted(*keys), NOW, net), known)
 
 
 def addresses(*last):
