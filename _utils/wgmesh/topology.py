@@ -73,7 +73,8 @@ class _Kind:
 
     ``ends``: of the links that it is at. ``hub``: the name of the one that it uses. ``has``: the kinds of its
     addresses. ``no_routes``: those that it must not have. ``via``: its exit node; ``exit``: its own name where it is
-    one's.
+    one's. ``endpoint``, ``offered`` and ``public``: the kinds of which a caller needs an address to call it at its
+    endpoint, at what it offers, and at what of that is public.
     """
 
     ends: frozenset[str]
@@ -84,17 +85,24 @@ class _Kind:
     via: str | None
     exit: str | None
     is_behind_nat: bool
-    has_endpoint: bool
+    endpoint: frozenset[str]
     has_endpoint_for: frozenset[str]
-    offers: bool
-    offers_public: bool
+    offered: frozenset[str]
+    public: frozenset[str]
 
-    def can_be_called_from(self, site: str | None) -> bool:
-        if site is not None and (site in self.has_endpoint_for or (site == self.site and self.offers)):
+    def can_call(self, other: _Kind) -> bool:
+        is_inside = self.site == other.site
+        if self.site is not None and self.site in other.has_endpoint_for:
             return True
-        if self.is_behind_nat or self.has_endpoint:
-            return self.has_endpoint
-        return self.offers if site == self.site else self.offers_public
+        if self.site is not None and is_inside and other.offered:
+            return self._can_use(other.offered)
+        if other.is_behind_nat or other.endpoint:
+            return self._can_use(other.endpoint)
+        return self._can_use(other.offered if is_inside else other.public)
+
+    def _can_use(self, needed: frozenset[str]) -> bool:
+        """Of who offers no address, it is not known which ones it has."""
+        return bool(needed) and (not self.has or not self.has.isdisjoint(needed))
 
 
 @dataclass(frozen=True)
@@ -226,10 +234,10 @@ class Topology:
             via=participant.via,
             exit=participant.name if participant.name in self._exits else None,
             is_behind_nat=participant.endpoint is False,
-            has_endpoint=bool(participant.endpoint),
+            endpoint=_called_from(participant.endpoint or ()),
             has_endpoint_for=frozenset(participant.endpoints),
-            offers=bool(participant.offered),
-            offers_public=any(ip_address(text).is_global for text in participant.offered),
+            offered=_called_from(Endpoint(text) for text in participant.offered),
+            public=_called_from(Endpoint(text) for text in participant.offered if ip_address(text).is_global),
         )
 
     def _linked(self, ends: frozenset[str], name: str) -> bool:
@@ -242,8 +250,7 @@ class Topology:
         """Whether one of two that are linked can call the other, or there is no hub to do better, or instead of it."""
         if (one.via and one.via == other.exit) or (other.via and other.via == one.exit):
             return True
-        can_call = other.can_be_called_from(one.site) or one.can_be_called_from(other.site)
-        return can_call or one.hub is None or one.hub != other.hub
+        return one.can_call(other) or other.can_call(one) or one.hub is None or one.hub != other.hub
 
     def _seen_by(self, kind: _Kind) -> _Seen:
         if kind not in self._seen:
@@ -279,7 +286,7 @@ class Topology:
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """One object for all that see this participant alike."""
         endpoint = _endpoint(viewer, participant)
-        must_hold_open = endpoint and not viewer.can_be_called_from(participant.site)
+        must_hold_open = endpoint and not self._kinds[participant.name].can_call(viewer)
         keepalive = self._keepalive if must_hold_open else 0
         alike = (participant.name, behind, endpoint, keepalive)
         if alike not in self._made:
@@ -328,6 +335,10 @@ def _endpoint(viewer: _Kind, participant: Participant) -> str | None:
         return best(participant.endpoint, viewer.has).with_port(participant.port)
     public = [text for text in participant.offered if ip_address(text).is_global]
     return _offered(viewer, participant, participant.offered if same_site else public)
+
+
+def _called_from(endpoints: Iterable[Endpoint]) -> frozenset[str]:
+    return frozenset(kind for endpoint in endpoints for kind in endpoint.called_from)
 
 
 def _offered(viewer: _Kind, participant: Participant, addresses: Sequence[str]) -> str | None:

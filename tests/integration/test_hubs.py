@@ -60,26 +60,21 @@ def test_when_the_first_hub_dies_spokes_lose_each_other_until_the_file_says_that
         steps.edit_mesh(fleet, OTHER_HUB_FIRST)
         code, said = steps.reconcile(fleet)
         assert spokes_meet(fleet)
-    assert (code, said["silent"], set(said["confirmed"])) == (1, ["hub1"], {"hub2", "spoke1", "spoke2"})
+    assert (code, set(said["asked"]), set(said["confirmed"])) == (0, {"spoke1", "spoke2"}, {"spoke1", "spoke2"})
     assert seen["lost"]
     assert seen["lost"][-1] < seen["sent"] - 100, "the last second came through"
-    print(seen["longest_gap"], "seconds without a packet")
 
 
 def test_a_hub_that_comes_back_is_not_used_until_the_file_says_so(fleet):
     fleet.on("hub1", boot=True)
     assert steps.reconcile(fleet)[0] == 0
     assert spokes_meet(fleet)
-    with steps.stream(fleet, "spoke1", "spoke2") as seen:
-        steps.edit_mesh(fleet, STAR)
-        assert steps.reconcile(fleet)[0] == 0
-    print(seen["longest_gap"], "seconds without a packet, back to the first", len(seen["lost"]), "lost")
+    steps.edit_mesh(fleet, STAR)
+    assert steps.reconcile(fleet)[0] == 0
     assert spokes_meet(fleet)
 
 
 def test_a_hub_that_is_revoked_is_replaced(fleet):
-    with steps.stream(fleet, "spoke1", "spoke2") as seen:
-        fleet.off("hub1")
-        fleet.salt_run("wireguard.revoke", "hub1", "reason=dead", "timeout=5")
-        steps.wait_until("spokes meet", lambda: spokes_meet(fleet))
-    print(seen["longest_gap"], "seconds without a packet, revoked")
+    fleet.off("hub1")
+    fleet.salt_run("wireguard.revoke", "hub1", "reason=dead", "timeout=5")
+    steps.wait_until("spokes meet", lambda: spokes_meet(fleet))

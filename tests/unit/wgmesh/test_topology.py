@@ -185,6 +185,7 @@ def test_an_address_of_the_other_ip_version_is_better_than_none():
         ({**HERE, "offered": ("192.168.1.2",)}, {**THERE, **OUTSIDE}, 17),
         ({**HERE, **PUBLIC}, {**THERE, **OUTSIDE}, 0),
         ({"offered": ()}, {}, 17),
+        ({"offered": (V6,)}, {"offered": (V4,), **IPV6_FIRST}, 17),
     ],
 )
 def test_who_is_behind_nat_keeps_its_way_open_to_those_that_cannot_call_it(viewer, callee, keepalive):
@@ -305,6 +306,10 @@ PRIVATE = {"offered": ("192.168.1.2",)}
         ([participant("a", **HERE, **PRIVATE), participant("b", **THERE, **PRIVATE), HUB], None, [("a", "b", "h")]),
         ([participant("a", **HERE, **NAT), participant("b", **HERE, **NAT), HUB], None, []),
         ([*BEHIND_NAT, SECOND, HUB], None, [("abc", "abc", "h")]),
+        ([participant("a", offered=(V4,)), participant("b", offered=(V6,)), HUB], None, [("a", "b", "h")]),
+        ([participant("a", offered=(V4, V6)), participant("b", offered=(V6,)), HUB], None, []),
+        ([participant("a", offered=(V4,), **NAT), participant("b", **IPV6_FIRST), HUB], None, []),
+        ([participant("a", offered=(), **NAT), participant("b", offered=(V6,)), HUB], None, []),
     ],
 )
 def test_it_can_be_told_who_meets_by_way_of_a_hub_for_want_of_a_way_to_call_each_other(participants, links, told):
