@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import faults
@@ -120,6 +121,21 @@ def test_networkd_can_read_the_key_that_a_rotation_left(machine):
     assert machine.call("rotate_switch", "backbone", wait=0)["switched"]
     assert modes()["wg0.key"] == (0o640, group())
     assert modes()["wg0.key.previous"] == (0o600, 0)
+
+
+def test_after_a_rotation_the_file_has_the_preshared_keys_of_the_new_key(machine):
+    """Otherwise a power cut before the next sync would leave the node with keys that do not belong together."""
+    wanted = registered(machine, *map(preshared, PEERS))
+    apply(machine)
+    machine.call("rotate_prepare", "backbone")
+    next_keys = {each.public_key: key(f"next {each.name}") for each in wanted.peers}
+    machine.set_networks(replace(wanted, next_preshared_keys=next_keys))
+    assert machine.call("rotate_switch", "backbone", wait=0)["switched"]
+    lines = NETDEV.read_text().splitlines()
+    assert {f"PresharedKey={each}" for each in next_keys.values()} == {
+        line for line in lines if line.startswith("PresharedKey=")
+    }
+    assert modes()[NETDEV.name] == (0o640, group())
 
 
 def test_the_files_follow_the_view(machine):

@@ -1,8 +1,10 @@
 """Running commands: what a failure says, and what it must not."""
 
+import os
+
 import pytest
 from wgmesh.errors import NodeError
-from wgnode.commands import run
+from wgnode.commands import run, run_with_secrets
 
 PUBLIC = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 PRIVATE = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
@@ -38,3 +40,19 @@ def test_a_key_is_hidden_also_where_a_long_message_is_cut():
 def test_of_a_command_about_secrets_nothing_is_repeated():
     with pytest.raises(NodeError, match=r"failed with code 1$"):
         run(["sh", "-c", "echo something >&2; exit 1"], secret=True)
+
+
+def test_secrets_are_read_from_files_that_are_in_no_directory(tmp_path):
+    out = tmp_path / "out"
+    script = 'for word; do case "$word" in /*) cat "$word" ;; *) printf "%s " "$word" ;; esac; done > "$0"'
+    run_with_secrets(["sh", "-c", script, str(out), "a", "@", "b", "@"], "@", [PRIVATE, PUBLIC])
+    assert out.read_text() == f"a {PRIVATE}b {PUBLIC}"
+
+
+def test_a_command_that_fails_with_secrets_says_none_and_leaves_no_file_open():
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(NodeError) as caught:
+        run_with_secrets(["sh", "-c", 'cat "$0" >&2; exit 1', "@"], "@", [PRIVATE])
+    assert str(caught.value).endswith("failed with code 1: (hidden)")
+    assert "/dev/fd/" in str(caught.value)
+    assert os.listdir("/proc/self/fd") == before
