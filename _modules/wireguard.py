@@ -31,13 +31,14 @@ try:
     from saltext.wireguard.utils.wgmesh.errors import RolledBackError, WireguardError
     from saltext.wireguard.utils.wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, UNKNOWN
     from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
-    from saltext.wireguard.utils.wgmesh.view import View
+    from saltext.wireguard.utils.wgmesh.view import REGISTER, View
     from saltext.wireguard.utils.wgnode import (
         boot,
         converge,
         devices,
         drifts,
         dropping,
+        endpoints,
         files,
         hostsfile,
         keys,
@@ -58,13 +59,14 @@ except ImportError:  # synced from _utils/
     from wgmesh.errors import RolledBackError, WireguardError
     from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, UNKNOWN
     from wgmesh.rotation import FOLLOWING_TAG
-    from wgmesh.view import View
+    from wgmesh.view import REGISTER, View
     from wgnode import (
         boot,
         converge,
         devices,
         drifts,
         dropping,
+        endpoints,
         files,
         hostsfile,
         keys,
@@ -173,7 +175,13 @@ def diff(network=None):
         salt '*' wireguard.diff backbone
     """
     with _salt_errors():
-        return {view.network: converge.difference(view) for view in wanted.chosen(wanted.views(__pillar__), network)}
+        found = wanted.everything(__pillar__)
+        return {_name(view): converge.difference(view) for view in wanted.chosen(found, network)}
+
+
+def _name(view):
+    """What a view goes by: its network, or the interface where a person described that."""
+    return view.network or view.interface
 
 
 def drift(live=()):
@@ -263,6 +271,27 @@ def record_(network):
         return _statements().registration(view)
 
 
+def enrollment(interfaces):
+    """
+    What an operator needs to know of a host that cannot register: ``{"public_keys": {interface: key}, "endpoints":
+    [address]}``. Makes the keys that are missing. ``salt-run wireguard.enroll`` calls this by salt-ssh.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt host1 wireguard.enrollment '[wg0]'
+    """
+    with _salt_errors():
+        public_keys = {interface: keypair(interface) for interface in interfaces}
+        return {"public_keys": public_keys, "endpoints": list(endpoints.own(_called_from()))}
+
+
+def _called_from():
+    """The address that the host's own best address leads to: that of the master, or from where ssh came."""
+    return _master_ip() or os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+
+
 def _statements():
     return Statements(
         node=__opts__["id"],
@@ -292,7 +321,7 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, rea
     its peers is rolled back: an error says what, and why.
 
     network
-        Only this one; all by default.
+        Only this one, or this interface of ``wireguard:interfaces`` in the pillar; all by default.
 
     test
         Only say what would change.
@@ -303,7 +332,7 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, rea
     force, reason
         Refuse nothing, and say why: the log has the reason. What does not work is still rolled back.
 
-    Returns ``{network: {"result": bool or None, "changes": {...}, "comment": text}}``.
+    Returns ``{network or interface: {"result": bool or None, "changes": {...}, "comment": text}}``.
 
     CLI Example:
 
@@ -316,10 +345,10 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, rea
     with _salt_errors():
         safety = _safety(force, reason)
         results = {}
-        for found in wanted.chosen(wanted.views(__pillar__), network):
+        for found in wanted.chosen(wanted.everything(__pillar__), network):
             view, outcome = (found, _would(found, safety)) if test else _register_and_converge(found, wait, safety)
-            results[view.network] = _result(outcome)
-            if not outcome.pending and not test:
+            results[_name(view)] = _result(outcome)
+            if view.network and not outcome.pending and not test:
                 _send_report_once(view)
                 _heed_schedule(view)
         return results
@@ -381,7 +410,7 @@ def sync(test=False, signed=False, force=False, reason=None):
         results = {name: _sync_one(view, test, statements, safety) for name, view in views.items()}
         for interface in gone(list(views)):
             results[interface] = _remove_one(interface, test)
-        if not test:
+        if not test and _has_master():
             statements[REPORT_TAG] += [_statements().report(network, ABSENT) for network in _networks_left(views)]
         return _answer(results, statements, signed)
 
@@ -391,8 +420,7 @@ def _answer(results, statements, signed):
     if signed:
         return {"networks": results, **statements}
     for tag, each in statements.items():
-        for statement in each:
-            _send(tag, statement)
+        _send(tag, each)
     return {"networks": results}
 
 
@@ -404,12 +432,16 @@ def _sync_one(view, test, statements, safety):
             return {"result": False, "comment": clone, "clone": True}
         if test:
             return _brief(_would(view, safety))
-        if view.public_key != keypair(view.interface):
+        own_key = keypair(view.interface)
+        if not _has_master():
+            _refuse_unregistered(view, own_key)
+        elif view.public_key != own_key or view.waiting == REGISTER:
             statements[REGISTER_TAG].append(_statements().registration(view))
+        if view.public_key != own_key:
             return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
         result = _brief(_converge(view, files.key_file(view.interface), False, safety))
         report = _report_of_success(view)
-        statements[REPORT_TAG].append(report)
+        statements[REPORT_TAG] += report
         if _is_news(view):  # of two machines that answer one job, the master may hear only the quicker one
             _send(REPORT_TAG, report)
         _heed_schedule(view)
@@ -459,12 +491,12 @@ def _drop_one(network, interface, public_keys, statements):
             if keys.public_key(files.key_file(interface)) in public_keys:
                 outcome = converge.remove(interface, _boot(), test=False)
                 _notes().add(network, reported=ABSENT)
-                report = _statements().report(network, ABSENT)
+                report = [_statements().report(network, ABSENT)]
             else:
                 view = dropping.view_without(interface, public_keys)
                 outcome = converge.converge(view, files.key_file(interface), _boot(), False, _safety_of_drop(interface))
                 report = _report_of_success(view)
-        statements[REPORT_TAG].append(report)
+        statements[REPORT_TAG] += report
         return _brief(outcome)
     except RolledBackError as exc:
         _send(REPORT_TAG, _report_of_rollback(view))
@@ -762,8 +794,12 @@ def _register_and_converge(view, wait, safety):
     """Returns the view that was applied, which is a fresh one after a registration, and the result."""
     _refuse_clone(view)
     own_key = keypair(view.interface)
-    if view.public_key != own_key:
+    if view.network and not _has_master():
+        _refuse_unregistered(view, own_key)
+    elif view.network and view.public_key != own_key:
         view = _register_and_wait(view, own_key, wait)
+    elif view.waiting == REGISTER:
+        _send(REGISTER_TAG, [_statements().registration(view)])
     try:
         return view, _converge(view, files.key_file(view.interface), False, safety)
     except RolledBackError:
@@ -775,7 +811,7 @@ def _would(view, safety):
     """What applying the view would change. Raises WireguardError or OSError."""
     _refuse_clone(view, test=True)
     own_key = public_key(view.interface)
-    if own_key is None or view.public_key != own_key:
+    if view.network and (own_key is None or view.public_key != own_key):
         changes = {view.interface: {"old": None, "new": "present"}}
         return converge.Outcome(changes, f"{view.interface} would be registered and set up", pending=True)
     return _converge(view, files.key_file(view.interface), True, safety)
@@ -783,8 +819,19 @@ def _would(view, safety):
 
 def _register_and_wait(view, own_key, wait):
     """Returns the view of a fresh pillar."""
-    _send(REGISTER_TAG, _statements().registration(view))
+    _send(REGISTER_TAG, [_statements().registration(view)])
     return registering.await_view(view, own_key, __opts__["id"], wait, lambda: wanted.views(_fresh_pillar()))
+
+
+def _refuse_unregistered(view, own_key):
+    """Where there is no master to register with: by ``salt-call --local``, and by salt-ssh."""
+    if view.public_key != own_key:
+        raise CommandExecutionError(registering.by_hand(view, own_key, __opts__["id"]))
+
+
+def _has_master():
+    """A minion that talks to a master knows its address."""
+    return bool(__opts__.get("master_uri"))
 
 
 def _converge(view, key_file, test, safety):
@@ -851,9 +898,10 @@ def _fresh_pillar():
     return pillar
 
 
-def _send(tag, signed):
-    if not __salt__["event.send"](tag, {"signed": signed}):
-        log.warning("wireguard: the event %s could not be sent to the master", tag)
+def _send(tag, statements):
+    for signed in statements:
+        if not __salt__["event.send"](tag, {"signed": signed}):
+            log.warning("wireguard: the event %s could not be sent to the master", tag)
 
 
 def _send_report_once(view):
@@ -864,16 +912,22 @@ def _send_report_once(view):
 
 
 def _report_of_success(view):
-    """Whatever was taken back before is told with it, and over."""
-    report = _statements().report(view.network, view.digest, view.serial, _journal(view).taken_back())
+    """Signed, in a list, which is empty without a master. Whatever was taken back before is told with it, and over."""
+    report = _reports(view, view.digest)
     _notes().add(view.network, reported=view.digest)
     _journal(view).forget()
     return report
 
 
+def _reports(view, digest):
+    if not _has_master():
+        return []
+    return [_statements().report(view.network, digest, view.serial, _journal(view).taken_back())]
+
+
 def _report_of_rollback(view):
     """Which view its last good state came from, the node need not know: it is asked again for any other."""
-    return _statements().report(view.network, UNKNOWN, view.serial, _journal(view).taken_back())
+    return _reports(view, UNKNOWN) if view.network else []
 
 
 def _journal(view):

@@ -8,16 +8,23 @@ Master configuration::
           mesh: /srv/wireguard/mesh.yml     # a file, or a directory of *.yml files
           preshared_secret: sdb://...       # only where preshared keys are not to come from a file of ours
 
+Without a master, the same stands in the configuration of every minion, which so compiles its own pillar; see
+docs/without-a-master.md.
+
 A minion finds its own view under ``wireguard:networks:<network>`` and nothing about nodes that it does not talk to. No
 private key is ever here; of preshared keys, which a network may have, a minion finds its own. An invalid mesh file
 raises, which puts the error into the pillar and stops ``state.apply``: returning nothing instead would tell every node
 to drop its peers.
 """
 
+import time
+
 try:
+    from saltext.wireguard.utils.wgmesh import masterless, meshfile
     from saltext.wireguard.utils.wgmesh.lost import SCHEDULE
     from saltext.wireguard.utils.wgmesh.master import Master
 except ImportError:  # synced from _utils/
+    from wgmesh import masterless, meshfile
     from wgmesh.lost import SCHEDULE
     from wgmesh.master import Master
 
@@ -32,7 +39,8 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     """
     The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}}}``.
 
-    ``{}`` for minions that no network lists, for unaccepted ids, and for the master's own pillar. A minion that was in
+    ``{}`` for minions that no network lists, for unaccepted ids that nobody enrolled by ssh, and for the master's own
+    pillar. A minion that was in
     a network and is in none now gets an *empty* ``networks``: that is how it knows that it was removed, as opposed to
     a master that has lost its ``ext_pillar`` configuration, which must not tear anything down.
 
@@ -43,10 +51,7 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     :raises MeshError: for an invalid mesh file, naming every problem with file and line
     :raises LossError: when most nodes of a network of this minion would leave it at once, and nobody confirmed that
     """
-    master = Master.from_opts(__opts__)
-    if minion_id not in master.accepted():
-        return {}
-    views = master.views(minion_id)
+    views = _views(minion_id, mesh)
     if views is None:
         return {}
     told = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
@@ -54,3 +59,10 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
         # What the pillar has so far is repeated, or with `pillar_source_merging_strategy: overwrite` it would be gone.
         told["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
     return told
+
+
+def _views(minion_id, mesh):
+    if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
+        return masterless.views(meshfile.load(mesh), minion_id, time.time())
+    master = Master.from_opts(__opts__)
+    return master.views(minion_id) if master.is_trusted(minion_id) else None

@@ -27,6 +27,7 @@ try:
     from saltext.wireguard.utils.wgcontrol.progress import Progress
     from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
     from saltext.wireguard.utils.wgcontrol.round import Round
+    from saltext.wireguard.utils.wgcontrol.ssh import Ssh
     from saltext.wireguard.utils.wgmesh import client, duration, held, lint, meshfile, steps, turn
     from saltext.wireguard.utils.wgmesh.errors import (
         ConfigError,
@@ -47,6 +48,7 @@ except ImportError:  # synced from _utils/
     from wgcontrol.progress import Progress
     from wgcontrol.rotation import Rotation, RotationFailed
     from wgcontrol.round import Round
+    from wgcontrol.ssh import Ssh
     from wgmesh import client, duration, held, lint, meshfile, steps, turn
     from wgmesh.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
     from wgmesh.master import Master
@@ -361,7 +363,7 @@ def view(node):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        if node not in master.accepted():
+        if not master.is_trusted(node):
             raise ConfigError(f"{node} is not an accepted minion: see `salt-key -L`")
         networks = {name: each.to_dict() for name, each in master.fleet().views(node).items()}
         if not networks:
@@ -722,6 +724,50 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
 # -- nodes that come
 
 
+def enroll(node, network=None):
+    """
+    Let a host in by ssh, which has no minion yet, or none that reaches this master. Run it again for a new key.
+
+    Has salt-ssh sync the modules to the host, where the host makes its key pair, and stores the public key in the
+    registry. That is the acceptance: the host is a member without a Salt key, until its minion has registered, or it is
+    revoked. ``salt-ssh NODE state.apply wireguard`` then brings its interface up, and every later change.
+
+    node
+        Its id in the roster of salt-ssh, and in the mesh file.
+
+    network
+        Only in this one; by default in all networks that the mesh file has the host in.
+
+    Returns ``answer`` (a sentence) and ``enrolled``: rows of network, public_key, addresses and endpoint.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.enroll host1
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        networks = master.to_enroll(node, network)
+        statements = Ssh(__opts__).registrations(node, networks)
+        for statement in statements:
+            master.enroll(statement, _operator())
+        members = {name: member for name, member in master.fleet().members() if member.node == node}
+        rows = [
+            {
+                "network": statement.network,
+                "public_key": statement.public_key,
+                "addresses": [str(address) for address in members[statement.network].addresses],
+                "endpoint": _endpoint_of(members[statement.network].settings.endpoint, members[statement.network].row),
+            }
+            for statement in statements
+            if statement.network in members
+        ]
+    reconcile(contact=[])
+    answer = f"{node} is enrolled; now run `salt-ssh {node} state.apply wireguard`"
+    return _shown({"answer": answer, "enrolled": rows})
+
+
 def pending():
     """
     The registrations that wait for an operator, where the mesh file says ``admit: manual`` or ``rekey: manual``.
@@ -834,7 +880,9 @@ def rotate(node, network=None, timeout=20, force=False):
         wanted = [
             (status.network, status.member.node)
             for status in master.status()
-            if status.member.row and fnmatch.fnmatchcase(status.member.node, node) and network in (None, status.network)
+            if status.member.has_registered
+            and fnmatch.fnmatchcase(status.member.node, node)
+            and network in (None, status.network)
         ]
         if not wanted:
             raise ConfigError(f"no registered node matches {node!r}; see `salt-run wireguard.nodes`")

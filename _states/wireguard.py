@@ -3,7 +3,7 @@ What a minion's WireGuard interfaces should be.
 
 .. code-block:: yaml
 
-    backbone:                       # a network of the mesh file, as the pillar has it
+    backbone:                       # a network of the mesh file, or an interface, as the pillar has it
       wireguard.present: []
 
     wg1:                            # an interface described right here, without a mesh file
@@ -18,6 +18,10 @@ What a minion's WireGuard interfaces should be.
 
     wg9:
       wireguard.absent: []
+
+    interfaces of other networks:
+      wireguard.gone:
+        - networks: [backbone]
 """
 
 from salt.exceptions import CommandExecutionError
@@ -44,7 +48,8 @@ def present(
     Make a network or an interface what it should be. Touches only what differs, and other tunnels not at all.
 
     name
-        With ``addresses``: the interface. Without: the network of the mesh file that the pillar describes.
+        With ``addresses``: the interface. Without: the network of the mesh file that the pillar describes, or an
+        interface of ``wireguard:interfaces`` in the pillar.
 
     addresses
         List of the interface's addresses with prefix length.
@@ -99,6 +104,28 @@ def absent(name):
         The interface.
     """
     return _apply(name, lambda: __salt__["wireguard.remove"](name, test=__opts__["test"]))
+
+
+def gone(name, networks):
+    """
+    Take down the interfaces of all networks that this minion has been in, but for these. Interfaces that were described
+    by hand stay.
+
+    networks
+        List of those to keep.
+    """
+
+    def remove_all():
+        left = __salt__["wireguard.gone"](networks)
+        removed = {each: __salt__["wireguard.remove"](each, test=__opts__["test"]) for each in left}
+        return {
+            "result": None if removed and __opts__["test"] else True,
+            "changes": {interface: each["changes"] for interface, each in removed.items()},
+            "comment": "; ".join(each["comment"] for each in removed.values())
+            or "This minion has nothing of a network that it is not in",
+        }
+
+    return _apply(name, remove_all)
 
 
 def _apply(name, action):

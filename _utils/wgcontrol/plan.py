@@ -169,7 +169,7 @@ class Plan:
         return {
             (status.network, status.member.node): Silent(status.network, status.member.node, status.reason, status.seen)
             for status in self._master.status()
-            if status.member.row
+            if status.member.has_registered
         }
 
     def _left(self):

@@ -81,13 +81,13 @@ class Round:
         """
         statuses = self._master.status()
         if self._contact == "*":
-            return sorted({status.member.node for status in statuses if status.member.row is None})
+            return sorted({status.member.node for status in statuses if status.member.is_to_register})
         live = {status.network for status in statuses if status.member.row}
         return sorted(
             {
                 status.member.node
                 for status in statuses
-                if status.member.row is None and status.network in live and status.member.node in self._contact
+                if status.member.is_to_register and status.network in live and status.member.node in self._contact
             }
         )
 
@@ -115,7 +115,7 @@ class Round:
         revoked = self._master.revoked()
         left = self._master.keys_of(revoked - before)
         if left:
-            nodes = {member.node for _, member in self._master.fleet().members() if member.row}
+            nodes = {member.node for _, member in self._master.fleet().members() if member.has_registered}
             nodes.update(node for _, node in revoked - before)  # it takes its interface down
             self._bus.publish(nodes, "wireguard.drop", [left])
         return revoked
@@ -163,7 +163,7 @@ class Round:
         wanted = {}
         for status in self._master.status():
             wrong = status.reason and not self._is_rotating(status)
-            if status.member.row and (wrong or self._is_unchecked(status)):
+            if status.member.has_registered and (wrong or self._is_unchecked(status)):
                 wanted[status.member.node] = wanted.get(status.member.node, "") + status.wanted
         for network, node in self._master.leftovers():
             wanted[node] = wanted.get(node, "") + f"without {network}"
@@ -254,7 +254,7 @@ class Round:
             "confirmed": [node for node in asked if node not in out_of_date],
             "failed": failed,
             "silent": [node for node in silent if node not in failed],
-            "unregistered": sorted({s.member.node for s in statuses if s.member.row is None}),
+            "unregistered": sorted({s.member.node for s in statuses if s.member.is_to_register}),
             "in_sync": sum(1 for status in statuses if status.reason is None),
             "seconds": round(time.monotonic() - started, 2),
         }

@@ -79,6 +79,7 @@ class NodeEntry(_Placed):
     priority: int | None = None
     exit: bool | None = None
     via: str | Literal[False] | None = None
+    public_key: str | None = None
     places: Mapping[str, Place] = _no_places()
 
     @property
@@ -102,7 +103,8 @@ class NodeSettings:
     the Unix time from which on the node is no member any more, None if it stays. ``endpoints`` has those of them that
     nodes of other sites use, by site. ``routes`` are the networks behind the node. Of several hubs, or nodes with one
     network behind them, the one with the lowest ``priority`` is used. ``exit``: others may have their default route
-    through the node; ``via`` is the one that it has its own through, None for none.
+    through the node; ``via`` is the one that it has its own through, None for none. ``public_key`` is the only one that
+    the node may have, None if the file leaves that to its registration.
     """
 
     addresses: tuple[Address, ...]
@@ -118,6 +120,7 @@ class NodeSettings:
     exit: bool = False
     via: str | None = None
     mtu: int | None = None
+    public_key: str | None = None
 
     @property
     def forwards(self) -> bool:
@@ -217,6 +220,7 @@ class Network(_Placed):
             priority=most_specific("priority", 0),
             exit=most_specific("exit", False),
             via=None if via == node else via,
+            public_key=most_specific("public_key"),
         )
 
     def peer(self, name: str) -> ExternalPeer | None:

@@ -1,8 +1,9 @@
 """
 The whole fleet at one moment: mesh file, registry and accepted keys, joined.
 
-A node takes part in a network when the mesh file lists it, its Salt key is accepted, and its registration was signed
-with that very key. Everything that nodes are told follows from this join, and nothing remembers an earlier one.
+A node takes part in a network when the mesh file lists it, its Salt key is accepted, and its registration was made with
+that very key; or when the mesh file lists it, and an operator vouches for its public key. Everything that nodes are
+told follows from this join, and nothing remembers an earlier one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .pool import Address, Holding, Pool, kept, outside
 from .preshared import Secret, told
 from .registry import Boots, NodeId, Registry, Row, Snapshot
 from .topology import Participant, Topology
-from .view import View
+from .view import REGISTER, View
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,25 @@ class Member:
     A minion that the mesh file and the accepted keys let in.
 
     ``row`` is None until it has registered. ``allocated`` are the addresses that it has from the registry, as opposed
-    to those that the mesh file gives it by name.
+    to those that the mesh file gives it by name. ``has_key``: whether its Salt key is accepted; if not, an operator
+    vouches for it, and no job reaches it.
     """
 
     node: str
     settings: NodeSettings
     row: Row | None = None
     allocated: tuple[Address, ...] = ()
+    has_key: bool = True
+
+    @property
+    def has_registered(self) -> bool:
+        """Whether its minion did so itself."""
+        return self.row is not None and not self.row.is_vouched
+
+    @property
+    def is_to_register(self) -> bool:
+        """Whether there is a minion that can be asked for what ``has_registered`` lacks."""
+        return self.has_key and not self.has_registered
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -52,10 +65,17 @@ class Membership(Collection[str]):
     """The minions that a network has as members, looked up one by one: asking for one does not cost asking for all."""
 
     def __init__(
-        self, network: Network, accepted: Mapping[str, AcceptedKey], standings: Mapping[NodeId, Standing], now: float
+        self,
+        network: Network,
+        accepted: Mapping[str, AcceptedKey],
+        standings: Mapping[NodeId, Standing],
+        now: float,
+        vouched: Mapping[str, str],
     ) -> None:
+        """``vouched``: node -> the public key that an operator vouches for."""
         self._network = network
         self._accepted = accepted
+        self._vouched = {node: key for node, key in vouched.items() if may_have(network.settings(node), key)}
         self._standings = standings
         self._now = now
         self._peers = {peer.name for peer in network.peers}
@@ -66,7 +86,7 @@ class Membership(Collection[str]):
 
     def why_not(self, node: str) -> str | None:
         """Why the node is no member; None for members."""
-        if node not in self._accepted:
+        if node not in self._accepted and node not in self._vouched:
             return "its Salt key is not accepted"
         if node in self._peers:
             return "a peer of the mesh file has its name"
@@ -84,17 +104,22 @@ class Membership(Collection[str]):
             if network == self._network.name and standing.state == REVOKED
         }
         admitted = {(self._network.name, node): replace(each, state=ADMITTED) for node, each in revoked.items()}
-        others = Membership(self._network, self._accepted, admitted, self._now)
+        others = Membership(self._network, self._accepted, admitted, self._now, self._vouched)
         return frozenset(node for node in revoked if node in others)
 
     def __contains__(self, node: object) -> bool:
         return self.settings(node) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return (node for node in self._accepted if node in self)
+        return (node for node in {**self._accepted, **self._vouched} if node in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def may_have(settings: NodeSettings | None, public_key: str) -> bool:
+    """Whether the mesh file lets the node have this public key."""
+    return settings is not None and settings.public_key in (None, public_key)
 
 
 class Fleet:
@@ -126,7 +151,8 @@ class Fleet:
             raise MeshError(problems)
         members = {name: joined.members for name, joined in self.networks.items()}
         self._noted = snapshot.noted
-        self.losses: list[Loss | Outside] = [*losses(mesh, snapshot, accepted, members, now), *self._outside()]
+        trusted = {*accepted, *vouched(snapshot)}
+        self.losses: list[Loss | Outside] = [*losses(mesh, snapshot, trusted, members, now), *self._outside()]
 
     def _outside(self) -> Iterator[Outside]:
         for network in self.mesh.networks:
@@ -195,17 +221,18 @@ class Joined:
         self._snapshot = snapshot
         self._secret = secret if network.preshared_keys else None
         self._now = now
-        self.membership = Membership(network, accepted, snapshot.standings, now)
+        enrolled = vouched(snapshot, network.name)
+        self.membership = Membership(network, accepted, snapshot.standings, now, enrolled)
         self.members: dict[str, Member] = {}
         former: dict[str, list[Holding]] = {}
         for each in snapshot.former.get(network.name, ()):
             former.setdefault(each.node, []).append(each)
         self._shared_hosts: dict[frozenset[str], Hosts] = {}
-        for node, key in accepted.items():
+        for node in {**accepted, **enrolled} if enrolled else accepted:
             settings = self.membership.settings(node)
             if settings is not None:
                 row = snapshot.rows.get((network.name, node))
-                self.members[node] = self._member(node, settings, row, key, former.get(node, []))
+                self.members[node] = self._member(node, settings, row, accepted.get(node), former.get(node, []))
         self.peers = {peer.name: peer for each in network.peers for peer in self._with_key(each)}
 
     def expiries(self) -> Iterator[float]:
@@ -214,11 +241,14 @@ class Joined:
             yield from expiries(member.settings, self._snapshot.standings.get((self._network.name, node)))
 
     def _member(
-        self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey, former: list[Holding]
+        self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey | None, former: list[Holding]
     ) -> Member:
-        if row is None or row.salt_key != key.fingerprint:
+        if row is None or not may_have(settings, row.public_key):
             return Member(node, settings)
-        return Member(node, settings, row, self._allocated(settings.addresses, row.addresses, former))
+        if not row.is_vouched and (key is None or row.salt_key != key.fingerprint):
+            return Member(node, settings)
+        allocated = self._allocated(settings.addresses, row.addresses, former)
+        return Member(node, settings, row, allocated, has_key=key is not None)
 
     def _allocated(
         self, named: Collection[Address], held: Collection[Address], former: Collection[Holding] = ()
@@ -334,6 +364,7 @@ class Joined:
         network = self._network
         waiting = self._snapshot.waiting.get((network.name, member.node))
         boots = self._snapshot.boots.get((member.node, row.salt_key), Boots())
+        missing = REGISTER if member.is_to_register else None
         return View(
             interface=network.interface,
             addresses=tuple(self._with_prefix(address) for address in member.addresses),
@@ -343,7 +374,7 @@ class Joined:
             forwarding=member.settings.forwards,
             public_key=row.public_key,
             serial=row.serial,
-            waiting=waiting.question if waiting else None,
+            waiting=waiting.question if waiting else missing,
             boot=boots.current,
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,
@@ -430,6 +461,15 @@ class Joined:
 def _taken(place: Place, address: Address, holder: str | None) -> Problem:
     message = f"{address} was already given to {holder}; choose another address, or give {holder} one by `addresses:`"
     return Problem(place.file, place.line, message)
+
+
+def vouched(snapshot: Snapshot, network: str | None = None) -> dict[str, str]:
+    """node -> the public key that an operator vouches for, in this network or in any."""
+    return {
+        node: row.public_key
+        for (name, node), row in snapshot.rows.items()
+        if row.is_vouched and network in (None, name)
+    }
 
 
 def participant(member: Member, row: Row, preshared: bool = False) -> Participant:

@@ -17,6 +17,7 @@ from typing import Any
 WHATS = (
     "admitted",
     "cloned",
+    "enrolled",
     "exported",
     "forced",
     "joined",

@@ -33,6 +33,12 @@ log = logging.getLogger(__name__)
 # Why a node is not in sync that announced a new key and never said whether it uses it.
 UNFINISHED = "rotation not finished"
 
+# Why a node is not in sync whose minion cannot be asked.
+BY_SSH = "by ssh"
+
+# Why a node is not in sync that was enrolled by ssh, and has a minion now.
+ENROLLED = "enrolled by ssh; its minion has not registered yet"
+
 # When a rotation by `rotate_every` that failed is tried again.
 ROTATE_AGAIN_SECONDS = 3600.0
 
@@ -166,8 +172,12 @@ class Master:
         return joined.told(node) or ({} if joined.was_member(node) else None)
 
     def registered(self) -> set[str]:
-        """The ids of all registered members."""
-        return {member.node for _, member in self._fleet(self.accepted()).members() if member.row}
+        """The ids of all members that registered, and so can be asked."""
+        return {member.node for _, member in self._fleet(self.accepted()).members() if member.has_registered}
+
+    def is_trusted(self, node: str) -> bool:
+        """Whether its Salt key is accepted, or an operator vouches for its public key in some network."""
+        return node in self.accepted() or node in fleet.vouched(self.registry.snapshot())
 
     def settle(self, forced: tuple[str, str] | None = None) -> dict[str, list[str]]:
         """
@@ -277,7 +287,7 @@ class Master:
         statement, key = record.verify(signed, Registration, keys)
         network, members = self._membership(statement.network, keys)
         _refuse_stranger(members, statement.node, statement.network)
-        _refuse_key_of_peer(network, statement.public_key)
+        _refuse_wrong_key(network, statement.node, statement.public_key)
         return self.registry.register(statement, key.fingerprint, network, members, members.suspended)
 
     def _membership(self, name: str, keys: Mapping[str, AcceptedKey]) -> tuple[Network, Membership]:
@@ -285,7 +295,8 @@ class Master:
         network = self.mesh().network(name)
         if network is None:
             raise RefusedError(f"the mesh file has no network {name}")
-        return network, Membership(network, keys, self.registry.standings(), time.time())
+        standings, vouched = self.registry.standings(), self.registry.vouched(name)
+        return network, Membership(network, keys, standings, time.time(), vouched)
 
     def _report(self, signed: object) -> bool:
         keys = self.accepted()
@@ -300,8 +311,9 @@ class Master:
         """Take in the key that a node will rotate to. ``who`` wants that, and ``why``. Raises RefusedError."""
         keys = self.accepted()
         statement, key = record.verify(signed, Rotation, keys)
-        _, members = self._membership(statement.network, keys)
+        network, members = self._membership(statement.network, keys)
         _refuse_stranger(members, statement.node, statement.network)
+        _refuse_wrong_key(network, statement.node, statement.next_key)
         return self.registry.announce(statement, key.fingerprint, who, why)
 
     # -- what operators decide
@@ -315,6 +327,33 @@ class Master:
         if found.settings(node) is None:
             raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
         return self.registry.admit(found, node, keys[node].fingerprint, members, who, expires, members.suspended)
+
+    def to_enroll(self, node: str, network: str | None = None) -> list[Network]:
+        """
+        The networks that the mesh file has the node in; only ``network`` if that is given. Raises RefusedError where
+        an operator need not vouch for the node, as it registered by itself, or must not, and ConfigError.
+        """
+        found = [each for each in self.mesh().networks if network in (None, each.name) and each.settings(node)]
+        if not found:
+            where = f"network {network}" if network else "any network"
+            raise ConfigError(f"the mesh file does not have {node} in {where}: write it there first")
+        rows, keys = self.registry.snapshot().rows, self.accepted()
+        for each in found:
+            row = rows.get((each.name, node))
+            if row and node in keys and row.salt_key == keys[node].fingerprint:
+                raise RefusedError(f"{node} has registered by its minion: `salt {node} state.apply wireguard`")
+        return found
+
+    def enroll(self, statement: Registration, who: str) -> None:
+        """
+        Take in what ``who`` fetched from the node by ssh. Raises RefusedError.
+
+        That makes it a member without an accepted Salt key. Should its minion have one later, and register with it,
+        this has no meaning any more.
+        """
+        network, members = self._membership(statement.network, self.accepted())
+        _refuse_wrong_key(network, statement.node, statement.public_key)
+        self.registry.vouch(statement, network, {*members, statement.node}, who, members.suspended)
 
     def networks_of(self, node: str, network: str | None = None) -> list[str]:
         """
@@ -449,6 +488,7 @@ class Master:
             for (network, node), each in sorted(waiting.items())
         ]
         denied = sorted(accepted.load(f"{self.keys_dir}_denied").keys() & self.accepted().keys())
+        enrolled = sorted(accepted.load(f"{self.keys_dir}_pre").keys() & fleet.vouched(self.registry.snapshot()).keys())
         on_hold = [sentence for sentence in [held.current(self.state_dir)] if sentence]
         return (
             on_hold
@@ -458,12 +498,19 @@ class Master:
                 f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"
                 for node in denied
             ]
+            + [
+                f"a machine presents itself as {node}, which was enrolled by ssh: accept its Salt key only if its"
+                f" fingerprint is that of {node} (`salt-key -f {node}`, and there `salt-call --local key.finger`)"
+                for node in enrolled
+            ]
         )
 
     def own_removal(self, node: str, networks: Collection[str]) -> str:
         """What is known of the interfaces of a node that was removed."""
         applied = self.registry.applied()
         digests = [applied[(network, node)].digest for network in networks if (network, node) in applied]
+        if node not in self.accepted() and self.is_trusted(node):
+            return f"by ssh: `salt-ssh {node} state.apply wireguard` takes its interface down"
         if all(digest == ABSENT for digest in digests):
             return "has taken its interface down" if digests else "never reported an interface"
         return "has not taken its interface down" if node in self.accepted() else "out of reach: its Salt key is gone"
@@ -507,12 +554,15 @@ def _believed(
 ) -> Applied | None:
     """The node's last report, unless another installation of it, with another Salt key, made that report."""
     report = applied.get((network, node))
-    return report if report and report.salt_key == accepted_keys[node].fingerprint else None
+    key = accepted_keys.get(node)
+    return report if report and key and report.salt_key == key.fingerprint else None
 
 
 def _reason(member: Member, digest: str | None, report: Applied | None) -> str | None:
     if member.row is None:
         return "never registered"
+    if not member.has_registered:
+        return ENROLLED if member.has_key else BY_SSH
     if report is None:
         return "never reported"
     if report.digest != digest:
@@ -527,10 +577,16 @@ def _refuse_stranger(members: Membership, node: str, network: str) -> None:
         raise RefusedError(f"{node} is no member of network {network}: {reason}")
 
 
-def _refuse_key_of_peer(network: Network, public_key: str) -> None:
+def _refuse_wrong_key(network: Network, node: str, public_key: str) -> None:
     for peer in network.peers:
         if peer.public_key == public_key:
             raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file")
+    for entry in network.nodes:
+        if entry.public_key == public_key and entry.pattern != node:
+            raise RefusedError(f"its public key is that of {entry.pattern} in the mesh file ({entry.place})")
+        if entry.pattern == node and entry.public_key not in (None, public_key):
+            where = entry.place_of("public_key")
+            raise RefusedError(f"its public key {public_key} is not the one in the mesh file ({where}), which fixes it")
 
 
 def _settings(opts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -503,11 +503,14 @@ def _node(scope: _Scope, key: Scalar, value: Value) -> NodeEntry:
         return NodeEntry(pattern, key.place)
     values, places = _read(scope, NODE_KEYS, value, f"node {shown(pattern)}")
     entry = NodeEntry(pattern, key.place, **values, places=places)
-    for name in ("addresses", "endpoint", "endpoints", "routes"):
+    for name in ("addresses", "endpoint", "endpoints", "routes", "public_key"):
         if entry.is_glob and values.get(name):
             scope.report.add(
                 places[name], f"{name} belongs to one node; write the minion's id instead of {shown(pattern)}"
             )
+    if entry.public_key and "addresses" not in places and not entry.is_glob:
+        message = "public_key needs addresses: a node that need not register is given none; write `addresses: [...]`"
+        scope.report.add(places["public_key"], message)
     if entry.endpoint and not entry.is_glob:
         scope.endpoints += ((places["endpoint"], pattern, endpoint, None) for endpoint in entry.endpoint)
     for site, endpoint in (entry.endpoints or {}).items():
@@ -616,6 +619,10 @@ def _network(scope: _Scope, key: Scalar, value: Value) -> Network:
         message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"
         inner.report.add(places["rotate_every"], message)
     _check_preshared(inner, network)
+    fixed = next((entry for entry in network.nodes if entry.public_key), None)
+    if network.rotate_every and fixed:
+        message = f"rotate_every is not possible with the public_key of {shown(fixed.pattern)}, which allows no other"
+        inner.report.add(places["rotate_every"], message)
     return network
 
 
@@ -817,6 +824,8 @@ _ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, or `false`"
 _VIA: Schema = {"anyOf": [{"type": "string", "pattern": r"^[^\s/*?\[\]-][^\s/*?\[\]]*$"}, {"const": False}]}
 _CIDR = "list of networks in CIDR notation"
 _BARE = "list of addresses without prefix length"
+_WIREGUARD_KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}
+_KEY = "what `wg pubkey` prints"
 
 # A key whose value has keys of its own names the definition that the schema makes of their table.
 MESH_KEYS: Mapping[str, Key] = {
@@ -886,14 +895,10 @@ NODE_KEYS: Mapping[str, Key] = {
     "exit": _switch("exit"),
     "via": Key(_via, "minion id, or `false`", _VIA),
     "expires": Key(_expires, "date, or time with zone (ISO 8601)", _matching(_TIME), "never"),
+    "public_key": Key(_public_key, _KEY, _WIREGUARD_KEY, "what the node registers"),
 }
 PEER_KEYS: Mapping[str, Key] = {
-    "public_key": Key(
-        _public_key,
-        "what `wg pubkey` prints",
-        {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"},
-        "made when the peer is exported",
-    ),
+    "public_key": Key(_public_key, _KEY, _WIREGUARD_KEY, "made when the peer is exported"),
     "addresses": Key(_addresses, _BARE, _ADDRESSES, "one of each IP version, when it is exported"),
     "endpoint": Key(_peer_endpoint, _ENDPOINTS, _ENDPOINT, "`false`"),
     "groups": Key(_groups, "list of names", _many(_NAMED)),

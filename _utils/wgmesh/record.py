@@ -16,10 +16,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
 from .accepted import AcceptedKey
 from .errors import KeyFormatError, RefusedError
 from .keys import parse_public_key
@@ -167,6 +163,11 @@ def sign(
     as it is loaded, which takes 50 ms, but by what it signed, which takes 0.1 ms: it is the minion's own.
     """
     text = json.dumps({"kind": statement.KIND, **asdict(statement)}, sort_keys=True)
+    # Not at the top: a host that runs without a minion has nothing to sign, and often no such library.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
     key = serialization.load_pem_private_key(private_key_pem, passphrase or None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("a Salt minion's key is an RSA key")
@@ -212,6 +213,10 @@ def verify(signed: object, kind: type[Statement], accepted: Mapping[str, Accepte
 
 
 def _check_signature(text: str, signature: bytes, node: str, key: AcceptedKey) -> None:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
     try:
         public = serialization.load_pem_public_key(key.pem)
     except (ValueError, UnsupportedAlgorithm) as exc:

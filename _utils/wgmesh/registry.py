@@ -31,6 +31,9 @@ from .store import Store
 
 NodeId = tuple[str, str]  # (network, node)
 
+# In place of the fingerprint of a Salt key: no such key proves the row, an operator vouches for it.
+VOUCHED = "vouched"
+
 MAX_REFUSALS = 500
 
 
@@ -39,9 +42,9 @@ class Row:
     """
     One node's accepted registration.
 
-    ``salt_key`` is the fingerprint of the Salt key that signed it, ``next_key`` the public key that the node announced
-    for a rotation, ``keyed`` the time at which it came to its present key (Unix seconds). ``addresses`` are those that
-    it has; not those that it had before it was gone, which are in ``Snapshot.former``.
+    ``salt_key`` is the fingerprint of the Salt key that signed it, or VOUCHED, ``next_key`` the public key that the
+    node announced for a rotation, ``keyed`` the time at which it came to its present key (Unix seconds). ``addresses``
+    are those that it has; not those that it had before it was gone, which are in ``Snapshot.former``.
     """
 
     network: str
@@ -55,6 +58,11 @@ class Row:
     addresses: tuple[Address, ...] = ()
     next_key: str | None = None
     keyed: float = 0.0
+
+    @property
+    def is_vouched(self) -> bool:
+        """Whether an operator vouches for it, who fetched it by ssh or wrote it into the mesh file."""
+        return self.salt_key == VOUCHED
 
 
 @dataclass(frozen=True)
@@ -185,6 +193,11 @@ class Registry:
         empty: dict[NodeId, Standing] = {}
         return self._store.read(_standings, empty)
 
+    def vouched(self, network: str) -> dict[str, str]:
+        """node -> public key of those that an operator vouches for; alone, as ``standings`` is."""
+        sql = "SELECT node, public_key FROM node WHERE (network, salt_key) = (?, ?)"
+        return dict(self._store.all(sql, (network, VOUCHED)))
+
     def knows(self, network: str, node: str) -> bool:
         """Whether the node has ever registered or reported, as far as anybody remembers."""
         sql = "SELECT 1 FROM {} WHERE (network, node) = (?, ?)"
@@ -235,6 +248,26 @@ class Registry:
                 _accept(connection, record, salt_key, network, members, suspended, who=record.node)
             _bump(connection)
             return True
+
+    def vouch(
+        self,
+        record: Registration,
+        network: Network,
+        members: Collection[str],
+        who: str,
+        suspended: Container[str] = (),
+    ) -> None:
+        """
+        Store what an operator, ``who``, fetched from the node himself, which needs no other decision.
+
+        ``members`` and ``suspended`` are as in ``register``, the node among the members. Raises RefusedError when the
+        public key is that of another member or the node was revoked, and PoolExhaustedError.
+        """
+        with self._store.write() as connection:
+            _refuse_revoked(connection, record)
+            _refuse_foreign_key(connection, record, members)
+            _accept(connection, record, VOUCHED, network, members, suspended, who)
+            _bump(connection)
 
     def announce(self, record: Rotation, salt_key: str, who: str, why: str) -> bool:
         """Store the key that a node will rotate to. Raises RefusedError when it is in use, or the node has moved on."""
@@ -663,9 +696,7 @@ def _refuse_foreign_key(
 def _question(connection: sqlite3.Connection, record: Registration, network: Network) -> str | None:
     """Which decision the registration needs first. Raises RefusedError where it was made, and is no."""
     key = (record.network, record.node)
-    standing = _standings(connection).get(key)
-    if standing and standing.state == REVOKED:
-        raise RefusedError(f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back")
+    standing = _refuse_revoked(connection, record)
     known = connection.execute("SELECT public_key, next_key FROM node WHERE (network, node) = (?, ?)", key).fetchone()
     question = policy.question(network, record.public_key, [each for each in known or () if each], standing)
     no = connection.execute(
@@ -674,6 +705,14 @@ def _question(connection: sqlite3.Connection, record: Registration, network: Net
     if question and no:
         raise RefusedError(f"{no[0]} rejected this key; `salt-run wireguard.admit {record.node}` takes that back")
     return question
+
+
+def _refuse_revoked(connection: sqlite3.Connection, record: Registration) -> Standing | None:
+    """Returns what else an operator decided about the node."""
+    standing = _standings(connection).get((record.network, record.node))
+    if standing and standing.state == REVOKED:
+        raise RefusedError(f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back")
+    return standing
 
 
 def _wait(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str) -> None:
@@ -722,18 +761,26 @@ def _accept(
     _store(connection, record, salt_key, next_key, old[3] if same_key else time.time())
     _pool(connection, network, members, suspended).assign(record.node)
     connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node))
-    what = _what_happened(old, record, same_key, same_machine)
+    what = _what_happened(old, record, same_key, same_machine, salt_key == VOUCHED)
     if what:
         details = {"public_key": record.public_key, "old_public_key": old[0] if old else None}
         trail.write(connection, record.network, record.node, what[0], who, what[1], **details)
 
 
 def _what_happened(
-    old: tuple[str, str | None, str, float] | None, record: Registration, same_key: bool, same_machine: bool
+    old: tuple[str, str | None, str, float] | None,
+    record: Registration,
+    same_key: bool,
+    same_machine: bool,
+    vouched: bool,
 ) -> tuple[str, str] | None:
+    if vouched:
+        return None if same_key and same_machine else ("enrolled", "its public key was fetched by ssh")
     if old is None:
         return "registered", "it registered for the first time"
-    if not same_machine:
+    if old[2] == VOUCHED and same_key:
+        return "registered", "its minion registered the key that had been fetched by ssh"
+    if old[2] != VOUCHED and not same_machine:
         return "reinstalled", "it has a new Salt key"
     if same_key:
         return None

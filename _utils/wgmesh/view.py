@@ -27,6 +27,9 @@ Buffer = bytes | memoryview
 DIGEST_SIZE = 32  # bytes of a peer's digest
 
 MAX_INTERFACE_NAME = 15
+
+# What a view waits for when an operator vouches for the node's key, and its own signed registration is still missing.
+REGISTER = "register"
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
     *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "beside"),
@@ -104,9 +107,10 @@ class View:
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
     registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
     the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
-    the node, "admit" or "rekey", that an operator has not made yet. ``boot`` is the boot that the master believes to
-    speak for the node. None of these three is part of the digest. ``clones`` are the boots of other machines that speak
-    with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file has; None leaves them out.
+    the node, "admit" or "rekey", that an operator has not made yet, or REGISTER. ``boot`` is the boot that the master
+    believes to speak for the node. None of these three is part of the digest. ``clones`` are the boots of other
+    machines that speak with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file has;
+    None leaves them out.
 
     ``preshared`` names the secret that preshared keys come from; None where there are none. ``next_preshared_keys``:
     public key of a peer to the preshared key that the two have once this node uses the key that it has announced.

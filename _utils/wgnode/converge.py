@@ -130,7 +130,7 @@ def difference(view: View) -> dict[str, object]:
     """What ``converge`` would do to the device, as data: ``commands`` and ``changes``, ``comment`` if not yet."""
     key_file = files.key_file(view.interface)
     public_key = keys.public_key(key_file)
-    if public_key is None or view.public_key != public_key:
+    if public_key is None or (view.network and view.public_key != public_key):
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
     way = Way(view, key_file, public_key, place=partial(surroundings.placed, master=None))
     return {"commands": [" ".join(command) for command in way.commands()], "changes": way.device_changes()}

@@ -1,4 +1,4 @@
-"""Waiting for the master to take in a registration."""
+"""Waiting for the master to take in a registration, and what to do where there is no master."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 try:
     from saltext.wireguard.utils.wgmesh.errors import NodeError
     from saltext.wireguard.utils.wgmesh.record import REGISTER_TAG
-    from saltext.wireguard.utils.wgmesh.view import View
+    from saltext.wireguard.utils.wgmesh.view import REGISTER, View
 except ImportError:  # synced from _utils/
     from wgmesh.errors import NodeError
     from wgmesh.record import REGISTER_TAG
-    from wgmesh.view import View
+    from wgmesh.view import REGISTER, View
 
 
 def await_view(
@@ -33,7 +33,7 @@ def await_view(
         fresh = fresh_views().get(str(view.network))
         if fresh and fresh.public_key == public_key:
             return fresh
-        if fresh and fresh.waiting:
+        if fresh and fresh.waiting not in (None, REGISTER):
             raise NodeError(_awaits_decision(fresh, node))
         if time.monotonic() + pause > deadline:
             raise NodeError(_unanswered(view, seconds))
@@ -54,4 +54,15 @@ def _unanswered(view: View, seconds: float) -> str:
         f" was changed. Something on the master must handle the event {REGISTER_TAG}: configure the engine"
         " (`engines: [{wireguard: {}}]`) or the reactor as in the examples, restart salt-master, and look at"
         " `salt-run wireguard.nodes` for refusals"
+    )
+
+
+def by_hand(view: View, public_key: str, node: str) -> str:
+    """What a person must do with our key where there is no master to register with."""
+    known = f"its public key is {view.public_key} there, but" if view.public_key else "there is no `public_key` of it;"
+    return (
+        f"{node} cannot register for network {view.network}, as it runs without a master: {known} this machine has"
+        f" {public_key}. Nothing else was changed. Write this key into the mesh file, under `nodes` of {view.network}:"
+        f" `{node}: {{public_key: {public_key}, addresses: [...]}}`, on all nodes; or, if salt-ssh runs this, run"
+        f" `salt-run wireguard.enroll {node}` on the master. Then apply again"
     )

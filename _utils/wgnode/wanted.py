@@ -1,4 +1,4 @@
-"""What the pillar wants of this node: a view for each network."""
+"""What the pillar wants of this node: a view for each network, and for each interface that it describes by hand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 try:
-    from saltext.wireguard.utils.wgmesh.errors import NodeError
+    from saltext.wireguard.utils.wgmesh.errors import NodeError, ViewError
     from saltext.wireguard.utils.wgmesh.view import View
 except ImportError:  # synced from _utils/
-    from wgmesh.errors import NodeError
+    from wgmesh.errors import NodeError, ViewError
     from wgmesh.view import View
+
+
+# What a person may write of an interface; all else in a view is a master's word.
+_BY_HAND = ("addresses", "port", "mtu", "peers")
 
 
 def views(pillar: Mapping[str, Any]) -> dict[str, View]:
@@ -19,16 +23,45 @@ def views(pillar: Mapping[str, Any]) -> dict[str, View]:
     return {name: View.from_dict(data[name], name) for name in sorted(data)}
 
 
+def everything(pillar: Mapping[str, Any]) -> dict[str, View]:
+    """The same with the interfaces that the pillar describes by hand, by their names."""
+    found = views(pillar)
+    taken = {view.interface: f"of network {name}" for name, view in found.items()} | dict.fromkeys(found, "a network")
+    data = _mapping(pillar, "interfaces") or {}
+    for name in sorted(data, key=str):
+        if name in taken:
+            raise NodeError(f"the pillar of this minion has an interface {name}, which is {taken[name]}; rename one")
+        found[name] = _by_hand(name, data[name])
+    return found
+
+
+def _by_hand(interface: str, data: object) -> View:
+    where = f"wireguard:interfaces:{interface} in the pillar"
+    if not isinstance(data, Mapping) or not data.get("addresses"):
+        raise ViewError(f"{where}: write `addresses:`, a list such as [10.9.0.1/24]")
+    unknown = sorted(str(key) for key in data if key not in _BY_HAND)
+    if unknown:
+        raise ViewError(f"{where}: unknown key {unknown[0]!r}; the known keys are {', '.join(_BY_HAND)}")
+    try:
+        return View.from_dict({**data, "interface": interface})
+    except ViewError as exc:
+        raise ViewError(f"{where}: {exc}") from exc
+
+
 def networks(pillar: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """
     Network -> its view as data. None where the pillar does not speak of networks, as when it has other settings only:
     no network at all, by which a node learns that it was removed, is an empty mapping. Raises NodeError.
     """
+    return _mapping(pillar, "networks")
+
+
+def _mapping(pillar: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     refuse_errors(pillar)
     settings = pillar.get("wireguard")
-    found = settings.get("networks") if isinstance(settings, Mapping) else settings
+    found = settings.get(key) if isinstance(settings, Mapping) else settings
     if found is not None and not isinstance(found, Mapping):
-        raise NodeError("wireguard:networks in the pillar of this minion must be a mapping; nothing was changed")
+        raise NodeError(f"wireguard:{key} in the pillar of this minion must be a mapping; nothing was changed")
     return found
 
 

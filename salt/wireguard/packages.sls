@@ -1,8 +1,9 @@
 {%- from 'wireguard/map.jinja' import packages with context %}
 
-# Only for members of a network. Skipped with `wireguard: {install_packages: false}` in the minion's configuration or
+# Only where there is an interface to set up. Skipped with `wireguard: {install_packages: false}` in the minion's configuration or
 # pillar, for machines whose packages come from an image or another state.
-{%- if (pillar.get('wireguard') or {}).get('networks') and salt['config.get']('wireguard:install_packages', True) %}
+{%- set wireguard = pillar.get('wireguard') or {} %}
+{%- if (wireguard.get('networks') or wireguard.get('interfaces')) and salt['config.get']('wireguard:install_packages', True) %}
 {%-   if packages %}
 wireguard_packages:
   pkg.installed:

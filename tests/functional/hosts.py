@@ -75,6 +75,7 @@ def options(root, **changes):
         "id": NODE,
         "root_dir": str(root),
         "file_client": "local",
+        "master_uri": "tcp://192.0.2.254:4506",  # where it has a master that it cannot reach
         "module_dirs": [str(REPO)],
         "file_roots": {"base": [served().name, str(REPO / "salt")]},
         "pillar_roots": {"base": [str(root / "pillar")]},
@@ -184,7 +185,7 @@ class Host:
         Only the way in between is left out, which the tests in tests/integration have.
         """
         self.write_mesh(mesh_text)
-        self.configure(ext_pillar=[{"wireguard": {"mesh": str(self.disk / "mesh.yml")}}])
+        self.configure(ext_pillar=[{"wireguard": {"mesh": str(self.disk / "mesh.yml")}}], __role="master")
         self.on_event = lambda tag, data: self.master.hear(tag, {"id": NODE, "data": data}) or True
         self.refresh_pillar()
 

@@ -232,8 +232,13 @@ def test_a_leftover_interface_becomes_absent(host):
     host.call("apply_interface", "wg7", ["10.9.0.1/24"])
     without_packages(host)
     host.set_pillar({"wireguard": {"networks": {}}})
-    assert compiled(host) == {"wireguard_gone_wg0": {"wireguard.absent": {"name": "wg0"}}}
-    host.call("remove", "wg0")
+    assert compiled(host) == {"wireguard_gone": {"wireguard.gone": {"networks": []}}}
+    assert host.state("gone", "wireguard_gone", [], test=True)["result"] is None
+    answer = host.state("gone", "wireguard_gone", [])
+    assert (answer["result"], list(answer["changes"])) == (True, ["wg0"])
+    assert (host.device("wg0"), bool(host.device("wg7"))) == (None, True)
+    again = host.state("gone", "wireguard_gone", [])
+    assert (again["result"], again["changes"]) == (True, {})
     assert list(compiled(host)) == ["wireguard_nothing_left"]
 
 

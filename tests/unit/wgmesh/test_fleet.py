@@ -121,7 +121,7 @@ def test_a_node_of_two_networks_has_a_view_of_each():
 def test_membership_of_one_agrees_with_the_members_of_all(node):
     net = network("a: {}, 'p*': {}, z: {}", peers=PHONE)
     keys = accepted("a", "b", "phone")
-    membership = Membership(net, keys, {}, 0.0)
+    membership = Membership(net, keys, {}, 0.0, {})
     assert (node in membership) == (node in set(membership)) == (node == "a")
     assert len(membership) == 1
 

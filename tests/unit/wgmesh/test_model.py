@@ -720,3 +720,38 @@ def test_a_setting_knows_its_line_and_one_that_is_not_given_has_that_of_the_whol
     (db1,), (phone,) = found.nodes, found.peers
     places = [found.place_of("mtu"), found.place_of("keepalive"), db1.place_of("port"), db1.place_of("endpoint")]
     assert [place.line for place in [*places, phone.place_of("public_key")]] == [4, 2, 7, 6, 11]
+
+
+# --- public keys of nodes --------------------------------------------------------------------------------------------
+
+
+def test_the_public_key_of_a_node_is_read():
+    settings = only(network(nodes=f"a: {{public_key: {KEY}, addresses: [10.42.0.5]}}, b: {{}}")).settings
+    assert [settings(node).public_key for node in "ab"] == [KEY, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            network(nodes=f"a: {{public_key: {KEY}}}"),
+            "mesh.yml:4: public_key needs addresses: a node that need not register is given none; write",
+        ),
+        (
+            network(nodes=f"'a*': {{public_key: {KEY}}}"),
+            "mesh.yml:4: public_key belongs to one node; write the minion's id instead of 'a*'",
+        ),
+        (
+            network(
+                nodes=", ".join(f"{n}: {{public_key: {KEY}, addresses: [10.42.0.{n[1]}]}}" for n in ("'5'", "'6'"))
+            ),
+            "is already used at mesh.yml:4; every peer has its own",
+        ),
+        (
+            network("rotate_every: 30d", nodes=f"a: {{public_key: {KEY}, addresses: [10.42.0.5]}}"),
+            "mesh.yml:3: rotate_every is not possible with the public_key of 'a', which allows no other",
+        ),
+    ],
+)
+def test_a_public_key_that_cannot_be_meant_is_an_error(text, expected):
+    assert any(expected in problem for problem in problems(text))

@@ -5,9 +5,9 @@ Forged, damaged and hostile statements are refused with a reason; nothing else t
 import base64
 import json
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from factories import public_key, registration, salt_key
@@ -197,10 +197,9 @@ def test_an_accepted_key_of_an_unsupported_algorithm_proves_nothing(monkeypatch)
     """cryptography's UnsupportedAlgorithm is no ValueError: it ended the engine, at the minion's will."""
 
     def load(pem):
-        raise record.UnsupportedAlgorithm("a curve that nobody knows")
+        raise UnsupportedAlgorithm("a curve that nobody knows")
 
-    loading = SimpleNamespace(load_pem_public_key=load)
-    monkeypatch.setattr(record, "serialization", loading)
+    monkeypatch.setattr(serialization, "load_pem_public_key", load)
     assert refusal(SIGNED) == "the accepted Salt key of a is not readable"
 
 
