@@ -382,3 +382,21 @@ def test_addresses_and_routes_that_networkd_makes_are_those_of_the_view(machine)
         assert machine.device() == device
     assert device.addresses == set(wanted.addresses)
     assert device.routes == device.boot_routes == {"192.168.40.0/24", "fd99::/64"}
+
+
+def test_a_default_route_through_an_exit_that_networkd_makes_is_that_of_the_view(machine):
+    exit_node = replace(PEERS[0], allowed_ips=tuple(sorted((*PEERS[0].allowed_ips, "0.0.0.0/0", "::/0"))))
+    registered(machine, exit_node, *PEERS[1:], via=exit_node.name, beside=(51830,))
+    machine.opts.update(master_ip="203.0.113.5", master_port=4506)
+    apply(machine)
+    made = machine.wgnode("devices").policy(machine.device().mark)
+    assert len(made.items) == 9
+    for item in made.items:
+        machine.run(*item.deleted())
+    machine.run("ip", "address", "flush", "dev", "wg0")
+    machine.run("ip", "link", "set", "wg0", "down")
+    NETDEV.unlink()
+    with Networkd(machine.disk / "log") as networkd:
+        networkd.wait_for("wg0: State changed: configuring -> configured")
+        assert COMPLAINT.findall(networkd.said()) == []
+        assert machine.wgnode("devices").policy(machine.device().mark) == made

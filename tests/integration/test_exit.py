@@ -99,6 +99,13 @@ def test_nothing_leaves_while_the_exit_is_off_and_the_minion_answers(fleet):
     steps.wait_until("pc goes through its exit", lambda: seen(fleet) == underlay(fleet, "node1"))
 
 
+def test_packets_as_large_as_the_mtu_come_through(fleet):
+    said = fleet.salt_json("*", "wireguard.ping")
+    found = {node: (each[steps.NETWORK]["silent"], each[steps.NETWORK]["narrow"]) for node, each in said.items()}
+    assert found == {"node1": ([], {}), "pc": ([], {})}
+    assert said["pc"][steps.NETWORK]["mtu"] == 1440
+
+
 def test_without_an_exit_again_the_router_is_seen_again(fleet):
     before = connections(fleet)
     go(fleet, PLAIN)
