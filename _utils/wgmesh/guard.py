@@ -22,7 +22,12 @@ DEFAULT_SHARE = 0.5
 
 
 def objections(
-    before: View | None, device: Device | None, wanted: View, now: int, share: float = DEFAULT_SHARE
+    before: View | None,
+    device: Device | None,
+    wanted: View,
+    now: int,
+    share: float = DEFAULT_SHARE,
+    has_master: bool = False,
 ) -> tuple[str, ...]:
     """
     Return what speaks against applying a view, each as the end of a sentence that begins with "it would"; none if
@@ -32,14 +37,26 @@ def objections(
     :param wanted: with two peers for one that announced a next key (``rotation.expand``)
     :param now: Unix seconds
     :param share: of the peers that are up, which may be removed at once
+    :param has_master: whether the Salt master runs on this machine
     """
+    diverted = tuple(_diverts_master(before, wanted)) if has_master else ()
     if device is None:
-        return ()
+        return diverted
     return (
+        *diverted,
         *_empties(device, wanted),
         *_removes_many(before, device, wanted, now, share),
         *_takes_addresses(before, device, wanted),
     )
+
+
+def _diverts_master(before: View | None, wanted: View) -> Iterator[str]:
+    """Other minions' connections come from outside: their packets would be answered through the exit, or not at all."""
+    if wanted.via is not None and (before is None or before.via is None):
+        yield (
+            f"lead the answers of the Salt master on this machine through the exit node {wanted.via}, so that it would"
+            " lose all minions that reach it from outside of the mesh (`via: false` exempts a node)"
+        )
 
 
 def _empties(device: Device, wanted: View) -> Iterator[str]:

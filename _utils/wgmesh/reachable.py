@@ -50,6 +50,14 @@ def source_address(route_json: str) -> str | None:
         return None
 
 
+def is_own(route_json: str) -> bool:
+    """Whether the answer of ``ip -json route get`` is about an address of this machine."""
+    try:
+        return bool(json.loads(route_json or "[]")[0].get("type") == "local")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return False
+
+
 def _outward(link: dict[str, Any], tunnels: Collection[str]) -> bool:
     name = link.get("ifname", "")
     internal = name.startswith(_INTERNAL) or _DOCKER_BRIDGE.fullmatch(name)

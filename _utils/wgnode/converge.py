@@ -68,7 +68,7 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
     way = Way(view, key_file, public_key, boot, place=partial(surroundings.placed, master=safety.master))
     changes = way.changes()
-    objections = way.objections(safety.share)
+    objections = way.objections(safety)
     if objections and not safety.forced:
         raise GuardError(_refusal(view, objections))
     if way.commands():
@@ -182,9 +182,11 @@ class Way:
         """Of what differs, subject to the number of live sessions that putting it right cuts off."""
         return impact.disturbed(self.device_changes(), self._view.peers, self._device, int(time.time()))
 
-    def objections(self, share: float) -> tuple[str, ...]:
+    def objections(self, safety: Safety) -> tuple[str, ...]:
         """What the guard has against it."""
-        return guard.objections(files.written(self._interface), self._device, self._view, int(time.time()), share)
+        before, now = files.written(self._interface), int(time.time())
+        has_master = bool(self._view.via and safety.master and endpoints.is_own(safety.master[0]))
+        return guard.objections(before, self._device, self._view, now, safety.share, has_master)
 
     def changes(self) -> Changes:
         """What differs altogether."""

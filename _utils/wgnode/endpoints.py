@@ -33,6 +33,11 @@ def own(master_ip: str | None) -> tuple[str, ...]:
     return reachable.candidates(addresses, reachable.source_address(route), tunnels)
 
 
+def is_own(address: str) -> bool:
+    """Whether this is an address of this machine."""
+    return reachable.is_own(run(["ip", "-json", "route", "get", address], check=False))
+
+
 def resolve(view: View, device: Device | None) -> dict[str, str]:
     """
     ``host:port`` -> ``ip:port`` for all endpoints of the view that can be resolved in time; the log names the others.

@@ -311,3 +311,15 @@ def test_another_interface_beside_stays_outside(nodes):
     assert pending(node) == ([], {})
     go(nodes, "node2")
     assert "51830" not in "".join(policy(node)[0])
+
+
+def test_the_machine_of_the_master_gets_no_exit_unless_it_is_forced(nodes):
+    node = nodes.all[0]
+    node.do("configure", {}, master_ip="192.0.2.1")
+    result = sync(node, view(nodes, node, "node2"))
+    assert result["result"] is False
+    assert "refused, and nothing was changed: it would lead the answers of the Salt master" in result["comment"]
+    assert seen(node, INTERNET[4]) == "192.0.2.1"
+    assert (
+        node.call("sync", signed=True, force=True, reason="all come by the mesh")["networks"][NETWORK]["result"] is True
+    )

@@ -119,3 +119,21 @@ def test_without_a_configuration_that_can_be_read_the_device_tells_which_address
 
 def test_everything_that_speaks_against_a_view_is_said():
     assert len(refused(view(*NAMES), device(*NAMES), view("a", addresses=()))) == 2
+
+
+# --- the Salt master's machine ---------------------------------------------------------------------------------------
+
+THROUGH = replace(view("a", "b"), via="a")
+
+
+@pytest.mark.parametrize("before", [view("a", "b"), None])
+@pytest.mark.parametrize("present", [device("a", "b"), None])
+def test_the_default_route_of_the_masters_machine_leads_through_no_exit_by_mistake(before, present):
+    """Minions that reach the master from outside of the mesh would wait for answers in vain."""
+    (objection,) = objections(before, present, THROUGH, NOW, has_master=True)
+    assert objection.startswith("lead the answers of the Salt master on this machine through the exit node a, so that")
+    assert objections(before, present, THROUGH, NOW) == ()
+
+
+def test_a_masters_machine_that_was_forced_to_keeps_its_exit_without_a_word():
+    assert objections(THROUGH, device("a", "b"), THROUGH, NOW, has_master=True) == ()

@@ -3,7 +3,7 @@ import json
 
 import pytest
 from wgmesh.errors import DeviceError
-from wgmesh.reachable import candidates, source_address
+from wgmesh.reachable import candidates, is_own, source_address
 from wgmesh.record import MAX_ENDPOINTS, is_callable
 
 
@@ -105,3 +105,17 @@ def test_the_source_address_is_that_of_the_route():
 @pytest.mark.parametrize("text", ["", "[]", "[{}]", "{}", "no json", "1", "[1]", "null"])
 def test_without_a_route_there_is_no_source_address(text):
     assert source_address(text) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "own"),
+    [
+        ('[{"type":"local","dst":"192.0.2.1","dev":"lo"}]', True),
+        ('[{"dst":"192.0.2.9","dev":"eth0"}]', False),
+        ("", False),
+        ("[]", False),
+        ("{", False),
+    ],
+)
+def test_an_address_of_this_machine_is_told_from_others(answer, own):
+    assert is_own(answer) is own
