@@ -142,7 +142,7 @@ class Fleet:
         self.mesh = mesh
         self._rows = snapshot.rows
         self.networks = {
-            network.name: Joined(network, snapshot, accepted, now, mesh, secret) for network in mesh.networks
+            network.name: Joined(network, snapshot, accepted, now, secret, mesh.networks) for network in mesh.networks
         }
         moments = [moment for joined in self.networks.values() for moment in joined.expiries() if moment > now]
         self.valid_until = min(moments, default=float("inf"))
@@ -213,11 +213,12 @@ class Joined:
         snapshot: Snapshot,
         accepted: Mapping[str, AcceptedKey],
         now: float,
-        mesh: Mesh,
         secret: Secret | None = None,
+        networks: Collection[Network] = (),
     ) -> None:
+        """``networks``: all of the mesh, as a node may be in several."""
         self._network = network
-        self._others = [other for other in mesh.networks if other is not network]
+        self._others = [other for other in networks if other is not network]
         self._snapshot = snapshot
         self._secret = secret if network.preshared_keys else None
         self._now = now

@@ -147,7 +147,7 @@ class _Scene:
         self.now = now
         self.known = known
         self.names = names
-        self.joined = Joined(network, known.snapshot, known.accepted, now, mesh) if known else None
+        self.joined = Joined(network, known.snapshot, known.accepted, now, networks=mesh.networks) if known else None
         self.peers = {peer.name for peer in network.peers}
         self.members = self._members()
         self.parties = {name: _participant(network, member) for name, member in self.members.items()}
