@@ -58,7 +58,7 @@ def present(
         A file on the minion; by default ``/etc/wireguard/<interface>.key``, made when it is missing.
 
     port, mtu
-        Left to the system when not given.
+        When not given, the port is the system's choice, and the MTU what fits through the paths to the peers.
 
     peers
         ``{name: {public_key, allowed_ips, endpoint, keepalive}}``; ``endpoint`` is ``host:port``.
