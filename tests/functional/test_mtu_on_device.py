@@ -64,6 +64,13 @@ def test_without_a_route_the_systems_choice_stays(host):
     assert mtu_with(host, FAR) == 1420
 
 
+def test_a_name_that_does_not_resolve_today_makes_it_no_larger(machine):
+    """Else it would change with every answer of a name server that has its moments."""
+    machine.run("ip", "route", "add", "203.0.113.0/24", "via", "192.0.2.254", "mtu", "1400")
+    assert mtu_with(machine, NEAR, FAR) == 1340
+    assert mtu_with(machine, NEAR, "db1.invalid:51820") == 1340
+
+
 def test_a_second_run_executes_no_writing_command(machine):
     mtu_with(machine, FAR, NEAR)
     machine.forget_commands()
