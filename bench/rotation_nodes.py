@@ -281,7 +281,8 @@ class Machine:
         self.module: Any = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.module)
         self._pillar: dict[str, Any] = {"wireguard": {"networks": {}}}
-        self.module.__opts__ = {"id": name, "cachedir": STATE_DIR, "pki_dir": STATE_DIR}
+        master = "tcp://192.0.2.254:4506"  # where it has a master, which is played by ``Nodes``
+        self.module.__opts__ = {"id": name, "cachedir": STATE_DIR, "pki_dir": STATE_DIR, "master_uri": master}
         self.module.__pillar__ = self._pillar
         self.module.__context__ = {}
         self.module.__grains__ = {}
