@@ -155,5 +155,7 @@ def test_a_node_that_the_mesh_file_does_not_name_any_more_takes_its_interface_do
     assert code == 0
     assert [list(state["changes"]) for name, state in states.items() if "wireguard_gone" in name] == [["wg0"]]
     assert not steps.has_device(masterless, "node2")
-    assert apply(masterless, "node1")[0] == 0
+    assert "wg0: refused, and nothing was changed" in apply(masterless, "node1")[1]["comment"]  # its last peer
+    code, _ = salt_call(masterless, "node1", "wireguard.apply", "force=True", "reason=node2 is sold")
+    assert code == 0
     assert steps.peers(masterless, "node1") == {}
