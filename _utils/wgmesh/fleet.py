@@ -21,7 +21,7 @@ from .ledger import OnPaper
 from .losses import Loss, Outside, losses
 from .model import DEFAULT_PORT, ExternalPeer, Mesh, Network, NodeSettings, Place
 from .policy import ADMITTED, REVOKED, Standing, excluded, expiries
-from .pool import Address, Holding, Pool, kept, outside
+from .pool import Address, Holding, Pool, is_host, kept
 from .preshared import Secret, told
 from .registry import Boots, NodeId, Registry, Row, Snapshot
 from .topology import Participant, Topology
@@ -294,15 +294,16 @@ class Joined:
 
     def outside(self) -> dict[str, list[Address]]:
         """Who has addresses that no subnet has, and these."""
-        held: dict[str, list[Holding]] = {}
+        away: dict[str, set[Address]] = {}
         for each in self._snapshot.holdings(self._network.name):
-            held.setdefault(each.node, []).append(each)
+            if each.freed is None and not is_host(self._network, each.address):
+                away.setdefault(each.node, set()).add(each.address)
         found = {}
-        for name, named in self.having():
-            versions = {4, 6} - {address.version for address in named}
-            away = {each for version in versions for each in outside(self._network, held.get(name, ()), version)}
-            if away:
-                found[name] = sorted(away, key=lambda address: (address.version, int(address)))
+        for name, named in self.having() if away else ():
+            versions = {address.version for address in named}
+            addresses = [address for address in away.get(name, ()) if address.version not in versions]
+            if addresses:
+                found[name] = sorted(addresses, key=lambda address: (address.version, int(address)))
         return found
 
     def view(self, node: str) -> View:

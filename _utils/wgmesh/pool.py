@@ -131,7 +131,7 @@ class Pool:
             return wanted
         for version in {4, 6} - {address.version for address in wanted}:
             there = kept(self._network, held, version)
-            away = set() if there or move else outside(self._network, held, version)
+            away = set() if there or move else _outside(self._network, held, version)
             wanted |= there or away
             if not there and not away and any(self._subnets(version)):
                 wanted.add(self._next(node, version))
@@ -209,7 +209,7 @@ def kept(network: Network, held: Iterable[Holding], version: int) -> set[Address
     return {each.address for each in good[:1]}
 
 
-def outside(network: Network, held: Iterable[Holding], version: int) -> set[Address]:
+def _outside(network: Network, held: Iterable[Holding], version: int) -> set[Address]:
     """The addresses that a node has, and that no subnet has, as somebody made them smaller or replaced them."""
     mine = {each.address for each in held if each.freed is None and each.address.version == version}
     return {address for address in mine if not is_host(network, address)}
@@ -217,8 +217,7 @@ def outside(network: Network, held: Iterable[Holding], version: int) -> set[Addr
 
 def is_host(network: Network, address: Address) -> bool:
     """Whether a node can have it: in a subnet that grew, it may have come to be the broadcast address."""
-    subnet = network.subnet_of(address)
-    return subnet is not None and int(address) in hosts(subnet)
+    return any(subnet.version == address.version and int(address) in hosts(subnet) for subnet in network.subnets)
 
 
 def may_be_given(network: Network, address: Address) -> bool:
@@ -231,6 +230,7 @@ def is_excluded(network: Network, address: Address) -> bool:
     return any(address in excluded for excluded in network.exclude)
 
 
+@functools.lru_cache(maxsize=1024)
 def hosts(subnet: Subnet) -> range:
     """The addresses that ``subnet.hosts()`` has, as numbers."""
     first, last = int(subnet.network_address), int(subnet.broadcast_address)
