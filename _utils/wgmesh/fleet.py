@@ -174,7 +174,7 @@ class Fleet:
 
     def told(self, node: str) -> dict[str, View]:
         """The same with the preshared keys: for the node itself, and for nobody else."""
-        return {name: self.networks[name].told(node) for name in self.views(node)}
+        return {name: joined.told(node) for name, joined in self.networks.items() if node in joined.members}
 
     def digests(self) -> dict[NodeId, str]:
         """What every registered member should report as applied. Computed once: n nodes hash n * n times 32 bytes."""

@@ -184,16 +184,21 @@ def _use_key_file(view: View) -> bool:
     device = devices.read(interface)
     if device is None or device.public_key == keys.public_key(files.key_file(interface)):
         return False
-    _set_preshared_keys(interface, _preshared_keys(view), device.peers)
+    _set_preshared_keys(
+        interface, _preshared_keys(view), [key for key, peer in device.peers.items() if peer.preshared_key]
+    )
     run(["wg", "set", interface, "private-key", files.key_file(interface)])
     for address in rotation.greeting_addresses(device.peers.values()):
         reach.greet(interface, address)
     return True
 
 
-def _set_preshared_keys(interface: str, preshared_keys: Mapping[str, str], there: Collection[str]) -> None:
-    """Before the private key: sessions that live do not need them, and handshakes with the new key do."""
-    wanted = sorted(key for key in preshared_keys if key in there)
+def _set_preshared_keys(interface: str, preshared_keys: Mapping[str, str], peers: Collection[str]) -> None:
+    """
+    Of these peers, which have other ones. Before the private key: sessions that live do not need them, and handshakes
+    with the new key do.
+    """
+    wanted = sorted(key for key in preshared_keys if key in peers)
     for start in range(0, len(wanted), diff.PEERS_PER_COMMAND):
         chunk = wanted[start : start + diff.PEERS_PER_COMMAND]
         words = [word for key in chunk for word in ("peer", key, "preshared-key", diff.PRESHARED_KEY)]
