@@ -38,6 +38,7 @@ try:
         WireguardError,
     )
     from saltext.wireguard.utils.wgmesh.master import Master
+    from saltext.wireguard.utils.wgmesh.wording import some
 except ImportError:  # synced from _utils/
     from wgcontrol.bus import Bus, has_master
     from wgcontrol.bus import announce as _announce
@@ -52,6 +53,7 @@ except ImportError:  # synced from _utils/
     from wgmesh import client, duration, held, lint, meshfile, steps, turn
     from wgmesh.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
     from wgmesh.master import Master
+    from wgmesh.wording import some
 
 log = logging.getLogger(__name__)
 
@@ -862,8 +864,8 @@ def rotate(node, network=None, timeout=20, force=False):
         Seconds that a node has to answer.
 
     force
-        Also in networks with ``peers``, which have the nodes' keys by hand: they lose the node until they are given its
-        new key.
+        Also in networks with ``peers`` that have a key: they lose the node until they are exported again, or are given
+        its new key by hand.
 
     Returns a row for each: ``network``, ``node``, ``rotated``, ``comment``, ``seconds``. Exit code 1 when one failed;
     its comment says with which key it goes on.
@@ -886,18 +888,19 @@ def rotate(node, network=None, timeout=20, force=False):
         ]
         if not wanted:
             raise ConfigError(f"no registered node matches {node!r}; see `salt-run wireguard.nodes`")
+        if not force:
+            _refuse_to_cut_off_peers(master, {name for name, _ in wanted})
         why = (_operator(), "salt-run wireguard.rotate")
         rows = [_rotate_one(master, name, each, timeout, *why) for name, each in sorted(wanted)]
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
 
 def _refuse_to_cut_off_peers(master, names):
-    for network in master.mesh().networks:
-        if network.name in names and network.peers:
-            peers = ", ".join(peer.name for peer in network.peers)
+    for name, network in master.fleet().networks.items():
+        if name in names and network.peers:
             raise ConfigError(
-                f"network {network.name} has peers that no minion runs on ({peers}): they know the nodes' keys by hand"
-                " and lose a node that changes its key. With force=True it does; then give them the new key"
+                f"network {name} has peers that no minion runs on ({some(network.peers)}): they lose a node that changes"
+                " its key. With force=True it does; then export them again, or give them the new key by hand"
             )
 
 

@@ -138,7 +138,8 @@ class ExternalPeer(_Placed):
     """
     A peer that is not a minion; ``endpoint`` as of a node, None means that it calls the nodes. ``routes``: the networks
     behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the file does
-    not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves.
+    not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves. ``via``:
+    the exit node that it has its default route through, in the configuration that is exported.
     """
 
     name: str
@@ -149,6 +150,7 @@ class ExternalPeer(_Placed):
     groups: frozenset[str] = frozenset()
     routes: tuple[Subnet, ...] = ()
     preshared_key: bool = False
+    via: str | Literal[False] | None = None
     places: Mapping[str, Place] = _no_places()
 
 

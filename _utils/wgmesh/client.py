@@ -18,6 +18,9 @@ from .view import Peer, View
 # What stands for a private key that is not known here.
 PLACEHOLDER = "PUT-THE-PRIVATE-KEY-HERE"
 
+# These have no plain way of leading everything into a tunnel but the tunnel's own packets.
+_NO_DEFAULT_ROUTE = "# Everything may go into the tunnel. The default route that leads it there is yours to add."
+
 # Of minion ids, what no form takes for anything but text.
 _NO_PLAIN_TEXT = re.compile(r"[^A-Za-z0-9_.:@+-]")
 
@@ -54,7 +57,8 @@ def _networkd(view: View) -> Sequence[str]:
     endpoints = {peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint}
     device = networkd.device_lines(view, f"PrivateKey={render.PRIVATE_KEY}", endpoints)
     place = f"/etc/systemd/network/50-{view.interface}"
-    return ["", f"# {place}.netdev", *device, "", f"# {place}.network", *networkd.network_lines(view)]
+    files = [f"# {place}.netdev", *device, "", f"# {place}.network", *networkd.network_lines(view)]
+    return ["", *_about_default_route(view), *files]
 
 
 def _openwrt(view: View) -> Iterator[str]:
@@ -86,6 +90,7 @@ def _openwrt(view: View) -> Iterator[str]:
 
 def _mikrotik(view: View) -> Iterator[str]:
     interface = f'"{view.interface}"'
+    yield from _about_default_route(view)
     settings = {"listen-port": view.port, "mtu": view.mtu}
     yield f'/interface/wireguard/add name={interface} private-key="{render.PRIVATE_KEY}"{_words(settings)}'
     for address in view.addresses:
@@ -109,6 +114,11 @@ def _mikrotik_peer(peer: Peer) -> dict[str, object]:
         "endpoint-port": endpoint.port if endpoint else None,
         "persistent-keepalive": f"{peer.keepalive}s" if peer.keepalive else None,
     }
+
+
+def _about_default_route(view: View) -> list[str]:
+    everything = any(network.endswith("/0") for peer in view.peers for network in peer.allowed_ips)
+    return [_NO_DEFAULT_ROUTE] if everything else []
 
 
 def _words(settings: Mapping[str, object]) -> str:

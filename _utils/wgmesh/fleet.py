@@ -505,6 +505,7 @@ def external(peer: ExternalPeer) -> Participant:
         endpoint=peer.endpoint or False,
         groups=peer.groups,
         routes=peer.routes,
+        via=peer.via or None,
         preshared=peer.preshared_key,
     )
 

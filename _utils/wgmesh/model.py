@@ -714,23 +714,30 @@ def _check_exits(scope: _Scope, network: Network) -> None:
     """Globs are tried as if they were ids."""
     for entry in network.nodes:
         settings = network.settings(entry.pattern)
-        problem = _problem_of_via(network, entry) if entry.via else None
-        if settings and settings.via and not problem:
-            exit_node = network.settings(settings.via)
-            if exit_node and not _are_linked(network, (entry.pattern, settings), (settings.via, exit_node)):
-                problem = f"via: no link joins {shown(entry.pattern)} with {shown(settings.via)}; add one"
-                problem += ", as a default route does not lead through a hub"
-        if problem:
-            scope.report.add(entry.place_of("via"), problem)
+        if entry.via and settings:
+            _check_exit(scope, network, entry.place_of("via"), (entry.pattern, settings.groups), str(entry.via))
+    for peer in network.peers:
+        if peer.via:
+            _check_exit(scope, network, peer.place_of("via"), (peer.name, peer.groups), peer.via)
 
 
-def _problem_of_via(network: Network, entry: NodeEntry) -> str | None:
-    via = str(entry.via)
+def _check_exit(scope: _Scope, network: Network, place: Place, who: tuple[str, frozenset[str]], via: str) -> None:
+    """``who``: name and groups of the one that has its default route through ``via``."""
+    problem = _problem_of_via(network, who[0], via)
     exit_node = network.settings(via)
-    if via == entry.pattern:
+    if not problem and exit_node and via != who[0] and not _are_linked(network, who, (via, exit_node.groups)):
+        problem = f"via: no link joins {shown(who[0])} with {shown(via)}; add one"
+        problem += ", as a default route does not lead through a hub"
+    if problem:
+        scope.report.add(place, problem)
+
+
+def _problem_of_via(network: Network, name: str, via: str) -> str | None:
+    exit_node = network.settings(via)
+    if via == name:
         return f"{shown(via)} cannot have its default route through itself; remove `via`"
-    if exit_node is None or NodeEntry(via, entry.place).is_glob:
-        ids = [each.pattern for each in network.nodes if not each.is_glob]
+    ids = [each.pattern for each in network.nodes if not each.is_glob]
+    if exit_node is None or any(character in via for character in "*?["):
         near = difflib.get_close_matches(via[:60], ids, n=1)
         advice = f"did you mean {near[0]!r}?" if near else "write the minion id of one with `exit: true`"
         return f"via: no node of the network is called {shown(via)}; {advice}"
@@ -739,8 +746,8 @@ def _problem_of_via(network: Network, entry: NodeEntry) -> str | None:
     return None
 
 
-def _are_linked(network: Network, one: tuple[str, NodeSettings], other: tuple[str, NodeSettings]) -> bool:
-    here, there = ({EVERYBODY, name, *settings.groups} for name, settings in (one, other))
+def _are_linked(network: Network, one: tuple[str, frozenset[str]], other: tuple[str, frozenset[str]]) -> bool:
+    here, there = ({EVERYBODY, name, *groups} for name, groups in (one, other))
     return network.links is None or any(
         (a in here and b in there) or (b in here and a in there) for a, b in network.links
     )
@@ -903,5 +910,6 @@ PEER_KEYS: Mapping[str, Key] = {
     "endpoint": Key(_peer_endpoint, _ENDPOINTS, _ENDPOINT, "`false`"),
     "groups": Key(_groups, "list of names", _many(_NAMED)),
     "routes": Key(_routes, _CIDR, _SUBNETS),
+    "via": Key(_via, "minion id, or `false`", _VIA),
     "preshared_key": _switch("preshared_key"),
 }

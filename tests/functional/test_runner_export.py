@@ -182,6 +182,14 @@ def test_a_configuration_is_out_of_date_once_a_node_has_another_key(master, term
     assert peers(master)["phone"]["configuration"] == "as exported"
 
 
+def test_a_node_that_an_exported_peer_knows_rotates_by_force_only(master, terminal):
+    """The refusal was there, and nothing ever called it."""
+    rotate = master.runner()["wireguard.rotate"]
+    export(master, "phone")
+    with pytest.raises(salt.exceptions.NotImplemented, match=r"no minion runs on \(phone\): they lose a node that"):
+        rotate("node1")
+
+
 # -- forms
 
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from factories import accepted, mesh, public_key, row, snapshot
 from wgmesh import client, render
-from wgmesh.errors import ViewError
+from wgmesh.errors import MeshError, ViewError
 from wgmesh.exports import Export
 from wgmesh.fleet import Fleet
 
@@ -87,6 +87,32 @@ def test_a_node_that_rotates_is_given_with_the_key_that_counts_now_so_that_a_rot
 def test_who_can_never_be_met_is_named():
     assert client.unreachable(view("'*': {endpoint: false}")) == ["web1"]
     assert client.unreachable(view()) == []
+
+
+EXIT = {"nodes": "gw1: {exit: true}, '*': {}", "rows": [row("gw1", ip_address("10.42.0.1"))]}
+
+
+def test_with_an_exit_everything_goes_through_it_by_what_wg_quick_makes_of_that_itself():
+    wanted = view(**EXIT, peers="phone: {via: gw1}")
+    assert {"0.0.0.0/0", "::/0"} <= set(wanted.peers[0].allowed_ips)
+    text = client.text(wanted, "phone", PRIVATE, "wg-quick")
+    assert not re.search(r"Table|FwMark|Post", text)
+
+
+@pytest.mark.parametrize("form", ["mikrotik", "networkd"])
+def test_where_the_default_route_is_not_in_a_form_it_says_so(form):
+    assert "# Everything may go" in client.text(view(**EXIT, peers="phone: {via: gw1}"), "phone", PRIVATE, form)
+    assert "# Everything may go" not in client.text(view(**EXIT), "phone", PRIVATE, form)
+
+
+def test_the_exit_of_a_phone_must_be_one_that_it_is_linked_with():
+    for nodes, peers, extra, message in [
+        ("gw1: {exit: true}", "phone: {via: gw2}", "", "no node of the network is called 'gw2'; did you mean 'gw1'"),
+        ("gw1: {}", "phone: {via: gw1}", "", "'gw1' is no exit node"),
+        ("gw1: {exit: true}, a: {}", "phone: {via: gw1}", "links: [[a, gw1]]", "no link joins 'phone' with 'gw1'"),
+    ]:
+        with pytest.raises(MeshError, match=message):
+            mesh(nodes, peers=peers, extra=extra)
 
 
 # -- the forms
