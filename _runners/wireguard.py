@@ -190,10 +190,13 @@ def plan(mesh=None, timeout=20):
 
 def _planned(answer, findings, outlook=None, warnings=()):
     outlook = outlook or Outlook()
+    again = "its exported configuration would be out of date: export it again then, see `salt-run wireguard.nodes`"
     data = {
         "answer": answer,
         "errors": _problems(findings.errors),
-        "warnings": _problems(findings.warnings) + [{"where": "registry", "message": text} for text in warnings],
+        "warnings": _problems(findings.warnings)
+        + [{"where": "registry", "message": text} for text in warnings]
+        + [{"where": name, "message": again} for name in outlook.outdated],
         "changes": [step.to_dict() for step in outlook.changes],
         "drift": [step.to_dict() for step in outlook.drift],
         "relayed": [
@@ -899,8 +902,8 @@ def _refuse_to_cut_off_peers(master, names):
     for name, network in master.fleet().networks.items():
         if name in names and network.peers:
             raise ConfigError(
-                f"network {name} has peers that no minion runs on ({some(network.peers)}): they lose a node that changes"
-                " its key. With force=True it does; then export them again, or give them the new key by hand"
+                f"network {name} has peers that no minion runs on ({some(network.peers)}): they lose a node that"
+                " changes its key. With force=True it does; then export them again, or give them the new key by hand"
             )
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 try:
     from saltext.wireguard.utils.wgmesh.answer import Answer, Step
     from saltext.wireguard.utils.wgmesh.impact import ALL, total
-    from saltext.wireguard.utils.wgmesh.plan import compare, foretold, merge, unregistered
+    from saltext.wireguard.utils.wgmesh.plan import compare, foretold, merge, outdated, unregistered
     from saltext.wireguard.utils.wgmesh.reconcile import Reconcile
 except ImportError:  # synced from _utils/
     from wgmesh.answer import Answer, Step
     from wgmesh.impact import ALL, total
-    from wgmesh.plan import compare, foretold, merge, unregistered
+    from wgmesh.plan import compare, foretold, merge, outdated, unregistered
     from wgmesh.reconcile import Reconcile
 
 from .bus import failure
@@ -40,13 +40,15 @@ class Silent:
 class Outlook:
     """
     ``changes``: what would change. ``drift``: what was changed by hand, and would be put right. ``failed``: node to
-    why it cannot say. ``unreachable``: the nodes that did not answer.
+    why it cannot say. ``unreachable``: the nodes that did not answer. ``outdated``: the peers that are not minions and
+    need another configuration then.
     """
 
     changes: list[Step] = field(default_factory=list)
     drift: list[Step] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     unreachable: list[Silent] = field(default_factory=list)
+    outdated: list[str] = field(default_factory=list)
 
     def answer(self):
         """All of it in a sentence."""
@@ -123,6 +125,7 @@ class Plan:
         """What the mesh file as it is would change, and what drifted."""
         before = self._master.fleet()
         after = foretold(before.mesh, *self._sources())
+        self._outlook.outdated = outdated(before, after)
         differences = {(each.network, each.node): each for each in compare(before, after)}
         members = self._members()
         left = self._left()
@@ -149,6 +152,7 @@ class Plan:
         mentioned = [who for who, _ in unregistered(self._master.fleet())]
         before = foretold(self._master.mesh(), *sources, mentioned)
         after = foretold(mesh, *sources, mentioned)
+        self._outlook.outdated = outdated(before, after)
         differences = [*compare(before, after, mentioned)]
         keys = _keys(differences)
         concerned = {each.node for each in differences if each.cuts}

@@ -349,6 +349,11 @@ class Joined:
         )
         return told(view, secret, None) if secret else view
 
+    def is_current(self, peer: str) -> bool:
+        """Whether a peer that has a key was given the configuration that it must have."""
+        export = self._snapshot.exports.get((self._network.name, peer))
+        return export is not None and bool(export.exported) and self.client(peer).digest == export.digest
+
     def digests(self) -> dict[str, str]:
         """
         The digests of the views of all registered members.

@@ -367,6 +367,11 @@ class Master:
         networks = self.mesh().networks
         listed = {each.name for each in networks if each.settings(node) is not None}
         by_name = {each.name for each in networks if any(entry.pattern == node for entry in each.nodes)}
+        if not remembered and any(each.peer(node) for each in networks):
+            raise ConfigError(
+                f"{node} is a peer that no minion runs on: to shut it out, take it out of the mesh file, or give it"
+                f" another key by `salt-run wireguard.export {node} rekey=True`"
+            )
         if not remembered and not by_name and listed and node not in self.accepted():
             raise ConfigError(f"there is no {node}: no accepted minion has this id, and none ever registered under it")
         found = sorted(listed | remembered)
@@ -440,7 +445,7 @@ class Master:
                 export = exports.get((network.name, peer.name))
                 found = having.peers.get(peer.name, peer)
                 if export and export.exported and found.public_key:
-                    yield Client(network.name, found, export, having.client(peer.name).digest == export.digest)
+                    yield Client(network.name, found, export, having.is_current(peer.name))
                 else:
                     yield Client(network.name, found, None, False)
 

@@ -109,6 +109,17 @@ def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> 
                 yield Difference(name, node, changes, cuts(changes, *_on_paper(have, changes)))
 
 
+def outdated(before: Fleet, after: Fleet) -> list[str]:
+    """The peers that are not minions and whose exported configuration would be out of date, and is not so yet."""
+    return sorted(
+        peer
+        for name, new in after.networks.items()
+        for old in [before.networks.get(name)]
+        for peer in new.peers
+        if old and peer in old.peers and old.is_current(peer) and not new.is_current(peer)
+    )
+
+
 def _is_newcomer(member: Member) -> bool:
     return member.row is None or member.row.public_key.startswith(_NOT_MADE)
 

@@ -182,6 +182,14 @@ def test_a_configuration_is_out_of_date_once_a_node_has_another_key(master, term
     assert peers(master)["phone"]["configuration"] == "as exported"
 
 
+def test_a_plan_warns_of_a_configuration_that_an_edit_makes_out_of_date(master, terminal, tmp_path):
+    export(master, "phone")
+    plan = master.runner()["wireguard.plan"]
+    (tmp_path / "other.yml").write_text(master.mesh.read_text().replace("{'node*': {}}", "{'node*': {port: 4444}}"))
+    assert [each["where"] for each in plan(mesh=str(tmp_path / "other.yml"))["data"]["warnings"]] == ["phone"]
+    assert plan(mesh=str(master.mesh))["data"]["warnings"] == []
+
+
 def test_a_node_that_an_exported_peer_knows_rotates_by_force_only(master, terminal):
     """The refusal was there, and nothing ever called it."""
     rotate = master.runner()["wireguard.rotate"]
@@ -235,6 +243,11 @@ def test_without_segno_the_error_says_how_to_install_it(master, terminal, monkey
 
 
 # -- mistakes
+
+
+def test_who_wants_to_revoke_a_phone_is_told_how(master):
+    with pytest.raises(salt.exceptions.NotImplemented, match="take it out of the mesh file, or give it another key"):
+        master.runner()["wireguard.revoke"]("phone")
 
 
 @pytest.mark.parametrize(
