@@ -143,3 +143,14 @@ def test_a_subnet_without_what_is_used_is_refused_and_the_tunnels_stay(fleet):
         assert prefix(fleet, "node3", "wg1")[0].startswith("10.43.0.")
     steps.wait_until("all in sync", lambda: all_in_sync(fleet, 6))
     assert reaches(fleet, "node3", "storage", "node4")
+
+
+def test_when_it_is_meant_the_nodes_are_given_other_addresses(fleet):
+    office = {node: steps.configured(fleet, node) for node in ("node1", "node2", "node3")}
+    steps.edit_mesh(fleet, fleet.mesh_file.read_text().replace('"10.43.0.0/30"', '"10.45.0.0/30"'))
+    code, said = steps.reconcile(fleet, "force=True", "reason=renumbered")
+    assert (code, said["failed"], said["silent"]) == (0, {}, [])
+    assert sorted(prefix(fleet, node, "wg1") for node in ("node3", "node4")) == [["10.45.0.1/30"], ["10.45.0.2/30"]]
+    assert reaches(fleet, "node3", "storage", "node4")
+    assert reaches(fleet, "node2", "storage", "node4")
+    assert {node: steps.configured(fleet, node) for node in office} == office
