@@ -99,6 +99,17 @@ def test_a_second_command_brings_its_tunnels_up(fleet):
     assert changes(salt_ssh(fleet, "state.apply", "wireguard")) == {}
 
 
+def test_a_revoked_host_takes_its_interface_down_and_comes_back_when_it_is_enrolled_again(fleet):
+    assert f"not confirmed: {HOST}" not in fleet.salt_run("wireguard.revoke", HOST).stdout
+    assert "wireguard_gone" in changes(salt_ssh(fleet, "state.apply", "wireguard"))
+    assert not steps.has_device(fleet, HOST)
+    for command in ("wireguard.readmit", "wireguard.enroll"):
+        done = fleet.salt_run(command, HOST)
+        assert done.returncode == 0, done.stdout + done.stderr
+    salt_ssh(fleet, "state.apply", "wireguard")
+    assert fleet.ping(wait=60)
+
+
 def test_a_reconcile_does_not_wait_for_it(fleet):
     code, result = steps.reconcile(fleet)
     assert (code, result["silent"], result["unregistered"]) == (0, [], [])
@@ -117,7 +128,7 @@ def test_its_minion_takes_over_without_a_lost_tunnel(fleet):
     before = {node: steps.peers(fleet, node)[steps.public_key(fleet, HOST)] for node in NODES}
     with steps.stream(fleet, "node1", HOST) as told:
         assert fleet.salt_key("-y", "-a", HOST).returncode == 0
-        steps.wait_until("in sync by itself", lambda: steps.in_sync(fleet, HOST), 90)
+        steps.wait_until("in sync by itself", lambda: steps.in_sync(fleet, *NODES, HOST), 90)
     assert told["lost"] == []
     for node, peer in before.items():
         after = steps.peers(fleet, node)[steps.public_key(fleet, HOST)]
