@@ -155,9 +155,9 @@ def plan(mesh=None, timeout=20):
 
     Returns ``answer`` (a sentence), ``errors``, ``warnings``, ``changes`` and ``drift`` (rows of network, node,
     subject, old, new, and disturbs: how many live sessions it cuts off, null where that is not known), ``relayed``
-    (rows of network, nodes, the others that they cannot call and meet by way of a hub, and which), ``failed`` (node:
-    why it cannot say) and ``unreachable`` (rows of network, node, why it is out of date, last_seen). Exit code 0 when
-    nothing would change, 2 when something would, 1 for an error.
+    (rows of network, hub, pairs and nodes: so many pairs of these cannot call each other, and meet by way of the hub),
+    ``failed`` (node: why it cannot say) and ``unreachable`` (rows of network, node, why it is out of date, last_seen).
+    Exit code 0 when nothing would change, 2 when something would, 1 for an error.
 
     CLI Example:
 
@@ -200,7 +200,7 @@ def _planned(answer, findings, outlook=None, warnings=()):
         "changes": [step.to_dict() for step in outlook.changes],
         "drift": [step.to_dict() for step in outlook.drift],
         "relayed": [
-            {"network": network, "nodes": list(each.nodes), "others": list(each.others), "hub": each.hub}
+            {"network": network, "hub": each.hub, "pairs": each.pairs, "nodes": list(each.nodes)}
             for network, each in findings.relayed
         ],
         "failed": outlook.failed,

@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from itertools import combinations_with_replacement
 from typing import Literal
 
 from .endpoint import Endpoint, best, kind_of
@@ -107,11 +108,11 @@ class _Kind:
 
 @dataclass(frozen=True)
 class Relayed:
-    """Each of ``nodes`` is linked with each of ``others``; they cannot call each other, and meet by way of ``hub``."""
+    """So many ``pairs`` of these ``nodes`` are linked, cannot call each other, and meet by way of ``hub``."""
 
-    nodes: tuple[str, ...]
-    others: tuple[str, ...]
     hub: str
+    pairs: int
+    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -195,23 +196,14 @@ class Topology:
 
     def relayed(self) -> Iterator[Relayed]:
         """Who meets by way of a hub, for want of a way to call each other."""
-        alike = {kind: names for kind, names in self._alike().items() if kind.hub}
-        groups: dict[tuple[str, frozenset[str]], set[str]] = {}
-        for kind, names in alike.items():
-            others = frozenset(
-                name
-                for other, others in alike.items()
-                if self._joined(kind, other) and not self._meet(kind, other)
-                for name in others
-            )
-            if kind.hub and others:
-                groups.setdefault((kind.hub, others), set()).update(names)
-        told: set[frozenset[frozenset[str]]] = set()
-        for (hub, others), nodes in sorted(groups.items(), key=lambda group: sorted(group[1])):
-            pair = frozenset({frozenset(nodes), others})
-            if len(nodes | others) > 1 and pair not in told:
-                told.add(pair)
-                yield Relayed(tuple(sorted(nodes)), tuple(sorted(others)), hub)
+        nodes: dict[str, set[str]] = {}
+        pairs: dict[str, int] = {}
+        for (one, names), (other, others) in combinations_with_replacement(self._alike().items(), 2):
+            number = len(names) * (len(names) - 1) // 2 if one == other else len(names) * len(others)
+            if one.hub and number and not self._meet(one, other) and self._joined(one, other):
+                nodes.setdefault(one.hub, set()).update(names, others)
+                pairs[one.hub] = pairs.get(one.hub, 0) + number
+        return (Relayed(hub, pairs[hub], tuple(sorted(nodes[hub]))) for hub in sorted(nodes))
 
     def _alike(self) -> dict[_Kind, list[str]]:
         names: dict[_Kind, list[str]] = {}

@@ -141,10 +141,8 @@ def test_a_plan_names_who_meets_by_way_of_a_hub(master, run):
     nodes = "{node1: {endpoint: false}, nat2: {endpoint: false}, hub1: {hub: true}}"
     other.write_text(f"networks: {{backbone: {{subnets: [10.42.0.0/24], nodes: {nodes}}}}}")
     data = run("plan", mesh=str(other))["data"]
-    assert data["relayed"] == [
-        {"network": "backbone", "nodes": ["nat2", "node1"], "others": ["nat2", "node1"], "hub": "hub1"}
-    ]
-    assert "backbone  nat2, node1  nat2, node1  hub1" in master.shown(data)
+    assert data["relayed"] == [{"network": "backbone", "hub": "hub1", "pairs": 1, "nodes": ["nat2", "node1"]}]
+    assert "backbone  hub1  1      nat2, node1" in master.shown(data)
 
 
 def test_a_plan_of_the_present_file_names_who_could_not_be_asked_and_who_never_registered(master, run):

@@ -216,7 +216,7 @@ def test_who_is_not_told_of_the_route_calls_by_another_way():
 def test_it_is_found_who_meets_by_way_of_a_hub():
     text = mesh_text("'nat*': {endpoint: false}, far: {endpoint: false}, hub: {hub: true}, '*': {}")
     ((network, relayed),) = found(text, known=registered("nat1", "nat2", "hub", "a")).relayed
-    assert (network, relayed.nodes, relayed.others, relayed.hub) == ("net", *[("far", "nat1", "nat2")] * 2, "hub")
+    assert (network, relayed.hub, relayed.pairs, relayed.nodes) == ("net", "hub", 3, ("far", "nat1", "nat2"))
 
 
 def test_pairs_that_meet_by_way_of_a_hub_are_no_matter():

@@ -286,7 +286,7 @@ def test_two_behind_one_nat_meet_inside():
 
 def relayed(*participants, links=None):
     found = star(*participants, links=links).relayed()
-    return [("".join(each.nodes), "".join(each.others), each.hub) for each in found]
+    return [("".join(each.nodes), each.pairs, each.hub) for each in found]
 
 
 BEHIND_NAT = [participant(name, **NAT) for name in "abc"]
@@ -296,17 +296,22 @@ PRIVATE = {"offered": ("192.168.1.2",)}
 @pytest.mark.parametrize(
     ("participants", "links", "told"),
     [
-        ([*BEHIND_NAT, HUB], None, [("abc", "abc", "h")]),
-        ([*BEHIND_NAT, participant("d"), HUB], None, [("abc", "abc", "h")]),
+        ([*BEHIND_NAT, HUB], None, [("abc", 3, "h")]),
+        ([*BEHIND_NAT, participant("d"), HUB], None, [("abc", 3, "h")]),
         ([participant("a", **NAT), participant("b"), HUB], None, []),
         ([*BEHIND_NAT], None, []),
         ([*BEHIND_NAT, HUB], STAR, []),
-        ([*BEHIND_NAT, HUB], [*STAR, ("a", "b")], [("a", "b", "h")]),
-        ([participant("a", **HERE, **NAT), participant("b", **THERE, **NAT), HUB], None, [("a", "b", "h")]),
-        ([participant("a", **HERE, **PRIVATE), participant("b", **THERE, **PRIVATE), HUB], None, [("a", "b", "h")]),
+        ([*BEHIND_NAT, HUB], [*STAR, ("a", "b")], [("ab", 1, "h")]),
+        ([participant("a", **HERE, **NAT), participant("b", **THERE, **NAT), HUB], None, [("ab", 1, "h")]),
+        ([participant("a", **HERE, **PRIVATE), participant("b", **THERE, **PRIVATE), HUB], None, [("ab", 1, "h")]),
         ([participant("a", **HERE, **NAT), participant("b", **HERE, **NAT), HUB], None, []),
-        ([*BEHIND_NAT, SECOND, HUB], None, [("abc", "abc", "h")]),
-        ([participant("a", offered=(V4,)), participant("b", offered=(V6,)), HUB], None, [("a", "b", "h")]),
+        ([*BEHIND_NAT, SECOND, HUB], None, [("abc", 3, "h")]),
+        (
+            [*(participant(name, **HERE, **NAT) for name in "ab"), participant("c", **THERE, **NAT), HUB],
+            None,
+            [("abc", 2, "h")],
+        ),
+        ([participant("a", offered=(V4,)), participant("b", offered=(V6,)), HUB], None, [("ab", 1, "h")]),
         ([participant("a", offered=(V4, V6)), participant("b", offered=(V6,)), HUB], None, []),
         ([participant("a", offered=(V4,), **NAT), participant("b", **IPV6_FIRST), HUB], None, []),
         ([participant("a", offered=(), **NAT), participant("b", offered=(V6,)), HUB], None, []),
