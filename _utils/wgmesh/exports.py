@@ -92,5 +92,10 @@ def refuse_taken(connection: sqlite3.Connection, network: str, name: str, public
 def forget(connection: sqlite3.Connection, network: str, peers: Collection[str]) -> None:
     """Drop peers that are gone from the mesh file; their addresses are freed as those of nodes are."""
     for peer in sorted(peers):
-        connection.execute("DELETE FROM export WHERE (network, peer) = (?, ?)", (network, peer))
-        trail.write(connection, network, peer, "removed", "master", "not in the mesh file")
+        who = (network, peer)
+        has_key = connection.execute(
+            "SELECT 1 FROM export WHERE (network, peer) = (?, ?) AND public_key IS NOT NULL", who
+        ).fetchone()
+        connection.execute("DELETE FROM export WHERE (network, peer) = (?, ?)", who)
+        if has_key:
+            trail.write(connection, network, peer, "removed", "master", "not in the mesh file")

@@ -193,6 +193,8 @@ class Master:
             self._without_losses(joined)
         for network in joined.mesh.networks:
             self._settle_addresses(network, joined.networks[network.name].membership, move=bool(forced))
+        for name in {name for name, _ in self.registry.snapshot().exports} - joined.networks.keys():
+            self.registry.forget_exports(name)
         lossy = {loss.network for loss in joined.losses}
         left = {
             name: self._note_members(name, joined.networks.get(name), forced if name in lossy else None)

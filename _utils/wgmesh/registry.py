@@ -419,6 +419,12 @@ class Registry:
             exports.store(connection, before, public_key, digest, who, why)
             _bump(connection)
 
+    def forget_exports(self, network: str) -> None:
+        """Drop the peers of a network that is gone from the mesh file."""
+        with self._store.write() as connection:
+            exports.forget(connection, network, exports.names(connection, network))
+            _bump(connection)
+
     # -- decisions of operators
 
     def revoke(self, network: str, node: str, who: str, why: str) -> None:

@@ -198,6 +198,14 @@ def test_a_node_that_an_exported_peer_knows_rotates_by_force_only(master, termin
         rotate("node1")
 
 
+def test_a_peer_of_a_network_that_got_another_name_may_keep_its_key(master, terminal):
+    """The old network, which the mesh file does not have any more, had a claim on it for ever."""
+    public = export(master, "phone")["public_key"]
+    master.mesh.write_text(master.mesh.read_text().replace(NETWORK, "renamed"))
+    master.state.settle()
+    assert export(master, "phone", public_key=public)["network"] == "renamed"
+
+
 # -- forms
 
 

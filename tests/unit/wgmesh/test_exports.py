@@ -146,6 +146,12 @@ def test_a_peer_that_is_taken_out_of_the_mesh_file_leaves_its_key_and_its_addres
     assert peers_of(registry) == {}
 
 
+def test_a_peer_that_was_never_exported_leaves_no_trace_in_the_history(registry):
+    registry.prepare_export(network(peers=PHONE), "phone", [])
+    assert registry.settle(network(), [])
+    assert (registry.snapshot().exports, registry.history("phone")) == ({}, [])
+
+
 def test_an_address_that_an_exported_peer_has_is_not_given_away_by_the_mesh_file(registry):
     register(registry)
     export(registry)
