@@ -928,19 +928,22 @@ def rotate_due(limit=1):
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
 
-def rotate_secret(reason="", timeout=20):
+def rotate_secret(reason="", timeout=20, force=False):
     """
     Give all pairs of nodes other preshared keys, by making another secret for these, and reconcile.
 
-    Live sessions go on, and are renewed with the new keys when both ends have them. A node that is off comes back with
-    its next sync; one that reaches the master only through the mesh has to be on. Phones and other ``peers`` with
-    ``preshared_key: true`` need their new keys by hand.
+    Live sessions go on, and are renewed with the new keys when both ends have them. Nothing is changed when a node does
+    not answer: it would have no tunnels until its next sync, which one that reaches the master only through the mesh
+    could never ask for. Phones and other ``peers`` with ``preshared_key: true`` need their new keys by hand.
 
     reason
         For the history.
 
     timeout
         Seconds that a node has to answer.
+
+    force
+        True: also while nodes do not answer, all of which reach the master without the mesh.
 
     Returns what ``reconcile`` returns.
 
@@ -956,8 +959,20 @@ def rotate_secret(reason="", timeout=20):
             on_hold = held.current(master.state_dir)
             if on_hold:  # between nodes that have it and nodes that do not, tunnels would end
                 raise ConfigError(on_hold)
+            if not force:
+                _refuse_if_silent({node for _, node in master.preshared()}, timeout)
             master.renew_secret(_operator(), str(reason))
     return reconcile(contact=[], timeout=timeout)
+
+
+def _refuse_if_silent(nodes, timeout):
+    with Bus(__opts__) as bus:
+        silent = bus.silent(nodes, timeout)
+    if silent:
+        raise ConfigError(
+            f"{some(silent)} did not answer within {timeout} s, and would have no tunnels until the next sync. Nothing"
+            " was changed. Bring them up first; or, if they reach this master without the mesh, use `force=True`"
+        )
 
 
 def _rotate_one(master, network, node, timeout, who, why):

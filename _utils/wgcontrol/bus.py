@@ -60,6 +60,16 @@ class Bus:
                     return data
         return None
 
+    def silent(self, nodes, timeout):
+        """Those of the nodes that do not answer in time."""
+        missing = set(nodes)
+        jid = self.publish(missing, "test.ping", [])
+        for tag, _ in self.events(timeout if jid and missing else 0):
+            missing.discard(tag.removeprefix(f"salt/job/{jid}/ret/"))
+            if not missing:
+                break
+        return missing
+
 
 def announce(opts, master):
     """Fire an event for everything in the history that nobody has fired one for."""

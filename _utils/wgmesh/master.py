@@ -117,11 +117,8 @@ class Master:
             return None
         return self.configured_secret or secretfile.load(self.state_dir)
 
-    def renew_secret(self, who: str, why: str) -> None:
-        """
-        Let all preshared keys be others from now on; ``who`` wants that, and ``why``. Raises ConfigError where there
-        are none, or where the secret is kept elsewhere.
-        """
+    def preshared(self) -> set[NodeId]:
+        """The registered nodes that have preshared keys, from a file of ours. Raises ConfigError for any other case."""
         concerned = {network.name for network in self.mesh().networks if network.preshared_keys}
         if not concerned:
             raise ConfigError(f"no network of {self.mesh_path} has `preshared_keys: true`")
@@ -130,9 +127,13 @@ class Master:
                 "the secret comes from `preshared_secret` in the master's configuration: change it where it is kept,"
                 " restart salt-master, and run `salt-run wireguard.reconcile`"
             )
-        secretfile.renew(self.state_dir)
         members = self._fleet(self.accepted()).members()
-        nodes = {(name, member.node) for name, member in members if name in concerned and member.row}
+        return {(name, member.node) for name, member in members if name in concerned and member.row}
+
+    def renew_secret(self, who: str, why: str) -> None:
+        """Let all preshared keys be others from now on; ``who`` wants that, and ``why``. Raises as ``preshared``."""
+        nodes = self.preshared()
+        secretfile.renew(self.state_dir)
         self.registry.note("preshared", nodes, who, why)
 
     def fleet(self) -> Fleet:

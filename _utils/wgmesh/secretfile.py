@@ -16,6 +16,7 @@ from .errors import ConfigError
 from .preshared import Secret
 
 _FILE = "preshared.secret"
+PREVIOUS = f"{_FILE}.previous"
 
 
 def load(directory: str) -> Secret:
@@ -38,9 +39,17 @@ def load(directory: str) -> Secret:
 
 
 def renew(directory: str) -> None:
-    """Make another secret in place of the one that there is. Raises ConfigError."""
+    """
+    Make another secret in place of the one that there is, which is kept: a node that the change has cut off from its
+    master knows no other. Raises ConfigError.
+    """
     path = os.path.join(directory, _FILE)
+    previous = os.path.join(directory, PREVIOUS)
     with _errors(path), _made(directory) as new:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(previous)
+        with contextlib.suppress(FileNotFoundError):
+            os.link(path, previous)
         os.replace(new, path)
         _sync(directory)
 

@@ -33,7 +33,7 @@ _PRESHARED = re.compile(rf"^\s*PresharedKey\s*=\s*{_KEY}", re.MULTILINE | re.IGN
 _KEPT = re.compile(r"etc/wireguard/wg\d+\.(conf|key|key\.next|key\.previous|key\.removed-.*)")
 # Where the master has what preshared keys come from, and Salt the pillars of nodes, each with its own preshared keys.
 _MASTERS = "hosts/master/var/cache/salt/master"
-_SECRET = f"{_MASTERS}/wireguard/preshared.secret"
+_SECRETS = {f"{_MASTERS}/wireguard/preshared.secret", f"{_MASTERS}/wireguard/preshared.secret.previous"}
 _PILLARS = re.compile(rf"{_MASTERS}/(?:pillar/(?P<node>[^/]+)\.p|minions/(?P<minion>[^/]+)/data\.p)")
 
 
@@ -149,7 +149,7 @@ class Evidence:
         if pillar and secret in self.shared:
             return (pillar["node"] or pillar["minion"]) in owners
         _, host, place = name.split("/", 2)
-        return host in owners and (name == _SECRET or bool(_KEPT.fullmatch(place)))
+        return host in owners and (name in _SECRETS or bool(_KEPT.fullmatch(place)))
 
     def _is_on_disk(self, path: Path) -> bool:
         return path.is_relative_to(self.lab.dir / "hosts")
@@ -203,7 +203,7 @@ class _Keys:
         self._seen: set[tuple[str, int, int, int]] = set()
 
     def look(self) -> None:
-        for path in [*self._lab_dir.glob("hosts/*/etc/wireguard/*"), self._lab_dir / _SECRET]:
+        for path in [*self._lab_dir.glob("hosts/*/etc/wireguard/*"), *(self._lab_dir / name for name in _SECRETS)]:
             with contextlib.suppress(OSError):
                 stat = path.stat()
                 version = (str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)

@@ -88,6 +88,17 @@ def test_another_secret_changes_all_keys_and_no_packet_is_lost(fleet):
     assert "preshared" in life.whats(fleet, "node1")
 
 
+def test_the_secret_stays_while_a_node_does_not_answer(fleet):
+    before = secret_file(fleet).read_text()
+    fleet.off("node3")
+    refused = fleet.salt_run("wireguard.rotate_secret", "timeout=5").stdout
+    assert "node3 did not answer within 5 s" in refused
+    assert secret_file(fleet).read_text() == before
+    fleet.on("node3", boot=True)
+    life.await_answer(fleet, "node3")
+    life.settle(fleet, *NODES)
+
+
 def test_a_rotated_node_has_new_keys_with_everybody(fleet):
     before = preshared_keys(fleet)
     code, said = life.ask(fleet, "rotate", "node1")

@@ -29,19 +29,14 @@ def test_all_who_come_first_get_the_same(tmp_path):
     assert os.listdir(tmp_path) == ["preshared.secret"]
 
 
-def test_a_new_one_replaces_it(tmp_path):
+def test_a_new_one_replaces_it_and_the_last_one_is_kept(tmp_path):
+    secretfile.renew(str(tmp_path))
     before = secretfile.load(str(tmp_path))
     secretfile.renew(str(tmp_path))
     assert secretfile.load(str(tmp_path)).name != before.name
-    assert stat.S_IMODE(file(tmp_path).stat().st_mode) == 0o600
-    assert os.listdir(tmp_path) == ["preshared.secret"]
-
-
-def test_one_from_a_backup_is_the_same_secret_again(tmp_path):
-    before = secretfile.load(str(tmp_path))
-    backup = file(tmp_path).read_text()
-    secretfile.renew(str(tmp_path))
-    file(tmp_path).write_text(backup)
+    assert sorted(os.listdir(tmp_path)) == ["preshared.secret", "preshared.secret.previous"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+    (tmp_path / secretfile.PREVIOUS).replace(file(tmp_path))
     assert secretfile.load(str(tmp_path)) == before
 
 
