@@ -132,14 +132,20 @@ def with_block(text: str, network: str, content: Sequence[str] | None) -> str:
 
 def defined(text: str) -> set[str]:
     """The names, in small letters, that a hosts file has outside of all blocks of ours."""
-    found: set[str] = set()
-    inside = False
+    return {name for name, is_ours in _names(text) if not is_ours}
+
+
+def given(text: str) -> set[str]:
+    """Those that it has in our blocks."""
+    return {name for name, is_ours in _names(text) if is_ours}
+
+
+def _names(text: str) -> Iterator[tuple[str, bool]]:
+    is_ours = False
     for line in text.splitlines():
         if _BEGIN.fullmatch(line) or _END.fullmatch(line):
-            inside = bool(_BEGIN.fullmatch(line))
-        elif not inside:
-            found.update(name.lower() for name in line.partition("#")[0].split()[1:])
-    return found
+            is_ours = bool(_BEGIN.fullmatch(line))
+        yield from ((name.lower(), is_ours) for name in line.partition("#")[0].split()[1:])
 
 
 def changes(old: Sequence[str], new: Sequence[str]) -> Changes:

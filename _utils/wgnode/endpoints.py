@@ -16,7 +16,7 @@ except ImportError:  # synced from _utils/
     from wgmesh.endpoint import Endpoint
     from wgmesh.view import View
 
-from . import devices, files
+from . import devices, files, hostsfile
 from .commands import run
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,15 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
 
 
 def look_up(texts: Iterable[str], current: set[str]) -> dict[str, str]:
-    """``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, ``current`` ones go first."""
+    """
+    ``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, ``current`` ones go first.
+
+    A name that leads into the tunnel is not looked up: that it became an endpoint takes it out of the hosts file soon.
+    """
     endpoints = {text: Endpoint.parse(text) for text in texts}
-    addresses = names.look_up((each.host for each in endpoints.values() if not each.address), RESOLVE_SECONDS)
+    hosts = {each.host for each in endpoints.values() if not each.address}
+    ours = hostsfile.given() if hosts else set()
+    addresses = names.look_up((host for host in hosts if host.lower() not in ours), RESOLVE_SECONDS)
     found = {}
     for text, endpoint in endpoints.items():
         if endpoint.address:

@@ -99,6 +99,11 @@ def written(network: str | None) -> list[str]:
         return []
 
 
+def given() -> set[str]:
+    """The names, in small letters, that the hosts file has because of us: they lead into the tunnel."""
+    return hosts.given(_read())
+
+
 def _called(view: View) -> set[str]:
     """The names at which peers of any network are called: these must lead there, and not into the tunnel."""
     others = [files.written(interface) for interface in files.managed() if interface != view.interface]

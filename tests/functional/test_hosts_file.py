@@ -212,6 +212,17 @@ def test_a_name_at_which_a_peer_is_called_does_not_lead_into_the_tunnel(host, fi
     assert file.read_text().endswith(block("10.42.0.1 node1", "10.42.0.3 node3"))
 
 
+def test_a_name_in_the_mesh_that_becomes_an_endpoint_is_not_called_through_the_tunnel(host, file):
+    """Its peer would not have come back, and the change that takes the name away been rolled back, time and again."""
+    want(host)
+    host.call("apply")
+    want(host, peers=(peer("node2", "10.42.0.2/32", endpoint="node2:4444"),))
+    assert host.call("apply")["backbone"]["result"] is True
+    (called,) = host.device().peers.values()
+    assert called.endpoint != "10.42.0.2:4444"
+    assert file.read_text().endswith(block("10.42.0.1 node1", "10.42.0.3 node3"))
+
+
 @pytest.mark.parametrize("master", ["node2", "node2:4506", ["other", "node2"]])
 def test_the_name_of_the_salt_master_does_not_lead_into_the_tunnel(host, file, master):
     """Else nobody could repair a mesh that does not work."""

@@ -209,6 +209,7 @@ def test_a_broken_block_is_an_error_that_names_the_lines(lines, where):
 def test_names_outside_of_all_blocks_are_defined_by_hand():
     text = f"127.0.0.1 localhost Box # comment\n# 10.0.0.1 no\n{BLOCK}10.0.0.2 After\n"
     assert hosts.defined(text) == {"localhost", "box", "after"}
+    assert hosts.given(text) == {"web1"}
 
 
 outside = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=20)
