@@ -571,7 +571,13 @@ def revoke(node, network=None, reason="", timeout=20):
         networks = master.networks_of(node, network)
         for name in networks:
             master.registry.revoke(name, node, _operator(), reason)
-        return _pursue_removal(master, node, networks, timeout)
+        try:
+            return _pursue_removal(master, node, networks, timeout)
+        except (MeshError, LossError) as exc:
+            raise ConfigError(
+                f"{node} is revoked, but NOBODY HAS DROPPED IT YET, as no node can be told anything: {exc}\nPut that"
+                f" right, and run `salt-run wireguard.dropped {node}`"
+            ) from exc
 
 
 def dropped(node, network=None, timeout=20):

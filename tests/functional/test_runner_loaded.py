@@ -228,6 +228,17 @@ def test_another_secret_where_there_are_no_preshared_keys_is_an_error_without_a_
     assert error(run, "rotate_secret").endswith("has `preshared_keys: true`")
 
 
+def test_a_revocation_that_cannot_be_told_to_anybody_is_kept_and_says_so(master, run):
+    """It said only what is wrong with the mesh file, as if nothing had been revoked."""
+    master.register("node2", key("node2"))
+    master.write_mesh("nodes: {'*': {}}", subnets="10.43.0.0/24")
+    message = error(run, "revoke", "node1", reason="stolen")
+    assert message.startswith("node1 is revoked, but NOBODY HAS DROPPED IT YET")
+    assert "node2 (10.42.0.2)" in message
+    assert message.endswith("run `salt-run wireguard.dropped node1`")
+    assert [row["what"] for row in run("history", "node1")["data"]["history"]][-1] == "revoked"
+
+
 def test_a_view_of_somebody_who_is_no_accepted_minion_is_an_error_without_a_traceback(run):
     assert "node3 is not an accepted minion" in error(run, "view", "node3")
 
