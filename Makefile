@@ -25,6 +25,7 @@ demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on thi
 test: lint unit functional integration  ## Every check, and every test but the slow ones (root)
 
 test-slow: .venv/.ready  ## The tests that take a fleet through its life, and faults at every point of it (root)
+	@.ci/sshd
 	@$(PYTHON) $(PYTEST) -m slow tests/functional
 	@$(PYTHON) $(PYTEST) -m slow tests/integration
 

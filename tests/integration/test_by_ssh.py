@@ -14,7 +14,7 @@ NODES = ["node1", "node2"]
 HOST = "node3"
 
 # salt-ssh brings its own Salt to the host first
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(SSHD is None, reason="needs sshd")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(SSHD is None, reason="needs sshd, which .ci/sshd installs")]
 
 
 @pytest.fixture(scope="module")
