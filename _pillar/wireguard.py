@@ -40,16 +40,17 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}}}``.
 
     ``{}`` for minions that no network lists, for unaccepted ids that nobody enrolled by ssh, and for the master's own
-    pillar. A minion that was in
-    a network and is in none now gets an *empty* ``networks``: that is how it knows that it was removed, as opposed to
-    a master that has lost its ``ext_pillar`` configuration, which must not tear anything down.
+    pillar. A minion that was in a network and is in none now gets an *empty* ``networks``: that is how it knows that it
+    was removed, as opposed to a master that has lost its ``ext_pillar`` configuration, which must not tear anything
+    down.
 
     A node with peers that are called by a name gets a ``schedule`` as well, by which its minion looks them up again.
 
     :param mesh: path of the mesh file or directory
     :param preshared_secret: what preshared keys come from, if not from a file of ours
     :raises MeshError: for an invalid mesh file, naming every problem with file and line
-    :raises LossError: when most nodes of a network of this minion would leave it at once, and nobody confirmed that
+    :raises LossError: when most nodes of a network of this minion would leave it at once, or nodes would lose their
+        addresses, and nobody confirmed that
     """
     views = _views(minion_id, mesh)
     if views is None:

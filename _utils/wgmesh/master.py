@@ -139,7 +139,7 @@ class Master:
     def fleet(self) -> Fleet:
         """
         The fleet as it is now. Raises MeshError when the mesh file is invalid or contradicts the registry, and
-        LossError when most nodes of a network would leave it at once.
+        LossError when most nodes of a network would leave it at once, or nodes would lose their addresses.
         """
         return self._without_losses(self._fleet(self.accepted()))
 
