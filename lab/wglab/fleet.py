@@ -134,7 +134,10 @@ class Lab:
         new.write_text(json.dumps(stored, indent=1))
         new.replace(self.root / "lab.json")
         lines = [f"{address} {name}\n" for name, addresses in self._resolved().items() for address in addresses]
-        (self.root / "etc-hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + "".join(lines))
+        (self.root / "names").write_text("127.0.0.1 localhost\n::1 localhost\n" + "".join(lines))
+        for host in [self.master, *self.hosts()]:
+            if host.disk.exists():
+                host.learn_names()
         (self.root / "etc-resolv.conf").write_text("")
 
     def _resolved(self) -> dict[str, list[str]]:

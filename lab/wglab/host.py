@@ -14,6 +14,8 @@ from . import netns
 from .report import LabError, progress
 from .segment import Segment
 
+# In a hosts file: what follows is the host's own.
+END_OF_NAMES = "# -- so far the lab\n"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What must not leak from the caller's shell into a host: a way to the machine's service manager, other Pythons, and a
 # setting by which every job compiles all that it imports.
@@ -103,16 +105,29 @@ class Host:
         if netns.exists(self.namespace):
             self.power_off()
         self.segment.plug_in(self.namespace, self.number)
+        self.learn_names()
         spec = self.disk / "boot.json"
         binds = {
             str(self.disk / "etc/wireguard"): "/etc/wireguard",
-            str(self.root / "etc-hosts"): "/etc/hosts",
+            str(self._hosts_file): "/etc/hosts",
             str(self.root / "etc-resolv.conf"): "/etc/resolv.conf",
         }
         boot = {"name": self.name, "boot_id": str(uuid.uuid4()), "binds": binds, "tunnels": tunnels}
         boot["commands"] = commands
         spec.write_text(json.dumps(boot | {"log": str(self.console_log)}))
         self._boot(spec)
+
+    @property
+    def _hosts_file(self) -> Path:
+        return self.disk / "etc/hosts"
+
+    def learn_names(self) -> None:
+        """Write the names of the lab into the host's own hosts file, before what the host itself has added there."""
+        own = ""
+        with contextlib.suppress(FileNotFoundError):
+            own = self._hosts_file.read_text().partition(END_OF_NAMES)[2]
+        # in place: a host that runs has this very file for its /etc/hosts
+        self._hosts_file.write_text((self.root / "names").read_text() + END_OF_NAMES + own)
 
     def power_off(self) -> None:
         """Cut the power: processes and devices are gone at once, the disk stays."""
