@@ -289,7 +289,11 @@ def enrollment(interfaces):
 
 def _called_from():
     """The address that the host's own best address leads to: that of the master, or from where ssh came."""
-    return _master_ip() or os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    return _master_ip() or _ssh_client()
+
+
+def _ssh_client():
+    return os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
 
 
 def _statements():
@@ -364,6 +368,7 @@ def _safety(force, reason):
         share=_number_from_config("guard_share", guard.DEFAULT_SHARE, 1),
         master=(_master_ip(), int(__opts__["master_port"])) if _master_ip() else None,
         forced=reason.strip() if force else None,
+        caller=_ssh_client(),
     )
 
 

@@ -53,7 +53,8 @@ class Safety:
 
     ``cachedir``: of the minion. ``confirm_seconds``: how long a change may take to work, 0 for no trial at all.
     ``share``: of the peers, which may be removed at once, or not come back. ``master``: address and port of the Salt
-    master, if there is one. ``forced``: the reason why nothing is refused, if that was wanted.
+    master, if there is one. ``forced``: the reason why nothing is refused, if that was wanted. ``caller``: the address
+    from which somebody does this by ssh, if so.
     """
 
     cachedir: str
@@ -61,6 +62,7 @@ class Safety:
     share: float = guard.DEFAULT_SHARE
     master: tuple[str, int] | None = None
     forced: str | None = None
+    caller: str = ""
 
     def journal(self, interface: str) -> Journal:
         """What the node remembers of its changes of the interface."""

@@ -66,7 +66,8 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
     if public_key is None:
         changes: Changes = {"device": {"old": None, "new": view.interface}}
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
-    way = Way(view, key_file, public_key, boot, place=partial(surroundings.placed, master=safety.master))
+    place = partial(surroundings.placed, master=safety.master, caller=safety.caller)
+    way = Way(view, key_file, public_key, boot, place=place)
     changes = way.changes()
     objections = way.objections(safety)
     if objections and not safety.forced:

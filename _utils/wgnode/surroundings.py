@@ -17,12 +17,13 @@ from . import files
 from .commands import run
 
 
-def placed(view: View, endpoints: Mapping[str, str], master: tuple[str, int] | None) -> View:
+def placed(view: View, endpoints: Mapping[str, str], master: tuple[str, int] | None, caller: str = "") -> View:
     """
     A view with what this node alone knows. What it cannot find out now is as it was when the view was last applied.
 
     :param endpoints: endpoint as the view has it to ``ip:port``, of those that can be resolved
     :param master: address and port of the Salt master, if there is one
+    :param caller: the address from which somebody applies this by ssh, as sshd says it
     :raises NodeError: or DeviceError
     """
     if view.mtu is None and view.path_mtu is None:
@@ -32,7 +33,18 @@ def placed(view: View, endpoints: Mapping[str, str], master: tuple[str, int] | N
     if master:
         return replace(view, outside=(str(ip_address(master[0])),))
     written = files.written(view.interface)
-    return replace(view, outside=written.outside if written else ())
+    if written and written.via is not None:
+        return replace(view, outside=written.outside)
+    return replace(view, outside=_outside(caller))
+
+
+def _outside(caller: str) -> tuple[str, ...]:
+    """Without a master, it is by ssh that the node can be told to leave an exit: from there it must stay in reach."""
+    try:
+        address = ip_address(caller)
+    except ValueError:  # sshd does not always know
+        return ()
+    return () if address.is_loopback or address.is_link_local else (str(address),)
 
 
 def _path_mtu(view: View, endpoints: Mapping[str, str]) -> int | None:
