@@ -1,9 +1,10 @@
 """
 What a minion can do about WireGuard: make its keys, read its devices, register, and apply what its pillar says.
 
-Private keys are made here, live in ``/etc/wireguard/<interface>.key`` and ``<interface>.conf`` (both 0600), and never
-leave: no function of this module takes or returns one. Needs wireguard-tools and iproute2 on the minion; PyNaCl is used
-where it is installed, and WireGuard in the kernel, else ``wireguard-go``.
+Private keys are made here, live in ``/etc/wireguard/<interface>.key`` and ``<interface>.conf`` (both 0600, but where
+systemd-networkd reads the first), and never leave: no function of this module takes or returns one. Needs
+wireguard-tools and iproute2 on the minion; PyNaCl is used where it is installed, and WireGuard in the kernel, else
+``wireguard-go``.
 
 Minion configuration (or pillar), all optional::
 

@@ -169,7 +169,8 @@ def _checked(convert: Callable[[Any], _T], value: object, what: str) -> _T:
         raise DeviceError(f"{what} is malformed") from None
 
 
-def _objects(text: str, what: str) -> list[dict[str, Any]]:
+def objects(text: str, what: str) -> list[dict[str, Any]]:
+    """What ``ip -json`` printed; ``what`` names the command in the message. Raises DeviceError."""
     try:
         objects = json.loads(text) if text.strip() else []
     except ValueError:
@@ -182,7 +183,7 @@ def _objects(text: str, what: str) -> list[dict[str, Any]]:
 def _link(interface: str, text: str) -> dict[str, Any]:
     what = f"`ip -json address show dev {interface}`"
     # Some releases of iproute2 print an empty object for every interface that was not asked for.
-    for item in _objects(text, what):
+    for item in objects(text, what):
         if item.get("ifname") == interface:
             return item
     raise DeviceError(f"{what}: {interface} is not in it")
@@ -204,7 +205,7 @@ def _routes(text: str, version: int) -> dict[str, str]:
     """Return protocol by network; of several routes to one network, one of protocol boot decides."""
     what = f"`ip -json -{version} route show`"
     routes: dict[str, str] = {}
-    for item in _objects(text, what):
+    for item in objects(text, what):
         protocol = item.get("protocol", "boot")
         if protocol == "kernel":
             continue

@@ -14,14 +14,13 @@ Pure: nothing here runs a command.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
-from .errors import DeviceError
+from .device import objects
 from .view import View
 
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
@@ -206,7 +205,7 @@ def networkd(item: Item) -> list[str]:
 def parse_rules(text: str, version: int, marks: Iterable[int]) -> Iterator[Item]:
     """The rules of these marks in the output of ``ip -json -4 rule show``. Raises DeviceError."""
     known = set(marks)
-    for rule in _objects(text, f"`ip -json -{version} rule show`"):
+    for rule in objects(text, f"`ip -json -{version} rule show`"):
         table = _number(rule.get("fwmark"))
         if table in known:
             # What somebody made of it counts by what it says, and is not what any view needs.
@@ -226,20 +225,10 @@ def _by_preference(rule: dict[str, Any], table: int) -> str | None:
 
 def parse_routes(text: str, version: int, table: int) -> Iterator[Item]:
     """What is in a table of ours, of the output of ``ip -json -4 route show table N``. Raises DeviceError."""
-    for route in _objects(text, f"`ip -json -{version} route show table {table}`"):
+    for route in objects(text, f"`ip -json -{version} route show table {table}`"):
         destination = route.get("dst")
         words = _throw(str(destination), table) if route.get("type") == "throw" else None
         yield Item(version, "route", words or f"{destination} dev {route.get('dev')} table {table}")
-
-
-def _objects(text: str, what: str) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(text) if text.strip() else []
-    except ValueError:
-        raise DeviceError(f"{what}: this is not JSON") from None
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise DeviceError(f"{what}: this is not a list of objects")
-    return found
 
 
 def _number(value: object) -> int:

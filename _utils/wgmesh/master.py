@@ -1,5 +1,5 @@
 """
-What the master knows and where it keeps it: mesh file, registry, accepted keys.
+What the master knows and where it keeps it: mesh file, registry, accepted keys, the secret of preshared keys.
 
 External pillar, runner and engine all come here, so that they cannot differ in what they believe.
 """

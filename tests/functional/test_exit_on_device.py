@@ -11,7 +11,8 @@ pytest.importorskip("salt")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
-from rotation_nodes import INTERFACE, NETWORK, NodeError, Nodes, why_not
+from rotation_nodes import INTERFACE, NETWORK, NodeError, why_not
+from sessions import machines
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -56,14 +57,9 @@ print(asked)
 @pytest.fixture
 def nodes():
     """node1 is to go through node2 or node3, and the Internet is behind node4."""
-    try:
-        started = Nodes(4)
-    except NodeError as exc:
-        pytest.skip(f"machines cannot be made here: {exc}")
-    with started:
+    with machines(4, {"wireguard:confirm_seconds": 3}) as started:
         *members, internet = started.all
         for node in started.all:
-            node.do("configure", {"wireguard:confirm_seconds": 3})
             node.run("ip", "address", "add", f"2001:db8::{node.number}/64", "dev", "eth0", "nodad")
         for address in (f"{INTERNET[4]}/32", f"{MASTER}/32", f"{INTERNET[6]}/128"):
             internet.run("ip", "address", "add", address, "dev", "lo")

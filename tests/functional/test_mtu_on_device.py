@@ -11,7 +11,8 @@ pytest.importorskip("salt")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
 from hosts import ETC, peer, registered
-from rotation_nodes import INTERFACE, NETWORK, NodeError, Nodes, why_not
+from rotation_nodes import INTERFACE, NETWORK, NodeError, why_not
+from sessions import machines
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -129,13 +130,7 @@ def test_a_tunnel_in_a_tunnel_is_smaller_and_its_own_tunnel_counts_for_nothing(m
 
 @pytest.fixture
 def nodes():
-    try:
-        started = Nodes(3)
-    except NodeError as exc:
-        pytest.skip(f"machines cannot be made here: {exc}")
-    with started:
-        for node in started.all:
-            node.do("configure", {"wireguard:confirm_seconds": 0})
+    with machines(3, {"wireguard:confirm_seconds": 0}) as started:
         started.set_up()
         yield started
 

@@ -4,10 +4,12 @@ import base64
 import functools
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from wgmesh.accepted import AcceptedKey
+from wgmesh.master import Master
 from wgmesh.model import parse
 from wgmesh.record import Registration
 from wgmesh.registry import Registry, Row, Snapshot
@@ -89,6 +91,18 @@ def row(node, *addresses, network="net", **changes):
         "addresses": addresses,
     }
     return Row(network, node, **{**fields, **changes})
+
+
+def master_of(path, nodes, extra="", own_minion=""):
+    """A master with this mesh, a folder for accepted Salt keys and no registry yet."""
+    (path / "mesh.yml").write_text(mesh_text(nodes, extra=extra))
+    (path / "minions").mkdir()
+    return Master(str(path / "mesh.yml"), str(path / "minions"), str(path / "state"), own_minion)
+
+
+def accept(master, node, key=None):
+    """Accept the Salt key of a node, or the one of ``key`` as that of the node."""
+    Path(master.keys_dir, node).write_bytes(salt_key(key or node).public_pem)
 
 
 def snapshot(*rows):

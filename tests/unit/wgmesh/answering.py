@@ -2,11 +2,11 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
-from factories import mesh_text, public_key, registration, salt_key
+from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from wgcontrol.round import Round
 from wgmesh import record
-from wgmesh.master import Master
 from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
 serials = itertools.count(100)
@@ -21,10 +21,7 @@ class Fleet:
 
     def __init__(self, path, nodes="ab", own_minion=""):
         self.mesh = path / "mesh.yml"
-        self.mesh.write_text(mesh_text("'*': {}"))
-        self._minions = path / "minions"
-        self._minions.mkdir()
-        self.master = Master(str(self.mesh), str(self._minions), str(path / "state"), own_minion)
+        self.master = master_of(path, "'*': {}", own_minion=own_minion)
         self.keys = {}
         self.asked = []
         self.jobs = []  # (nodes, arguments)
@@ -56,14 +53,14 @@ class Fleet:
 
     def accept(self, node):
         """As a minion with a WireGuard key pair of its own, which nobody knows yet."""
-        (self._minions / node).write_bytes(salt_key(node).public_pem)
+        accept(self.master, node)
         self.keys[node] = node
 
     def register(self, node, **changes):
         self.say(REGISTER_TAG, registration(node, next(serials), public_key=public_key(node), **changes))
 
     def delete_salt_key(self, node):
-        (self._minions / node).unlink()
+        Path(self.master.keys_dir, node).unlink()
 
     def has(self, node):
         """The peers that a node has by now."""

@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from factories import mesh_text, public_key, registration, salt_key
+from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from wgmesh import record
 from wgmesh.errors import RefusedError
-from wgmesh.master import BY_SSH, ENROLLED, Master
+from wgmesh.master import BY_SSH, ENROLLED
 from wgmesh.record import REGISTER_TAG, REPORT_TAG, Report
 from wgmesh.view import REGISTER
 
@@ -14,9 +14,7 @@ from wgmesh.view import REGISTER
 @pytest.fixture
 def master(tmp_path):
     """Two registered minions, and a host that was enrolled by alice."""
-    (tmp_path / "mesh.yml").write_text(mesh_text("a: {}, b: {}, host: {}"))
-    (tmp_path / "minions").mkdir()
-    made = Master(str(tmp_path / "mesh.yml"), str(tmp_path / "minions"), str(tmp_path / "state"))
+    made = master_of(tmp_path, "a: {}, b: {}, host: {}")
     for name in "ab":
         accept(made, name)
         assert says(made, registration(name))
@@ -26,11 +24,6 @@ def master(tmp_path):
 
 def enroll(master, key="host"):
     master.enroll(registration("host", public_key=public_key(key)), "alice")
-
-
-def accept(master, name, key=None):
-    with open(f"{master.keys_dir}/{name}", "wb") as handle:
-        handle.write(salt_key(key or name).public_pem)
 
 
 def says(master, statement, signer=None):

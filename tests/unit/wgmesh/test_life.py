@@ -4,10 +4,10 @@ import sqlite3
 import time
 
 import pytest
-from factories import mesh_text, network, public_key, registration, salt_key
+from factories import accept, master_of, network, public_key, registration, salt_key
 from wgmesh import record
 from wgmesh.errors import ConfigError
-from wgmesh.master import ROTATE_AGAIN_SECONDS, UNFINISHED, Master
+from wgmesh.master import ROTATE_AGAIN_SECONDS, UNFINISHED
 from wgmesh.record import REGISTER_TAG, REPORT_TAG, Report, Rotation
 
 DAY = 86400.0
@@ -15,11 +15,10 @@ DAY = 86400.0
 
 def build(tmp_path, nodes, extra=""):
     """A master of two accepted minions."""
-    (tmp_path / "mesh.yml").write_text(mesh_text(nodes, extra=extra))
-    (tmp_path / "minions").mkdir()
+    made = master_of(tmp_path, nodes, extra)
     for name in "ab":
-        (tmp_path / "minions" / name).write_bytes(salt_key(name).public_pem)
-    return Master(str(tmp_path / "mesh.yml"), str(tmp_path / "minions"), str(tmp_path / "state"))
+        accept(made, name)
+    return made
 
 
 def says(master, tag, statement):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import mesh_text, public_key, registration, salt_key
+from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from wgmesh import master as module
 from wgmesh import record
 from wgmesh.errors import ConfigError, MeshError, RegistryError
@@ -17,17 +17,10 @@ from wgmesh.record import REGISTER_TAG, REPORT_TAG, UNKNOWN, Report, Rollback
 
 @pytest.fixture
 def master(tmp_path):
-    (tmp_path / "mesh.yml").write_text(mesh_text("a: {}, b: {}, c: {}"))
-    (tmp_path / "minions").mkdir()
-    made = Master(str(tmp_path / "mesh.yml"), str(tmp_path / "minions"), str(tmp_path / "state"))
+    made = master_of(tmp_path, "a: {}, b: {}, c: {}")
     for name in "abz":
         accept(made, name)
     return made
-
-
-def accept(master, name, key=None):
-    with open(f"{master.keys_dir}/{name}", "wb") as handle:
-        handle.write(salt_key(key or name).public_pem)
 
 
 def event(statement, signer=None, sender=None):

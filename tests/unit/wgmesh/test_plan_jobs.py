@@ -3,13 +3,12 @@
 import itertools
 
 import pytest
-from factories import mesh_text, public_key, registration, salt_key
+from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from wgcontrol.plan import LEFT, MAX_KEYS, Plan, Survey
 from wgcontrol.progress import Progress
 from wgmesh import meshfile, record
 from wgmesh.answer import Answer
 from wgmesh.impact import Sessions
-from wgmesh.master import Master
 from wgmesh.record import REGISTER_TAG, REPORT_TAG, Report
 
 serials = itertools.count(100)
@@ -21,12 +20,9 @@ class Fleet:
 
     def __init__(self, path):
         self.path = path
-        self.edit("'*': {}")
-        (path / "minions").mkdir()
+        self.master = master_of(path, "'*': {}")
         for node in "abc":
-            (path / "minions" / node).write_bytes(salt_key(node).public_pem)
-        self.master = Master(str(path / "mesh.yml"), str(path / "minions"), str(path / "state"))
-        for node in "abc":
+            accept(self.master, node)
             self.say(REGISTER_TAG, registration(node, next(serials), public_key=public_key(node)))
         self.digests = self.master.fleet().digests()
         for node in "abc":
