@@ -6,8 +6,8 @@ a route other than the default one, and else a table of the interface's own, who
 That stays there when the exit does not answer, or is gone: packets wait or are dropped, and none takes another way.
 
 Outside stay the packets of the machine's other WireGuard interfaces, told by their ports, and what is for the Salt
-master: its connection would break when the default route changes, and an exit that fails would take away the means to
-leave it.
+master, or without one for whoever gave the exit by ssh: that connection would break when the default route changes, and
+an exit that fails would take away the means to leave it.
 
 Pure: nothing here runs a command.
 """
