@@ -27,8 +27,9 @@ from .boot import Changes, Setup
 
 HOSTS_FILE = "/etc/hosts"
 
-# Why a file cannot be replaced, and may yet be written: in containers, it is a mount of its own.
-_NOT_REPLACED = (errno.EBUSY, errno.EROFS, errno.EACCES, errno.EPERM)
+# Why a file cannot be replaced, and may yet be written: in containers, it is a mount of its own; and a minion and
+# salt-ssh, whose locks are not the same, may each take the other's new file for a leftover.
+_NOT_REPLACED = (errno.EBUSY, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 
 # No interface has this name.
 _LOCK = "the hosts file"

@@ -119,6 +119,22 @@ def test_owner_mode_and_attributes_of_the_file_stay(host, replaceable):
     assert [path.name for path in host.disk.iterdir() if path.name.endswith(".tmp")] == []
 
 
+def test_a_new_file_that_another_writer_takes_for_a_leftover_is_no_error(host, replaceable, monkeypatch):
+    """A minion and salt-ssh on one machine met, and one said that the hosts file could not be written."""
+    hostsfile = host.wgnode("hostsfile")
+    rename = os.rename
+
+    def meet(new, path):
+        if path == str(replaceable):
+            hostsfile.files.remove_leftovers(path)
+        rename(new, path)
+
+    monkeypatch.setattr(hostsfile.os, "rename", meet)
+    want(host)
+    assert host.call("apply")["backbone"]["result"] is True
+    assert replaceable.read_text() == "127.0.0.1 localhost\n" + ALL
+
+
 def test_a_link_is_followed(host, replaceable):
     target = host.disk / "real"
     replaceable.rename(target)
