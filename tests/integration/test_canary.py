@@ -6,6 +6,8 @@ import life
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3", "node4", "node5"]
 OTHERS = ["node1", "node3", "node4", "node5"]
 

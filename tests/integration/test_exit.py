@@ -10,6 +10,8 @@ THROUGH = steps.mesh({"node1": {"exit": True}, "pc": {"endpoint": False, "via": 
 
 SERVE = """
 import socketserver
+
+pytestmark = pytest.mark.slow
 class Tell(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall(self.client_address[0].encode())

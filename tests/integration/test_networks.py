@@ -5,6 +5,8 @@ import json
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3", "node4"]
 OFFICE = {"node1": {}, "node2": {}, "node3": {}}
 STORAGE = {"node3": {}, "node4": {}}

@@ -6,6 +6,8 @@ import life
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3"]
 OFF, ON = steps.mesh(NODES), steps.mesh(NODES, preshared_keys=True)
 
