@@ -171,7 +171,7 @@ def assert_hitless(before, seen, after):
     for each in seen:
         for public_key in set(before.allowed_ips) & set(after.allowed_ips):
             lasting = before.allowed_ips[public_key] & after.allowed_ips[public_key]
-            assert lasting <= each.allowed_ips.get(public_key, frozenset()), "a peer lost what it keeps"
+            assert lasting <= each.allowed_ips.get(public_key, frozenset()), f"{public_key} lost what it keeps: {each}"
         assert before.owned & after.owned <= each.owned, "a network was nobody's in between"
 
 
