@@ -39,7 +39,7 @@ def objections(
     :param share: of the peers that are up, which may be removed at once
     :param has_master: whether the Salt master runs on this machine
     """
-    diverted = tuple(_diverts_master(before, wanted)) if has_master else ()
+    diverted = tuple(_diverts(before, wanted, has_master))
     if device is None:
         return diverted
     return (
@@ -50,12 +50,19 @@ def objections(
     )
 
 
-def _diverts_master(before: View | None, wanted: View) -> Iterator[str]:
-    """Other minions' connections come from outside: their packets would be answered through the exit, or not at all."""
-    if wanted.via is not None and (before is None or before.via is None):
+def _diverts(before: View | None, wanted: View, has_master: bool) -> Iterator[str]:
+    """Connections that come from outside would be answered through the exit, which drops that."""
+    if wanted.via is None or (before is not None and before.via is not None):
+        return
+    if has_master:
         yield (
             f"lead the answers of the Salt master on this machine through the exit node {wanted.via}, so that it would"
             " lose all minions that reach it from outside of the mesh (`via: false` exempts a node)"
+        )
+    elif not wanted.outside:
+        yield (
+            f"lead all answers of this machine through the exit node {wanted.via}: it has no Salt master, and was not"
+            " called by ssh, so that there is no address that it would stay in reach of from outside of the mesh"
         )
 
 

@@ -121,9 +121,10 @@ def test_everything_that_speaks_against_a_view_is_said():
     assert len(refused(view(*NAMES), device(*NAMES), view("a", addresses=()))) == 2
 
 
-# --- the Salt master's machine ---------------------------------------------------------------------------------------
+# --- a default route through an exit ---------------------------------------------------------------------------------
 
-THROUGH = replace(view("a", "b"), via="a")
+THROUGH = replace(view("a", "b"), via="a", outside=("192.0.2.1",))
+ENCLOSED = replace(THROUGH, outside=())
 
 
 @pytest.mark.parametrize("before", [view("a", "b"), None])
@@ -133,6 +134,14 @@ def test_the_default_route_of_the_masters_machine_leads_through_no_exit_by_mista
     (objection,) = objections(before, present, THROUGH, NOW, has_master=True)
     assert objection.startswith("lead the answers of the Salt master on this machine through the exit node a, so that")
     assert objections(before, present, THROUGH, NOW) == ()
+
+
+@pytest.mark.parametrize("before", [view("a", "b"), None])
+def test_a_node_that_would_stay_in_reach_of_nobody_outside_does_not_take_an_exit_by_mistake(before):
+    """Without a master, and with ssh under sudo, nothing was left from where the exit could be taken back."""
+    (objection,) = objections(before, device("a", "b"), ENCLOSED, NOW)
+    assert objection.startswith("lead all answers of this machine through the exit node a: it has no Salt master")
+    assert objections(ENCLOSED, device("a", "b"), ENCLOSED, NOW) == ()
 
 
 def test_a_masters_machine_that_was_forced_to_keeps_its_exit_without_a_word():
