@@ -10,7 +10,7 @@ PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv
     $(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
 # The other functional tests are about devices, to which one Salt is as good as another.
-LOADED_BY_SALT := $(foreach name,module_* pillar_* runner_* states_* hosts_file packaging reactor_sls,\
+LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
 .PHONY: help setup demo test test-slow lint unit functional integration test-3006 bench schema clean

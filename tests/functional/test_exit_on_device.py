@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 from rotation_nodes import INTERFACE, NETWORK, NodeError, why_not
 from sessions import machines
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 # Beyond node4, which everybody has as default gateway. The master is no member of the mesh either.
 INTERNET = {4: "198.51.100.1", 6: "2001:db8:99::1"}

@@ -16,7 +16,7 @@ from rotation_nodes import NETWORK, NodeError, why_not
 from sessions import machines_in_session
 from wgmesh import preshared
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 SECRET, OTHER = "one secret that is long enough for this", "another secret, also long enough for it"
 

@@ -8,7 +8,7 @@ from rotation_gap import measure
 from rotation_nodes import NETWORK, NodeError, why_not
 from sessions import machines_in_session
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import re
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 PLAIN = steps.mesh({"node1": {}, "pc": {"endpoint": False}}, subnets=["10.42.0.0/16"])
 THROUGH = steps.mesh({"node1": {"exit": True}, "pc": {"endpoint": False, "via": "node1"}}, subnets=["10.42.0.0/16"])
 
 SERVE = """
 import socketserver
-
-pytestmark = pytest.mark.slow
 class Tell(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall(self.client_address[0].encode())

@@ -4,6 +4,8 @@ import life
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3", "node4", "node5"]
 GONE = NODES[1:]
 SLIP = steps.mesh({"node1": {}, "nide*": {}})

@@ -5,6 +5,8 @@ import subprocess
 import pytest
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3"]
 
 
