@@ -884,7 +884,7 @@ def _at_boot():
     if has_systemd:
         managers = boot.Systemd(__salt__), networkd.Networkd(__salt__)
         return boot.InPlaceOf(*(managers if backend == "wg-quick" else reversed(managers)))
-    return boot.OpenRC() if boot.has_openrc() else None
+    return None
 
 
 # -- pillar, events, notes

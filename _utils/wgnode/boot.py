@@ -1,13 +1,11 @@
 """
-Which interfaces come up when the machine boots: by wg-quick, with systemd or OpenRC, or by systemd-networkd.
+Which interfaces come up when the machine boots: by systemd, with wg-quick or with systemd-networkd.
 
 Nothing is started, stopped or reloaded here: what runs is the business of ``converge``.
 """
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,12 +18,6 @@ except ImportError:  # synced from _utils/
     from wgmesh.diff import Facts
     from wgmesh.errors import NodeError
     from wgmesh.view import View
-
-from .commands import run
-
-INIT_DIR = "/etc/init.d"
-RUNLEVEL_DIR = "/etc/runlevels"
-OPENRC_STATE = "/run/openrc"
 
 Changes = dict[str, dict[str, Facts]]
 Functions = Mapping[str, Callable[..., Any]]
@@ -122,7 +114,9 @@ class Systemd:
 
     def missing(self, setup: Setup) -> Changes:
         """The service, unless it is enabled."""
-        return _missing_service(self, setup.view.interface)
+        if self.is_enabled(setup.view.interface):
+            return {}
+        return {self.service(setup.view.interface): {"old": "disabled", "new": "enabled"}}
 
     def enable(self, setup: Setup) -> None:
         """Raises NodeError where that fails."""
@@ -139,69 +133,6 @@ class Systemd:
         self._functions["service.disable"](self.service(interface))
 
 
-class OpenRC:
-    """
-    ``wg-quick.<interface>``: a link to the init script ``wg-quick``, which takes the interface from its own name.
-
-    In Alpine, the script is in the package wireguard-tools-openrc. The runlevels are changed by ``rc-update`` itself:
-    Salt 3008 has no service functions for OpenRC, unless an extension brings them.
-    """
-
-    def service(self, interface: str) -> str:
-        """The name of the interface's service."""
-        return f"wg-quick.{interface}"
-
-    def is_enabled(self, interface: str) -> bool:
-        """Whether the interface comes up at boot."""
-        return bool(self._runlevels(interface)) and os.path.exists(self._link(interface))
-
-    def missing(self, setup: Setup) -> Changes:
-        """The service, unless it is enabled."""
-        return _missing_service(self, setup.view.interface)
-
-    def enable(self, setup: Setup) -> None:
-        """Raises NodeError where that fails."""
-        interface = setup.view.interface
-        service = self.service(interface)
-        script = os.path.join(INIT_DIR, "wg-quick")
-        if not os.path.exists(script):
-            why = f"there is no {script}; Alpine has it in the package wireguard-tools-openrc"
-            raise NodeError(f"{not_enabled(service, interface)} ({why})")
-        try:
-            if not os.path.lexists(self._link(interface)):
-                os.symlink("wg-quick", self._link(interface))
-            run(["rc-update", "add", service, "default"])
-        except (NodeError, OSError) as exc:
-            raise NodeError(f"{not_enabled(service, interface)} ({exc})") from exc
-
-    def disable(self, interface: str) -> None:
-        """Also one that is not enabled."""
-        runlevels = self._runlevels(interface)
-        if runlevels:
-            run(["rc-update", "delete", self.service(interface), *runlevels])
-        if os.path.islink(self._link(interface)):
-            os.unlink(self._link(interface))
-
-    def _link(self, interface: str) -> str:
-        return os.path.join(INIT_DIR, self.service(interface))
-
-    def _runlevels(self, interface: str) -> list[str]:
-        """Those that start the interface."""
-        found = glob.glob(os.path.join(RUNLEVEL_DIR, "*", glob.escape(self.service(interface))))
-        return sorted(os.path.basename(os.path.dirname(path)) for path in found)
-
-
-def has_openrc() -> bool:
-    """Whether OpenRC booted this machine."""
-    return os.path.exists(OPENRC_STATE)
-
-
 def not_enabled(service: str, interface: str) -> str:
     """What to say of a service that could not be enabled."""
     return f"{service} could not be enabled: {interface} works, but is not there after a boot"
-
-
-def _missing_service(manager: Systemd | OpenRC, interface: str) -> Changes:
-    if manager.is_enabled(interface):
-        return {}
-    return {manager.service(interface): {"old": "disabled", "new": "enabled"}}

@@ -16,7 +16,7 @@ except ImportError:  # synced from _utils/
 # Also a key that lacks a character: `wg` quotes what it cannot read.
 _MAYBE_A_KEY = re.compile(r"[A-Za-z0-9+/]{40,}=*")
 
-_PACKAGES = {"wg": "wireguard-tools", "ip": "iproute2", "rc-update": "openrc"}
+_PACKAGES = {"wg": "wireguard-tools", "ip": "iproute2"}
 
 
 def run(

@@ -1037,33 +1037,6 @@ def test_a_service_that_cannot_be_enabled_is_an_error_that_says_what_works(host,
     assert_equals(host, wanted)
 
 
-def test_with_openrc_the_link_and_the_runlevel_follow_the_interface(host, monkeypatch):
-    """By `rc-update` itself: Salt 3008 has no service functions for OpenRC."""
-    registered(host)
-    boot = host.wgnode("boot")
-    for name in ("INIT_DIR", "RUNLEVEL_DIR", "OPENRC_STATE"):
-        (host.disk / name).mkdir()
-        monkeypatch.setattr(boot, name, str(host.disk / name))
-    (host.disk / "INIT_DIR" / "wg-quick").touch()
-    runlevel = host.disk / "RUNLEVEL_DIR" / "default"
-    runlevel.mkdir()
-    (host.disk / "bin").mkdir()
-    program = host.disk / "bin" / "rc-update"
-    program.write_text(f"#!/bin/sh\ncase $1 in add) : >{runlevel}/$2;; delete) rm {runlevel}/$2;; esac\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    announced = host.call("apply", test=True)["backbone"]["changes"]
-    assert announced["wg-quick.wg0"] == {"old": "disabled", "new": "enabled"}
-    assert os.listdir(runlevel) == []
-    host.call("apply")
-    assert host.call("apply")["backbone"]["changes"] == {}
-    assert os.listdir(runlevel) == ["wg-quick.wg0"]
-    assert os.path.samefile(host.disk / "INIT_DIR" / "wg-quick.wg0", host.disk / "INIT_DIR" / "wg-quick")
-    host.call("remove", "wg0")
-    assert os.listdir(runlevel) == []
-    assert os.listdir(host.disk / "INIT_DIR") == ["wg-quick"]
-
-
 def test_without_systemd_no_service_is_asked_about(host):
     registered(host)
     host.functions["service.enabled"] = lambda name: pytest.fail("asked")

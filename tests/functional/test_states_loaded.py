@@ -247,7 +247,7 @@ PACKAGES = {
     "RedHat": ["wireguard-tools", "iproute"],
     "Suse": ["wireguard-tools", "iproute2"],
     "Arch": ["wireguard-tools", "iproute2"],
-    "Alpine": ["wireguard-tools", "wireguard-tools-openrc", "iproute2"],
+    "Alpine": ["wireguard-tools", "iproute2"],
 }
 
 
