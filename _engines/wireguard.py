@@ -21,20 +21,12 @@ import time
 import salt.utils.event
 from salt.exceptions import SaltException
 
-try:
-    from saltext.wireguard.utils.wgcontrol.bus import announce as _announce
-    from saltext.wireguard.utils.wgmesh import meshfile
-    from saltext.wireguard.utils.wgmesh.burst import Burst
-    from saltext.wireguard.utils.wgmesh.errors import WireguardError
-    from saltext.wireguard.utils.wgmesh.master import Master
-    from saltext.wireguard.utils.wgmesh.record import REPORT_TAG
-except ImportError:  # synced from _utils/
-    from wgcontrol.bus import announce as _announce
-    from wgmesh import meshfile
-    from wgmesh.burst import Burst
-    from wgmesh.errors import WireguardError
-    from wgmesh.master import Master
-    from wgmesh.record import REPORT_TAG
+from saltext.wireguard.control.bus import announce as _announce
+from saltext.wireguard.errors import WireguardError
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.meshfile.load import stamp
+from saltext.wireguard.model.statements import REPORT_TAG
+from saltext.wireguard.rollout.debounce import Debounce
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +56,7 @@ def start(quiet=1.0, at_most=5.0, interval=300.0):
 
         salt-run wireguard.reconcile    # what this engine does, once and by hand
     """
-    burst = Burst(quiet, at_most, interval, time.monotonic())
+    burst = Debounce(quiet, at_most, interval, time.monotonic())
     burst.add((), time.monotonic())  # whatever happened while the master was away
     watches = [_Watch(_mesh_stamp, 0.5), _Watch(_membership_ends, 5.0)]
     with salt.utils.event.get_event("master", opts=__opts__, listen=True) as bus:
@@ -121,7 +113,7 @@ class _Watch:
 
 
 def _mesh_stamp():
-    return meshfile.stamp(_master().mesh_path)
+    return stamp(_master().mesh_path)
 
 
 def _membership_ends():

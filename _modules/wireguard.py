@@ -26,62 +26,34 @@ import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
-try:
-    from saltext.wireguard.utils.wgmesh import __version__ as wgmesh_version
-    from saltext.wireguard.utils.wgmesh import answer, guard
-    from saltext.wireguard.utils.wgmesh.errors import RolledBackError, WireguardError
-    from saltext.wireguard.utils.wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, UNKNOWN
-    from saltext.wireguard.utils.wgmesh.rotation import FOLLOWING_TAG
-    from saltext.wireguard.utils.wgmesh.view import REGISTER, View
-    from saltext.wireguard.utils.wgnode import (
-        boot,
-        converge,
-        devices,
-        drifts,
-        dropping,
-        endpoints,
-        files,
-        hostsfile,
-        keys,
-        lock,
-        networkd,
-        registering,
-        switch,
-        wanted,
-    )
-    from saltext.wireguard.utils.wgnode import ping as pinging
-    from saltext.wireguard.utils.wgnode import reresolve as names
-    from saltext.wireguard.utils.wgnode.commit import CONFIRM_SECONDS, Safety
-    from saltext.wireguard.utils.wgnode.notes import Journal, Notes
-    from saltext.wireguard.utils.wgnode.statements import Statements
-except ImportError:  # synced from _utils/
-    from wgmesh import __version__ as wgmesh_version
-    from wgmesh import answer, guard
-    from wgmesh.errors import RolledBackError, WireguardError
-    from wgmesh.record import ABSENT, REGISTER_TAG, REPORT_TAG, UNKNOWN
-    from wgmesh.rotation import FOLLOWING_TAG
-    from wgmesh.view import REGISTER, View
-    from wgnode import (
-        boot,
-        converge,
-        devices,
-        drifts,
-        dropping,
-        endpoints,
-        files,
-        hostsfile,
-        keys,
-        lock,
-        networkd,
-        registering,
-        switch,
-        wanted,
-    )
-    from wgnode import ping as pinging
-    from wgnode import reresolve as names
-    from wgnode.commit import CONFIRM_SECONDS, Safety
-    from wgnode.notes import Journal, Notes
-    from wgnode.statements import Statements
+from saltext.wireguard import __version__
+from saltext.wireguard.device import guard
+from saltext.wireguard.errors import RolledBackError, WireguardError
+from saltext.wireguard.model import answers
+from saltext.wireguard.model.statements import ABSENT, FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG, UNKNOWN
+from saltext.wireguard.model.view import REGISTER, View
+from saltext.wireguard.node import (
+    config_files,
+    converge,
+    devices,
+    endpoints,
+    hostsfile,
+    keys,
+    lock,
+    registration,
+    removal,
+    rotation,
+)
+from saltext.wireguard.node import drift as node_drift
+from saltext.wireguard.node import pillar as node_pillar
+from saltext.wireguard.node import ping as node_ping
+from saltext.wireguard.node import reresolve as node_reresolve
+from saltext.wireguard.node.boot import managers as boot_managers
+from saltext.wireguard.node.boot import networkd
+from saltext.wireguard.node.boot.systemd import Systemd
+from saltext.wireguard.node.notes import Journal, Notes
+from saltext.wireguard.node.registration import Statements
+from saltext.wireguard.node.trial import CONFIRM_SECONDS, Safety
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +84,7 @@ def version():
 
         salt '*' wireguard.version
     """
-    return wgmesh_version
+    return __version__
 
 
 def managed():
@@ -126,7 +98,7 @@ def managed():
 
         salt '*' wireguard.managed
     """
-    return files.managed()
+    return config_files.managed()
 
 
 def show(interface=None):
@@ -159,7 +131,7 @@ def public_key(interface="wg0"):
         salt '*' wireguard.public_key wg0
     """
     with _salt_errors():
-        return keys.public_key(files.key_file(interface))
+        return keys.public_key(config_files.key_file(interface))
 
 
 def diff(network=None):
@@ -176,8 +148,8 @@ def diff(network=None):
         salt '*' wireguard.diff backbone
     """
     with _salt_errors():
-        found = wanted.everything(__pillar__)
-        return {_name(view): converge.difference(view) for view in wanted.chosen(found, network)}
+        found = node_pillar.everything(__pillar__)
+        return {_name(view): converge.difference(view) for view in node_pillar.chosen(found, network)}
 
 
 def _name(view):
@@ -204,7 +176,7 @@ def drift(live=()):
         salt '*' wireguard.drift
     """
     with _salt_errors():
-        found = drifts.answers(_boot(), live)
+        found = node_drift.drift_answers(_boot(), live)
         return {"networks": {network: each.to_dict() for network, each in found.items()}}
 
 
@@ -232,7 +204,7 @@ def ping(network=None, peer=None):
         chosen = {of: each for each, of in managed().items() if of is not None and network in (None, of)}
         if network is not None and not chosen:
             raise CommandExecutionError(f"this minion has no interface of the WireGuard network {network!r}")
-        return {of: pinging.ping(interface, peer).to_dict() for of, interface in sorted(chosen.items())}
+        return {of: node_ping.ping(interface, peer).to_dict() for of, interface in sorted(chosen.items())}
 
 
 # -- keys
@@ -251,7 +223,7 @@ def keypair(interface="wg0"):
         salt '*' wireguard.keypair wg0
     """
     with _salt_errors(), _lock(interface):
-        return keys.ensure(files.key_file(interface))
+        return keys.ensure(config_files.key_file(interface))
 
 
 # -- registering
@@ -268,7 +240,7 @@ def record_(network):
         salt '*' wireguard.record backbone
     """
     with _salt_errors():
-        (view,) = wanted.chosen(wanted.views(__pillar__), network)
+        (view,) = node_pillar.chosen(node_pillar.views(__pillar__), network)
         return _statements().registration(view)
 
 
@@ -350,7 +322,7 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, rea
     with _salt_errors():
         safety = _safety(force, reason)
         results = {}
-        for found in wanted.chosen(wanted.everything(__pillar__), network):
+        for found in node_pillar.chosen(node_pillar.everything(__pillar__), network):
             view, outcome = (found, _would(found, safety)) if test else _register_and_converge(found, wait, safety)
             results[_name(view)] = _result(outcome)
             if view.network and not outcome.pending and not test:
@@ -409,9 +381,9 @@ def sync(test=False, signed=False, force=False, reason=None):
     with _salt_errors():
         safety = _safety(force, reason)
         pillar = _fresh_pillar()
-        if wanted.networks(pillar) is None:
+        if node_pillar.networks(pillar) is None:
             return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
-        views = wanted.views(pillar)
+        views = node_pillar.views(pillar)
         statements = {REGISTER_TAG: [], REPORT_TAG: []}
         results = {name: _sync_one(view, test, statements, safety) for name, view in views.items()}
         for interface in gone(list(views)):
@@ -445,7 +417,7 @@ def _sync_one(view, test, statements, safety):
             statements[REGISTER_TAG].append(_statements().registration(view))
         if view.public_key != own_key:
             return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
-        result = _brief(_converge(view, files.key_file(view.interface), False, safety))
+        result = _brief(_converge(view, config_files.key_file(view.interface), False, safety))
         report = _report_of_success(view)
         statements[REPORT_TAG] += report
         if _is_news(view):  # of two machines that answer one job, the master may hear only the quicker one
@@ -494,13 +466,15 @@ def drop(peers, signed=False):
 def _drop_one(network, interface, public_keys, statements):
     try:
         with _lock(interface):
-            if keys.public_key(files.key_file(interface)) in public_keys:
+            if keys.public_key(config_files.key_file(interface)) in public_keys:
                 outcome = converge.remove(interface, _boot(), test=False)
                 _notes().add(network, reported=ABSENT)
                 report = [_statements().report(network, ABSENT)]
             else:
-                view = dropping.view_without(interface, public_keys)
-                outcome = converge.converge(view, files.key_file(interface), _boot(), False, _safety_of_drop(interface))
+                view = removal.view_without(interface, public_keys)
+                outcome = converge.converge(
+                    view, config_files.key_file(interface), _boot(), False, _safety_of_drop(interface)
+                )
                 report = _report_of_success(view)
         statements[REPORT_TAG] += report
         return _brief(outcome)
@@ -513,7 +487,7 @@ def _drop_one(network, interface, public_keys, statements):
 
 def _safety_of_drop(interface):
     """The last peer of a small mesh may be revoked like any other; of a larger one, not all may go by mistake."""
-    few = len(files.written(interface).peers) < guard.MIN_PEERS_UP
+    few = len(config_files.written(interface).peers) < guard.MIN_PEERS_UP
     return _safety(force=few, reason="its peers are to be dropped")
 
 
@@ -534,7 +508,7 @@ def _brief(outcome):
     """Without the changes in full: returns travel over the event bus and are kept, and a fleet makes many of them."""
     told = {"changed": sorted(outcome.changes)[:20], "comment": outcome.comment}
     if outcome.pending:
-        return {"result": None, **told, **answer.brief(outcome.changes, outcome.disturbs)}
+        return {"result": None, **told, **answers.brief(outcome.changes, outcome.disturbs)}
     return {"result": True, **told}
 
 
@@ -599,7 +573,7 @@ def apply_interface(
             raise CommandExecutionError(f"private_key_file {private_key_file} does not exist on this minion")
         if not private_key_file and not test:
             keypair(interface)
-        return _result(_converge(view, private_key_file or files.key_file(interface), test, safety))
+        return _result(_converge(view, private_key_file or config_files.key_file(interface), test, safety))
 
 
 def remove(interface, test=False):
@@ -635,7 +609,7 @@ def reresolve():
         salt '*' wireguard.reresolve
     """
     with _salt_errors():
-        return names.reresolve(__opts__["cachedir"])
+        return node_reresolve.reresolve(__opts__["cachedir"])
 
 
 # -- changing the key; docs/rotation.md tells the whole protocol
@@ -658,7 +632,7 @@ def rotate_prepare(network):
     with _salt_errors():
         view = _view(network)
         with _lock(view.interface):
-            public_key, next_key = switch.prepare(view)
+            public_key, next_key = rotation.prepare(view)
             return _statements().rotation(view, public_key, next_key)
 
 
@@ -685,10 +659,10 @@ def rotate_follow(network, current_key, next_key, seconds=20):
         if next_key not in devices.handshakes(interface):
             return {"moved": False, "seconds": 0.0, "comment": f"{interface} has no peer with the next key"}
         __salt__["event.send"](FOLLOWING_TAG, {"network": network, "next_key": next_key})
-        if not switch.await_next_key(interface, current_key, next_key, seconds):
+        if not rotation.await_next_key(interface, current_key, next_key, seconds):
             return {"moved": False, "seconds": _since(started), "comment": f"no switch within {seconds:g} s"}
         with _lock(interface):
-            switch.follow(interface, current_key, next_key)
+            rotation.follow(interface, current_key, next_key)
         return {"moved": True, "seconds": _since(started)}
 
 
@@ -725,7 +699,7 @@ def rotate_switch(network, wait=8):
     with _salt_errors():
         view = _view(network)
         with _lock(view.interface):
-            outcome = switch.switch(view, wait)
+            outcome = rotation.switch(view, wait)
         if outcome.kept:
             return {"switched": False, "comment": outcome.kept}
         return {
@@ -751,16 +725,16 @@ def rotate_abort(network):
     with _salt_errors():
         interface = _view(network).interface
         with _lock(interface):
-            if switch.abort(interface):
+            if rotation.abort(interface):
                 return {"aborted": True, "comment": f"{interface} keeps its key; the next one was removed"}
-        if switch.has_switched(interface):
+        if rotation.has_switched(interface):
             return {"aborted": False, "comment": f"{interface} uses the next key already; wireguard.sync registers it"}
         return {"aborted": True, "comment": f"{interface} has no next key"}
 
 
 def _view(network):
     """From a fresh pillar: the one that the minion holds is as old as its last start or refresh."""
-    (view,) = wanted.chosen(wanted.views(_fresh_pillar()), network)
+    (view,) = node_pillar.chosen(node_pillar.views(_fresh_pillar()), network)
     _refuse_clone(view)
     return view
 
@@ -776,7 +750,7 @@ def _stand_down_if_clone(view, test):
     A copy of a machine would draw the packets of its original to itself: it takes its interface down. Returns what to
     tell people about that; None on every other machine.
     """
-    if files.boot_id() not in view.clones:
+    if config_files.boot_id() not in view.clones:
         return None
     if not test:
         with _lock(view.interface):
@@ -790,7 +764,7 @@ def _stand_down_if_clone(view, test):
 
 def _is_news(view):
     """Whether the master believes that another boot of this machine, or another machine, is this node."""
-    return view.boot not in (None, files.boot_id())
+    return view.boot not in (None, config_files.boot_id())
 
 
 # -- the way from a view to a device
@@ -807,7 +781,7 @@ def _register_and_converge(view, wait, safety):
     elif view.waiting == REGISTER:
         _send(REGISTER_TAG, [_statements().registration(view)])
     try:
-        return view, _converge(view, files.key_file(view.interface), False, safety)
+        return view, _converge(view, config_files.key_file(view.interface), False, safety)
     except RolledBackError:
         _send(REPORT_TAG, _report_of_rollback(view))
         raise
@@ -820,19 +794,19 @@ def _would(view, safety):
     if view.network and (own_key is None or view.public_key != own_key):
         changes = {view.interface: {"old": None, "new": "present"}}
         return converge.Outcome(changes, f"{view.interface} would be registered and set up", pending=True)
-    return _converge(view, files.key_file(view.interface), True, safety)
+    return _converge(view, config_files.key_file(view.interface), True, safety)
 
 
 def _register_and_wait(view, own_key, wait):
     """Returns the view of a fresh pillar."""
     _send(REGISTER_TAG, [_statements().registration(view)])
-    return registering.await_view(view, own_key, __opts__["id"], wait, lambda: wanted.views(_fresh_pillar()))
+    return registration.await_view(view, own_key, __opts__["id"], wait, lambda: node_pillar.views(_fresh_pillar()))
 
 
 def _refuse_unregistered(view, own_key):
     """Where there is no master to register with: by ``salt-call --local``, and by salt-ssh."""
     if view.public_key != own_key:
-        raise CommandExecutionError(registering.by_hand(view, own_key, __opts__["id"]))
+        raise CommandExecutionError(registration.by_hand(view, own_key, __opts__["id"]))
 
 
 def _has_master():
@@ -862,7 +836,7 @@ def _boot():
     """What follows an interface that works: the machines' names, and what brings it up at boot."""
     names_file = hostsfile.HostsFile(__opts__["cachedir"], _names_of_masters())
     at_boot = _at_boot()
-    return boot.Together((at_boot, names_file) if at_boot else (names_file,))
+    return boot_managers.Together((at_boot, names_file) if at_boot else (names_file,))
 
 
 def _names_of_masters():
@@ -882,8 +856,8 @@ def _at_boot():
     if not __salt__["config.get"]("wireguard:enable_service", True):
         return None
     if has_systemd:
-        managers = boot.Systemd(__salt__), networkd.Networkd(__salt__)
-        return boot.InPlaceOf(*(managers if backend == "wg-quick" else reversed(managers)))
+        managers = Systemd(__salt__), networkd.Networkd(__salt__)
+        return boot_managers.InPlaceOf(*(managers if backend == "wg-quick" else reversed(managers)))
     return None
 
 
@@ -900,7 +874,7 @@ def _fresh_pillar():
         pillarenv=__opts__.get("pillarenv"),
         clean_cache=True,
     ).compile_pillar()
-    wanted.refuse_errors(pillar)
+    node_pillar.refuse_errors(pillar)
     return pillar
 
 

@@ -1,9 +1,6 @@
 """Shows what the ``wireguard`` runner returns as plain text with tables. ``--out=json`` shows it as data instead."""
 
-try:
-    from saltext.wireguard.utils.wgmesh import text
-except ImportError:  # synced from _utils/
-    from wgmesh import text
+from saltext.wireguard.control.text import render
 
 __virtualname__ = "wireguard"
 
@@ -26,4 +23,4 @@ def output(data, **kwargs):
         data = data["event"].get("message", "")
     # the exit code is for the shell, which has it already
     shown = {name: value for name, value in data.items() if name != "retcode"} if isinstance(data, dict) else data
-    return text.render(shown)
+    return render(shown)

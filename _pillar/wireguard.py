@@ -19,14 +19,10 @@ to drop its peers.
 
 import time
 
-try:
-    from saltext.wireguard.utils.wgmesh import masterless, meshfile
-    from saltext.wireguard.utils.wgmesh.lost import SCHEDULE
-    from saltext.wireguard.utils.wgmesh.master import Master
-except ImportError:  # synced from _utils/
-    from wgmesh import masterless, meshfile
-    from wgmesh.lost import SCHEDULE
-    from wgmesh.master import Master
+from saltext.wireguard.device.reresolve import SCHEDULE
+from saltext.wireguard.fleet.masterless import masterless_views
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.meshfile.load import load_mesh
 
 __virtualname__ = "wireguard"
 
@@ -64,6 +60,6 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
 
 def _views(minion_id, mesh):
     if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
-        return masterless.views(meshfile.load(mesh), minion_id, time.time())
+        return masterless_views(load_mesh(mesh), minion_id, time.time())
     master = Master.from_opts(__opts__)
     return master.views(minion_id) if master.is_trusted(minion_id) else None

@@ -17,43 +17,28 @@ import time
 import salt.exceptions
 import salt.utils.user
 
-try:
-    from saltext.wireguard.utils.wgcontrol.bus import Bus, has_master
-    from saltext.wireguard.utils.wgcontrol.bus import announce as _announce
-    from saltext.wireguard.utils.wgcontrol.check import check
-    from saltext.wireguard.utils.wgcontrol.export import Delivery
-    from saltext.wireguard.utils.wgcontrol.export import export as _export
-    from saltext.wireguard.utils.wgcontrol.plan import Outlook, Plan, Survey
-    from saltext.wireguard.utils.wgcontrol.progress import Progress
-    from saltext.wireguard.utils.wgcontrol.rotation import Rotation, RotationFailed
-    from saltext.wireguard.utils.wgcontrol.round import Round
-    from saltext.wireguard.utils.wgcontrol.ssh import Ssh
-    from saltext.wireguard.utils.wgmesh import client, duration, held, lint, meshfile, steps, turn
-    from saltext.wireguard.utils.wgmesh.errors import (
-        ConfigError,
-        LossError,
-        MeshError,
-        Problem,
-        RefusedError,
-        WireguardError,
-    )
-    from saltext.wireguard.utils.wgmesh.master import Master
-    from saltext.wireguard.utils.wgmesh.wording import some
-except ImportError:  # synced from _utils/
-    from wgcontrol.bus import Bus, has_master
-    from wgcontrol.bus import announce as _announce
-    from wgcontrol.check import check
-    from wgcontrol.export import Delivery
-    from wgcontrol.export import export as _export
-    from wgcontrol.plan import Outlook, Plan, Survey
-    from wgcontrol.progress import Progress
-    from wgcontrol.rotation import Rotation, RotationFailed
-    from wgcontrol.round import Round
-    from wgcontrol.ssh import Ssh
-    from wgmesh import client, duration, held, lint, meshfile, steps, turn
-    from wgmesh.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
-    from wgmesh.master import Master
-    from wgmesh.wording import some
+from saltext.wireguard.control.bus import Bus, has_master
+from saltext.wireguard.control.bus import announce as _announce
+from saltext.wireguard.control.check import check
+from saltext.wireguard.control.export import Delivery
+from saltext.wireguard.control.export import export as _export
+from saltext.wireguard.control.plan import NodeQuery, Plan, PlanResult
+from saltext.wireguard.control.progress import Progress
+from saltext.wireguard.control.reconciler import Reconciler
+from saltext.wireguard.control.rotation import Rotation, RotationFailed
+from saltext.wireguard.control.ssh import Ssh
+from saltext.wireguard.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
+from saltext.wireguard.formats import external_peer
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.meshfile.duration import parse_duration as _parse_duration
+from saltext.wireguard.meshfile.load import load_mesh as _load_mesh
+from saltext.wireguard.review.lint import Findings
+from saltext.wireguard.rollout import staged
+from saltext.wireguard.rollout.hold import current_hold as _current_hold
+from saltext.wireguard.rollout.hold import put_on_hold as _put_on_hold
+from saltext.wireguard.rollout.hold import release_hold as _release_hold
+from saltext.wireguard.rollout.lock import reconcile_lock as _reconcile_lock
+from saltext.wireguard.wording import some
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +87,7 @@ def validate(mesh=None):
         master = _master_unless(mesh)
         path = mesh or master.mesh_path
         try:
-            parsed = meshfile.load(path)
+            parsed = _load_mesh(path)
         except MeshError as exc:
             return _shown({"valid": False, "errors": _problems(exc.problems)}, failed=True)
         findings = check(parsed, master)
@@ -170,7 +155,7 @@ def plan(mesh=None, timeout=20):
         master = _master_unless(mesh)
         path = mesh or master.mesh_path
         try:
-            parsed = meshfile.load(path)
+            parsed = _load_mesh(path)
             running = master is not None and has_master(__opts__)
             if not running and not (master and master.registry.exists()):
                 return _planned(
@@ -178,18 +163,18 @@ def plan(mesh=None, timeout=20):
                 )
             findings = check(parsed, master)
             with Bus(__opts__) if running else contextlib.nullcontext() as bus:
-                plans = Plan(master, Survey(bus, timeout, Progress(_say)) if bus else None)
+                plans = Plan(master, NodeQuery(bus, timeout, Progress(_say)) if bus else None)
                 outlook = plans.edited(parsed) if mesh else plans.present()
         except MeshError as exc:
-            return _planned("the mesh file cannot be applied", lint.Findings(errors=exc.problems))
+            return _planned("the mesh file cannot be applied", Findings(errors=exc.problems))
         except (LossError, RefusedError) as exc:
-            return _planned("the mesh file cannot be applied", lint.Findings(errors=(Problem(path, 0, str(exc)),)))
+            return _planned("the mesh file cannot be applied", Findings(errors=(Problem(path, 0, str(exc)),)))
         answer = outlook.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
         return _planned(answer, findings, outlook, master.warnings())
 
 
 def _planned(answer, findings, outlook=None, warnings=()):
-    outlook = outlook or Outlook()
+    outlook = outlook or PlanResult()
     again = "its exported configuration would be out of date: export it again then, see `salt-run wireguard.nodes`"
     data = {
         "answer": answer,
@@ -466,24 +451,26 @@ def reconcile(
     with _salt_errors():
         master = Master.from_opts(__opts__)
         forced = _forced(force, reason)
-        in_steps = steps.parse(canary, batch, stop_after, master.registered() if canary else ())
-        with turn.take(master.state_dir, wait=wait) as ours:
+        in_steps = staged.parse_stages(canary, batch, stop_after, master.registered() if canary else ())
+        with _reconcile_lock(master.state_dir, wait=wait) as ours:
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
-            on_hold = held.current(master.state_dir)
+            on_hold = _current_hold(master.state_dir)
             if on_hold and not in_steps:
                 _announce(__opts__, master)
                 return _shown({"held": on_hold}, failed=True)
             if in_steps:
-                held.begin(master.state_dir, _operator(), "step by step")
+                _put_on_hold(master.state_dir, _operator(), "step by step")
             booted = master.just_booted()
             patience = timeout or (60 if in_steps else 20)
             suspects = "*" if everybody else booted
             with Bus(__opts__) as bus:
-                asking = Round(master, bus, contact, patience, _say, suspects=suspects, steps=in_steps, forced=forced)
+                asking = Reconciler(
+                    master, bus, contact, patience, _say, suspects=suspects, steps=in_steps, forced=forced
+                )
                 result = asking.run()
             if in_steps and not result["stopped"]:
-                held.end(master.state_dir)
+                _release_hold(master.state_dir)
             master.registry.settle_boots(booted.difference(result["silent"], result.get("not asked", ())))
         _announce(__opts__, master)
     failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
@@ -512,9 +499,9 @@ def hold(reason=""):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        with turn.take(master.state_dir):  # what runs already gets to its end
-            held.begin(master.state_dir, _operator(), " ".join(str(reason).split()))
-        return _shown({"held": held.current(master.state_dir)})
+        with _reconcile_lock(master.state_dir):  # what runs already gets to its end
+            _put_on_hold(master.state_dir, _operator(), " ".join(str(reason).split()))
+        return _shown({"held": _current_hold(master.state_dir)})
 
 
 def release():
@@ -528,7 +515,7 @@ def release():
         salt-run wireguard.release
     """
     with _salt_errors():
-        held.end(Master.from_opts(__opts__).state_dir)
+        _release_hold(Master.from_opts(__opts__).state_dir)
     return reconcile()
 
 
@@ -607,8 +594,8 @@ def dropped(node, network=None, timeout=20):
 
 def _pursue_removal(master, node, networks, timeout):
     started = time.monotonic()
-    with turn.take(master.state_dir), Bus(__opts__) as bus:
-        Round(master, bus, [], timeout, _say).run()
+    with _reconcile_lock(master.state_dir), Bus(__opts__) as bus:
+        Reconciler(master, bus, [], timeout, _say).run()
     _announce(__opts__, master)
     members = {}  # a node in two networks has dropped the peer when both say so
     for status in master.status():
@@ -718,7 +705,9 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
         where, peer = master.peer(str(name), network)
         done = _export(master, where, peer, delivery, public_key, rekey, _operator(), str(reason or ""))
     place = f"in {delivery.file}" if delivery.file else "above"
-    key = "and its private key nowhere else" if done.has_key else f"without the private key: {client.PLACEHOLDER}"
+    key = (
+        "and its private key nowhere else" if done.has_key else f"without the private key: {external_peer.PLACEHOLDER}"
+    )
     told = reconcile(contact=[])["data"] if has_master(__opts__) else "no salt-master runs here; the nodes learn later"
     return _shown(
         {
@@ -726,7 +715,7 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
             "network": where.name,
             "addresses": list(done.view.addresses),
             "public_key": done.view.public_key,
-            "unreachable": client.unreachable(done.view),
+            "unreachable": external_peer.unreachable(done.view),
             "reconcile": told,
         }
     )
@@ -828,7 +817,7 @@ def admit(node, network=None, valid_for=None):
 
 def _duration(text):
     try:
-        return duration.parse(str(text))
+        return _parse_duration(str(text))
     except ValueError as exc:
         raise ConfigError(f"valid_for: {exc}") from exc
 
@@ -929,7 +918,7 @@ def rotate_due(limit=1):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        due = [] if held.current(master.state_dir) else master.due_for_rotation(time.time())[:limit]
+        due = [] if _current_hold(master.state_dir) else master.due_for_rotation(time.time())[:limit]
         rows = [_rotate_one(master, name, node, 20, "master", "rotate_every") for name, node in due]
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
@@ -961,8 +950,8 @@ def rotate_secret(reason="", timeout=20, force=False):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        with turn.take(master.state_dir):
-            on_hold = held.current(master.state_dir)
+        with _reconcile_lock(master.state_dir):
+            on_hold = _current_hold(master.state_dir)
             if on_hold:  # between nodes that have it and nodes that do not, tunnels would end
                 raise ConfigError(on_hold)
             if not force:
@@ -983,8 +972,8 @@ def _refuse_if_silent(nodes, timeout):
 
 def _rotate_one(master, network, node, timeout, who, why):
     started = time.monotonic()
-    with turn.take(master.state_dir), Bus(__opts__) as bus:
-        on_hold = held.current(master.state_dir)
+    with _reconcile_lock(master.state_dir), Bus(__opts__) as bus:
+        on_hold = _current_hold(master.state_dir)
         if on_hold:  # each of the peers would get more than the new key
             raise ConfigError(on_hold)
         try:

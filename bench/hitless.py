@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from mesh_lab import machine, show
 from rotation_nodes import Node, Nodes, why_not
-from wgmesh.view import Peer, View
+from saltext.wireguard.model.view import Peer, View
 
 WINDOW_SECONDS = 4.0
 # At its beginning and its end, only packets flow: the last change is over when the last packet is sent.

@@ -39,9 +39,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from salt.channel.client import ReqChannel
 from salt.exceptions import SaltException
-from wgmesh.master import Master
-from wgmesh.record import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
-from wgmesh.registry import Registry
+
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
+from saltext.wireguard.registry.registry import Registry
 
 FORK = multiprocessing.get_context("fork")
 WORKERS = 4

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from mesh_lab import machine, show
 from rotation_nodes import NETWORK, REPO, STATE_DIR, Node, Nodes, why_not
-from wgmesh.view import Peer, View
+from saltext.wireguard.model.view import Peer, View
 
 STATES = {"test_nop": ("test.nop", "nothing"), "present": ("wireguard.present", NETWORK)}
 CONFIG_DIR = f"{STATE_DIR}/salt"

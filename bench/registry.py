@@ -24,9 +24,9 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "_utils"))
 
-from wgmesh import model  # noqa: E402
-from wgmesh.record import Registration  # noqa: E402
-from wgmesh.registry import Registry  # noqa: E402
+from saltext.wireguard.meshfile.parse import parse_mesh
+from saltext.wireguard.model.statements import Registration
+from saltext.wireguard.registry.registry import Registry
 
 MESH = "networks: {net: {subnets: [10.42.0.0/16, 'fd42::/64'], nodes: {'*': {}}}}"
 SAMPLE = 200
@@ -42,7 +42,7 @@ def registration(number: int) -> Registration:
 
 def measure(nodes: int) -> dict[str, float]:
     """Medians in milliseconds of the first and the last registrations, and of a settling of all."""
-    (network,) = model.parse([("mesh.yml", MESH)]).networks
+    (network,) = parse_mesh([("mesh.yml", MESH)]).networks
     names = {f"n{number}" for number in range(nodes)}
     taken = []
     with tempfile.TemporaryDirectory() as directory:

@@ -30,8 +30,12 @@ from typing import Any
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO / "_utils"))
 
-from wgmesh import preshared, render  # noqa: E402
-from wgmesh.view import Peer, View  # noqa: E402
+from saltext.wireguard.formats import wg_quick
+from saltext.wireguard.model import preshared
+from saltext.wireguard.model.view import (
+    Peer,
+    View,
+)
 
 NETWORK = "backbone"
 INTERFACE = "wg0"
@@ -171,7 +175,7 @@ class Nodes:
         if self.secret is None:
             return view
         secret = preshared.secret(self.secret)
-        return preshared.told(replace(view, preshared=secret.name), secret, self.next_keys.get(node.name))
+        return preshared.with_secrets(replace(view, preshared=secret.name), secret, self.next_keys.get(node.name))
 
     def sync(self, *nodes: Node) -> None:
         """As after a reconcile: all nodes fetch their views and apply them at once; registrations are taken in."""
@@ -348,10 +352,10 @@ class Machine:
         _run(["wg-quick", "up", INTERFACE])
 
     def _write_config(self, view: dict[str, Any]) -> None:
-        text = render.render(View.from_dict(view, NETWORK))
+        text = wg_quick.render(View.from_dict(view, NETWORK))
         private = self.module.files.read(self.module.files.key_file(INTERFACE)).strip()
         path = self.module.files.config_file(INTERFACE)
-        self.module.files.replace(path, text.replace(render.PRIVATE_KEY, private))
+        self.module.files.replace(path, text.replace(wg_quick.PRIVATE_KEY, private))
 
     def lose_power_before(self, function: str) -> None:
         """The next call of this step of a switch raises, once: what comes after it in the code never happens."""

@@ -24,9 +24,11 @@ import salt.pillar
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from salt.exceptions import CommandExecutionError
-from wgmesh import accepted, device
-from wgmesh.master import Master
-from wgmesh.view import Peer, View
+
+from saltext.wireguard.device import parse
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.model.view import Peer, View
+from saltext.wireguard.registry.salt_keys import load_salt_keys
 
 REPO = Path(__file__).resolve().parents[2]
 ETC = Path("/etc/wireguard")
@@ -224,9 +226,9 @@ class Host:
         name = next(name for name in sys.modules if name.endswith(".module.wireguard"))
         return sys.modules[name]
 
-    def wgnode(self, name):
-        """A module of the package ``wgnode`` that the loaded execution module works with."""
-        return importlib.import_module(f"{self.module().converge.__package__}.{name}")
+    def library(self, name):
+        """A module of the package that the loaded execution module works with."""
+        return importlib.import_module(f"saltext.wireguard.{name}")
 
     def call(self, name, *args, **kwargs):
         return self._heard(self.functions[f"wireguard.{name}"], args, kwargs)
@@ -286,7 +288,7 @@ class Host:
         if not os.path.exists(f"/sys/class/net/{interface}"):
             return None
         show = ("route", "show", "dev", interface, "table", "main")
-        return device.parse(
+        return parse.parse(
             interface,
             self.run("wg", "show", interface, "dump"),
             self.run("ip", "-json", "address", "show", "dev", interface),
@@ -431,7 +433,7 @@ def registered(host, *peers, **settings):
 
 
 def accepted_keys(host):
-    return accepted.load(str(host.pki / "minions"))
+    return load_salt_keys(str(host.pki / "minions"))
 
 
 def socket_of(name):

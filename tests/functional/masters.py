@@ -8,9 +8,10 @@ import salt.config
 import salt.loader
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from wgmesh import record
-from wgmesh.master import Master
-from wgmesh.record import REGISTER_TAG, REPORT_TAG, Registration, Report
+
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.model import statements
+from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report
 
 REPO = Path(__file__).resolve().parents[2]
 NETWORK = "backbone"
@@ -75,7 +76,7 @@ class MasterSide:
         return self.sign(node, Report(node, NETWORK, digest, self._serial))
 
     def sign(self, node, statement):
-        return record.sign(statement, self._salt_keys[node][0])
+        return statements.sign(statement, self._salt_keys[node][0])
 
     def register(self, node, public_key):
         assert self.state.hear(REGISTER_TAG, {"id": node, "data": {"signed": self.registration(node, public_key)}})

@@ -4,6 +4,7 @@ import itertools
 from contextlib import contextmanager
 
 import pytest
+
 from rotation_nodes import NodeError, Nodes
 
 

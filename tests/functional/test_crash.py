@@ -5,8 +5,9 @@ import os
 import re
 import stat
 
-import faults
 import pytest
+
+import faults
 
 pytest.importorskip("salt")
 

@@ -20,9 +20,10 @@ pytest.importorskip("salt")
 pytest.importorskip("hypothesis", reason="the property test needs hypothesis")
 
 import hypothesis
-from hosts import key, peer, view, wait_until
 from hypothesis import strategies
-from wgmesh.diff import routes
+
+from hosts import key, peer, view, wait_until
+from saltext.wireguard.model.view import routes
 
 EXAMPLES = os.environ.get("WG_TEST_EXAMPLES")
 
@@ -270,9 +271,9 @@ def cases(live):
 
 
 def test_any_view_follows_any_other_and_disturbs_nobody_else(host):
-    converge = host.wgnode("converge").converge
+    converge = host.library("node.converge").converge
     # Without a trial, whose greetings would count as traffic.
-    safety = host.wgnode("commit").Safety(host.opts["cachedir"], confirm_seconds=0, forced="little in common")
+    safety = host.library("node.trial").Safety(host.opts["cachedir"], confirm_seconds=0, forced="little in common")
     own_key = host.call("keypair", "wg0")
     path = "/etc/wireguard/wg0.key"
 

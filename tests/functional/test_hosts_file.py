@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import PEERS, peer, registered
-from wgmesh.hosts import HostName, Hosts
-from wgmesh.record import REPORT_TAG
+from saltext.wireguard.model.hosts import HostName, Hosts
+from saltext.wireguard.model.statements import REPORT_TAG
 
 MACHINES = [("node1", "10.42.0.1"), ("node2", "10.42.0.2"), ("node3", "10.42.0.3")]
 ADDED = {"host names": {"old": None, "new": "10.42.0.1 node1, 10.42.0.2 node2, 10.42.0.3 node3"}}
@@ -38,7 +38,7 @@ def replaceable(host, monkeypatch):
     """The hosts file as it is elsewhere."""
     path = host.disk / "hosts"
     path.write_text("127.0.0.1 localhost\n")
-    monkeypatch.setattr(host.wgnode("hostsfile"), "HOSTS_FILE", str(path))
+    monkeypatch.setattr(host.library("node.hostsfile"), "HOSTS_FILE", str(path))
     return path
 
 
@@ -121,7 +121,7 @@ def test_owner_mode_and_attributes_of_the_file_stay(host, replaceable):
 
 def test_a_new_file_that_another_writer_takes_for_a_leftover_is_no_error(host, replaceable, monkeypatch):
     """A minion and salt-ssh on one machine met, and one said that the hosts file could not be written."""
-    hostsfile = host.wgnode("hostsfile")
+    hostsfile = host.library("node.hostsfile")
     rename = os.rename
 
     def meet(new, path):
@@ -301,7 +301,7 @@ def test_names_wait_until_the_tunnel_was_found_to_work(host, file):
     want(host)
     host.call("apply")
     text = file.read_text()
-    host.wgnode("commit").Trial.failure = lambda self: "it does not work"
+    host.library("node.trial").Trial.failure = lambda self: "it does not work"
     want(host, ("node9", "10.42.0.9"), peers=(peer("node9", "10.42.0.9/32"), *PEERS))
     assert "was rolled back" in host.error("apply")
     assert file.read_text() == text

@@ -17,8 +17,8 @@ pytest.importorskip("salt")
 
 from hosts import ETC, PEERS, files, key, peer, preshared, registered, view, wait_until
 from isolation import MS_NOSUID, Fork, mount
+from saltext.wireguard.model.view import routes
 from services import Services
-from wgmesh.diff import routes
 
 CONFIG = ETC / "wg0.conf"
 
@@ -449,7 +449,7 @@ def bad_names(host, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(host.wgnode("endpoints"), "RESOLVE_SECONDS", 0.5)
+    monkeypatch.setattr(host.library("node.endpoints"), "RESOLVE_SECONDS", 0.5)
     yield host
     stop.set()
 
@@ -807,7 +807,7 @@ def test_a_key_that_cannot_be_written_is_a_clear_error(bad_disk):
 
 def test_a_directory_that_is_not_there_is_made_for_root_only(host, monkeypatch):
     place = host.disk / "etc" / "wireguard"
-    monkeypatch.setattr(host.wgnode("files"), "CONFIG_DIR", str(place))
+    monkeypatch.setattr(host.library("node.config_files"), "CONFIG_DIR", str(place))
     host.call("keypair", "wg0")
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     (place / "wg0.key").unlink()  # it is a secret outside of its place
@@ -845,7 +845,7 @@ def test_concurrent_runs_with_another_view_end_with_one_of_the_two(host):
 
 def test_whoever_waits_too_long_for_another_run_gives_up_with_a_message(host, monkeypatch):
     registered(host)
-    monkeypatch.setattr(host.wgnode("lock"), "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(host.library("node.lock"), "LOCK_SECONDS", 0.3)
     with host.module()._lock("wg0"):
         assert "another apply has been working on wg0" in host.error("apply")
     assert host.call("apply")["backbone"]["result"] is True
@@ -861,7 +861,7 @@ def test_the_lock_of_a_killed_run_does_not_block_the_next(host, monkeypatch):
 
     with pytest.raises(RuntimeError, match="died"):
         Fork(die).result()
-    monkeypatch.setattr(host.wgnode("lock"), "LOCK_SECONDS", 1)
+    monkeypatch.setattr(host.library("node.lock"), "LOCK_SECONDS", 1)
     assert host.call("apply")["backbone"]["result"] is True
 
 

@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import ETC, NODE, PEERS, accepted_keys, key, peer, registered, view
-from wgmesh import record
-from wgmesh.record import ABSENT, REPORT_TAG, Report
+from saltext.wireguard.model.statements import ABSENT, REPORT_TAG, Report
+from saltext.wireguard.registry.evidence import verify
 
 NODE2, NODE3, NODE4 = PEERS
 
@@ -25,7 +25,7 @@ def applied(host):
 
 
 def reported(host, signed):
-    statement, _ = record.verify(signed, Report, accepted_keys(host))
+    statement, _ = verify(signed, Report, accepted_keys(host))
     return statement
 
 

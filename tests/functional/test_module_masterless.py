@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import ETC, NODE, registered
-from wgmesh.view import REGISTER
+from saltext.wireguard.model.view import REGISTER
 
 MESH = "networks: {{backbone: {{subnets: [10.42.0.0/24], nodes: {{{0}}}}}}}"
 ALONE = MESH.format("node1: {}")

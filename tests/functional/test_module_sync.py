@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import ETC, NODE, PEERS, accepted_keys, files, key, peer, registered, view
-from wgmesh import record
-from wgmesh.errors import RefusedError
-from wgmesh.record import REGISTER_TAG, REPORT_TAG, Registration, Report
+from saltext.wireguard.errors import RefusedError
+from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report
+from saltext.wireguard.registry.evidence import verify
 
 MESH = "networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}"
 WITH_PHONE = MESH[:-2] + ", peers: {phone: {public_key: %s, addresses: [10.42.9.1]}}}}"
@@ -32,7 +32,7 @@ def reasons(host):
 
 def test_the_registration_is_signed_by_the_minions_salt_key(host):
     wanted = registered(host)
-    statement, _ = record.verify(host.call("record", "backbone"), Registration, accepted_keys(host))
+    statement, _ = verify(host.call("record", "backbone"), Registration, accepted_keys(host))
     assert (statement.node, statement.network) == (NODE, "backbone")
     assert (statement.public_key, statement.port) == (wanted.public_key, 51820)
 
@@ -60,12 +60,12 @@ def test_a_changed_statement_does_not_verify(host):
     signed = host.call("record", "backbone")
     forged = {**signed, "statement": signed["statement"].replace("51820", "51821")}
     with pytest.raises(RefusedError, match="signature"):
-        record.verify(forged, Registration, accepted_keys(host))
+        verify(forged, Registration, accepted_keys(host))
 
 
 def test_a_registration_makes_the_key_that_it_names(host):
     host.set_networks(view(None))
-    statement, _ = record.verify(host.call("record", "backbone"), Registration, accepted_keys(host))
+    statement, _ = verify(host.call("record", "backbone"), Registration, accepted_keys(host))
     assert statement.public_key == host.call("public_key", "wg0")
 
 
@@ -134,7 +134,7 @@ def test_what_a_node_sends_verifies_and_bears_nothing_secret(host):
     kinds = {REGISTER_TAG: Registration, REPORT_TAG: Report}
     for tag, data in host.events:
         assert set(data) == {"signed"}
-        statement, _ = record.verify(data["signed"], kinds[tag], accepted_keys(host))
+        statement, _ = verify(data["signed"], kinds[tag], accepted_keys(host))
         assert statement.node == NODE
 
 
@@ -422,7 +422,7 @@ def test_a_node_speaks_up_while_the_master_takes_another_machine_for_it(host, fu
     for _ in range(2):
         host.call(function, **({"signed": True} if function == "sync" else {}))
     assert [tag for tag, _ in host.events] == [REPORT_TAG, REPORT_TAG]
-    statement, _ = record.verify(host.events[-1][1]["signed"], Report, accepted_keys(host))
+    statement, _ = verify(host.events[-1][1]["signed"], Report, accepted_keys(host))
     assert statement.boot == boot()
 
 

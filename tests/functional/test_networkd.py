@@ -11,8 +11,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import faults
 import pytest
+
+import faults
 
 pytest.importorskip("salt")
 
@@ -389,7 +390,7 @@ def test_a_default_route_through_an_exit_that_networkd_makes_is_that_of_the_view
     registered(machine, exit_node, *PEERS[1:], via=exit_node.name, beside=(51830,))
     machine.opts.update(master_ip="203.0.113.5", master_port=4506)
     apply(machine)
-    made = machine.wgnode("devices").policy(machine.device().mark)
+    made = machine.library("node.devices").policy(machine.device().mark)
     assert len(made.items) == 9
     for item in made.items:
         machine.run(*item.deleted())
@@ -399,4 +400,4 @@ def test_a_default_route_through_an_exit_that_networkd_makes_is_that_of_the_view
     with Networkd(machine.disk / "log") as networkd:
         networkd.wait_for("wg0: State changed: configuring -> configured")
         assert COMPLAINT.findall(networkd.said()) == []
-        assert machine.wgnode("devices").policy(machine.device().mark) == made
+        assert machine.library("node.devices").policy(machine.device().mark) == made

@@ -14,16 +14,20 @@ from typing import Any
 
 import pytest
 
+import saltext.wireguard
+
 pytest.importorskip("salt")
 
 REPO = Path(__file__).resolve().parents[2]
 MASTER_SIDE = ("engines", "output", "pillar", "runners")
+LIBRARY = "saltext.wireguard.model.view"
 
-# Loads what a master loads, and prints where from: {kind: file}, with the plain import `wgmesh` among them.
+# Loads what a master loads, and prints where from: {kind: file}, with the library's package among them.
 LOAD_MASTER_SIDE = """
 import json, sys
 import salt.config, salt.loader
 
+LIBRARY = "saltext.wireguard.model.view"
 opts = salt.config.master_config(sys.argv[1])
 opts["grains"] = {}
 utils = salt.loader.utils(opts)
@@ -37,7 +41,7 @@ files = {}
 for name, module in list(sys.modules.items()):
     if name.startswith("salt.loaded.") and name.endswith(".wireguard"):
         files[name.split(".")[-2]] = module.__file__
-    if name in ("wgmesh", "saltext.wireguard.utils.wgmesh"):
+    if name == LIBRARY:
         files[name] = module.__file__
 print(json.dumps(files))
 """
@@ -46,10 +50,10 @@ print(json.dumps(files))
 RUN_WATCHDOG = """
 import importlib, json, sys
 
-package, cachedir, *paths = sys.argv[1:]
+cachedir, *paths = sys.argv[1:]
 sys.path[:0] = paths
-commit = importlib.import_module(f"{package}.commit")
-print(json.dumps(commit._start_watchdog(cachedir, "wg0", "none", 0).wait()))
+trial = importlib.import_module("saltext.wireguard.node.trial")
+print(json.dumps(trial._start_watchdog(cachedir, "wg0", "none", 0).wait()))
 """
 
 
@@ -153,9 +157,9 @@ def test_an_installed_package_brings_everything(
     assert install.call("wireguard.version") == version()
     assert_state_is_there(install)
     assert_sls_is_there(install)
-    assert install.evaluate(RUN_WATCHDOG, "saltext.wireguard.utils.wgnode", str(install.root)) == 0
+    assert install.evaluate(RUN_WATCHDOG, str(install.root)) == 0
     files = install.master_side()
-    assert set(files) == {*MASTER_SIDE, "saltext.wireguard.utils.wgmesh"}
+    assert set(files) == {*MASTER_SIDE, LIBRARY}
     assert all(Path(path).is_relative_to(place) for path in [file_root, *files.values()]), files
 
 
@@ -179,10 +183,10 @@ def test_minions_and_master_sync_the_modules_from_their_file_roots(install: Inst
     assert_state_is_there(install)
     assert_sls_is_there(install)
     synced_utils = install.root / "disk/var/cache/salt/minion/extmods/utils"
-    assert install.evaluate(RUN_WATCHDOG, "wgnode", str(install.root), str(synced_utils)) == 0
+    assert install.evaluate(RUN_WATCHDOG, str(install.root), str(synced_utils)) == 0
     install.salt("salt-run", "saltutil.sync_all")
     files = install.master_side()
-    assert set(files) == {*MASTER_SIDE, "wgmesh"}
+    assert set(files) == {*MASTER_SIDE, LIBRARY}
     assert all(Path(path).is_relative_to(install.root / "disk") for path in files.values()), files
 
 
@@ -191,14 +195,12 @@ def test_module_dirs_finds_the_modules_in_a_checkout(install: Install, checkout:
     assert install.call("wireguard.version") == version()
     assert_state_is_there(install)
     files = install.master_side()
-    assert set(files) == {*MASTER_SIDE, "wgmesh"}
+    assert set(files) == {*MASTER_SIDE, LIBRARY}
     assert all(Path(path).is_relative_to(checkout) for path in files.values()), files
 
 
 def version() -> str:
-    import wgmesh
-
-    return wgmesh.__version__
+    return saltext.wireguard.__version__
 
 
 def assert_state_is_there(install: Install) -> None:

@@ -8,15 +8,17 @@ import pytest
 
 pytest.importorskip("salt")
 
-import masters
 import salt.config
 import salt.exceptions
+
+import masters
 from hosts import key
 from masters import NETWORK, MasterSide
-from wgmesh import meshfile
-from wgmesh.errors import LossError, MeshError
-from wgmesh.master import Master
-from wgmesh.view import View
+from saltext.wireguard.errors import LossError, MeshError
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.meshfile import load
+from saltext.wireguard.meshfile.parse import parse_mesh
+from saltext.wireguard.model.view import View
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +148,8 @@ def test_it_makes_no_registry_where_there_is_none(tmp_path, salt_keys):
 
 def test_the_mesh_file_is_parsed_once_a_change_though_salt_executes_the_module_anew_each_time(master, monkeypatch):
     parsed = []
-    real = meshfile.parse
-    monkeypatch.setattr(meshfile, "parse", lambda files: parsed.append(files) or real(files))
+    real = parse_mesh
+    monkeypatch.setattr(load, "parse", lambda files: parsed.append(files) or real(files))
     past = time.time_ns() - 10**9  # a file that is still changing is not kept
     os.utime(master.mesh, ns=(past, past))
     for _ in range(100):

@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from wgmesh.device import parse
-from wgmesh.diff import Applied, commands, diff, routes
-from wgmesh.render import PRIVATE_KEY, render
-from wgmesh.view import Peer, View
+
+from saltext.wireguard.device.diff import diff
+from saltext.wireguard.device.operations import Applied, command_lines
+from saltext.wireguard.device.parse import parse
+from saltext.wireguard.formats.wg_quick import PRIVATE_KEY, render
+from saltext.wireguard.model.view import Peer, View, routes
 
 PROGRAMS = ("unshare", "nsenter", "ip", "wg", "wg-quick")
 DEADLINE = 10
@@ -86,7 +88,7 @@ class Host:
         )
 
     def apply(self, view, record=None):
-        done = commands(self.plan(view, record), view.interface)
+        done = command_lines(self.plan(view, record), view.interface)
         for argv in done:
             if argv[:3] == ("ip", "link", "add"):
                 self.create(view.interface)

@@ -158,7 +158,7 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(two, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(host.wgnode("endpoints"), "RESOLVE_SECONDS", 0.5)
+    monkeypatch.setattr(host.library("node.endpoints"), "RESOLVE_SECONDS", 0.5)
     result = host.call("reresolve")
     over.set()
     assert result["wg0"] == {"moved": {}, "unresolved": ["db1.test:4444"]}

@@ -11,11 +11,12 @@ import pytest
 
 pytest.importorskip("salt")
 
-import masters
 import salt.exceptions
+
+import masters
 from hosts import key
 from masters import NETWORK, MasterSide
-from wgmesh import client
+from saltext.wireguard.formats import external_peer
 
 PRIVATE = re.compile(r"PrivateKey = ([A-Za-z0-9+/]{43}=)")
 
@@ -99,9 +100,9 @@ def test_a_file_is_readable_for_its_owner_alone(master, tmp_path):
 
 def test_the_public_key_belongs_to_the_private_one(master, tmp_path):
     answer = export(master, "phone", file=str(tmp_path / "phone.conf"))
-    from wgnode import keys
+    from saltext.wireguard.system import keypair
 
-    assert keys.public_of(PRIVATE.search((tmp_path / "phone.conf").read_text())[1]) == answer["public_key"]
+    assert keypair.public_of(PRIVATE.search((tmp_path / "phone.conf").read_text())[1]) == answer["public_key"]
 
 
 @pytest.mark.parametrize("opts", [{"fun": "state.orchestrate"}, {"fun": None}, {"async": True}])
@@ -144,8 +145,8 @@ def test_with_its_public_key_it_is_shown_again_with_a_placeholder(master, termin
     public = export(master, "phone")["public_key"]
     terminal.text = ""
     answer = export(master, "phone", public_key=public)
-    assert f"PrivateKey = {client.PLACEHOLDER}\n" in terminal.text
-    assert answer["answer"].endswith(f"without the private key: {client.PLACEHOLDER}")
+    assert f"PrivateKey = {external_peer.PLACEHOLDER}\n" in terminal.text
+    assert answer["answer"].endswith(f"without the private key: {external_peer.PLACEHOLDER}")
 
 
 def test_a_peer_may_bring_its_own_public_key(master, terminal):
@@ -209,7 +210,7 @@ def test_a_peer_of_a_network_that_got_another_name_may_keep_its_key(master, term
 # -- forms
 
 
-@pytest.mark.parametrize("form", client.FORMS)
+@pytest.mark.parametrize("form", external_peer.FORMS)
 def test_every_form_can_be_asked_for(master, terminal, form):
     export(master, "phone", format=form)
     assert key("node1") in terminal.text

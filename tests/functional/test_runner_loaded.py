@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("salt")
 
-import masters
 import salt.exceptions
+
+import masters
 from hosts import key
 from masters import NETWORK, MasterSide
-from wgmesh.record import REGISTER_TAG, REPORT_TAG
+from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG
 
 
 @pytest.fixture(scope="module")

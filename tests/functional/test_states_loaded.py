@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import ETC, PEERS, REPO, key, peer, registered, view
-from wgmesh import __version__
+from saltext.wireguard import __version__
 
 ROUTER = {"router": {"public_key": key("router"), "allowed_ips": ["10.9.0.2/32"], "endpoint": "127.0.0.1:4444"}}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import steps
-from wgmesh.record import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
+from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
 
 # Made up for this test: nobody has the private key.
 KEY = "bKEaZsQvEI1sLm2s/MXW+j8D3hP9W+BHV4BoGGUt53k="

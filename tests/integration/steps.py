@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from wgmesh.master import Master
+from saltext.wireguard.master.master import Master
 
 HERE = Path(__file__).parent
 PATIENCE = 90.0

@@ -16,8 +16,9 @@ import time
 from contextlib import closing
 
 import pytest
+
 import steps
-from wgmesh.registry import Registry
+from saltext.wireguard.registry.registry import Registry
 
 pytestmark = pytest.mark.slow
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+
 import steps
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")

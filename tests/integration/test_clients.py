@@ -5,8 +5,9 @@ import re
 import shlex
 import shutil
 
-import evidence
 import pytest
+
+import evidence
 import steps
 
 NODES = ["node1", "node2"]

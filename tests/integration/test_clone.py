@@ -1,7 +1,8 @@
 """Two machines with one minion id: which of them is the node is decided, the other one is named and kept out."""
 
-import life
 import pytest
+
+import life
 import steps
 
 pytestmark = pytest.mark.slow

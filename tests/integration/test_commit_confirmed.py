@@ -7,8 +7,9 @@ WireGuard only the port that it has.
 
 import shutil
 
-import life
 import pytest
+
+import life
 import steps
 
 pytestmark = [

@@ -2,8 +2,9 @@
 
 import re
 
-import forgery
 import pytest
+
+import forgery
 import steps
 
 NODES = ["node1", "node2", "node3", "node4"]

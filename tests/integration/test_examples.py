@@ -11,6 +11,7 @@ from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
+
 import steps
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

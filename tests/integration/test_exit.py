@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 import steps
 
 pytestmark = pytest.mark.slow

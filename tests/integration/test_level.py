@@ -3,8 +3,9 @@ Nothing on the master handles events: whatever happened meanwhile, the next reco
 at nodes that were off when it happened.
 """
 
-import life
 import pytest
+
+import life
 import steps
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,10 @@ def accept_salt_key(fleet):
 
 def revoke(fleet):
     """Of the registry alone, as if the command had been killed before it asked anybody."""
-    script = "from wgmesh.registry import Registry; Registry({!r}).revoke('backbone', 'node4', 'alice', '')"
+    script = (
+        "from saltext.wireguard.registry.registry import Registry;"
+        " Registry({!r}).revoke('backbone', 'node4', 'alice', '')"
+    )
     path = fleet.dir / "hosts/master/var/cache/salt/master/wireguard/registry.db"
     utils = steps.HERE.parents[1] / "_utils"
     fleet.must("exec", "master", "env", f"PYTHONPATH={utils}", "python3", "-c", script.format(str(path)))

@@ -1,7 +1,8 @@
 """A slip in the mesh file that would remove most nodes is told to nobody, until an operator says that it is meant."""
 
-import life
 import pytest
+
+import life
 import steps
 
 pytestmark = pytest.mark.slow

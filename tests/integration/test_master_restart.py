@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 import steps
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,7 @@
 """The address of a name changes, and nobody does anything about it: the tunnel comes back by itself."""
 
 import pytest
+
 import steps
 
 pytestmark = pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 import steps
 
 pytestmark = pytest.mark.slow

@@ -4,8 +4,9 @@ import fcntl
 import subprocess
 
 import pytest
-import steps
 import yaml
+
+import steps
 
 NODES = ["node1", "node2", "node3"]
 FOREIGN = "[Interface]\nListenPort = 51999\nAddress = 10.77.0.1/24\n"

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 import steps
 
 NODES = ["node1", "node2", "node3", "node4"]

@@ -2,8 +2,9 @@
 
 import stat
 
-import life
 import pytest
+
+import life
 import steps
 
 pytestmark = pytest.mark.slow

@@ -1,7 +1,8 @@
 """With the reactor, nodes that come, go and change keys reach all others by themselves, and nobody loses a packet."""
 
-import forgery
 import pytest
+
+import forgery
 import steps
 
 NODES = ["node1", "node2", "node3", "node4"]

@@ -2,8 +2,9 @@
 
 import re
 
-import life
 import pytest
+
+import life
 import steps
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,9 @@ import signal
 import sqlite3
 import time
 
-import life
 import pytest
+
+import life
 import steps
 
 pytestmark = pytest.mark.slow

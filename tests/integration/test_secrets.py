@@ -9,9 +9,10 @@ import contextlib
 import json
 import subprocess
 
+import pytest
+
 import evidence
 import life
-import pytest
 import steps
 
 pytestmark = pytest.mark.slow

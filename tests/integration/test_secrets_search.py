@@ -3,9 +3,10 @@
 import base64
 import os
 
+import pytest
+
 import evidence
 import life
-import pytest
 import steps
 
 pytestmark = pytest.mark.slow

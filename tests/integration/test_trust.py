@@ -14,11 +14,12 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-import steps
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
-from wgmesh.record import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
-from wgmesh.registry import Registry
+
+import steps
+from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
+from saltext.wireguard.registry.registry import Registry
 
 pytestmark = pytest.mark.slow
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 import steps
 
 REPO = Path(__file__).resolve().parents[2]

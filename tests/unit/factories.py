@@ -8,11 +8,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from wgmesh.accepted import AcceptedKey
-from wgmesh.master import Master
-from wgmesh.model import parse
-from wgmesh.record import Registration
-from wgmesh.registry import Registry, Row, Snapshot
+
+from saltext.wireguard.master.master import Master
+from saltext.wireguard.meshfile.parse import parse_mesh
+from saltext.wireguard.model.statements import Registration
+from saltext.wireguard.registry.registry import Registry
+from saltext.wireguard.registry.rows import Row, Snapshot
+from saltext.wireguard.registry.salt_keys import AcceptedKey
 
 
 @functools.cache
@@ -55,7 +57,7 @@ def mesh_text(nodes="'*': {}", subnets="10.42.0.0/24", peers="", extra=""):
 
 
 def mesh(*args, **kwargs):
-    return parse([("mesh.yml", mesh_text(*args, **kwargs))])
+    return parse_mesh([("mesh.yml", mesh_text(*args, **kwargs))])
 
 
 def network(*args, **kwargs):

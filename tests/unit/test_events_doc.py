@@ -4,9 +4,8 @@ import ast
 import re
 from pathlib import Path
 
-from wgmesh import history
-from wgmesh.record import REGISTER_TAG, REPORT_TAG
-from wgmesh.rotation import FOLLOWING_TAG
+from saltext.wireguard.model.statements import FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG
+from saltext.wireguard.registry import history
 
 REPO = Path(__file__).resolve().parents[2]
 PAGE = (REPO / "docs/events.md").read_text()

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from wgmesh.errors import MeshError
-from wgmesh.model import REQUIRED, parse
+
+from saltext.wireguard.errors import MeshError
+from saltext.wireguard.meshfile.parse import parse_mesh
+from saltext.wireguard.meshfile.reading import REQUIRED
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -55,7 +57,7 @@ def schema_accepts(text):
 
 def model_accepts(text):
     try:
-        return bool(parse([("mesh.yml", text)]).networks)
+        return bool(parse_mesh([("mesh.yml", text)]).networks)
     except MeshError:
         return False
 
@@ -98,7 +100,7 @@ def test_a_documented_default_is_what_counts_without_the_key(table, name):
 
 
 def parsed(table, text):
-    network = parse([("mesh.yml", text)]).networks[0]
+    network = parse_mesh([("mesh.yml", text)]).networks[0]
     return {"network": network, "node": network.settings("web1"), "peer": (*network.peers, None)[0]}[table]
 
 

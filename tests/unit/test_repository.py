@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import wgmesh
 import yaml
-from wgmesh.errors import KeyFormatError
-from wgmesh.keys import parse_public_key
-from wgmesh.meshfile import load
+
+from saltext.wireguard import __version__
+from saltext.wireguard.errors import KeyFormatError
+from saltext.wireguard.meshfile.load import load_mesh
+from saltext.wireguard.model.keys import parse_public_key
 
 REPO = Path(__file__).resolve().parents[2]
 LOADED = sorted(path.name for path in REPO.glob("_*") if path.is_dir() and path.name != "_utils")
@@ -32,18 +33,18 @@ def setup_cfg() -> configparser.ConfigParser:
     return config
 
 
-def test_the_package_takes_its_version_from_wgmesh() -> None:
-    assert setup_cfg()["metadata"]["version"] == "attr: _utils.wgmesh.__version__"
+def test_the_package_takes_its_version_from_the_library() -> None:
+    assert setup_cfg()["metadata"]["version"] == "attr: _utils.saltext.wireguard.__version__"
 
 
 def test_the_states_and_the_modules_have_one_version() -> None:
     """Otherwise every state.apply syncs the modules of every minion again."""
     (version,) = re.findall(r"set version = '(.+)'", (REPO / "salt/wireguard/map.jinja").read_text())
-    assert version == wgmesh.__version__
+    assert version == __version__
 
 
 def test_the_changelog_knows_the_version() -> None:
-    assert f"## [{wgmesh.__version__}]" in (REPO / "CHANGELOG.md").read_text()
+    assert f"## [{__version__}]" in (REPO / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.parametrize("folder", [*LOADED, "_utils"])
@@ -57,7 +58,7 @@ def test_nothing_in_the_file_root_shadows_salt() -> None:
 
 
 def test_every_kind_of_module_is_in_the_wheel_and_offered_to_salt() -> None:
-    init = ast.parse((REPO / "saltext/wireguard/__init__.py").read_text())
+    init = ast.parse((REPO / "_utils/saltext/wireguard/__init__.py").read_text())
     offered = {node.value for node in ast.walk(init) if isinstance(node, ast.Constant)}
     for folder in LOADED:
         kind = folder.removeprefix("_")
@@ -65,11 +66,15 @@ def test_every_kind_of_module_is_in_the_wheel_and_offered_to_salt() -> None:
         assert kind in offered
 
 
-def test_every_package_of_wgmesh_is_in_the_wheel() -> None:
+def test_every_room_is_in_the_wheel() -> None:
     packages = setup_cfg()["options"]["packages"].split()
-    found = {path.parent.relative_to(REPO / "_utils") for path in (REPO / "_utils").rglob("__init__.py")}
-    expected = {".".join(["saltext.wireguard.utils", *path.parts]) for path in found}
-    assert expected == {name for name in packages if name.startswith("saltext.wireguard.utils")}
+    rooms = {path.parent.relative_to(REPO / "_utils") for path in (REPO / "_utils/saltext").rglob("__init__.py")}
+    assert {".".join(room.parts) for room in rooms} - set(packages) == set()
+
+
+def test_the_namespace_is_open_to_other_extensions() -> None:
+    """An `__init__.py` there would hide all other packages below `saltext`."""
+    assert not (REPO / "_utils/saltext/__init__.py").exists()
 
 
 def functions(folder: str) -> Iterator[tuple[str, ast.FunctionDef]]:
@@ -119,7 +124,7 @@ def test_the_reactor_example_names_files_that_exist() -> None:
 
 @pytest.mark.parametrize("path", sorted((REPO / "examples").glob("*.yml")), ids=lambda path: path.name)
 def test_the_example_meshes_are_valid(path: Path) -> None:
-    assert load(str(path)).networks
+    assert load_mesh(str(path)).networks
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))

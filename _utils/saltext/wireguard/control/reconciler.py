@@ -1,0 +1,267 @@
+"""One reconcile: whoever is out of date is asked, until it confirms, fails, or stays silent."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from ..master.status import UNFINISHED
+from ..rollout.reconcile import Reconcile
+from ..rollout.staged import Staged
+from .answers import failure, hear_all, is_of_clone
+from .progress import Progress
+
+log = logging.getLogger(__name__)
+
+# A first state.apply installs packages, which takes its time.
+FIRST_CONTACT_SECONDS = 180
+
+# How much slower a machine may be than its copy, which answers the same job.
+SECOND_ANSWER_SECONDS = 2.0
+
+# All minions receive the arguments of a job: as many keys as fit into a few KB.
+MAX_DROPPED = 50
+
+
+class Reconciler:
+    """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
+
+    def __init__(self, master, bus, contact, timeout, say, rotating=None, suspects=(), steps=None, forced=None):
+        self._master = master
+        self._bus = bus
+        self._contact = contact
+        self._steps = steps  # to be taken one by one; None: ask everybody at once
+        self._course = Staged(timeout, steps=steps) if steps else Reconcile(timeout)
+        self._jobs = {}  # jid -> function
+        self._asked_at = {}  # node -> Unix seconds
+        self._rotating = rotating  # (network, node) that is in the middle of it right now
+        self._forced = forced  # (who, why) when the guards, the master's and the nodes', are to be overridden
+        self._suspects = suspects  # nodes to ask also if they are in sync for all the master knows; "*": all
+        self._left = {}  # network -> public keys of those that left it just now
+        self._behind = set()  # nodes that lack nothing but that, for all the master knows
+        self._progress = Progress(say)
+        self._told_step = ""
+
+    def run(self):
+        started = time.monotonic()
+        log.info("wireguard: a reconcile begins")
+        with self._master.registry.held():
+            self._left = self._master.settle(self._forced)
+            self._behind = self._only_behind_departures()
+            # not in steps: one that joins changes everybody, which is no way to be careful
+            first = [] if self._steps else self._greet()
+            self._pursue()
+            if self._master.just_booted().intersection(self._asked_at):
+                self._hear_out()
+                self._pursue()
+            self._master.settle()
+            result = self._result(first, started)
+        if self._steps:
+            result = {**self._result_of_steps(result), **result}
+        log.info("wireguard: a reconcile ends: %d nodes asked, %g s", len(result["asked"]), result["seconds"])
+        return result
+
+    def _greet(self):
+        """Ask members that never registered for a full state.apply; they register by it, and report."""
+        first = self._unregistered()
+        if first:
+            self._publish(first, "state.apply", ["wireguard"])
+            if self._contact == "*":  # an operator waits for the outcome; others learn it from the registrations
+                self._course.expect(first, time.monotonic() + FIRST_CONTACT_SECONDS)
+        return first
+
+    def _unregistered(self):
+        """
+        The members to greet. Of those that merely appeared, only in networks that have a registered node already: the
+        first state.apply of a new network is the operator's decision, and must not collide with one of ours.
+        """
+        statuses = self._master.status()
+        if self._contact == "*":
+            return sorted({status.member.node for status in statuses if status.member.is_to_register})
+        live = {status.network for status in statuses if status.member.row}
+        return sorted(
+            {
+                status.member.node
+                for status in statuses
+                if status.member.is_to_register and status.network in live and status.member.node in self._contact
+            }
+        )
+
+    def _pursue(self):
+        revoked = self._master.revoked()
+        while True:
+            if self._steps:
+                revoked = self._drop_revoked(revoked)
+            now = time.monotonic()
+            due = self._course.next(self._out_of_date(), now, self._master.last())
+            self._tell_step()
+            if due:
+                self._ask(due)
+            waiting = self._course.waiting(now)
+            if not waiting:
+                return
+            self._progress.wait_for(waiting)
+            self._listen()
+
+    def _drop_revoked(self, before):
+        """
+        Who is revoked on the way is dropped by all at once: their pillar would bring the change to those, too, that no
+        step has reached, and `revoke` itself waits for its turn until the last one. It asks for the proof then.
+        """
+        revoked = self._master.revoked()
+        left = self._master.keys_of(revoked - before)
+        if left:
+            nodes = {member.node for _, member in self._master.fleet().members() if member.has_registered}
+            nodes.update(node for _, node in revoked - before)  # it takes its interface down
+            self._bus.publish(nodes, "wireguard.drop", [left])
+        return revoked
+
+    def _ask(self, nodes):
+        """
+        To sync, for which each of them fetches its pillar; but first to drop the peers that left where that may be all,
+        which costs the master a tenth. A node whose report after it is not what it must be is asked to sync at once.
+        """
+        self._master.registry.doubt(nodes)
+        first = self._behind.intersection(nodes)
+        self._behind -= first
+        if first:
+            self._publish(first, "wireguard.drop", [self._left, "signed=True"])
+        if first != set(nodes):
+            self._publish(set(nodes) - first, "wireguard.sync", self._sync_arguments(nodes))
+
+    def _sync_arguments(self, nodes):
+        if not self._forced:
+            return ["signed=True"]
+        who, why = self._forced
+        self._master.registry.note("forced", self._networks_of(nodes), who, why)
+        # as Salt passes keyword arguments on; a text like "reason=..." would be parsed as YAML
+        return ["signed=True", {"__kwarg__": True, "force": True, "reason": why}]
+
+    def _networks_of(self, nodes):
+        members = [(status.network, status.member.node) for status in self._master.status()]
+        return [each for each in {*members, *self._master.leftovers()} if each[1] in nodes]
+
+    def _only_behind_departures(self):
+        """The nodes that left, and those that were in sync before, as far as can be told without their old views."""
+        careful = self._steps or self._forced
+        if careful or sum(map(len, self._left.values())) > MAX_DROPPED:
+            return set()
+        staying = {
+            status.member.node
+            for status in self._master.status()
+            if status.network in self._left and status.reason and status.applied and status.applied.digest
+        }
+        return staying.union(node for network, node in self._master.leftovers() if network in self._left)
+
+    def _out_of_date(self):
+        """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
+        self._forget_rotations()
+        wanted = {}
+        for status in self._master.status():
+            wrong = status.reason and not self._is_rotating(status)
+            if status.member.has_registered and (wrong or self._is_unchecked(status)):
+                wanted[status.member.node] = wanted.get(status.member.node, "") + status.wanted
+        for network, node in self._master.leftovers():
+            wanted[node] = wanted.get(node, "") + f"without {network}"
+        return wanted
+
+    def _is_unchecked(self, status):
+        """Whether this node is asked in any case, and has not said since that its device is as it should be."""
+        asked = self._suspects == "*" or status.member.node in self._suspects
+        return asked and not self._has_reported(status)
+
+    def _has_reported(self, status):
+        asked = self._asked_at.get(status.member.node)
+        return bool(asked and status.applied and asked < status.applied.reported)
+
+    def _is_rotating(self, status):
+        return status.reason == UNFINISHED and (status.network, status.member.node) == self._rotating
+
+    def _forget_rotations(self):
+        """
+        A node whose rotation broke off, and that reported since this round asked it, has the key that it had before:
+        with the announced one it would have registered, which ends the announcement.
+        """
+        unfinished = [status for status in self._master.status() if status.reason == UNFINISHED]
+        for status in unfinished:
+            if self._has_reported(status) and not self._is_rotating(status):
+                self._master.registry.forget_announced(status.network, status.member.node)
+
+    def _publish(self, nodes, function, arguments):
+        self._asked_at.update(dict.fromkeys(nodes, time.time()))
+        self._jobs[self._bus.publish(nodes, function, arguments)] = function
+
+    def _listen(self):
+        """Handle what comes, until something changed what we wait for and nothing more comes right behind it."""
+        changed = False
+        for tag, data in self._bus.events(0.5):
+            changed = self._handle(tag, data) or changed
+            if changed:
+                break
+        if changed:
+            for tag, data in self._bus.events(0.02):
+                self._handle(tag, data)
+
+    def _hear_out(self):
+        """Of two machines with one Salt key, the other one may answer later than the one that came up."""
+        for tag, data in self._bus.events(SECOND_ANSWER_SECONDS):
+            self._handle(tag, data)
+
+    def _handle(self, tag, data):
+        """Returns whether the event changed anything for us."""
+        parts = tag.split("/")
+        if tag.startswith("salt/job/") and len(parts) == 5 and parts[3] == "ret" and parts[2] in self._jobs:
+            return self._handle_return(self._jobs[parts[2]], data)
+        return self._master.hear(tag, data)
+
+    def _handle_return(self, function, data):
+        node, answer = data.get("id"), data.get("return")
+        if not isinstance(node, str):  # no minion's return
+            return False
+        if not hear_all(self._master, node, answer) or is_of_clone(answer):
+            return False  # the node itself may answer yet
+        if function == "wireguard.drop":  # what it could not do, a sync can, or says why not
+            self._course.answered(node)
+            self._course.reconsider(node)
+        else:
+            self._course.answered(node, failure(function, data))
+        return True
+
+    def _tell_step(self):
+        """One line for each step that is through."""
+        if self._steps and self._course.progress != self._told_step:
+            self._told_step = self._course.progress
+            log.info("wireguard: %s", self._told_step)
+            self._progress.tell(self._told_step)
+
+    def _result(self, first, started):
+        statuses = self._master.status()
+        out_of_date = {status.member.node for status in statuses if status.reason or self._is_unchecked(status)}
+        out_of_date.update(node for _, node in self._master.leftovers())
+        course = self._course
+        asked = sorted({*course.asked, *first})
+        failed = {node: error for node, error in course.failed.items() if node in out_of_date}
+        silent = course.silent(out_of_date)
+        for (network, node), waiting in self._master.registry.snapshot().waiting.items():
+            if node in silent:  # it did its part
+                failed[node] = f"waits in network {network} ({waiting.question}): `salt-run wireguard.admit {node}`"
+        return {
+            "asked": asked,
+            "confirmed": [node for node in asked if node not in out_of_date],
+            "failed": failed,
+            "silent": [node for node in silent if node not in failed],
+            "unregistered": sorted({s.member.node for s in statuses if s.member.is_to_register}),
+            "in_sync": sum(1 for status in statuses if status.reason is None),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+
+    def _result_of_steps(self, result):
+        """What an operator who goes step by step wants to know first."""
+        told = ("confirmed", "failed", "silent")
+        left = sorted(self._out_of_date().keys() - self._course.asked.keys())
+        return {
+            "answer": self._course.progress or "every node is in sync",
+            "stopped": self._course.stopped,
+            "counts": {**{name: len(result[name]) for name in told}, "not asked": len(left)},
+            "not asked": left,
+        }

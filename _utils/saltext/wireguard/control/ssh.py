@@ -1,0 +1,73 @@
+"""What an operator fetches from a host by salt-ssh: one that has no minion yet, or none that reaches the master."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import salt.exceptions
+
+from ..errors import ConfigError, RefusedError
+from ..model.statements import Registration
+from .answers import failure
+
+
+class Ssh:
+    """Runs functions on hosts of the roster."""
+
+    def __init__(self, opts):
+        # Not at the top: every call of our runner, of which the reactor makes many, would import it.
+        import salt.client.ssh.client
+
+        self._client = salt.client.ssh.client.SSHClient(mopts=dict(opts))
+
+    def registrations(self, node, networks):
+        """
+        Have the host make its keys, and return what it would register in each of the networks.
+
+        Nothing is signed: what the host says is as good as its ssh host key, and the operator's word for it. Raises
+        ConfigError where it cannot be reached, and RefusedError for an answer that makes no sense.
+        """
+        self._call(node, "state.single", ["saltutil.sync_all", "wireguard", "refresh=True"])
+        interfaces = json.dumps([network.interface for network in networks])
+        said = self._call(node, "wireguard.enrollment", [interfaces])  # salt-ssh takes words only, and parses them
+        return [_registration(node, network, said) for network in networks]
+
+    def _call(self, node, function, arguments):
+        try:
+            answers = self._client.cmd(node, function, arguments)
+        except (salt.exceptions.SaltException, SystemExit) as exc:
+            raise ConfigError(f"salt-ssh cannot run {function} on {node}: {exc}") from exc
+        data = answers.get(node) if isinstance(answers, dict) else None
+        if data is None:
+            raise ConfigError(f"salt-ssh has no {node} in its roster; write it into /etc/salt/roster first")
+        if not isinstance(data, dict) or data.get("retcode") or "return" not in data:
+            raise ConfigError(f"salt-ssh cannot run {function} on {node}: {_why(function, data)}")
+        return data["return"]
+
+
+def _why(function, data):
+    """salt-ssh has many ways to say that something went wrong."""
+    if not isinstance(data, dict):
+        return str(data).strip()[:500]
+    said = [data.get(name) for name in ("_error", "stderr", "stdout")]
+    return "; ".join(text.strip()[:500] for text in said if isinstance(text, str) and text.strip()) or failure(
+        function, {**data, "success": False}
+    )
+
+
+def _registration(node, network, said):
+    """As a minion would sign it. A host that lies can but harm itself: who it is, the operator says."""
+    keys = said.get("public_keys") if isinstance(said, dict) else None
+    if not isinstance(keys, dict):
+        raise RefusedError(f"what {node} answered is not understood: {str(said)[:300]}")
+    return Registration.from_dict(
+        {
+            "node": node,
+            "network": network.name,
+            "public_key": keys.get(network.interface),
+            "endpoints": said.get("endpoints"),
+            "port": network.settings(node).port,
+            "serial": time.time_ns(),
+        }
+    )

@@ -1,0 +1,97 @@
+"""Operations on the addresses of an interface, without a moment in which those that stay are missing."""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+from itertools import groupby
+
+from ..model.device import Device
+from ..model.view import View
+from .operations import Operation
+
+# Addresses
+
+
+def addresses_added(view: View, device: Device) -> list[Operation]:
+    replaced = _replaced(view, device)
+    operations = []
+    for address in view.addresses:
+        if address in device.addresses:
+            continue
+        operations += [_address_removed(view, old) for old in sorted(replaced) if _host(old) == _host(address)]
+        operations.append(Operation(f"address {address}", None, address, _address_argv(view, "add", address)))
+    return operations
+
+
+def addresses_removed(view: View, device: Device) -> list[Operation]:
+    """Remove what the view does not have, network by network, long prefixes last."""
+    removed = device.addresses.difference(view.addresses) - _replaced(view, device)
+    operations = []
+    for network, addresses in groupby(sorted(sorted(removed), key=_by_network), key=_by_network):
+        operations += _network_left(view, device, network, list(addresses))
+    return operations
+
+
+def _by_network(address: str) -> tuple[int, str]:
+    network = ip_interface(address).network
+    return network.prefixlen, str(network)
+
+
+def _replaced(view: View, device: Device) -> frozenset[str]:
+    """Return IPv6 addresses with a wrong prefix length: unlike IPv4, Linux takes an IPv6 address only once."""
+    wanted = {_host(address) for address in view.addresses if address not in device.addresses}
+    surplus = device.addresses.difference(view.addresses)
+    return frozenset(address for address in surplus if ":" in address and _host(address) in wanted)
+
+
+def _network_left(view: View, device: Device, network: tuple[int, str], addresses: list[str]) -> list[Operation]:
+    """
+    Remove addresses of one network, and keep those of it that the view has.
+
+    With an IPv4 address the kernel deletes its secondaries (those of the same network that were added later) unless
+    ``promote_secondaries`` is set, and with an interface's last IPv4 address all its IPv4 routes. So each is put back
+    before it goes or where it stays. Those that stay are held meanwhile with a prefix length of their own, and the way
+    to their network with a route that nothing else is like: the kernel's goes with its address.
+    """
+    removals = [_address_removed(view, address) for address in addresses]
+    if ":" in addresses[0]:
+        return removals
+    steps = removals[:1]
+    for address, removal in zip(addresses[1:], removals[1:], strict=True):
+        steps += [_step(view, "replace", address), removal]
+    kept = [address for address in view.addresses if _by_network(address) == network]
+    if not kept:
+        return steps
+    holds = [f"{_host(address)}/32" for address in kept]
+    let_go = [_step(view, "del", hold) for hold in holds if hold not in device.addresses.union(view.addresses)]
+    return [
+        *(_step(view, "replace", hold) for hold in holds),
+        _hold_route(view, "replace", network[1]),
+        *steps,
+        *(_step(view, "replace", address) for address in kept),
+        _hold_route(view, "del", network[1]),
+        *let_go,
+    ]
+
+
+def _hold_route(view: View, verb: str, network: str) -> Operation:
+    # Like the kernel's own, so that it is never taken for a route of ours; of all routes there, used last.
+    unlike = ("proto", "kernel", "scope", "link", "metric", str(2**32 - 1))
+    argv = ("ip", "-4", "route", verb, network, "dev", view.interface, *unlike)
+    return Operation(f"route {network}", None, None, argv)
+
+
+def _step(view: View, verb: str, address: str) -> Operation:
+    return Operation(f"address {address}", None, None, _address_argv(view, verb, address))
+
+
+def _address_removed(view: View, address: str) -> Operation:
+    return Operation(f"address {address}", address, None, _address_argv(view, "del", address))
+
+
+def _address_argv(view: View, verb: str, address: str) -> tuple[str, ...]:
+    return ("ip", "address", verb, address, "dev", view.interface)
+
+
+def _host(address: str) -> str:
+    return address.partition("/")[0]

@@ -1,0 +1,58 @@
+"""Operations on the default route through an exit node."""
+
+from __future__ import annotations
+
+from ..model.addresses import DEFAULTS
+from ..model.device import Device
+from ..model.view import View
+from . import exits
+from .exits import Policy
+from .operations import Applied, Operation
+
+
+class WayOut:
+    """The default route through an exit node: what a device's peers are part of, and what the rest of it is."""
+
+    def __init__(self, view: View, device: Device, applied: Applied, policy: Policy) -> None:
+        self._view = view
+        names = {**applied.names, **{peer.public_key: peer.name for peer in view.peers}}
+        self._owners = {network: names.get(key, key) for key, network in _defaults(device)}
+        self._policy = policy
+        self._wanted = exits.items(view)
+
+    def added(self) -> list[Operation]:
+        via = f"via {self._view.via}"
+        operations = [
+            Operation(_subject(item), None, via if item.stays_outside is None else "yes", item.added())
+            for item in self._wanted
+            if item not in self._policy.items
+        ]
+        if self._policy.strict and 4 in exits.versions(self._view):
+            operations.insert(0, Operation("reverse path filter", "strict", "loose", ("sh", "-c", exits.LOOSEN)))
+        return operations + self._moved()
+
+    def _moved(self) -> list[Operation]:
+        """To another exit it moves with the allowed IPs of the two."""
+        wanted = ((version, DEFAULTS[version]) for version in exits.versions(self._view))
+        return [
+            Operation(f"IPv{version} default route", f"via {self._owners[network]}", f"via {self._view.via}", ())
+            for version, network in wanted
+            if self._owners.get(network, self._view.via) != self._view.via
+        ]
+
+    def removed(self) -> list[Operation]:
+        """The rules go first, and of these the one that leads into the tunnel."""
+        stale = sorted(self._policy.items.difference(self._wanted), key=lambda item: (item.kind, item.words))
+        return [
+            Operation(_subject(item), "into the tunnel" if item.stays_outside is None else "yes", None, item.deleted())
+            for item in reversed(stale)
+        ]
+
+
+def _defaults(device: Device) -> list[tuple[str, str]]:
+    return [(key, text) for key, peer in device.peers.items() for text in peer.allowed_ips if text.endswith("/0")]
+
+
+def _subject(item: exits.Item) -> str:
+    outside = item.stays_outside
+    return f"IPv{item.version} default route" if outside is None else f"outside the tunnel: {outside}"

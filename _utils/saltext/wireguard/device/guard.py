@@ -1,0 +1,94 @@
+"""
+What a node does not do without being told twice: changes that are more often a mistake than meant.
+
+Pure: decided from the view applied last, the device, and the view that is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_interface
+
+from ..model.device import Device, live_peers
+from ..model.view import View
+from ..wording import some
+from .operations import Applied
+
+# Of fewer peers, any number may go: with three, one is a third already.
+MIN_PEERS_UP = 4
+
+DEFAULT_SHARE = 0.5
+
+
+def objections(
+    before: View | None,
+    device: Device | None,
+    wanted: View,
+    now: int,
+    share: float = DEFAULT_SHARE,
+    has_master: bool = False,
+) -> tuple[str, ...]:
+    """
+    Return what speaks against applying a view, each as the end of a sentence that begins with "it would"; none if
+    nothing does.
+
+    :param before: the view that was applied last; None where that is not known
+    :param wanted: with two peers for one that announced a next key (``rotation.expand``)
+    :param now: Unix seconds
+    :param share: of the peers that are up, which may be removed at once
+    :param has_master: whether the Salt master runs on this machine
+    """
+    diverted = tuple(_diverts(before, wanted, has_master))
+    if device is None:
+        return diverted
+    return (
+        *diverted,
+        *_empties(device, wanted),
+        *_removes_many(before, device, wanted, now, share),
+        *_takes_addresses(before, device, wanted),
+    )
+
+
+def _diverts(before: View | None, wanted: View, has_master: bool) -> Iterator[str]:
+    """Connections that come from outside would be answered through the exit, which drops that."""
+    if wanted.via is None or (before is not None and before.via is not None):
+        return
+    if has_master:
+        yield (
+            f"lead the answers of the Salt master on this machine through the exit node {wanted.via}, so that it would"
+            " lose all minions that reach it from outside of the mesh (`via: false` exempts a node)"
+        )
+    elif not wanted.outside:
+        yield (
+            f"lead all answers of this machine through the exit node {wanted.via}: it has no Salt master, and was not"
+            " called by ssh, so that there is no address that it would stay in reach of from outside of the mesh"
+        )
+
+
+def _empties(device: Device, wanted: View) -> Iterator[str]:
+    if device.peers and not wanted.peers:
+        yield f"leave no peer of the {len(device.peers)} that the device has"
+
+
+def _removes_many(before: View | None, device: Device, wanted: View, now: int, share: float) -> Iterator[str]:
+    """A peer that has another key now is not removed. One without networks is the other key of a peer that rotates."""
+    names = Applied.of(before).names
+    stay = {name for peer in wanted.peers for name in (peer.public_key, peer.name)}
+    up = [key for key in live_peers(device, now) if device.peers[key].allowed_ips]
+    removed = sorted(names.get(key, key) for key in up if not stay.intersection((key, names.get(key))))
+    if wanted.peers and len(up) >= MIN_PEERS_UP and len(removed) > len(up) * share:
+        yield f"remove {len(removed)} of the {len(up)} peers that are up ({some(removed)})"
+
+
+def _takes_addresses(before: View | None, device: Device, wanted: View) -> Iterator[str]:
+    """Another prefix length is no other address: pools may grow."""
+    ours = {_host(address) for address in (before.addresses if before else device.addresses)}
+    there = {_host(address) for address in device.addresses}
+    gone = sorted((ours & there) - {_host(address) for address in wanted.addresses})
+    if gone:
+        now_has = some(wanted.addresses) or "no address"
+        yield f"take this node's own address {some(gone)} away (it would have {now_has})"
+
+
+def _host(address: str) -> str:
+    return str(ip_interface(address).ip)

@@ -1,0 +1,107 @@
+"""One step of a change, the command lines that a list of steps comes to, and Salt's ``changes`` of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+from ..model.changes import Facts
+from ..model.view import View, routes
+from . import exits
+
+# Stands in a command for the file that has the preshared key of the peer it is about.
+PRESHARED_KEY = "@PRESHARED_KEY@"
+
+# A command line may have 128 KiB an argument and 2 MiB in all; 64 peers with ten networks each need 20 KiB.
+PEERS_PER_COMMAND = 64
+
+
+@dataclass(frozen=True)
+class Applied:
+    """
+    What the last applied configuration said.
+
+    ``endpoints``: public key to endpoint as it was written then. ``routes``: networks that it needed routes for.
+    ``names``: public key to the peer's name. ``mark``: of the interface's own packets, see ``exits.mark``.
+    """
+
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    routes: frozenset[str] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
+    mark: int = 0
+
+    @classmethod
+    def of(cls, view: View | None) -> Applied:
+        """From the view that was applied last, as the configuration has it; nothing where there is none."""
+        if view is None:
+            return cls()
+        return cls(
+            endpoints={peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint},
+            routes=routes(view),
+            names={peer.public_key: peer.name for peer in view.peers},
+            mark=exits.mark(view),
+        )
+
+
+@dataclass(frozen=True)
+class Operation:
+    """
+    One step: what it concerns, what was and will be there (None for nothing), and the command that does it.
+
+    No field ever has a secret: the private key goes by the path of its file, and in place of a preshared key stands
+    ``PRESHARED_KEY`` (see ``preshared_keys``). ``argv`` is empty where another operation has this effect. ``old`` equal
+    to ``new`` marks a step that only serves others.
+    """
+
+    subject: str
+    old: Facts
+    new: Facts
+    argv: tuple[str, ...]
+
+
+def command_lines(operations: Iterable[Operation], interface: str) -> list[tuple[str, ...]]:
+    """Return the command lines to run, in order. Neighbouring ``wg set`` become one, up to 64 peers."""
+    prefix = ("wg", "set", interface)
+    argvs = [operation.argv for operation in operations if operation.argv]
+    result: list[tuple[str, ...]] = []
+    for is_wg_set, group in groupby(argvs, key=lambda argv: argv[: len(prefix)] == prefix):
+        neighbours = list(group)
+        result += _merged(prefix, neighbours) if is_wg_set else neighbours
+    return result
+
+
+def preshared_keys(command: Sequence[str], view: View) -> list[str]:
+    """Return the preshared keys that the command wants in place of each ``PRESHARED_KEY``, in order."""
+    keys = {peer.public_key: peer.preshared_key for peer in view.peers}
+    public_key = ""
+    found = []
+    for before, word in pairwise(command):
+        if before == "peer":
+            public_key = word
+        elif word == PRESHARED_KEY:
+            found.append(keys[public_key] or "")
+    return found
+
+
+def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    chunks = (argvs[start : start + PEERS_PER_COMMAND] for start in range(0, len(argvs), PEERS_PER_COMMAND))
+    return [(*prefix, *(word for argv in chunk for word in argv[len(prefix) :])) for chunk in chunks]
+
+
+def salt_changes(operations: Iterable[Operation]) -> dict[str, dict[str, Facts]]:
+    """Return Salt's ``changes``: subject to ``old`` and ``new``. A peer with a new key is one entry."""
+    result: dict[str, dict[str, Facts]] = {}
+    for operation in operations:
+        if operation.old == operation.new:
+            continue
+        entry = result.setdefault(operation.subject, {"old": None, "new": None})
+        for side, facts in (("old", operation.old), ("new", operation.new)):
+            if facts is not None:
+                entry[side] = facts
+    return result
+
+
+def removed(interface: str) -> dict[str, dict[str, Facts]]:
+    """Return Salt's ``changes`` for an interface that goes."""
+    return {interface: {"old": "present", "new": None}}

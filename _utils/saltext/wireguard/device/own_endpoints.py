@@ -1,0 +1,77 @@
+"""
+Under which of its addresses a node offers to be called.
+
+Rule: the address that the node uses towards its Salt master comes first, then the others, IPv4 before IPv6. Left out
+are loopback, link-local, temporary and deprecated addresses, WireGuard interfaces (a tunnel cannot carry itself), and
+the bridges of containers and virtual machines, which other machines cannot reach.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+from ..errors import DeviceError
+from ..model.addresses import can_be_endpoint
+from ..model.statements import MAX_ENDPOINTS
+
+_INTERNAL = (
+    "cali", "cbr", "cilium", "cni", "docker", "flannel", "incusbr", "lxcbr", "lxdbr", "podman", "tailscale",
+    "veth", "virbr", "vnet", "wt", "zt",
+)  # fmt: skip
+_DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")  # br-ex, br-lan and the like carry the addresses of real machines
+
+
+def candidates(address_json: str, towards_master: str | None, tunnels: Collection[str]) -> tuple[str, ...]:
+    """
+    The node's endpoint candidates, best first.
+
+    ``address_json``: of ``ip -json address show``. ``towards_master``: the source address of the route to the master,
+    if known. ``tunnels``: names of WireGuard interfaces. Raises DeviceError.
+    """
+    try:
+        links = json.loads(address_json or "[]")
+        found = [ipaddress.ip_address(text) for link in links if _outward(link, tunnels) for text in _usable(link)]
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise DeviceError(f"`ip -json address show` printed what is not understood: {exc}") from exc
+    good = [address for address in found if can_be_endpoint(address)]
+    best_first = sorted(good, key=lambda address: (str(address) != towards_master, address.version))
+    return tuple(str(address) for address in best_first[:MAX_ENDPOINTS])
+
+
+def source_address(route_json: str) -> str | None:
+    """The source address in the answer of ``ip -json route get``, None where it names none."""
+    try:
+        routes = json.loads(route_json or "[]")
+        return str(routes[0]["prefsrc"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
+def is_own(route_json: str) -> bool:
+    """Whether the answer of ``ip -json route get`` is about an address of this machine."""
+    try:
+        return bool(json.loads(route_json or "[]")[0].get("type") == "local")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return False
+
+
+def _outward(link: dict[str, Any], tunnels: Collection[str]) -> bool:
+    name = link.get("ifname", "")
+    internal = name.startswith(_INTERNAL) or _DOCKER_BRIDGE.fullmatch(name)
+    return name not in tunnels and "LOOPBACK" not in link.get("flags", []) and not internal
+
+
+def _usable(link: dict[str, Any]) -> list[str]:
+    return [
+        info["local"]
+        for info in link.get("addr_info", [])
+        if info.get("scope") == "global"
+        and "local" in info
+        and not info.get("temporary")
+        and not info.get("deprecated")
+        and not info.get("tentative")
+    ]

@@ -1,0 +1,151 @@
+"""Operations on the peers of an interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
+
+from ..errors import ViewError
+from ..model.device import Device, DevicePeer, fingerprint, is_stale
+from ..model.endpoint import canonical_endpoint
+from ..model.view import Peer, View
+from .operations import PRESHARED_KEY, Applied, Operation
+
+# Peers
+
+
+def peers_set(view: View, device: Device, endpoints: Mapping[str, str], applied: Applied, now: int) -> list[Operation]:
+    moved = _moved(view, device)
+    operations = {}
+    for peer in view.peers:
+        have = device.peers.get(peer.public_key)
+        endpoint = _endpoint(peer, have, endpoints, applied, now)
+        if have is None:
+            operations[peer.public_key] = _peer_added(view, peer, endpoint)
+            continue
+        operation = _peer_changed(view, peer, have, endpoint, moved)
+        if operation.new:
+            operations[peer.public_key] = operation
+    return [operations[key] for key in _takers_first(view, device, operations)]
+
+
+def _moved(view: View, device: Device) -> frozenset[str]:
+    """Return the networks that some peer gains; WireGuard takes each away from its present peer by itself."""
+    gained: set[str] = set()
+    for peer in view.peers:
+        have = device.peers.get(peer.public_key)
+        gained.update(set(peer.allowed_ips) - have.allowed_ips if have else peer.allowed_ips)
+    return frozenset(gained)
+
+
+def _endpoint(
+    peer: Peer, have: DevicePeer | None, endpoints: Mapping[str, str], applied: Applied, now: int
+) -> str | None:
+    """Return the endpoint to set, if any. A peer that roamed is left where it is while its session lives."""
+    resolved = _resolved(peer, endpoints)
+    if resolved is None or have is None:
+        return resolved
+    configured_anew = applied.endpoints.get(peer.public_key) != peer.endpoint
+    return resolved if have.endpoint != resolved and (configured_anew or is_stale(have, now)) else None
+
+
+def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:
+    if peer.endpoint is None or peer.endpoint not in endpoints:
+        return None
+    resolved = endpoints[peer.endpoint]
+    if resolved == peer.endpoint:  # an address, which the view has in canonical form, or a comparison on paper
+        return resolved
+    try:
+        return canonical_endpoint(resolved)
+    except ValueError:
+        raise ViewError(f"peer {peer.name}: endpoint {peer.endpoint} resolved to {resolved}: not ip:port") from None
+
+
+def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
+    new: dict[str, object] = {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)}
+    words: list[str] = []
+    if peer.preshared:
+        new["preshared_key"] = "set"
+        words += ["preshared-key", PRESHARED_KEY]
+    if endpoint:
+        new["endpoint"] = endpoint
+        words += ["endpoint", endpoint]
+    new["keepalive"] = peer.keepalive
+    words += ["persistent-keepalive", str(peer.keepalive), "allowed-ips", ",".join(peer.allowed_ips)]
+    return Operation(f"peer {peer.name}", None, new, _peer_argv(view, peer.public_key, words))
+
+
+def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None, moved: frozenset[str]) -> Operation:
+    """Return the operation for what differs about a peer; it repeats nothing that is right."""
+    old: dict[str, object] = {}
+    new: dict[str, object] = {}
+    words: list[str] = []
+    if endpoint:
+        old["endpoint"], new["endpoint"] = have.endpoint, endpoint
+        words += ["endpoint", endpoint]
+    if have.keepalive != peer.keepalive:
+        old["keepalive"], new["keepalive"] = have.keepalive, peer.keepalive
+        words += ["persistent-keepalive", str(peer.keepalive)]
+    if have.allowed_ips != set(peer.allowed_ips):
+        old["allowed_ips"], new["allowed_ips"] = sorted(have.allowed_ips), list(peer.allowed_ips)
+    # A peer that only loses networks to others needs no command: its own would take all of them off for a moment.
+    if have.allowed_ips - moved != set(peer.allowed_ips):
+        words += ["allowed-ips", ",".join(peer.allowed_ips)]
+    if have.preshared_key != _fingerprint(peer):
+        old["preshared_key"] = "set" if have.preshared_key else None
+        new["preshared_key"] = ("changed" if have.preshared_key else "set") if peer.preshared else "removed"
+        # `wg set` reads an empty file as the all-zero key, which stands for none.
+        words += ["preshared-key", PRESHARED_KEY if peer.preshared else "/dev/null"]
+    return Operation(f"peer {peer.name}", old, new, _peer_argv(view, peer.public_key, words) if words else ())
+
+
+def _fingerprint(peer: Peer) -> str | None:
+    """On paper, where the key itself is not known, one is like another."""
+    return fingerprint(peer.preshared_key or "") if peer.preshared else None
+
+
+def _peer_argv(view: View, public_key: str, words: Iterable[str]) -> tuple[str, ...]:
+    return ("wg", "set", view.interface, "peer", public_key, *words)
+
+
+def _takers_first(view: View, device: Device, operations: Mapping[str, Operation]) -> list[str]:
+    """
+    Return the keys of the operations so that a network's new peer takes it before its old peer lets it go.
+
+    The end is the same in any order, as every peer is given its whole list; this one leaves no gap. Where peers swap,
+    one of them has to be first.
+    """
+    owners = {network: key for key, peer in device.peers.items() for network in peer.allowed_ips}
+    order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(operations, ()))
+    for peer in view.peers:
+        for network in peer.allowed_ips:
+            owner = owners.get(network, peer.public_key)
+            if peer.public_key in operations and owner in operations and owner != peer.public_key:
+                order.add(owner, peer.public_key)
+    with suppress(CycleError):
+        order.prepare()
+    keys: dict[str, None] = {}
+    while ready := order.get_ready():
+        keys.update(dict.fromkeys(ready))
+        order.done(*ready)
+    return [*keys, *(key for key in operations if key not in keys)]
+
+
+def peers_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
+    wanted = {peer.public_key for peer in view.peers}
+    # A removal shares its subject with the new key of the same node, and with nothing else.
+    taken = {f"peer {peer.name}" for peer in view.peers if peer.public_key in device.peers}
+    operations = []
+    for key in sorted(set(device.peers) - wanted):
+        peer = device.peers[key]
+        subject = f"peer {applied.names.get(key, key)}"
+        if subject in taken:
+            subject = f"peer {key}"
+        taken.add(subject)
+        old: dict[str, object] = {"public_key": key, "allowed_ips": sorted(peer.allowed_ips)}
+        if peer.endpoint:
+            old["endpoint"] = peer.endpoint
+        old["keepalive"] = peer.keepalive
+        operations.append(Operation(subject, old, None, _peer_argv(view, key, ["remove"])))
+    return operations

@@ -1,0 +1,67 @@
+"""
+Peers that are called by a name and have no session: the name may have another address by now.
+
+WireGuard itself knows addresses only. A peer that has a session is where its packets come from, whatever its name says.
+Pure: names are resolved elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..model.device import DevicePeer, is_stale
+from ..model.endpoint import canonical_endpoint
+from ..model.view import View
+from .operations import PEERS_PER_COMMAND
+
+# For the pillar of nodes with such peers: a Salt minion runs what it finds under `schedule` there. The master hears
+# nothing of it. As sessions are given up after 180 seconds, a peer is called elsewhere five minutes after it moved.
+SCHEDULE: dict[str, Any] = {
+    "wireguard_reresolve": {
+        "function": "wireguard.reresolve",
+        "seconds": 90,
+        "splay": 30,
+        "return_job": False,
+    }
+}
+
+
+def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[str, str]:
+    """
+    Return public key to endpoint of the peers that are called by a name and have no session.
+
+    :param view: what was applied last
+    :param peers: those of the device, by public key; what is not there is not to be called
+    :param now: Unix seconds
+    """
+    return {
+        peer.public_key: peer.endpoint
+        for peer in view.peers
+        if peer.endpoint
+        and peer.is_called_by_name
+        and peer.public_key in peers
+        and is_stale(peers[peer.public_key], now)
+    }
+
+
+def moved_endpoints(
+    peers: Mapping[str, DevicePeer], lost: Mapping[str, str], addresses: Mapping[str, str]
+) -> dict[str, str]:
+    """
+    Return public key to ``ip:port`` of the lost peers that are to be called at another address than now.
+
+    :param addresses: endpoint as the view has it to ``ip:port``; without those that did not resolve
+    """
+    resolved = {key: canonical_endpoint(addresses[name]) for key, name in lost.items() if name in addresses}
+    return {key: address for key, address in resolved.items() if peers[key].endpoint != address}
+
+
+def endpoint_commands(interface: str, moved: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Return the command lines that set these endpoints. They would make a peer that is not there any more."""
+    keys = sorted(moved)
+    chunks = (keys[start : start + PEERS_PER_COMMAND] for start in range(0, len(keys), PEERS_PER_COMMAND))
+    return [
+        ("wg", "set", interface, *(word for key in chunk for word in ("peer", key, "endpoint", moved[key])))
+        for chunk in chunks
+    ]

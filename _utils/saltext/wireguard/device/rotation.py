@@ -1,0 +1,140 @@
+"""
+Key rotation without an outage: make before break.
+
+A node announces its next public key. Its peers then have two WireGuard peers for it, one for each key, and the node may
+change from one to the other at any moment: whichever key handshakes is let in. The addresses belong to one of the two
+at a time, because WireGuard gives a network to one peer only: to the key that handshook last (``next_key_holds``).
+
+Pure: nothing here runs a command or sees a private key. The protocol as a whole is told in ``docs/rotation.md``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from ipaddress import ip_network
+
+from ..model.device import Device, DevicePeer
+from ..model.view import Peer, View
+
+# What the peer with the key that is not in use is called, after the name of its node.
+_NEXT = " (next key)"
+_OLD = " (old key)"
+
+
+def next_key_holds(current: int, next_: int) -> bool:
+    """
+    Tell from both keys' latest handshakes, in Unix seconds and 0 for never, whether the next key is the one in use.
+
+    On a tie it is the next one: a node handshakes with it only after it has left the current one, and a node that went
+    back did so some seconds later.
+    """
+    return next_ > 0 and next_ >= current
+
+
+def expand(view: View, device: Device | None) -> View:
+    """
+    Return the view with every peer that announced a next key as two peers, one a key, as this device needs them.
+
+    The key in use has the peer's name, addresses and keepalive; the other is named "... (next key)" or "... (old key)"
+    and has only the endpoint. Each has the preshared key that belongs to it. A next key that is also somebody else's,
+    or our own, is left out: WireGuard could not tell the two apart, and one wrong announcement must not stop everything
+    else.
+    """
+    if not any(peer.next_key for peer in view.peers):
+        return view
+    taken = Counter(_keys(view))
+    peers = (_expanded(peer, device, taken) for peer in view.peers)
+    return replace(view, peers=tuple(each for pair in peers for each in pair))
+
+
+def _keys(view: View) -> Iterable[str]:
+    if view.public_key:
+        yield view.public_key
+    for peer in view.peers:
+        yield peer.public_key
+        if peer.next_key:
+            yield peer.next_key
+
+
+def _expanded(peer: Peer, device: Device | None, taken: Mapping[str, int]) -> tuple[Peer, ...]:
+    """One peer or two. The one with the addresses comes first."""
+    alone = replace(peer, next_key=None, next_preshared_key=None)
+    if peer.next_key is None or taken[peer.next_key] > 1:
+        return (alone,)
+    next_ = replace(alone, public_key=peer.next_key, preshared_key=peer.next_preshared_key)
+    if next_key_holds(_latest_handshake(device, peer.public_key), _latest_handshake(device, peer.next_key)):
+        return next_, _idle(alone, _OLD)
+    return alone, _idle(next_, _NEXT)
+
+
+def _idle(peer: Peer, which: str) -> Peer:
+    return replace(peer, name=peer.name + which, allowed_ips=(), keepalive=0)
+
+
+def contract(view: View) -> View:
+    """
+    Return the view that ``expand`` made this one of, whichever key was in use on the device then.
+
+    A next key that ``expand`` left out is lost.
+    """
+    by_name = {peer.name: peer for peer in view.peers}
+    peers = (_contracted(peer, by_name) for peer in view.peers if not _is_idle(peer, by_name))
+    return replace(view, peers=tuple(peers))
+
+
+def _is_idle(peer: Peer, by_name: Mapping[str, Peer]) -> bool:
+    return any(peer.name.endswith(which) and peer.name.removesuffix(which) in by_name for which in (_NEXT, _OLD))
+
+
+def _contracted(peer: Peer, by_name: Mapping[str, Peer]) -> Peer:
+    next_ = by_name.get(peer.name + _NEXT)
+    old = by_name.get(peer.name + _OLD)
+    if old:
+        next_, peer = peer, replace(peer, public_key=old.public_key, preshared_key=old.preshared_key)
+    if next_:
+        return replace(peer, next_key=next_.public_key, next_preshared_key=next_.preshared_key)
+    return peer
+
+
+def _latest_handshake(device: Device | None, public_key: str) -> int:
+    have = device.peers.get(public_key) if device else None
+    return have.latest_handshake if have else 0
+
+
+def move(interface: str, peers: Mapping[str, DevicePeer], current_key: str, next_key: str) -> tuple[str, ...]:
+    """
+    Return the one command that gives the next key all that the current one has; empty where there is nothing to give.
+
+    WireGuard takes a network away from its present peer by itself, so that it is never nobody's.
+    """
+    current = peers.get(current_key)
+    if current is None or next_key not in peers or not current.allowed_ips:
+        return ()
+    networks = ",".join(sorted(current.allowed_ips | peers[next_key].allowed_ips))
+    taken: list[str] = []
+    given: list[str] = []
+    if current.keepalive:
+        taken = ["persistent-keepalive", str(current.keepalive)]
+        given = ["peer", current_key, "persistent-keepalive", "0"]
+    return ("wg", "set", interface, "peer", next_key, *taken, "allowed-ips", networks, *given)
+
+
+def back(before: Mapping[str, int], now: Mapping[str, int]) -> frozenset[str]:
+    """Return those of the live peers that have handshaken again since."""
+    return frozenset(key for key, seconds in before.items() if now.get(key, 0) > seconds)
+
+
+def greeting_addresses(peers: Iterable[DevicePeer]) -> list[str]:
+    """Return one address of each peer, IPv4 where it has one: a packet to it makes WireGuard handshake."""
+    addresses = (_host_address(peer.allowed_ips) for peer in peers)
+    return sorted(address for address in addresses if address)
+
+
+def _host_address(allowed_ips: Iterable[str]) -> str | None:
+    """Only host networks: in a network behind the peer, we know of no machine."""
+    networks = [ip_network(text) for text in allowed_ips]
+    hosts = [network for network in networks if network.num_addresses == 1]
+    first = min(hosts, key=lambda host: (host.version, int(host.network_address)), default=None)
+    return str(first.network_address) if first else None

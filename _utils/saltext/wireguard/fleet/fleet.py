@@ -1,0 +1,129 @@
+"""
+The whole fleet at one moment: mesh file, registry and accepted keys, joined.
+
+A node takes part in a network when the mesh file lists it, its Salt key is accepted, and its registration was made with
+that very key; or when the mesh file lists it, and an operator vouches for its public key. Everything that nodes are
+told follows from this join, and nothing remembers an earlier one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from ..errors import MeshError
+from ..meshfile.mesh import Mesh
+from ..model.preshared import Secret
+from ..model.view import View
+from ..registry.registry import Registry
+from ..registry.rows import NodeId, Snapshot
+from ..registry.salt_keys import AcceptedKey
+from .losses import Loss, Outside, losses
+from .membership import Member, vouched_keys
+from .network import NetworkState
+
+
+class Fleet:
+    """
+    Views and members of every network. Raises MeshError when mesh file and registry contradict each other.
+
+    ``now`` and ``valid_until`` are in Unix seconds: the time for which this was joined, and the next at which a node
+    expires. ``losses``: what nobody must be told before an operator has said that it is meant. ``secret``: where the
+    preshared keys come from, if there are any and they matter.
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        snapshot: Snapshot,
+        accepted: Mapping[str, AcceptedKey],
+        now: float,
+        secret: Secret | None = None,
+    ) -> None:
+        self.mesh = mesh
+        self._rows = snapshot.rows
+        self.networks = {
+            network.name: NetworkState(network, snapshot, accepted, now, secret, mesh.networks)
+            for network in mesh.networks
+        }
+        moments = [moment for joined in self.networks.values() for moment in joined.expiries() if moment > now]
+        self.valid_until = min(moments, default=float("inf"))
+        problems = [problem for joined in self.networks.values() for problem in joined.problems()]
+        if problems:
+            raise MeshError(problems)
+        members = {name: joined.members for name, joined in self.networks.items()}
+        self._noted = snapshot.noted
+        trusted = {*accepted, *vouched_keys(snapshot)}
+        self.losses: list[Loss | Outside] = [*losses(mesh, snapshot, trusted, members, now), *self._outside()]
+
+    def _outside(self) -> Iterator[Outside]:
+        for network in self.mesh.networks:
+            nodes = self.networks[network.name].outside()
+            if nodes:
+                yield Outside(network.name, nodes, network.place_of("subnets"))
+
+    def members(self) -> Iterator[tuple[str, Member]]:
+        """(network, member) of all networks."""
+        for name, joined in self.networks.items():
+            for member in joined.members.values():
+                yield name, member
+
+    def views(self, node: str) -> dict[str, View]:
+        """
+        Network -> what ``node`` must have there, but for the preshared keys. Empty for a minion that is in no network.
+        """
+        return {name: joined.view(node) for name, joined in self.networks.items() if node in joined.members}
+
+    def told(self, node: str) -> dict[str, View]:
+        """The same with the preshared keys: for the node itself, and for nobody else."""
+        return {name: joined.told(node) for name, joined in self.networks.items() if node in joined.members}
+
+    def digests(self) -> dict[NodeId, str]:
+        """What every registered member should report as applied. Computed once: n nodes hash n * n times 32 bytes."""
+        return self._digests
+
+    @cached_property
+    def _digests(self) -> dict[NodeId, str]:
+        return {
+            (name, node): digest for name, joined in self.networks.items() for node, digest in joined.digests().items()
+        }
+
+    def losses_of(self, node: str) -> list[Loss | Outside]:
+        """Those of the networks that the node is in, or was in when they were last settled."""
+        return [
+            loss
+            for loss in self.losses
+            if node in self._noted.get(loss.network, ())
+            or (loss.network in self.networks and node in self.networks[loss.network].members)
+        ]
+
+    def was_member(self, node: str) -> bool:
+        """Whether the registry remembers the node from some network."""
+        return node in self._known_nodes
+
+    @cached_property
+    def _known_nodes(self) -> frozenset[str]:
+        return frozenset(node for _, node in self._rows)
+
+
+_Sources = tuple[Mesh, Snapshot, Mapping[str, AcceptedKey], Secret | None]
+_current: dict[str, tuple[_Sources, Fleet]] = {}
+
+
+def current(mesh: Mesh, registry: Registry, accepted: Mapping[str, AcceptedKey], secret: Secret | None = None) -> Fleet:
+    """
+    The fleet as it is now. Joined anew only when one of its four sources changed, or somebody expired; unchanged,
+    the sources are the same objects.
+
+    Threads may come here at once: then each may join for itself, and the last one's fleet stays. As a fleet is kept
+    together with the sources that it was made from, none is ever given for others.
+    """
+    sources = (mesh, registry.snapshot(), accepted, secret)
+    now = time.time()
+    known = _current.get(registry.path)
+    if known and all(old is new for old, new in zip(known[0], sources, strict=True)) and now < known[1].valid_until:
+        return known[1]
+    fleet = Fleet(mesh, sources[1], accepted, now, secret)
+    _current[registry.path] = (sources, fleet)
+    return fleet

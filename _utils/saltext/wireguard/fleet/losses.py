@@ -1,0 +1,96 @@
+"""
+A guard against a slip: a mistyped glob, a file that is gone, a directory of keys that was emptied, a smaller subnet.
+
+Whoever the mesh file does not list is removed, and takes its tunnels down. Where that would be most of a network at
+once, nobody is told, until an operator says that it is meant. Revocation and expiry are decisions, not slips, and do
+not count. The same goes for subnets without room for an address that a node has, which would have to get another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..meshfile.mesh import Mesh, Place
+from ..model.addresses import Address
+from ..registry.admission import excluded
+from ..registry.rows import Snapshot
+from ..wording import some
+
+# A network of fewer members is not guarded, and one may lose half of them.
+LEAST_MEMBERS = 4
+
+
+@dataclass(frozen=True)
+class Loss:
+    """
+    Most of a network that had ``of`` members when it was last settled, not counting whom an operator removed since.
+
+    ``unlisted``: not in the mesh file. ``without_key``: no accepted Salt key. ``place``: where the mesh file lists the
+    network's nodes, None where it does not have it any more.
+    """
+
+    network: str
+    of: int
+    unlisted: frozenset[str]
+    without_key: frozenset[str]
+    place: Place | None
+
+    @property
+    def summary(self) -> str:
+        """Without names: a node learns of it, too, and not every node knows every other."""
+        count = len(self.unlisted) + len(self.without_key)
+        return f"network {self.network} would lose {count} of its {self.of} nodes at once"
+
+    def describe(self, mesh_path: str) -> str:
+        """With names, and where to look."""
+        reasons = []
+        if self.unlisted and self.place:
+            reasons.append(f"the mesh file ({self.place}) does not list {some(self.unlisted)}")
+        elif self.unlisted:
+            reasons.append(f"the mesh file ({mesh_path}) has no such network, which had {some(self.unlisted)}")
+        if self.without_key:
+            reasons.append(f"there is no accepted Salt key (`salt-key -L`) of {some(self.without_key)}")
+        return f"{self.summary}: {' and '.join(reasons)}"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Members of a network whose addresses none of its subnets has. ``place``: where the mesh file has the subnets."""
+
+    network: str
+    nodes: Mapping[str, Sequence[Address]]
+    place: Place
+
+    @property
+    def summary(self) -> str:
+        """Without names."""
+        return f"the subnets of network {self.network} lack addresses in use, of {len(self.nodes)} of its nodes"
+
+    def describe(self, mesh_path: str) -> str:
+        """With names, and where to look."""
+        named = [f"{node} ({', '.join(map(str, addresses))})" for node, addresses in sorted(self.nodes.items())]
+        return (
+            f"{self.summary} ({self.place}): {some(named)}. Write subnets that have them, or give these nodes others by"
+            " `addresses:`"
+        )
+
+
+def losses(
+    mesh: Mesh, snapshot: Snapshot, accepted: Collection[str], members: Mapping[str, Collection[str]], now: float
+) -> list[Loss]:
+    """What the networks would lose, where that is to be asked about. ``members``: network -> those that it has now."""
+    found = []
+    for name, noted in snapshot.noted.items():
+        network = mesh.network(name)
+        gone = set()
+        for node in noted.difference(members.get(name, ())):
+            settings = network.settings(node) if network else None
+            if not excluded(settings, snapshot.standings.get((name, node)), now):
+                gone.add(node)
+        expected = len(gone) + sum(1 for node in noted if node in members.get(name, ()))
+        if expected >= LEAST_MEMBERS and 2 * len(gone) > expected:
+            without_key = frozenset(node for node in gone if node not in accepted)
+            place = network.place_of("nodes") if network else None
+            found.append(Loss(name, expected, frozenset(gone) - without_key, without_key, place))
+    return found

@@ -1,0 +1,116 @@
+"""Who belongs to a network: mesh file, accepted Salt keys, and the decisions of operators."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ..meshfile.mesh import Network, NodeSettings
+from ..model.addresses import Address
+from ..registry.admission import ADMITTED, REVOKED, Standing, excluded
+from ..registry.rows import NodeId, Row, Snapshot
+from ..registry.salt_keys import AcceptedKey
+
+
+@dataclass(frozen=True)
+class Member:
+    """
+    A minion that the mesh file and the accepted keys let in.
+
+    ``row`` is None until it has registered. ``allocated`` are the addresses that it has from the registry, as opposed
+    to those that the mesh file gives it by name. ``has_key``: whether its Salt key is accepted; if not, an operator
+    vouches for it, and no job reaches it.
+    """
+
+    node: str
+    settings: NodeSettings
+    row: Row | None = None
+    allocated: tuple[Address, ...] = ()
+    has_key: bool = True
+
+    @property
+    def has_registered(self) -> bool:
+        """Whether its minion did so itself."""
+        return self.row is not None and not self.row.is_vouched
+
+    @property
+    def is_to_register(self) -> bool:
+        """Whether there is a minion that can be asked for what ``has_registered`` lacks."""
+        return self.has_key and not self.has_registered
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """All its addresses, IPv4 first."""
+        both = {*self.settings.addresses, *self.allocated}
+        return tuple(sorted(both, key=lambda address: (address.version, int(address))))
+
+
+class Membership(Collection[str]):
+    """The minions that a network has as members, looked up one by one: asking for one does not cost asking for all."""
+
+    def __init__(
+        self,
+        network: Network,
+        accepted: Mapping[str, AcceptedKey],
+        standings: Mapping[NodeId, Standing],
+        now: float,
+        vouched: Mapping[str, str],
+    ) -> None:
+        """``vouched``: node -> the public key that an operator vouches for."""
+        self._network = network
+        self._accepted = accepted
+        self._vouched = {node: key for node, key in vouched.items() if may_have(network.settings(node), key)}
+        self._standings = standings
+        self._now = now
+        self._peers = {peer.name for peer in network.peers}
+
+    def settings(self, node: object) -> NodeSettings | None:
+        """What the mesh file says of the member; None for everybody else."""
+        return None if not isinstance(node, str) or self.why_not(node) else self._network.settings(node)
+
+    def why_not(self, node: str) -> str | None:
+        """Why the node is no member; None for members."""
+        if node not in self._accepted and node not in self._vouched:
+            return "its Salt key is not accepted"
+        if node in self._peers:
+            return "a peer of the mesh file has its name"
+        settings = self._network.settings(node)
+        if settings is None:
+            return "not in the mesh file"
+        return excluded(settings, self._standings.get((self._network.name, node)), self._now)
+
+    @cached_property
+    def suspended(self) -> frozenset[str]:
+        """Who would be a member but for a revocation, which can be taken back."""
+        revoked = {
+            node: standing
+            for (network, node), standing in self._standings.items()
+            if network == self._network.name and standing.state == REVOKED
+        }
+        admitted = {(self._network.name, node): replace(each, state=ADMITTED) for node, each in revoked.items()}
+        others = Membership(self._network, self._accepted, admitted, self._now, self._vouched)
+        return frozenset(node for node in revoked if node in others)
+
+    def __contains__(self, node: object) -> bool:
+        return self.settings(node) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (node for node in {**self._accepted, **self._vouched} if node in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def may_have(settings: NodeSettings | None, public_key: str) -> bool:
+    """Whether the mesh file lets the node have this public key."""
+    return settings is not None and settings.public_key in (None, public_key)
+
+
+def vouched_keys(snapshot: Snapshot, network: str | None = None) -> dict[str, str]:
+    """node -> the public key that an operator vouches for, in this network or in any."""
+    return {
+        node: row.public_key
+        for (name, node), row in snapshot.rows.items()
+        if row.is_vouched and network in (None, name)
+    }

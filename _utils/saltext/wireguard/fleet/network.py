@@ -1,0 +1,324 @@
+"""One network of the fleet: its members and external peers, their views and digests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from ..errors import Problem
+from ..meshfile.mesh import DEFAULT_PORT, ExternalPeer, Network, NodeSettings, Place
+from ..model.addresses import Address
+from ..model.hosts import HostName, Hosts, full_names, is_host_name
+from ..model.preshared import Secret, with_secrets
+from ..model.view import REGISTER, View
+from ..registry.admission import expiries
+from ..registry.ledger import OnPaper
+from ..registry.pool import Holding, Pool, is_host, kept
+from ..registry.rows import Boots, Row, Snapshot
+from ..registry.salt_keys import AcceptedKey
+from .membership import Member, Membership, may_have, vouched_keys
+from .topology import Participant, Topology
+
+
+class NetworkState:
+    """One network of the fleet."""
+
+    def __init__(
+        self,
+        network: Network,
+        snapshot: Snapshot,
+        accepted: Mapping[str, AcceptedKey],
+        now: float,
+        secret: Secret | None = None,
+        networks: Collection[Network] = (),
+    ) -> None:
+        """``networks``: all of the mesh, as a node may be in several."""
+        self._network = network
+        self._others = [other for other in networks if other is not network]
+        self._snapshot = snapshot
+        self._secret = secret if network.preshared_keys else None
+        self._now = now
+        enrolled = vouched_keys(snapshot, network.name)
+        self.membership = Membership(network, accepted, snapshot.standings, now, enrolled)
+        self.members: dict[str, Member] = {}
+        former: dict[str, list[Holding]] = {}
+        for each in snapshot.former.get(network.name, ()):
+            former.setdefault(each.node, []).append(each)
+        self._shared_hosts: dict[frozenset[str], Hosts] = {}
+        for node in {**accepted, **enrolled} if enrolled else accepted:
+            settings = self.membership.settings(node)
+            if settings is not None:
+                row = snapshot.rows.get((network.name, node))
+                self.members[node] = self._member(node, settings, row, accepted.get(node), former.get(node, []))
+        self.peers = {peer.name: peer for each in network.peers for peer in self._with_key(each)}
+
+    def expiries(self) -> Iterator[float]:
+        """The moments to come at which members expire."""
+        for node, member in self.members.items():
+            yield from expiries(member.settings, self._snapshot.standings.get((self._network.name, node)))
+
+    def _member(
+        self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey | None, former: list[Holding]
+    ) -> Member:
+        if row is None or not may_have(settings, row.public_key):
+            return Member(node, settings)
+        if not row.is_vouched and (key is None or row.salt_key != key.fingerprint):
+            return Member(node, settings)
+        allocated = self._allocated(settings.addresses, row.addresses, former)
+        return Member(node, settings, row, allocated, has_key=key is not None)
+
+    def _allocated(
+        self, named: Collection[Address], held: Collection[Address], former: Collection[Holding] = ()
+    ) -> tuple[Address, ...]:
+        """
+        Of the addresses that the registry has given, those that count beside these of the mesh file. Who comes back
+        has what it had before, also until somebody has settled that.
+        """
+        versions = {address.version for address in named}
+        has = {
+            address
+            for address in held
+            if address.version not in versions and self._network.subnet_of(address) is not None
+        }
+        if former:
+            missing = {subnet.version for subnet in self._network.subnets} - versions - {each.version for each in has}
+            has = has.union(*(kept(self._network, former, version) for version in missing))
+        return tuple(sorted(has, key=int))
+
+    def _with_key(self, peer: ExternalPeer) -> Iterator[ExternalPeer]:
+        """A peer, with what it has from the registry unless the file says all; nothing while it has no key."""
+        export = self._snapshot.exports.get((self._network.name, peer.name))
+        if peer.public_key:
+            yield peer
+        elif export and export.public_key:
+            allocated = self._allocated(peer.addresses, export.addresses)
+            yield replace(peer, public_key=export.public_key, addresses=(*peer.addresses, *allocated))
+
+    def pool(self) -> Pool:
+        """The network's addresses on paper: what is given and freed there changes nothing else."""
+        name = self._network.name
+        ledger = OnPaper(self._snapshot.holdings(name), self._snapshot.untouched.get(name, {}))
+        return Pool(self._network, ledger, self.membership, self.membership.suspended, self._now)
+
+    def having(self) -> list[tuple[str, Collection[Address]]]:
+        """(name, the addresses that the mesh file gives it) of everybody whom the registry gives the others."""
+        nodes = [(node, member.settings.addresses) for node, member in sorted(self.members.items()) if member.row]
+        exported = (
+            self._network.peer(peer) for name, peer in sorted(self._snapshot.exports) if name == self._network.name
+        )
+        return [*nodes, *((peer.name, peer.addresses) for peer in exported if peer and not peer.public_key)]
+
+    def outside(self) -> dict[str, list[Address]]:
+        """Who has addresses that no subnet has, and these."""
+        away: dict[str, set[Address]] = {}
+        for each in self._snapshot.holdings(self._network.name):
+            if each.freed is None and not is_host(self._network, each.address):
+                away.setdefault(each.node, set()).add(each.address)
+        found = {}
+        for name, named in self.having() if away else ():
+            versions = {address.version for address in named}
+            addresses = [address for address in away.get(name, ()) if address.version not in versions]
+            if addresses:
+                found[name] = sorted(addresses, key=lambda address: (address.version, int(address)))
+        return found
+
+    def view(self, node: str) -> View:
+        """What the member ``node`` must have. A member that has not registered is told of no peers."""
+        member = self.members[node]
+        network = self._network
+        if member.row is None:
+            waiting = self._snapshot.waiting.get((network.name, node))
+            return View(
+                network.interface,
+                (),
+                network=network.name,
+                port=member.settings.port,
+                mtu=member.settings.mtu,
+                waiting=waiting.question if waiting else None,
+            )
+        return replace(self._interface(member, member.row), peers=self._topology.peers(node))
+
+    def told(self, node: str) -> View:
+        """The same with its preshared keys."""
+        row = self.members[node].row
+        return with_secrets(self.view(node), self._secret, row.next_key) if self._secret and row else self.view(node)
+
+    def client(self, peer: str) -> View:
+        """
+        What a peer that is not a minion must have, and has a key: a view like a node's, with its preshared keys, which
+        are for nobody else.
+        """
+        network, mine = self._network, self.peers[peer]
+        secret = self._secret if mine.preshared_key else None
+        view = View(
+            interface=network.interface,
+            addresses=tuple(self._with_prefix(address) for address in mine.addresses),
+            peers=tuple(
+                replace(other, next_key=None, preshared=other.preshared and mine.preshared_key)
+                for other in self._topology.peers(peer)
+            ),
+            network=network.name,
+            port=mine.endpoint[0].port if mine.endpoint else None,
+            mtu=network.mtu,
+            public_key=mine.public_key,
+            preshared=secret.name if secret else None,
+        )
+        return with_secrets(view, secret, None) if secret else view
+
+    def is_current(self, peer: str) -> bool:
+        """Whether a peer that has a key was given the configuration that it must have."""
+        export = self._snapshot.exports.get((self._network.name, peer))
+        return export is not None and bool(export.exported) and self.client(peer).digest == export.digest
+
+    def digests(self) -> dict[str, str]:
+        """
+        The digests of the views of all registered members.
+
+        Without making the views: 5,000 tuples of 5,000 peers take longer than the hashing.
+        """
+        return {
+            member.node: self._interface(member, member.row).digest_with(*self._topology.digests(member.node))
+            for member in self.members.values()
+            if member.row
+        }
+
+    def _interface(self, member: Member, row: Row) -> View:
+        """The view without its peers."""
+        network = self._network
+        waiting = self._snapshot.waiting.get((network.name, member.node))
+        boots = self._snapshot.boots.get((member.node, row.salt_key), Boots())
+        missing = REGISTER if member.is_to_register else None
+        return View(
+            interface=network.interface,
+            addresses=tuple(self._with_prefix(address) for address in member.addresses),
+            network=network.name,
+            port=member.settings.port,
+            mtu=member.settings.mtu,
+            forwarding=member.settings.forwards,
+            public_key=row.public_key,
+            serial=row.serial,
+            waiting=waiting.question if waiting else missing,
+            boot=boots.current,
+            clones=boots.clones,
+            preshared=self._secret.name if self._secret else None,
+            hosts=self._hosts(member.node) if network.hosts else None,
+            **self._way_out(member),
+        )
+
+    def _hosts(self, node: str) -> Hosts:
+        """The names of all that the node is linked with, and its own; one object for those that are linked alike."""
+        linked = self._topology.linked(node)
+        if node not in linked:
+            return self._hosts_of(linked | {node})
+        if linked not in self._shared_hosts:
+            self._shared_hosts[linked] = self._hosts_of(linked)
+        return self._shared_hosts[linked]
+
+    def _hosts_of(self, names: Collection[str]) -> Hosts:
+        found = sorted(self._host_names.keys() & names)
+        return Hosts(tuple(self._host_names[name] for name in found), self._network.domain)
+
+    @cached_property
+    def _host_names(self) -> dict[str, HostName]:
+        """Of registered members and peers, as far as a hosts file can have their names."""
+        registered = [(m.node, m.addresses) for m in self.members.values() if m.row]
+        peers = [(peer.name, peer.addresses) for peer in self.peers.values()]
+        return {
+            name: HostName(name, tuple(str(address) for address in addresses))
+            for name, addresses in registered + peers
+            if all(is_host_name(each) for each in full_names(name, self._network.domain))
+        }
+
+    def _way_out(self, member: Member) -> dict[str, Any]:
+        """
+        Until its exit node has registered, a node has its own way; once it has, no other one, even if the exit is gone.
+        """
+        via = member.settings.via
+        if via is None or (self._network.name, via) not in self._snapshot.rows:
+            return {}
+        others = (other.settings(member.node) for other in self._others)
+        return {"via": via, "beside": tuple(sorted(settings.port for settings in others if settings))}
+
+    @cached_property
+    def _topology(self) -> Topology:
+        network = self._network
+        registered = [
+            participant(member, member.row, network.preshared_keys) for member in self.members.values() if member.row
+        ]
+        peers = [external(peer) for peer in self.peers.values()]
+        return Topology(registered + peers, network.subnets, network.links, network.keepalive)
+
+    def _with_prefix(self, address: Address) -> str:
+        subnet = self._network.subnet_of(address)
+        return f"{address}/{subnet.prefixlen if subnet else address.max_prefixlen}"
+
+    # -- contradictions between the mesh file and the registry
+
+    def problems(self) -> Iterator[Problem]:
+        allocated = {address: m.node for m in self.members.values() for address in m.allocated}
+        for peer in self._network.peers:
+            given = self.peers.get(peer.name, peer).addresses
+            allocated.update((address, peer.name) for address in given if address not in peer.addresses)
+        for entry in self._network.nodes:
+            for address in entry.addresses:
+                holder = allocated.get(address)
+                if holder not in (None, entry.pattern):
+                    yield _taken(entry.place, address, holder)
+        keys = {member.row.public_key: f"the minion {m!r}" for m, member in self.members.items() if member.row}
+        exported = [self.peers[p.name] for p in self._network.peers if not p.public_key and p.name in self.peers]
+        keys.update((str(peer.public_key), f"the peer {peer.name!r}") for peer in exported)
+        for peer in self._network.peers:
+            yield from self._peer_problems(peer, allocated, keys)
+
+    def _peer_problems(
+        self, peer: ExternalPeer, allocated: Mapping[Address, str], keys: Mapping[str, str]
+    ) -> Iterator[Problem]:
+        for address in peer.addresses:
+            if address in allocated:
+                yield _taken(peer.place, address, allocated[address])
+        if peer.public_key and peer.public_key in keys:
+            message = f"the public key of peer {peer.name!r} is that of {keys[peer.public_key]}"
+            yield Problem(peer.place.file, peer.place.line, f"{message}; a peer has a key of its own")
+
+
+def _taken(place: Place, address: Address, holder: str | None) -> Problem:
+    message = f"{address} was already given to {holder}; choose another address, or give {holder} one by `addresses:`"
+    return Problem(place.file, place.line, message)
+
+
+def participant(member: Member, row: Row, preshared: bool = False) -> Participant:
+    """A registered node as ``topology`` takes it."""
+    return Participant(
+        member.node,
+        row.public_key,
+        member.addresses,
+        port=member.settings.port,
+        endpoint=member.settings.endpoint,
+        endpoints=member.settings.endpoints,
+        offered=row.endpoints,
+        groups=member.settings.groups,
+        site=member.settings.site,
+        hub=member.settings.hub,
+        routes=member.settings.routes,
+        priority=member.settings.priority,
+        via=member.settings.via,
+        next_key=row.next_key,
+        preshared=preshared,
+    )
+
+
+def external(peer: ExternalPeer) -> Participant:
+    """A peer that is not a minion as ``topology`` takes it; with an empty key, for looks alone."""
+    return Participant(
+        peer.name,
+        peer.public_key or "",
+        peer.addresses,
+        DEFAULT_PORT,
+        endpoint=peer.endpoint or False,
+        groups=peer.groups,
+        routes=peer.routes,
+        via=peer.via or None,
+        preshared=peer.preshared_key,
+    )

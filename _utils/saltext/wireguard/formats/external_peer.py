@@ -1,0 +1,136 @@
+"""
+The configuration of a peer that is not a minion, in the form that its machine reads. Made from a view like a node's.
+
+In ``wg-quick``, that is the file itself; ``openwrt`` is a part of ``/etc/config/network``, ``mikrotik`` are commands of
+RouterOS 7, and ``networkd`` is what belongs into a ``.netdev`` and a ``.network`` file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ..model.endpoint import Endpoint
+from ..model.view import Peer, View, routes
+from . import networkd, wg_quick
+
+# What stands for a private key that is not known here.
+PLACEHOLDER = "PUT-THE-PRIVATE-KEY-HERE"
+
+# These have no plain way of leading everything into a tunnel but the tunnel's own packets.
+_NO_DEFAULT_ROUTE = "# Everything may go into the tunnel. The default route that leads it there is yours to add."
+
+# Of minion ids, what no form takes for anything but text.
+_NO_PLAIN_TEXT = re.compile(r"[^A-Za-z0-9_.:@+-]")
+
+
+def text(view: View, peer: str, private_key: str | None, form: str) -> str:
+    """
+    Return the configuration of the peer, which the view is that of.
+
+    :param private_key: None for a placeholder
+    :param form: one of ``FORMS``
+    :raises ViewError: where a value would break its line
+    """
+    title = f"# {peer} in network {view.network}, made by saltext-wireguard"
+    lines = wg_quick.checked(view, [title, *FORMS[form](view)])
+    return "\n".join(lines).replace(wg_quick.PRIVATE_KEY, private_key or PLACEHOLDER) + "\n"
+
+
+def without_comments(config: str) -> str:
+    """Return a wg-quick configuration as short as it can be: a QR code has little room."""
+    lines = [line for line in config.splitlines() if line and not line.startswith("#")]
+    return "\n".join(lines) + "\n"
+
+
+def unreachable(view: View) -> list[str]:
+    """The peers that this one can never meet: it has nowhere to call them, and nowhere to be called."""
+    return [] if view.port else [peer.name for peer in view.peers if peer.endpoint is None]
+
+
+def _wg_quick(view: View) -> Sequence[str]:
+    return ["", *wg_quick.lines(view)]
+
+
+def _networkd(view: View) -> Sequence[str]:
+    endpoints = {peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint}
+    device = networkd.device_lines(view, f"PrivateKey={wg_quick.PRIVATE_KEY}", endpoints)
+    place = f"/etc/systemd/network/50-{view.interface}"
+    files = [f"# {place}.netdev", *device, "", f"# {place}.network", *networkd.network_lines(view)]
+    return ["", *_about_default_route(view), *files]
+
+
+def _openwrt(view: View) -> Iterator[str]:
+    yield ""
+    yield f"config interface '{view.interface}'"
+    yield "\toption proto 'wireguard'"
+    yield f"\toption private_key '{wg_quick.PRIVATE_KEY}'"
+    if view.port:
+        yield f"\toption listen_port '{view.port}'"
+    yield from (f"\tlist addresses '{address}'" for address in view.addresses)
+    if view.mtu:
+        yield f"\toption mtu '{view.mtu}'"
+    for peer in view.peers:
+        yield ""
+        yield f"config wireguard_{view.interface}"
+        yield f"\toption description '{_plain(peer.name)}'"
+        yield f"\toption public_key '{peer.public_key}'"
+        if peer.preshared_key:
+            yield f"\toption preshared_key '{peer.preshared_key}'"
+        yield from (f"\tlist allowed_ips '{network}'" for network in peer.allowed_ips)
+        yield "\toption route_allowed_ips '1'"
+        if peer.endpoint:
+            endpoint = Endpoint.parse(peer.endpoint)
+            yield f"\toption endpoint_host '{endpoint.host}'"
+            yield f"\toption endpoint_port '{endpoint.port}'"
+        if peer.keepalive:
+            yield f"\toption persistent_keepalive '{peer.keepalive}'"
+
+
+def _mikrotik(view: View) -> Iterator[str]:
+    interface = f'"{view.interface}"'
+    yield from _about_default_route(view)
+    settings = {"listen-port": view.port, "mtu": view.mtu}
+    yield f'/interface/wireguard/add name={interface} private-key="{wg_quick.PRIVATE_KEY}"{_words(settings)}'
+    for address in view.addresses:
+        is_v6 = ":" in address
+        advertise = " advertise=no" if is_v6 else ""
+        yield f"/{'ipv6' if is_v6 else 'ip'}/address/add address={address} interface={interface}{advertise}"
+    for peer in view.peers:
+        yield f"/interface/wireguard/peers/add interface={interface}{_words(_mikrotik_peer(peer))}"
+    for network in sorted(routes(view)):
+        yield f"/{'ipv6' if ':' in network else 'ip'}/route/add dst-address={network} gateway={interface}"
+
+
+def _mikrotik_peer(peer: Peer) -> dict[str, object]:
+    endpoint = Endpoint.parse(peer.endpoint) if peer.endpoint else None
+    return {
+        "comment": f'"{_plain(peer.name)}"',
+        "public-key": f'"{peer.public_key}"',
+        "preshared-key": f'"{peer.preshared_key}"' if peer.preshared_key else None,
+        "allowed-address": ",".join(peer.allowed_ips),
+        "endpoint-address": endpoint.host if endpoint else None,
+        "endpoint-port": endpoint.port if endpoint else None,
+        "persistent-keepalive": f"{peer.keepalive}s" if peer.keepalive else None,
+    }
+
+
+def _about_default_route(view: View) -> list[str]:
+    everything = any(network.endswith("/0") for peer in view.peers for network in peer.allowed_ips)
+    return [_NO_DEFAULT_ROUTE] if everything else []
+
+
+def _words(settings: Mapping[str, object]) -> str:
+    return "".join(f" {name}={value}" for name, value in settings.items() if value)
+
+
+def _plain(name: str) -> str:
+    return _NO_PLAIN_TEXT.sub("_", name)
+
+
+FORMS: Mapping[str, Callable[[View], Sequence[str] | Iterator[str]]] = {
+    "wg-quick": _wg_quick,
+    "networkd": _networkd,
+    "openwrt": _openwrt,
+    "mikrotik": _mikrotik,
+}

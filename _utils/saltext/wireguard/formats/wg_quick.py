@@ -1,0 +1,226 @@
+"""
+The configuration file of an interface: a complete wg-quick file, written from a view and read back.
+
+wg-quick reads it at boot. We read it to learn what was applied last (``parse``). The private key is not known here: the
+file has a placeholder, which the execution module replaces as it writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from ..device import exits, forwarding
+from ..errors import ViewError
+from ..model.view import Peer, View, routes
+
+PRIVATE_KEY = "@PRIVATE_KEY@"
+
+# Comments: wg-quick has no use for them.
+_PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
+
+_MARKER = re.compile(
+    r"# Managed by Salt \(saltext-wireguard\)(?:, network (?P<network>.+))?\. Changes made here are lost\."
+)
+
+
+# After a setting, wg-quick takes it for a comment.
+_VIA = " # default route via "
+_BY_PATHS = " # by the paths to the peers"
+
+_SETTINGS = {
+    *("PrivateKey", "ListenPort", "FwMark", "Address", "MTU", "Table", "PostUp", "PostDown"),
+    *(_PRESHARED_BY, _HOSTS, _DOMAIN),
+}
+
+
+def render(view: View) -> str:
+    """
+    Return the file's text, with ``PRIVATE_KEY`` where the key belongs, and with the preshared keys. Equal views make
+    equal texts.
+
+    :raises ViewError: where a value would break its line: wg-quick runs what a ``PostUp`` line says, as root
+    """
+    return managed_text(view, lines(view))
+
+
+def lines(view: View) -> Iterator[str]:
+    """The lines of a wg-quick file, with ``PRIVATE_KEY`` where the key belongs."""
+    yield from _interface(view)
+    for peer in sorted(view.peers, key=lambda peer: peer.name):
+        yield ""
+        yield from _peer(peer)
+
+
+def managed_text(view: View, lines: Iterable[str]) -> str:
+    """Return these lines as a file that says it is ours. Raises ViewError as ``render`` does."""
+    network = f", network {view.network}" if view.network is not None else ""
+    first = f"# Managed by Salt (saltext-wireguard){network}. Changes made here are lost."
+    return "\n".join(checked(view, [first, *lines])) + "\n"
+
+
+def checked(view: View, lines: Iterable[str]) -> list[str]:
+    """Return lines that stay what they are, apart from tabs in front. Raises ViewError as ``render`` does."""
+    whole = list(lines)
+    for line in whole:
+        if not line.lstrip("\t").isprintable():
+            raise ViewError(f"{view.interface}: a control character or unprintable character in {line!r}")
+    return whole
+
+
+def is_managed(text: str) -> bool:
+    """Tell whether a file is ours."""
+    return _marker(text) is not None
+
+
+def managed_network(text: str) -> str | None:
+    """Return the network that our file belongs to; None for a file without one, or not ours."""
+    marker = _marker(text)
+    return marker["network"] if marker else None
+
+
+def parse(text: str, interface: str) -> View | None:
+    """
+    Return the view that our file was written from; None for a file that is not ours, or that somebody damaged.
+
+    The file says nothing of public key, serial and waiting, which are the master's matter. A peer that announced a
+    next key is in it as two peers, as ``rotation.expand`` made them. The private key is passed over.
+    """
+    marker = _marker(text)
+    if marker is None or not text.endswith("\n"):
+        return None
+    first, *others = text.partition("\n")[2].removesuffix("\n").split("\n\n")
+    try:
+        settings = _settings(first, "[Interface]", _SETTINGS)
+        peers = _by_name([_read_peer(section) for section in others])
+        view = View.from_dict({"interface": interface, **_read_interface(settings), **peers}, marker["network"])
+        path_mtu = _number(settings["MTU"].removesuffix(_BY_PATHS)) if _is_by_paths(settings) else None
+        view = replace(view, outside=tuple(exits.outside_of(settings.get("PostUp", ""))), path_mtu=path_mtu)
+        hooks = [f"{name} = {settings[name]}" for name in ("PostUp", "PostDown") if name in settings]
+        return view if hooks == list(_hooks(view)) else None
+    except (ValueError, ViewError):
+        # Somebody edited it. It is replaced soon, and a wrong record is worse than none.
+        return None
+
+
+def _interface(view: View) -> Iterator[str]:
+    yield "[Interface]"
+    yield f"PrivateKey = {PRIVATE_KEY}"
+    if view.port is not None:
+        yield f"ListenPort = {view.port}"
+    if view.via is not None:
+        yield f"FwMark = {exits.mark(view):#x}"
+    if view.addresses:
+        yield f"Address = {', '.join(view.addresses)}"
+    if view.mtu is not None:
+        yield f"MTU = {view.mtu}"
+    elif view.path_mtu is not None:
+        yield f"MTU = {view.path_mtu}{_BY_PATHS}"
+    if view.via is not None:
+        yield f"Table = off{_VIA}{view.via}"
+    yield from _hooks(view)
+    if view.preshared:
+        yield f"{_PRESHARED_BY} = {view.preshared}"
+    if view.hosts:
+        yield f"{_HOSTS} = {', '.join(' '.join([each.name, *each.addresses]) for each in view.hosts.names)}"
+        if view.hosts.domain:
+            yield f"{_DOMAIN} = {view.hosts.domain}"
+
+
+def _hooks(view: View) -> Iterator[str]:
+    """With a default route through an exit, all routes are made here: wg-quick's own way of that is another one."""
+    up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
+    if view.via is not None:
+        up += [f"ip -{6 if ':' in text else 4} route add {text} dev {view.interface}" for text in sorted(routes(view))]
+        up += exits.at_up(view)
+    if up:
+        yield f"PostUp = {'; '.join(up)}"
+    if view.via is not None:
+        yield f"PostDown = {'; '.join(exits.at_down(view))}"
+
+
+def _peer(peer: Peer) -> Iterator[str]:
+    yield f"# {peer.name}"
+    yield "[Peer]"
+    yield f"PublicKey = {peer.public_key}"
+    if peer.preshared_key:
+        yield f"PresharedKey = {peer.preshared_key}"
+    if peer.allowed_ips:
+        yield f"AllowedIPs = {', '.join(peer.allowed_ips)}"
+    if peer.endpoint is not None:
+        yield f"Endpoint = {peer.endpoint}"
+    if peer.keepalive:
+        yield f"PersistentKeepalive = {peer.keepalive}"
+
+
+def _marker(text: str) -> re.Match[str] | None:
+    return _MARKER.fullmatch(text.partition("\n")[0])
+
+
+def _read_interface(settings: Mapping[str, str]) -> dict[str, object]:
+    if "PrivateKey" not in settings:
+        raise ValueError("no private key")
+    addresses = _list(settings.get("Address"))
+    up = settings.get("PostUp", "")
+    return {
+        "port": _number(settings.get("ListenPort")),
+        "addresses": addresses,
+        "mtu": None if _is_by_paths(settings) else _number(settings.get("MTU")),
+        "forwarding": "PostUp" in settings and up.startswith(forwarding.at_boot(addresses)),
+        "via": settings["Table"].partition(_VIA)[2] if "Table" in settings else None,
+        "beside": exits.beside_of(up),
+        "preshared": settings.get(_PRESHARED_BY),
+        "hosts": _read_hosts(settings),
+    }
+
+
+def _read_hosts(settings: Mapping[str, str]) -> dict[str, object] | None:
+    if _HOSTS not in settings:
+        return None
+    machines = [text.split(" ") for text in _list(settings[_HOSTS])]
+    return {"names": {name: addresses for name, *addresses in machines}, "domain": settings.get(_DOMAIN)}
+
+
+def _is_by_paths(settings: Mapping[str, str]) -> bool:
+    return settings.get("MTU", "").endswith(_BY_PATHS)
+
+
+def _read_peer(section: str) -> tuple[str, dict[str, object]]:
+    title, _, rest = section.partition("\n")
+    if not title.startswith("# "):
+        raise ValueError(title)
+    known = {"PublicKey", "PresharedKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"}
+    settings = _settings(rest, "[Peer]", known)
+    return title[2:], {
+        "public_key": settings.get("PublicKey"),
+        "preshared_key": settings.get("PresharedKey"),
+        "allowed_ips": _list(settings.get("AllowedIPs")),
+        "endpoint": settings.get("Endpoint"),
+        "keepalive": _number(settings.get("PersistentKeepalive")),
+    }
+
+
+def _by_name(peers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
+    by_name = dict(peers)
+    if len(by_name) != len(peers):
+        raise ValueError("two peers have one name")
+    return {"peers": by_name}
+
+
+def _settings(section: str, head: str, known: set[str]) -> dict[str, str]:
+    """The settings under this head. Raises ValueError for anything that ``render`` does not write."""
+    first, *lines = section.split("\n")
+    pairs = [line.split(" = ", 1) for line in lines]
+    settings = {pair[0]: pair[-1] for pair in pairs}
+    if first != head or len(settings) != len(pairs) or not known.issuperset(settings):
+        raise ValueError(section)
+    return settings
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value is not None else None
+
+
+def _list(value: str | None) -> list[str]:
+    return value.split(", ") if value else []

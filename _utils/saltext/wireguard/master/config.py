@@ -1,0 +1,52 @@
+"""What the Salt master's options say about WireGuard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigError
+from ..model.preshared import SHORTEST_SECRET, Secret, secret
+
+
+def _settings(opts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of the external pillar, which are the only ones of a master."""
+    for entry in opts.get("ext_pillar") or []:
+        settings = entry.get("wireguard") if isinstance(entry, Mapping) else None
+        if isinstance(settings, Mapping):
+            return settings
+    return {}
+
+
+def secret_of(opts: Mapping[str, Any]) -> Secret | None:
+    """Salt has replaced an ``sdb://`` URI by its value, or has left it as it is where that failed."""
+    text = _settings(opts).get("preshared_secret")
+    if text is None:
+        return None
+    where = "preshared_secret in the master's configuration (ext_pillar, wireguard)"
+    if isinstance(text, str) and text.startswith("sdb://"):
+        raise ConfigError(f"{where} could not be looked up: is its sdb profile in the master's configuration?")
+    if not isinstance(text, str) or len(text.strip()) < SHORTEST_SECRET:
+        raise ConfigError(f"{where} must be text of at least {SHORTEST_SECRET} characters, as `wg genpsk` prints it")
+    return secret(text.strip())
+
+
+def mesh_path_of(opts: Mapping[str, Any]) -> str:
+    mesh = _settings(opts).get("mesh")
+    if isinstance(mesh, str):
+        return mesh
+    raise ConfigError(
+        "the master's configuration names no mesh file. Write into /etc/salt/master.d/wireguard.conf:\n"
+        "ext_pillar:\n  - wireguard:\n      mesh: /srv/wireguard/mesh.yml"
+    )
+
+
+def keys_dir_of(opts: Mapping[str, Any]) -> str:
+    driver = opts.get("keys.cache_driver", "localfs_key")
+    if driver != "localfs_key":
+        raise ConfigError(
+            f"the master keeps minion keys in {driver!r} (keys.cache_driver); WireGuard registrations are checked"
+            " against key files, so set keys.cache_driver to localfs_key"
+        )
+    return os.path.join(opts["cluster_pki_dir"] if opts.get("cluster_id") else opts["pki_dir"], "minions")

@@ -1,0 +1,164 @@
+"""What must hold between the entries of a mesh file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from ..model.addresses import Subnet
+from ..wording import shown
+from .mesh import EVERYBODY, Network, Place
+from .reading import Scope
+
+# --- checks across entries -------------------------------------------------------------------------------------------
+
+
+def check_unshared(scope: Scope, setting: str, value: object, place: Place) -> None:
+    earlier = scope.report.claim((setting, value), place)
+    if earlier:
+        message = f"network {scope.network!r} has {setting} {value}, which the one at {earlier} has, too"
+        scope.report.add(place, f"{message}; give one another `{setting}:`")
+
+
+def check_endpoints(scope: Scope, network: Network) -> None:
+    for place, owner, endpoint, site in scope.endpoints:
+        settings = network.settings(owner)
+        where = endpoint.with_port(settings.port if settings else network.port)
+        # Two sites may use the same private addresses.
+        earlier = scope.report.claim(("endpoint", site, where.lower().replace(".:", ":")), place)
+        if earlier:
+            scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one another port")
+
+
+def check_preshared(scope: Scope, network: Network) -> None:
+    for peer in network.peers:
+        if peer.preshared_key and not network.preshared_keys:
+            message = f"peer {peer.name!r} has preshared keys, but its network does not; write `preshared_keys: true`"
+            scope.report.add(peer.place_of("preshared_key"), f"{message} into network {network.name!r}")
+
+
+def check_ends(scope: Scope, network: Network) -> None:
+    """A misspelt end would join nobody, and quietly take every tunnel away that it was to keep."""
+    named = [*(entry.groups or () for entry in network.nodes), *(peer.groups for peer in network.peers)]
+    groups = {group for groups in named for group in groups}
+    owners = {entry.pattern for entry in network.nodes if not entry.is_glob} | {peer.name for peer in network.peers}
+    for place, end in scope.ends:
+        if end in groups and end in owners:
+            scope.report.add(place, f"{shown(end)} is a group as well as a node or a peer; give the group another name")
+        elif end != EVERYBODY and end not in groups | owners:
+            near = difflib.get_close_matches(end[:60], groups | owners, n=1)
+            advice = f"did you mean {near[0]!r}?" if near else "give nodes `groups: [...]` that links can name"
+            scope.report.add(place, f"no group, minion id or peer is called {shown(end)}; {advice}")
+
+
+def check_routes(scope: Scope, network: Network) -> None:
+    """Two nodes may have one network behind them when it is said which of them is used."""
+    routes = _routes_of(network)
+    for number, (place, owner, route) in enumerate(routes):
+        for other_place, other_owner, other in routes[:number]:
+            if not _overlap(route, other):
+                continue
+            if owner == other_owner:
+                scope.report.add(place, f"route {route} overlaps {other} of the same node; keep one")
+            elif route != other or _priority_of(network, owner) == _priority_of(network, other_owner):
+                message = f"route {route} overlaps {other} of {shown(other_owner)} at {other_place}"
+                advice = "for failover, give both nodes exactly the same route, and each a `priority:` of its own"
+                scope.report.add(place, f"{message}; {advice}")
+
+
+def _routes_of(network: Network) -> list[tuple[Place, str, Subnet]]:
+    nodes = [(each.place_of("routes"), each.pattern, route) for each in network.nodes for route in each.routes or ()]
+    peers = [(each.place_of("routes"), each.name, route) for each in network.peers for route in each.routes]
+    return nodes + peers
+
+
+def _priority_of(network: Network, owner: str) -> int | None:
+    settings = network.settings(owner)
+    return settings.priority if settings else None
+
+
+def _overlap(one: Subnet, other: Subnet) -> bool:
+    return one.version == other.version and one.overlaps(other)
+
+
+def check_routes_between(scope: Scope, networks: Sequence[Network]) -> None:
+    """A machine has one routing table for all networks."""
+    elsewhere = list(scope.taken)
+    for network in networks:
+        routes = _routes_of(network)
+        for place, _, route in routes:
+            for other_place, other in elsewhere:
+                if _overlap(route, other):
+                    message = f"route {route} overlaps {other} of a network at {other_place}"
+                    scope.report.add(place, f"{message}; what is behind a node needs addresses of its own")
+        elsewhere += [(place, route) for place, _, route in routes]
+
+
+def check_exits(scope: Scope, network: Network) -> None:
+    """Globs are tried as if they were ids."""
+    for entry in network.nodes:
+        settings = network.settings(entry.pattern)
+        if entry.via and settings:
+            _check_exit(scope, network, entry.place_of("via"), (entry.pattern, settings.groups), str(entry.via))
+    for peer in network.peers:
+        if peer.via:
+            _check_exit(scope, network, peer.place_of("via"), (peer.name, peer.groups), peer.via)
+
+
+def _check_exit(scope: Scope, network: Network, place: Place, who: tuple[str, frozenset[str]], via: str) -> None:
+    """``who``: name and groups of the one that has its default route through ``via``."""
+    problem = _problem_of_via(network, who[0], via)
+    exit_node = network.settings(via)
+    if not problem and exit_node and via != who[0] and not _are_linked(network, who, (via, exit_node.groups)):
+        problem = f"via: no link joins {shown(who[0])} with {shown(via)}; add one"
+        problem += ", as a default route does not lead through a hub"
+    if problem:
+        scope.report.add(place, problem)
+
+
+def _problem_of_via(network: Network, name: str, via: str) -> str | None:
+    exit_node = network.settings(via)
+    if via == name:
+        return f"{shown(via)} cannot have its default route through itself; remove `via`"
+    ids = [each.pattern for each in network.nodes if not each.is_glob]
+    if exit_node is None or any(character in via for character in "*?["):
+        near = difflib.get_close_matches(via[:60], ids, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else "write the minion id of one with `exit: true`"
+        return f"via: no node of the network is called {shown(via)}; {advice}"
+    if not exit_node.exit:
+        return f"via: {shown(via)} is no exit node; write `exit: true` there if it is to be one"
+    return None
+
+
+def _are_linked(network: Network, one: tuple[str, frozenset[str]], other: tuple[str, frozenset[str]]) -> bool:
+    here, there = ({EVERYBODY, name, *groups} for name, groups in (one, other))
+    return network.links is None or any(
+        (a in here and b in there) or (b in here and a in there) for a, b in network.links
+    )
+
+
+def check_exits_between(scope: Scope, networks: Sequence[Network]) -> None:
+    """A machine has one default route of each IP version."""
+    places = {entry.pattern: entry.place_of("via") for network in networks for entry in network.nodes if entry.via}
+    for node, place in places.items() if len(networks) > 1 else ():
+        users: dict[int, Network] = {}
+        for network in networks:
+            settings = network.settings(node)
+            for version in {subnet.version for subnet in network.subnets} if settings and settings.via else ():
+                other = users.setdefault(version, network)
+                if other is not network:
+                    message = f"{shown(node)} has `via` in networks {other.name!r} and {network.name!r}"
+                    scope.report.add(place, f"{message}, and an IPv{version} default route in one only; remove one")
+
+
+def check_node_ports(scope: Scope, networks: Sequence[Network]) -> None:
+    """A node of two networks has an interface, and so a port, for each; globs are tried as if they were ids."""
+    places = {entry.pattern: entry.place for network in networks for entry in network.nodes}
+    for node, place in places.items() if len(networks) > 1 else ():
+        users: dict[int, Network] = {}
+        for network in networks:
+            settings = network.settings(node)
+            other = users.setdefault(settings.port, network) if settings else network
+            if settings and other.port != network.port:
+                names = f"{other.name!r} and {network.name!r}"
+                scope.report.add(place, f"{shown(node)} has port {settings.port} in networks {names}; change one")

@@ -1,0 +1,147 @@
+"""The entries under ``nodes`` and ``peers``. The tables are their whole vocabulary."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping
+
+from ..wording import shown
+from .mesh import WILDCARD, ExternalPeer, NodeEntry, Place
+from .reading import WHAT_IS_REQUIRED, Key, Scope, claim, entries_of, read_entries, read_table
+from .scalars import TIME, read_expires, read_groups, read_name, read_site, read_text
+from .schema import (
+    ADDRESSES,
+    BARE,
+    CIDR,
+    ENDPOINT,
+    ENDPOINTS,
+    HOST,
+    NAMED,
+    PUBLIC_KEY,
+    PUBLIC_KEY_TEXT,
+    SUBNETS,
+    VIA,
+    by_name,
+    many,
+    matching,
+    mtu_key,
+    switch,
+    whole,
+)
+from .values import (
+    read_addresses,
+    read_node_endpoint,
+    read_peer_endpoint,
+    read_public_key,
+    read_routes,
+    read_site_endpoints,
+    read_via,
+)
+from .yamltree import Invalid, Scalar, Value
+
+
+def read_nodes(scope: Scope, value: Value) -> tuple[NodeEntry, ...]:
+    if isinstance(value, Scalar) and value.kind == "null":
+        raise Invalid(value.place, f"nodes is empty; {WHAT_IS_REQUIRED['nodes']}")
+    scope.deserted = not entries_of(value, "nodes")
+    return read_entries(scope, _node, value, "nodes")
+
+
+def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
+    pattern = _minion_id(key)
+    scope.report.claim(("id", scope.network, pattern), key.place)
+    if isinstance(value, Scalar) and value.kind == "null":
+        return NodeEntry(pattern, key.place)
+    values, places = read_table(scope, NODE_KEYS, value, f"node {shown(pattern)}")
+    entry = NodeEntry(pattern, key.place, **values, places=places)
+    for name in ("addresses", "endpoint", "endpoints", "routes", "public_key"):
+        if entry.is_glob and values.get(name):
+            scope.report.add(
+                places[name], f"{name} belongs to one node; write the minion's id instead of {shown(pattern)}"
+            )
+    if entry.public_key and "addresses" not in places and not entry.is_glob:
+        message = "public_key needs addresses: a node that need not register is given none; write `addresses: [...]`"
+        scope.report.add(places["public_key"], message)
+    if entry.endpoint and not entry.is_glob:
+        scope.endpoints += ((places["endpoint"], pattern, endpoint, None) for endpoint in entry.endpoint)
+    for site, endpoint in (entry.endpoints or {}).items():
+        scope.endpoints.append((places["endpoints"], pattern, endpoint, site))
+    return entry
+
+
+def _minion_id(key: Scalar) -> str:
+    pattern = read_text(key, "a minion id")
+    if not pattern or not pattern.isprintable() or any(character in " /" for character in pattern):
+        raise Invalid(
+            key.place, f"{shown(pattern)} is not a minion id: it must have no spaces, '/' or control characters"
+        )
+    if len(pattern.encode(errors="replace")) > 253:
+        raise Invalid(key.place, f"{shown(pattern)} is too long for a minion id: at most 253 bytes")
+    _check_glob(pattern, key.place)
+    return pattern
+
+
+def _check_glob(pattern: str, place: Place) -> None:
+    wildcards = WILDCARD.findall(pattern)
+    if "[" in WILDCARD.sub("", pattern):
+        raise Invalid(place, f"{shown(pattern)} is not a glob: its '[' is never closed")
+    try:
+        if wildcards:
+            re.compile(fnmatch.translate(pattern))
+    except re.error as reason:
+        raise Invalid(place, f"{shown(pattern)} is not a glob: {reason}") from None
+
+
+def read_peers(scope: Scope, value: Value) -> tuple[ExternalPeer, ...]:
+    if isinstance(value, Scalar) and value.kind == "null":
+        return ()
+    if scope.deserted:
+        scope.report.add(value.place, f"there are peers but no nodes; {WHAT_IS_REQUIRED['nodes']}")
+    return read_entries(scope, _peer, value, "peers")
+
+
+def _peer(scope: Scope, key: Scalar, value: Value) -> ExternalPeer:
+    name = read_name(key, "a peer's name")
+    claim(scope, ("id", scope.network, name), key.place, f"peer {name!r} is already a node at {{earlier}}; keep one")
+    if isinstance(value, Scalar) and value.kind == "null":
+        return ExternalPeer(name, key.place)
+    values, places = read_table(scope, PEER_KEYS, value, f"peer {name!r}")
+    if "public_key" in places and "addresses" not in places:
+        what = f"peer {name!r}, which has a key of its own, has no 'addresses'"
+        scope.report.add(key.place, f"{what}; write its addresses in the network, such as `addresses: [10.42.9.1]`")
+    peer = ExternalPeer(name, key.place, **values, places=places)
+    scope.endpoints += ((places["endpoint"], name, endpoint, None) for endpoint in peer.endpoint or ())
+    return peer
+
+
+NODE_KEYS: Mapping[str, Key] = {
+    "addresses": Key(read_addresses, BARE, ADDRESSES, "one of each IP version, allocated once and kept"),
+    "endpoint": Key(
+        read_node_endpoint,
+        ENDPOINTS,
+        ENDPOINT,
+        "what the node itself offers when it registers",
+    ),
+    "endpoints": Key(read_site_endpoints, "mapping from site to `host`, `host:port` or `[IPv6]:port`", by_name(HOST)),
+    "port": whole("port", 1, 65535, "the network's `port`"),
+    "mtu": mtu_key("the network's `mtu`"),
+    "groups": Key(read_groups, "list of names", many(NAMED)),
+    "site": Key(read_site, "text, named as a network is", NAMED),
+    "hub": switch("hub"),
+    "routes": Key(read_routes, CIDR, SUBNETS),
+    "priority": whole("priority", 0, 65535, "`0`"),
+    "exit": switch("exit"),
+    "via": Key(read_via, "minion id, or `false`", VIA),
+    "expires": Key(read_expires, "date, or time with zone (ISO 8601)", matching(TIME), "never"),
+    "public_key": Key(read_public_key, PUBLIC_KEY_TEXT, PUBLIC_KEY, "what the node registers"),
+}
+PEER_KEYS: Mapping[str, Key] = {
+    "public_key": Key(read_public_key, PUBLIC_KEY_TEXT, PUBLIC_KEY, "made when the peer is exported"),
+    "addresses": Key(read_addresses, BARE, ADDRESSES, "one of each IP version, when it is exported"),
+    "endpoint": Key(read_peer_endpoint, ENDPOINTS, ENDPOINT, "`false`"),
+    "groups": Key(read_groups, "list of names", many(NAMED)),
+    "routes": Key(read_routes, CIDR, SUBNETS),
+    "via": Key(read_via, "minion id, or `false`", VIA),
+    "preshared_key": switch("preshared_key"),
+}

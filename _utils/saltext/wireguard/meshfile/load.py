@@ -1,0 +1,75 @@
+"""The mesh file on disk: one file, or a directory of ``*.yml`` files, parsed once a process and change."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..errors import MeshError, Problem
+from .mesh import Mesh
+from .parse import parse_mesh
+
+Stamp = tuple[tuple[str, int, int, int], ...]  # (path, mtime in ns, size, inode) of every file
+_cache: dict[str, tuple[Stamp, Mesh | tuple[Problem, ...]]] = {}
+
+# A file that is written twice within one tick of the file system's clock looks the same after both.
+_SETTLED_NS = 100_000_000
+
+
+def stamp(path: str) -> Stamp:
+    """Names the present content of ``path`` for a few stat calls. Raises MeshError when it cannot be read."""
+    try:
+        return tuple(_stamp(name) for name in _files(path))
+    except OSError as exc:
+        raise MeshError([Problem(path, 0, f"cannot be read: {exc.strerror}")]) from exc
+
+
+def _stamp(name: str) -> tuple[str, int, int, int]:
+    info = os.stat(name)
+    return name, info.st_mtime_ns, info.st_size, info.st_ino
+
+
+def load_mesh(path: str) -> Mesh:
+    """
+    The mesh in ``path``. Raises MeshError, also when it cannot be read.
+
+    An unchanged file gives the same object again, and an unchanged invalid file the same problems, without another
+    parse.
+    """
+    now = stamp(path)
+    known = _cache.get(path)
+    result = known[1] if known and known[0] == now else _parse(path, now)
+    if isinstance(result, Mesh):
+        return result
+    raise MeshError(result)  # a new one: raising the same object again and again makes its traceback grow
+
+
+def _parse(path: str, now: Stamp) -> Mesh | tuple[Problem, ...]:
+    before = time.time_ns()
+    result: Mesh | tuple[Problem, ...]
+    try:
+        result = parse_mesh([(name, _read(name)) for name, *_ in now])
+    except MeshError as exc:
+        result = exc.problems
+    if all(before - mtime > _SETTLED_NS for _, mtime, _, _ in now):
+        _cache[path] = (now, result)
+    return result
+
+
+def _files(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path]
+    names = sorted(name for name in os.listdir(path) if name.endswith(".yml") and not name.startswith("."))
+    if not names:
+        raise MeshError([Problem(path, 0, "the directory has no *.yml file")])
+    return [os.path.join(path, name) for name in names]
+
+
+def _read(name: str) -> str:
+    try:
+        with open(name, "rb") as handle:
+            return handle.read().decode("utf-8")
+    except OSError as exc:
+        raise MeshError([Problem(name, 0, f"cannot be read: {exc.strerror}")]) from exc
+    except UnicodeDecodeError as exc:
+        raise MeshError([Problem(name, 0, f"is not UTF-8 text: {exc.reason} at byte {exc.start}")]) from exc

@@ -1,0 +1,270 @@
+"""
+The mesh as frozen dataclasses, valid once ``parse.parse_mesh`` has made them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from ..model.addresses import Address, Subnet
+from ..model.endpoint import Endpoint
+
+# Whom a link joins: two ends, each a group, a minion id, the name of a peer, or everybody.
+Link = tuple[str, str]
+EVERYBODY = "*"
+
+DEFAULT_INTERFACE = "wg0"
+DEFAULT_PORT = 51820
+DEFAULT_KEEPALIVE = 25
+DEFAULT_QUARANTINE = 7 * 86_400
+
+WILDCARD = re.compile(r"\*|\?|\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file; lines count from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class AddressRange:
+    """All addresses from ``first`` to ``last``, which are of one IP version."""
+
+    first: Address
+    last: Address
+
+    def __contains__(self, address: Address) -> bool:
+        return address.version == self.first.version and int(self.first) <= int(address) <= int(self.last)
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+class _Placed:
+    """What the file says under one key: ``place`` is that of the key, ``places`` those of the values in it."""
+
+    place: Place
+    places: Mapping[str, Place]
+
+    def place_of(self, setting: str) -> Place:
+        """Where the setting is given, or else the whole."""
+        return self.places.get(setting, self.place)
+
+
+def _no_places() -> Any:
+    return field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class NodeEntry(_Placed):
+    """One entry of a network's ``nodes``: what the file says of a minion id, or of all that match a glob."""
+
+    pattern: str
+    place: Place
+    addresses: tuple[Address, ...] = ()
+    endpoint: tuple[Endpoint, ...] | Literal[False] | None = None
+    port: int | None = None
+    mtu: int | None = None
+    expires: int | None = None
+    groups: frozenset[str] | None = None
+    site: str | None = None
+    endpoints: Mapping[str, Endpoint] | None = None
+    hub: bool | None = None
+    routes: tuple[Subnet, ...] | None = None
+    priority: int | None = None
+    exit: bool | None = None
+    via: str | Literal[False] | None = None
+    public_key: str | None = None
+    places: Mapping[str, Place] = _no_places()
+
+    @property
+    def is_glob(self) -> bool:
+        return any(character in self.pattern for character in "*?[")
+
+    @property
+    def generality(self) -> tuple[int, int]:
+        """Sorts the more specific glob first: more literal characters, then fewer wildcards."""
+        literals, wildcards = WILDCARD.subn("", self.pattern)
+        return -len(literals), wildcards
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """
+    What the file says of one minion in one network, all its entries merged.
+
+    ``endpoint`` are those that others call, in order of preference; False means that the node cannot be called; None
+    that the file does not say. ``port`` is where the node listens. ``mtu`` None leaves that to the node. ``expires`` is
+    the Unix time from which on the node is no member any more, None if it stays. ``endpoints`` has those of them that
+    nodes of other sites use, by site. ``routes`` are the networks behind the node. Of several hubs, or nodes with one
+    network behind them, the one with the lowest ``priority`` is used. ``exit``: others may have their default route
+    through the node; ``via`` is the one that it has its own through, None for none. ``public_key`` is the only one that
+    the node may have, None if the file leaves that to its registration.
+    """
+
+    addresses: tuple[Address, ...]
+    endpoint: tuple[Endpoint, ...] | Literal[False] | None
+    port: int
+    expires: int | None = None
+    groups: frozenset[str] = frozenset()
+    site: str | None = None
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    hub: bool = False
+    routes: tuple[Subnet, ...] = ()
+    priority: int = 0
+    exit: bool = False
+    via: str | None = None
+    mtu: int | None = None
+    public_key: str | None = None
+
+    @property
+    def forwards(self) -> bool:
+        """Whether the node passes packets on for others."""
+        return self.carries or self.exit
+
+    @property
+    def carries(self) -> bool:
+        """Whether other nodes may be reached through this one."""
+        return self.hub or bool(self.routes)
+
+
+@dataclass(frozen=True)
+class ExternalPeer(_Placed):
+    """
+    A peer that is not a minion; ``endpoint`` as of a node, None means that it calls the nodes. ``routes``: the networks
+    behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the file does
+    not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves. ``via``:
+    the exit node that it has its default route through, in the configuration that is exported.
+    """
+
+    name: str
+    place: Place
+    public_key: str | None = None
+    addresses: tuple[Address, ...] = ()
+    endpoint: tuple[Endpoint, ...] | None = None
+    groups: frozenset[str] = frozenset()
+    routes: tuple[Subnet, ...] = ()
+    preshared_key: bool = False
+    via: str | Literal[False] | None = None
+    places: Mapping[str, Place] = _no_places()
+
+
+@dataclass(frozen=True)
+class Network(_Placed):
+    """
+    One network: one WireGuard interface on each of its nodes.
+
+    ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and another one that no rotation has
+    announced, counts as soon as the node has registered it, or only once an operator has approved it. ``rotate_every``
+    is the age in seconds by which a key is rotated, None if it never is. ``links`` None joins everybody with everybody.
+    ``preshared_keys``: whether each pair of nodes has a preshared key.
+    Addresses of ``exclude`` are not allocated, and those of a node that is gone only after ``quarantine`` seconds.
+    ``hosts``: whether the nodes' hosts files have each other's names, in the ``domain`` if there is one.
+    """
+
+    name: str
+    place: Place
+    interface: str = DEFAULT_INTERFACE
+    port: int = DEFAULT_PORT
+    subnets: tuple[Subnet, ...] = ()
+    mtu: int | None = None
+    keepalive: int = DEFAULT_KEEPALIVE
+    nodes: tuple[NodeEntry, ...] = ()
+    peers: tuple[ExternalPeer, ...] = ()
+    admit: str = "auto"
+    rekey: str = "auto"
+    rotate_every: int | None = None
+    links: tuple[Link, ...] | None = None
+    preshared_keys: bool = False
+    exclude: tuple[AddressRange, ...] = ()
+    quarantine: int = DEFAULT_QUARANTINE
+    hosts: bool = False
+    domain: str | None = None
+    places: Mapping[str, Place] = _no_places()
+
+    def entries(self, node: str) -> list[NodeEntry]:
+        """The entries that name ``node``, the most specific first: the exact id, then the globs."""
+        exact = self._exact.get(node)
+        return ([] if exact is None else [exact]) + [entry for matches, entry in self._globs if matches(node)]
+
+    def settings(self, node: str) -> NodeSettings | None:
+        """
+        Return what the entries that name ``node`` say together, or None if it is not a member.
+
+        Each setting comes from the most specific entry that has it: the exact id, then the glob with most literal
+        characters, then with fewest wildcards, then the one later in the file.
+        """
+        entries = self.entries(node)
+        if not entries:
+            return None
+
+        def most_specific(name: str, default: Any = None) -> Any:
+            values = (getattr(entry, name) for entry in entries)
+            return next((value for value in values if value is not None), default)
+
+        via = most_specific("via") or None
+        return NodeSettings(
+            addresses=entries[0].addresses,
+            endpoint=most_specific("endpoint"),
+            port=most_specific("port", self.port),
+            mtu=most_specific("mtu", self.mtu),
+            expires=most_specific("expires"),
+            groups=most_specific("groups", frozenset()),
+            site=most_specific("site"),
+            endpoints=most_specific("endpoints", {}),
+            hub=most_specific("hub", False),
+            routes=most_specific("routes", ()),
+            priority=most_specific("priority", 0),
+            exit=most_specific("exit", False),
+            via=None if via == node else via,
+            public_key=most_specific("public_key"),
+        )
+
+    def peer(self, name: str) -> ExternalPeer | None:
+        """The peer that is not a minion and has this name, or None."""
+        return self._peers_by_name.get(name)
+
+    def subnet_of(self, address: Address) -> Subnet | None:
+        """Return the subnet that contains ``address``, or None."""
+        return next((subnet for subnet in self.subnets if address in subnet), None)
+
+    @cached_property
+    def _peers_by_name(self) -> dict[str, ExternalPeer]:
+        return {peer.name: peer for peer in self.peers}
+
+    @cached_property
+    def reserved(self) -> frozenset[Address]:
+        """All addresses that the file gives by name, to nodes and peers."""
+        named = [entry.addresses for entry in self.nodes] + [peer.addresses for peer in self.peers]
+        return frozenset(address for addresses in named for address in addresses)
+
+    @cached_property
+    def _exact(self) -> dict[str, NodeEntry]:
+        return {entry.pattern: entry for entry in self.nodes if not entry.is_glob}
+
+    @cached_property
+    def _globs(self) -> list[tuple[Callable[[str], object], NodeEntry]]:
+        """The globs' match functions and entries, the most specific first; reversed as the sort is stable."""
+        globs = sorted((entry for entry in reversed(self.nodes) if entry.is_glob), key=lambda entry: entry.generality)
+        return [(re.compile(fnmatch.translate(entry.pattern)).match, entry) for entry in globs]
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """All networks."""
+
+    networks: tuple[Network, ...]
+
+    def network(self, name: str) -> Network | None:
+        return next((network for network in self.networks if network.name == name), None)

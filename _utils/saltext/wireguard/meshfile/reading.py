@@ -1,0 +1,132 @@
+"""How tables of keys read a tree of YAML: a reader turns one value into what the mesh holds, or raises Invalid."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model.addresses import Subnet
+from ..model.endpoint import Endpoint
+from ..wording import shown
+from .mesh import Place
+from .yamltree import Invalid, Items, Report, Scalar, Table, Value
+
+_PLAIN = re.compile(r"[0-9a-z./]{1,60}")
+
+
+SMALLEST_MESH = "the smallest mesh is `networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}`"
+WHAT_IS_REQUIRED = {
+    "subnets": "write where its addresses come from, such as `subnets: [10.42.0.0/16]`",
+    "nodes": "who belongs to it? `nodes: {'*': {}}` means every accepted minion",
+}
+
+
+@dataclass
+class Scope:
+    """
+    What the readers of one network share.
+
+    ``subnets`` is empty until they are read, and stays so if one of them is wrong: then nothing is checked against
+    them. ``taken`` are all subnets of all networks so far, ``endpoints`` those of this network with the node or peer
+    they belong to and the site they are for, ``ends`` those of its links.
+    """
+
+    report: Report
+    network: str = ""
+    taken: list[tuple[Place, Subnet]] = field(default_factory=list)
+    subnets: tuple[Subnet, ...] = ()
+    deserted: bool = False
+    endpoints: list[tuple[Place, str, Endpoint, str | None]] = field(default_factory=list)
+    ends: list[tuple[Place, str]] = field(default_factory=list)
+
+
+Reader = Callable[[Scope, Value], Any]
+EntryReader = Callable[[Scope, Scalar, Value], Any]
+Schema = Mapping[str, Any]
+
+REQUIRED = "required"
+
+
+@dataclass(frozen=True)
+class Key:
+    """
+    One key of the file: how its value is read, and what that must be, in words and as JSON Schema.
+
+    ``default`` is what counts without the key: a value, then in backticks, or words. Tests hold ``type`` and
+    ``default`` against docs/mesh-file.md, and ``schema`` and ``default`` against what is read.
+    """
+
+    read: Reader
+    type: str
+    schema: Schema
+    default: str = "none"
+
+
+def read_table(
+    scope: Scope, keys: Mapping[str, Key], value: Value, what: str
+) -> tuple[dict[str, Any], dict[str, Place]]:
+    """Return the values of those of the ``keys`` that are there and right, and the places of those that are there."""
+    given = {}
+    for key, item in entries_of(value, what):
+        if key.text in keys:
+            given[key.text] = item
+        else:
+            scope.report.add(key.place, _unknown_key(key.text, list(keys)))
+    values = {}
+    for name in keys:
+        if name in given:
+            try:
+                values[name] = keys[name].read(scope, given[name])
+            except Invalid as problem:
+                scope.report.add(problem.place, str(problem))
+    return values, {name: item.place for name, item in given.items()}
+
+
+def _unknown_key(key: str, valid: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key[:60].lower(), valid, n=1)
+    return f"unknown key {shown(key)}; " + (f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}")
+
+
+def entries_of(value: Value, what: str) -> tuple[tuple[Scalar, Value], ...]:
+    if not isinstance(value, Table):
+        raise Invalid(value.place, f"{what} must be a mapping (`key: value`), not {value.what}")
+    return value.entries
+
+
+def read_entries(scope: Scope, read: EntryReader, value: Value, what: str) -> tuple[Any, ...]:
+    """Return what ``read`` makes of each entry of a mapping, without those that are wrong."""
+    return tuple(_readable(scope, ((read, (scope, *entry)) for entry in entries_of(value, what))))
+
+
+def _readable(scope: Scope, calls: Iterable[tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterator[Any]:
+    for read, arguments in calls:
+        try:
+            yield read(*arguments)
+        except Invalid as problem:
+            scope.report.add(problem.place, str(problem))
+
+
+def read_list(scope: Scope, read: Reader, value: Value, key: str, example: str) -> tuple[Any, ...]:
+    """Return what ``read`` makes of each item of a list, without those that are wrong."""
+    if isinstance(value, Scalar) and value.text:
+        item = value.text if _PLAIN.fullmatch(value.text) else shown(value.text)
+        raise Invalid(value.place, f"{key} must be a list: write `{key}: [{item}]`")
+    if not isinstance(value, Items) or not value.items:
+        raise Invalid(value.place, f"{key} must be a list that is not empty, such as `{key}: [{example}]`")
+    return tuple(_readable(scope, ((read, (scope, item)) for item in value.items)))
+
+
+def claim(scope: Scope, thing: tuple[object, ...], place: Place, message: str) -> None:
+    """Raise Invalid if ``thing``, of which there can be one only, was given before; ``message`` has ``{earlier}``."""
+    earlier = scope.report.claim(thing, place)
+    if earlier:
+        raise Invalid(place, message.format(earlier=earlier))
+
+
+def require(scope: Scope, keys: Mapping[str, Key], places: Mapping[str, Place], place: Place, what: str) -> None:
+    for name, key in keys.items():
+        if key.default == REQUIRED and name not in places:
+            scope.report.add(place, f"{what} has no {name!r}; {WHAT_IS_REQUIRED[name]}")

@@ -1,0 +1,72 @@
+"""What an interface is now: parsed, and without secrets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# A session is renewed every 120 seconds while it carries packets and refused after 180 (the WireGuard paper, 6.1).
+STALE_SECONDS = 180
+
+
+def is_stale(peer: DevicePeer, now: int) -> bool:
+    """Tell whether there is no session with this peer, or has never been one; ``now`` in Unix seconds."""
+    return now - peer.latest_handshake > STALE_SECONDS
+
+
+@dataclass(frozen=True)
+class DevicePeer:
+    """
+    One peer as the device has it.
+
+    ``endpoint`` is ``ip:port`` (IPv6 in brackets), configured or learned. ``latest_handshake`` is in Unix seconds, 0
+    for never; ``rx`` and ``tx`` in bytes; ``keepalive`` in seconds, 0 for off. ``preshared_key`` is the ``fingerprint``
+    of the preshared key, None where there is none.
+    """
+
+    public_key: str
+    endpoint: str | None
+    allowed_ips: frozenset[str]
+    latest_handshake: int
+    rx: int
+    tx: int
+    keepalive: int
+    preshared_key: str | None
+
+
+@dataclass(frozen=True)
+class Device:
+    """
+    One interface as the system has it.
+
+    ``addresses`` carry their prefix length; IPv6 link-local ones are left out, for the kernel makes them itself.
+    ``routes`` are the networks of the main table routed on this interface, without those that the kernel made for an
+    address; ``boot_routes`` are those of them that ``ip route add`` and wg-quick make (``protocol boot``), so that the
+    routes of a routing daemon can be told from ours. ``mark`` is that of its own packets, 0 for none.
+    """
+
+    interface: str
+    up: bool
+    public_key: str | None
+    port: int
+    mtu: int
+    addresses: frozenset[str]
+    routes: frozenset[str]
+    peers: Mapping[str, DevicePeer]
+    boot_routes: frozenset[str] = frozenset()
+    mark: int = 0
+
+
+def fingerprint(preshared_key: str) -> str:
+    """What tells one preshared key from another, and nothing else about it."""
+    return hashlib.sha256(preshared_key.encode()).hexdigest()[:16]
+
+
+def live_peers(device: Device, now: int) -> dict[str, int]:
+    """Return public key to latest handshake of the peers that there is a session with."""
+    return {
+        key: peer.latest_handshake
+        for key, peer in device.peers.items()
+        if peer.latest_handshake and now - peer.latest_handshake < STALE_SECONDS
+    }

@@ -1,0 +1,145 @@
+"""Where a peer can be called: parsed, or an error that says why nobody can be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from ..wording import shown
+from .addresses import Address
+
+
+def canonical_endpoint(text: str) -> str:
+    """Return ``ip:port`` in the one form that compares, IPv6 in brackets; raise ValueError for anything else."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    address = ip_address(host[1:-1] if bracketed else host)
+    if not colon or bracketed != isinstance(address, IPv6Address):
+        raise ValueError(text)
+    return f"[{address}]:{int(port)}" if bracketed else f"{address}:{int(port)}"
+
+
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+# What ends in a number is an IPv4 address to the resolver (inet_aton(3)), even 1.2.3 and 0x7f000001: no such names.
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+# What an address is for one who wants to call it. A machine whose only IPv6 addresses are local ones, as many routers
+# hand them out, reaches nothing of the IPv6 Internet.
+IPV4, IPV6, LOCAL_IPV6 = "IPv4", "IPv6", "local IPv6"
+KINDS = frozenset({IPV4, IPV6, LOCAL_IPV6})
+_CALLED_FROM = {IPV4: {IPV4}, IPV6: {IPV6}, LOCAL_IPV6: {IPV6, LOCAL_IPV6}}
+
+
+def _split_endpoint(text: str) -> tuple[str, str | None]:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text, re.DOTALL)
+    if bracketed:
+        return _ipv6(bracketed[1], text), bracketed[2]
+    if text.count(":") > 1:
+        return _ipv6(text, text), None
+    host, colon, port = text.partition(":")
+    return _host(host, text), port if colon else None
+
+
+def _ipv6(host: str, text: str) -> str:
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv6 address") from None
+    if "%" in host:
+        raise ValueError(
+            f"{shown(text)} is not an endpoint: an address with a zone means something on one machine only"
+        )
+    return str(_callable(address, text))
+
+
+def _host(host: str, text: str) -> str:
+    labels = host.removesuffix(".").split(".")
+    if _NUMERIC.fullmatch(labels[-1]):
+        return _ipv4(host, text)
+    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
+    return host
+
+
+def _ipv4(host: str, text: str) -> str:
+    try:
+        address = IPv4Address(host)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv4 address") from None
+    return str(_callable(address, text))
+
+
+def _callable(address: Address, text: str) -> Address:
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError(f"{shown(text)} is not an endpoint: nobody can be called at {address}")
+    return address
+
+
+def _endpoint_port(text: str, port: str) -> int:
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise ValueError(f"{shown(text)} is not an endpoint: its port must be a number from 1 to 65535")
+    return int(port)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a peer can be called: a host name or address (IPv6 without brackets) and, if it was given, a port."""
+
+    host: str
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; ValueError says why not."""
+        host, port = _split_endpoint(text)
+        return cls(host, None if port is None else _endpoint_port(text, port))
+
+    @property
+    def address(self) -> Address | None:
+        """The host as an address, None where it is a name."""
+        try:
+            return ip_address(self.host)
+        except ValueError:
+            return None
+
+    @property
+    def called_from(self) -> Set[str]:
+        """The kinds of addresses of which a machine needs one to call this; a name may stand for any address."""
+        return _CALLED_FROM[kind_of(self.address)] if self.address else KINDS
+
+    def with_port(self, default: int) -> str:
+        """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
+        return f"{self._bracketed}:{self.port or default}"
+
+    def __str__(self) -> str:
+        return self._bracketed if self.port is None else f"{self._bracketed}:{self.port}"
+
+    @property
+    def _bracketed(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+
+def kind_of(address: Address) -> str:
+    """Which of KINDS an address is."""
+    if address.version == 4:
+        return IPV4
+    return IPV6 if address.is_global else LOCAL_IPV6
+
+
+def best(endpoints: Sequence[Endpoint], own: Set[str]) -> Endpoint:
+    """The first that a machine with these kinds of addresses can call; without such a one, the first of all."""
+    return next((each for each in endpoints if not own.isdisjoint(each.called_from)), endpoints[0])
+
+
+def never_used(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """Those of a list in order of preference that are nobody's best."""
+    served: set[str] = set()
+    unused = []
+    for endpoint in endpoints:
+        if endpoint.called_from <= served:
+            unused.append(endpoint)
+        served |= endpoint.called_from
+    return unused

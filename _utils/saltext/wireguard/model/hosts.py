@@ -1,0 +1,102 @@
+"""The names of the machines in a network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ..wording import some
+from .changes import Facts
+
+# What a change of the names in the hosts file is called.
+SUBJECT = "host names"
+
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+
+@dataclass(frozen=True)
+class HostName:
+    """One machine: its minion id or its name as a peer, and its addresses without prefix length."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Cached, because all views of a full mesh share one object a machine."""
+        return hashlib.sha256(json.dumps([self.name, *self.addresses]).encode()).digest()
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The machines that one node has names for, in order of name."""
+
+    names: tuple[HostName, ...]
+    domain: str | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the content, in hexadecimal. Cached, because nodes that are linked alike share one object."""
+        whole = hashlib.sha256(json.dumps(self.domain).encode())
+        whole.update(b"".join([each.digest for each in self.names]))
+        return whole.hexdigest()
+
+    def without(self, names: Collection[str]) -> Hosts:
+        """The same without these machines."""
+        return replace(self, names=tuple(each for each in self.names if each.name not in names))
+
+    def lines(self, taken: Collection[str] = ()) -> list[str]:
+        """The lines of a hosts file, without the names that are ``taken`` (in small letters)."""
+        found = []
+        for each in self.names:
+            names = [name for name in full_names(each.name, self.domain) if name.lower() not in taken]
+            found += [" ".join([address, *names]) for address in each.addresses if names]
+        return found
+
+    def to_dict(self) -> dict[str, object]:
+        """As it stands in the pillar."""
+        return {"domain": self.domain, "names": {each.name: list(each.addresses) for each in self.names}}
+
+
+def full_names(name: str, domain: str | None) -> tuple[str, ...]:
+    """
+    What a machine is called: by its name, or with the domain after it. With a domain, a name that has dots itself is
+    not used alone: it may be the one that the machine has outside of the mesh.
+    """
+    if domain is None or name.endswith(f".{domain}"):
+        return (name,)
+    with_domain = f"{name}.{domain}"
+    return (with_domain,) if "." in name else (with_domain, name)
+
+
+def is_host_name(name: str) -> bool:
+    """Whether a hosts file can have the name, for other than this very machine."""
+    labels = name.split(".")
+    return (
+        len(name) <= 253
+        and all(_LABEL.fullmatch(label) for label in labels)
+        and not labels[-1].isdecimal()
+        and labels[-1].lower() != "localhost"
+    )
+
+
+def parse(names: Mapping[str, Sequence[str]], domain: str | None) -> Hosts:
+    """
+    What ``Hosts.to_dict`` made, with addresses that were checked. Raises ValueError for what no hosts file can have.
+    """
+    made = Hosts(tuple(HostName(name, tuple(names[name])) for name in sorted(names)), domain)
+    for each in made.names:
+        for name in full_names(each.name, domain):
+            if not is_host_name(name):
+                raise ValueError(f"{name!r:.60} is no host name")
+    return made
+
+
+def block_changes(old: Sequence[str], new: Sequence[str]) -> dict[str, dict[str, Facts]]:
+    """What differs between the lines of two blocks, as Salt's changes say it; long lists are cut short."""
+    gone, added = set(old) - set(new), set(new) - set(old)
+    return {SUBJECT: {"old": some(gone) or None, "new": some(added) or None}} if gone or added else {}

@@ -1,0 +1,395 @@
+"""
+What one node must have: its interface and its peers.
+
+A view travels as a plain dictionary in the pillar (``View.to_dict``), and is checked again where it arrives
+(``View.from_dict``). Its digest names its content: equal digests mean equal configuration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from typing import Any, TypeVar
+
+from ..errors import KeyFormatError, ViewError
+from . import hosts
+from .endpoint import Endpoint
+from .hosts import Hosts
+from .keys import parse_preshared_key, parse_public_key
+
+
+def routes(view: View) -> frozenset[str]:
+    """
+    Return the networks that the kernel must route to the interface: the AllowedIPs that lie in no network of its own
+    addresses, but for everything, which is the matter of ``exits``. wg-quick makes routes for the same.
+    """
+    connected = [ip_interface(address).network for address in view.addresses]
+    return frozenset(
+        text
+        for peer in view.peers
+        for text in peer.allowed_ips
+        if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in connected)
+    )
+
+
+def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
+        return other.subnet_of(network)
+    return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and other.subnet_of(network)
+
+
+T = TypeVar("T")
+Buffer = bytes | memoryview
+
+DIGEST_SIZE = 32  # bytes of a peer's digest
+
+MAX_INTERFACE_NAME = 15
+
+# What a view waits for when an operator vouches for the node's key, and its own signed registration is still missing.
+REGISTER = "register"
+_KEYS = {
+    *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
+    *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "beside"),
+}
+_PEER_KEYS = {
+    *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
+}
+
+# Stands for a preshared key in a view that is not for its node.
+HIDDEN = "(hidden)"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """
+    One peer of an interface.
+
+    ``allowed_ips`` are canonical networks in sorted order (``10.42.0.2/32``), ``endpoint`` is ``host:port`` (IPv6 in
+    brackets) or None where the peer calls us, ``keepalive`` is in seconds and 0 means off. ``next_key`` is the public
+    key that the peer has announced and may use instead of ``public_key`` from now on (see ``rotation.expand``).
+
+    ``preshared``: whether the two have a preshared key. ``preshared_key`` and ``next_preshared_key`` are the secrets
+    themselves, for the one and the other public key of the peer, where this is for the node that has to know them.
+    """
+
+    name: str
+    public_key: str
+    allowed_ips: tuple[str, ...]
+    endpoint: str | None = None
+    keepalive: int = 0
+    next_key: str | None = None
+    preshared: bool = False
+    preshared_key: str | None = field(default=None, repr=False)
+    next_preshared_key: str | None = field(default=None, repr=False)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """
+        SHA-256 of everything but the secrets, which ``View.preshared`` stands for. Cached, because all views of a full
+        mesh share one Peer object a node.
+        """
+        parts = [self.name, self.public_key, list(self.allowed_ips), self.endpoint, self.keepalive, self.next_key]
+        return _sha256([*parts, *([True] if self.preshared else [])])
+
+    @cached_property
+    def is_called_by_name(self) -> bool:
+        """Whether the endpoint is a name, whose address may change. Cached for the same reason."""
+        return self.endpoint is not None and Endpoint.parse(self.endpoint).address is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The peer as it stands in the pillar, without its name, which is its key there."""
+        data: dict[str, Any] = {
+            "public_key": self.public_key,
+            "allowed_ips": list(self.allowed_ips),
+            "endpoint": self.endpoint,
+            "keepalive": self.keepalive,
+            "next_key": self.next_key,
+        }
+        if self.preshared:
+            data["preshared_key"] = self.preshared_key or HIDDEN
+        if self.next_preshared_key:
+            data["next_preshared_key"] = self.next_preshared_key
+        return data
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    One interface of one node.
+
+    ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves that to the node.
+    ``forwarding`` True: the node passes packets on between others; False leaves that to its administrator.
+    ``via`` is the name of the exit node that the default route leads through, a peer unless it is gone; None leaves the
+    default route alone. ``beside`` are then the ports of the node's other interfaces, whose packets stay outside.
+    ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
+    registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
+    the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
+    the node, "admit" or "rekey", that an operator has not made yet, or REGISTER. ``boot`` is the boot that the master
+    believes to speak for the node. None of these three is part of the digest. ``clones`` are the boots of other
+    machines that speak with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file has;
+    None leaves them out.
+
+    ``preshared`` names the secret that preshared keys come from; None where there are none. ``next_preshared_keys``:
+    public key of a peer to the preshared key that the two have once this node uses the key that it has announced.
+
+    What only the node itself knows is in its configuration file, and neither in the pillar nor in the digest: the
+    addresses that stay ``outside`` of a default route through an exit, and ``path_mtu``, which counts where ``mtu`` is
+    None (see ``mtu``).
+    """
+
+    interface: str
+    addresses: tuple[str, ...]
+    peers: tuple[Peer, ...] = ()
+    network: str | None = None
+    port: int | None = None
+    mtu: int | None = None
+    forwarding: bool = False
+    public_key: str | None = None
+    serial: int = 0
+    waiting: str | None = None
+    boot: str | None = None
+    clones: tuple[str, ...] = ()
+    preshared: str | None = None
+    next_preshared_keys: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    hosts: Hosts | None = None
+    via: str | None = None
+    beside: tuple[int, ...] = ()
+    outside: tuple[str, ...] = ()
+    path_mtu: int | None = None
+
+    @property
+    def effective_mtu(self) -> int | None:
+        """The MTU that the interface must have."""
+        return self.path_mtu if self.mtu is None else self.mtu
+
+    @cached_property
+    def digest(self) -> str:
+        """
+        Hexadecimal SHA-256 over the interface and its peers in order.
+
+        Each peer enters as its own digest, so that computing all digests of an n-node mesh hashes n peers and
+        n * n times 32 bytes, not n * n peers.
+        """
+        return self.digest_with(b"".join([peer.digest for peer in self.peers]))
+
+    def digest_with(self, *peers: Buffer) -> str:
+        """The digest of this interface with peers whose concatenated digests are given, in one piece or in several."""
+        interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
+        preshared = [self.preshared] if self.preshared else []
+        names = [{"hosts": self.hosts.digest}] if self.hosts else []
+        exit_ = [self.via, list(self.beside)] if self.via is not None else []
+        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_]
+        whole = hashlib.sha256(_sha256(parts))
+        for part in peers:
+            whole.update(part)
+        return whole.hexdigest()
+
+    @property
+    def has_names(self) -> bool:
+        """Whether any peer is called by a name."""
+        return any(peer.is_called_by_name for peer in self.peers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The view as it stands in the pillar under ``wireguard:networks:<network>``."""
+        data: dict[str, Any] = {
+            "interface": self.interface,
+            "addresses": list(self.addresses),
+            "port": self.port,
+            "mtu": self.mtu,
+            "forwarding": self.forwarding,
+            "public_key": self.public_key,
+            "serial": self.serial,
+            "waiting": self.waiting,
+            "boot": self.boot,
+            "clones": list(self.clones),
+            "digest": self.digest,
+            "peers": {peer.name: peer.to_dict() for peer in self.peers},
+        }
+        if self.preshared:
+            data["preshared"] = self.preshared
+        if self.next_preshared_keys:
+            data["next_preshared_keys"] = dict(self.next_preshared_keys)
+        if self.hosts:
+            data["hosts"] = self.hosts.to_dict()
+        if self.via is not None:
+            data |= {"via": self.via, "beside": list(self.beside)}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: object, network: str | None = None) -> View:
+        """
+        Check and convert what ``to_dict`` made or a person wrote, who gives no digest.
+
+        Raises ViewError naming the field, or saying that the content is not that which the digest names.
+        """
+        where = f"wireguard network {network}" if network else "wireguard interface"
+        fields = _Fields(data, where, _KEYS)
+        view = cls(
+            interface=fields.get("interface", _interface),
+            addresses=tuple(fields.get("addresses", _list_of(_interface_address), [])),
+            peers=_peers(fields.get("peers", _mapping, {}), where),
+            network=network,
+            port=fields.get("port", _integer(1, 65535), None),
+            mtu=fields.get("mtu", _integer(576, 65535), None),
+            forwarding=fields.get("forwarding", _boolean, False),
+            public_key=fields.get("public_key", _public_key, None),
+            serial=fields.get("serial", _integer(0, 2**63 - 1), 0),
+            waiting=fields.get("waiting", _text, None),
+            boot=fields.get("boot", _text, None),
+            clones=tuple(fields.get("clones", _list_of(_text), [])),
+            preshared=fields.get("preshared", _text, None),
+            next_preshared_keys=fields.get("next_preshared_keys", _preshared_keys, {}),
+            hosts=fields.get("hosts", _hosts, None),
+            via=fields.get("via", _text, None),
+            beside=tuple(fields.get("beside", _list_of(_integer(1, 65535)), [])),
+        )
+        if fields.get("digest", _text, view.digest) != view.digest:
+            raise ViewError(
+                f"{where}: its content is not what its digest names. Something changed it on the way from the master,"
+                " or master and minion have different versions of saltext-wireguard: `saltutil.sync_all` on both"
+            )
+        return view
+
+
+def _sha256(parts: list[Any]) -> bytes:
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).digest()
+
+
+class _Fields:
+    """Reads the fields of one mapping, turning every mistake into a ViewError that says where it is."""
+
+    def __init__(self, data: object, where: str, known: set[str]) -> None:
+        self._where = where
+        try:
+            self._data = _mapping(data)
+        except ValueError as exc:
+            raise ViewError(f"{where}: {exc}") from exc
+        unknown = sorted(set(self._data) - known)
+        if unknown:
+            raise ViewError(f"{where}: unknown key {unknown[0]!r}; the known keys are {', '.join(sorted(known))}")
+
+    def get(self, name: str, convert: Callable[[object], T], *default: Any) -> T:
+        value = self._data.get(name)
+        if value is None:
+            if default:
+                return default[0]  # type: ignore[no-any-return]
+            raise ViewError(f"{self._where}: {name!r} is missing")
+        try:
+            return convert(value)
+        except (ValueError, KeyFormatError) as exc:
+            raise ViewError(f"{self._where}: {name}: {exc}") from exc
+
+
+def _peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
+    return tuple(_peer(name, data[name], f"{where}: peer {name!r}") for name in sorted(data))
+
+
+def _peer(name: str, data: object, where: str) -> Peer:
+    fields = _Fields(data, where, _PEER_KEYS)
+    if not name.isprintable() or not name:
+        raise ViewError(f"{where}: a peer's name has printable characters only")
+    preshared_key = fields.get("preshared_key", parse_preshared_key, None)
+    return Peer(
+        name=name,
+        public_key=fields.get("public_key", _public_key),
+        allowed_ips=tuple(sorted(fields.get("allowed_ips", _list_of(_network), []))),
+        endpoint=fields.get("endpoint", _endpoint, None),
+        keepalive=fields.get("keepalive", _integer(0, 65535), 0),
+        next_key=fields.get("next_key", _public_key, None),
+        preshared=preshared_key is not None,
+        preshared_key=preshared_key,
+        next_preshared_key=fields.get("next_preshared_key", parse_preshared_key, None),
+    )
+
+
+def _hosts(value: object) -> Hosts:
+    data = _mapping(value)
+    domain = data.get("domain")
+    names = _mapping(data.get("names"))
+    return hosts.parse({name: _list_of(_address)(names[name]) for name in names}, _text(domain) if domain else None)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError(f"must be a mapping, not {value!r:.60}")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r:.60}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {value!r:.60}")
+    return value
+
+
+def _interface(value: object) -> str:
+    name = _text(value)
+    allowed = all(char.isascii() and (char.isalnum() or char in "_=+.-") for char in name)
+    if not allowed or name in {"", ".", ".."} or len(name) > MAX_INTERFACE_NAME:
+        raise ValueError(f"{name!r:.60} is no interface name: 1 to {MAX_INTERFACE_NAME} letters, digits and _=+.-")
+    return name
+
+
+def _interface_address(value: object) -> str:
+    return str(ipaddress.ip_interface(_without_zone(value)))
+
+
+def _address(value: object) -> str:
+    return str(ipaddress.ip_address(_without_zone(value)))
+
+
+def _network(value: object) -> str:
+    return str(ipaddress.ip_network(_without_zone(value)))
+
+
+def _without_zone(value: object) -> str:
+    """Python takes any text at all for the zone of an IPv6 address, even line breaks."""
+    text = _text(value)
+    if "%" in text:
+        raise ValueError(f"{text!r:.60} has a zone: write the address without '%'")
+    return text
+
+
+def _endpoint(value: object) -> str:
+    endpoint = Endpoint.parse(_text(value))
+    if endpoint.port is None:
+        raise ValueError(f"{value!r} has no port: write {value}:51820, for example")
+    return str(endpoint)
+
+
+def _public_key(value: object) -> str:
+    return parse_public_key(_text(value))
+
+
+def _preshared_keys(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):  # whatever it is, it may be a secret
+        raise ValueError("must be a mapping from public keys to preshared keys")
+    return {_public_key(key): parse_preshared_key(secret) for key, secret in value.items()}
+
+
+def _integer(low: int, high: int) -> Callable[[object], int]:
+    def convert(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {value!r:.60}")
+        return value
+
+    return convert
+
+
+def _list_of(convert: Callable[[object], T]) -> Callable[[object], list[T]]:
+    def convert_all(value: object) -> list[T]:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"must be a list, not {value!r:.60}")
+        return [convert(item) for item in value]
+
+    return convert_all

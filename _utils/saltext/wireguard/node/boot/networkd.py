@@ -1,0 +1,206 @@
+"""
+Interfaces that systemd-networkd makes when the machine boots, from ``50-<interface>.netdev`` and ``.network``.
+
+Only the files are written. networkd is never told to reload, as it would set every peer of a live device anew.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import stat
+from collections.abc import Mapping
+
+from ...errors import NodeError
+from ...formats import networkd, preshared, wg_quick
+from ...formats.preshared import is_in
+from ...system import files
+from ...system.files import is_written, names, read, remove, remove_leftovers, replace
+from .. import config_files
+from .managers import Changes, Functions, Setup, not_enabled
+
+CONFIG_DIR = "/etc/systemd/network"
+SERVICE = "systemd-networkd"
+GROUP = "systemd-network"
+
+# networkd does not run as root: its own files everybody may read, those with a secret its group.
+OPEN = 0o644
+SECRET = 0o640
+PASSABLE = 0o710
+
+_WAYS_OUT = "Let it manage this machine's network, or leave `wireguard:backend` at wg-quick"
+
+
+class Networkd:
+    """``functions``: Salt's ``service.enabled``."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def missing(self, setup: Setup) -> Changes:
+        """Its files, the mode of the key file, and the daemon. Raises NodeError for files of somebody else."""
+        changes: Changes = {}
+        for path, text in _texts(setup).items():
+            if not is_written(path, text, *_access(text)):
+                changes[path] = {"old": None, "new": "written"}
+        if not _can_read(setup.key_file):
+            changes[setup.key_file] = {"old": "for root only", "new": f"readable for {GROUP}"}
+        if not self._functions["service.enabled"](SERVICE):
+            changes[SERVICE] = {"old": "disabled", "new": "enabled"}
+        return changes
+
+    def enable(self, setup: Setup) -> None:
+        """
+        The daemon itself is not enabled: on a machine whose other interfaces are not networkd's, that is more than an
+        interface coming up. Raises NodeError where it is not, or something else fails.
+        """
+        _make_config_dir()
+        remove_leftovers(*_texts(setup))
+        for path, text in _texts(setup).items():
+            if not is_written(path, text, *_access(text)):
+                replace(path, text, *_access(text))
+        _let_read(setup.key_file)
+        if not self._functions["service.enabled"](SERVICE):
+            raise NodeError(f"{not_enabled(SERVICE, setup.view.interface)}. {_WAYS_OUT}")
+
+    def left(self, interface: str) -> Changes:
+        """Those of its files that are there and ours."""
+        paths = (netdev_file(interface), network_file(interface))
+        return {path: {"old": "present", "new": None} for path in paths if _is_ours(path)}
+
+    def disable(self, interface: str) -> None:
+        """The ``.netdev`` file goes last: as long as it is there, the next run knows that there is something to do."""
+        netdev = netdev_file(interface)
+        if not _is_ours(netdev):
+            return
+        _let_nobody_read(networkd.key_file_of(read(netdev)))
+        if _is_ours(network_file(interface)):
+            remove(network_file(interface))
+        if not _others_than(netdev):
+            _give(config_files.CONFIG_DIR, 0, 0o700)
+        remove(netdev)
+
+
+# -- the files
+
+
+def netdev_file(interface: str) -> str:
+    """The file of the device."""
+    return os.path.join(CONFIG_DIR, f"50-{os.path.basename(interface)}.netdev")
+
+
+def network_file(interface: str) -> str:
+    """The file of addresses and routes."""
+    return os.path.join(CONFIG_DIR, f"50-{os.path.basename(interface)}.network")
+
+
+def _make_config_dir() -> None:
+    try:
+        os.makedirs(CONFIG_DIR, mode=0o755, exist_ok=True)
+    except OSError as exc:
+        raise NodeError(f"{CONFIG_DIR} could not be made: {exc.strerror}. {_WAYS_OUT}") from exc
+
+
+def _texts(setup: Setup) -> dict[str, str]:
+    """Path -> what is to be in it. Raises NodeError for a file of somebody else."""
+    netdev, network = netdev_file(setup.view.interface), network_file(setup.view.interface)
+    for path in (netdev, network):
+        if os.path.lexists(path) and not _is_ours(path):
+            raise NodeError(
+                f"{path} was not written by these modules, and it is left alone. Move it away, or choose another"
+                " `interface:`"
+            )
+    return {
+        netdev: networkd.netdev(setup.view, setup.key_file, _endpoints(setup, netdev)),
+        network: networkd.network(setup.view),
+    }
+
+
+def _access(text: str) -> tuple[int, int | None]:
+    """The mode of a file with this text, and the group that it belongs to, None for whichever."""
+    return (SECRET, _group()) if is_in(text) else (OPEN, None)
+
+
+def rewrite(interface: str, keys: Mapping[str, str]) -> None:
+    """
+    Put other preshared keys into the file of the device, if there is one of ours.
+
+    :param keys: public key of a peer to its preshared key
+    """
+    path = netdev_file(interface)
+    before = read(path) if _is_ours(path) else ""
+    text = preshared.rewrite(before, keys)
+    if text != before:
+        replace(path, text, *_access(text))
+
+
+def _endpoints(setup: Setup, netdev: str) -> dict[str, str]:
+    """Public key -> ``ip:port``. A name that does not resolve today has the address that it had last."""
+    last = networkd.endpoints_of(read(netdev))
+    found = {}
+    for peer in setup.view.peers:
+        address = setup.endpoints.get(peer.endpoint, last.get(peer.public_key)) if peer.endpoint else None
+        if address:
+            found[peer.public_key] = address
+    return found
+
+
+def _others_than(netdev: str) -> list[str]:
+    """The other devices that networkd makes from files of ours."""
+    paths = [os.path.join(CONFIG_DIR, name) for name in names(CONFIG_DIR) if name.endswith(".netdev")]
+    return [path for path in paths if path != netdev and _is_ours(path)]
+
+
+def _is_ours(path: str) -> bool:
+    return os.path.isfile(path) and wg_quick.is_managed(read(path))
+
+
+# -- the key
+
+
+def _can_read(key_file: str) -> bool:
+    """Whether networkd can read a key file, and nobody else but root."""
+    group = _group()
+    status = os.stat(key_file)
+    if status.st_gid != group or stat.S_IMODE(status.st_mode) != SECRET:
+        return False
+    return not _is_in_config_dir(key_file) or _can_pass(config_files.CONFIG_DIR, group)
+
+
+def _let_read(key_file: str) -> None:
+    group = _group()
+    if group is None:
+        raise NodeError(f"there is no group {GROUP}, which systemd-networkd runs as. {_WAYS_OUT}")
+    _give(key_file, group, SECRET)
+    if _is_in_config_dir(key_file) and not _can_pass(config_files.CONFIG_DIR, group):
+        _give(config_files.CONFIG_DIR, group, PASSABLE)
+
+
+def _let_nobody_read(key_file: str | None) -> None:
+    if key_file and os.path.exists(key_file):
+        _give(key_file, 0, files.SECRET)
+
+
+def _is_in_config_dir(key_file: str) -> bool:
+    return os.path.dirname(key_file) == config_files.CONFIG_DIR
+
+
+def _can_pass(directory: str, group: int | None) -> bool:
+    status = os.stat(directory)
+    return bool(status.st_mode & stat.S_IXOTH or (status.st_gid == group and status.st_mode & stat.S_IXGRP))
+
+
+def _give(path: str, group: int, mode: int) -> None:
+    """To a group. That comes first: the other way round, the group that it had could read for a moment."""
+    try:
+        os.chown(path, -1, group)
+        os.chmod(path, mode)
+    except OSError as exc:
+        raise NodeError(f"the mode of {path} could not be changed: {exc.strerror}. Apply again") from exc
+
+
+def _group() -> int | None:
+    try:
+        return grp.getgrnam(GROUP).gr_gid
+    except KeyError:
+        return None

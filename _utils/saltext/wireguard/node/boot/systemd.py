@@ -1,0 +1,41 @@
+"""Interfaces at boot by systemd's ``wg-quick@`` units."""
+
+from __future__ import annotations
+
+from ...errors import NodeError
+from .managers import Changes, Functions, Setup, not_enabled
+
+
+class Systemd:
+    """``wg-quick@<interface>``. ``functions``: Salt's ``service.enabled``, ``service.enable``, ``service.disable``."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def service(self, interface: str) -> str:
+        """The name of the interface's service."""
+        return f"wg-quick@{interface}"
+
+    def is_enabled(self, interface: str) -> bool:
+        """Whether the interface comes up at boot."""
+        return bool(self._functions["service.enabled"](self.service(interface)))
+
+    def missing(self, setup: Setup) -> Changes:
+        """The service, unless it is enabled."""
+        if self.is_enabled(setup.view.interface):
+            return {}
+        return {self.service(setup.view.interface): {"old": "disabled", "new": "enabled"}}
+
+    def enable(self, setup: Setup) -> None:
+        """Raises NodeError where that fails."""
+        service = self.service(setup.view.interface)
+        if not self._functions["service.enable"](service):
+            raise NodeError(not_enabled(service, setup.view.interface))
+
+    def left(self, interface: str) -> Changes:
+        """The service, if it is enabled."""
+        return {self.service(interface): {"old": "enabled", "new": "disabled"}} if self.is_enabled(interface) else {}
+
+    def disable(self, interface: str) -> None:
+        """Also one that is not enabled."""
+        self._functions["service.disable"](self.service(interface))

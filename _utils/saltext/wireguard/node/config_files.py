@@ -1,0 +1,74 @@
+"""
+The files of an interface: where they are, and what they say.
+
+An interface has ``<interface>.key`` and ``<interface>.conf``; while its key is being rotated, ``.key.next`` and
+``.key.previous`` as well.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..device.operations import Applied
+from ..formats import wg_quick
+from ..model.view import View
+from ..system.files import names, read
+
+CONFIG_DIR = "/etc/wireguard"
+
+
+def key_file(interface: str) -> str:
+    """Where the private key of an interface is."""
+    return os.path.join(CONFIG_DIR, f"{os.path.basename(interface)}.key")
+
+
+def next_key_file(interface: str) -> str:
+    """The key that a rotation leads to."""
+    return key_file(interface) + ".next"
+
+
+def previous_key_file(interface: str) -> str:
+    """The key that a rotation comes from, until it is known to be over."""
+    return key_file(interface) + ".previous"
+
+
+def config_file(interface: str) -> str:
+    """Where the configuration of an interface is, as wg-quick reads it."""
+    return os.path.join(CONFIG_DIR, f"{os.path.basename(interface)}.conf")
+
+
+def with_secrets(interface: str) -> tuple[str, ...]:
+    """All of the above."""
+    return tuple(place(interface) for place in (key_file, next_key_file, previous_key_file, config_file))
+
+
+def managed() -> dict[str, str | None]:
+    """Interface -> network of the configuration files that are ours; None for those without a network."""
+    found = {}
+    for name in names(CONFIG_DIR):
+        interface, extension = os.path.splitext(name)
+        if extension == ".conf":
+            text = read(config_file(interface))
+            if wg_quick.is_managed(text):
+                found[interface] = wg_quick.managed_network(text)
+    return found
+
+
+def written(interface: str) -> View | None:
+    """The view that our configuration file was written from; None where there is none, or somebody damaged it."""
+    return wg_quick.parse(read(config_file(interface)), interface)
+
+
+def applied(interface: str) -> Applied:
+    """What our configuration file says was applied last."""
+    return Applied.of(written(interface))
+
+
+def config_text(view: View, private_key_file: str) -> str:
+    """The configuration file of a view, with the private key in it."""
+    return wg_quick.render(view).replace(wg_quick.PRIVATE_KEY, read(private_key_file).strip())
+
+
+def boot_id() -> str:
+    """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
+    return read("/proc/sys/kernel/random/boot_id").strip()

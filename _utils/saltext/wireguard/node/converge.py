@@ -1,0 +1,381 @@
+"""
+From a view to a device, a configuration file, and a service for boot; and back to nothing.
+
+Whoever calls a function that changes something holds the interface's lock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from ..device import confirm, diff, disruption, exits, guard, rotation
+from ..device.confirm import RollbackState
+from ..device.operations import PRESHARED_KEY, Applied, Operation, command_lines, preshared_keys, removed, salt_changes
+from ..errors import GuardError, NodeError, RolledBackError, WireguardError
+from ..formats import wg_quick
+from ..model.answers import total
+from ..model.device import Device
+from ..model.hosts import block_changes
+from ..model.view import View
+from ..system import files
+from ..system.commands import run_with_secrets
+from ..system.files import is_written, read, rename, replace
+from ..wording import some
+from . import config_files, devices, endpoints, hostsfile, keys, local_facts
+from . import trial as node_trial
+from .boot.managers import Changes, Manager, Setup
+from .trial import Safety, Trial
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What was changed, or ``pending``: would be. ``comment`` says it in a sentence.
+
+    ``disturbs``: of what would be changed, subject to the number of live sessions that it would cut off.
+    """
+
+    changes: Changes
+    comment: str
+    pending: bool = False
+    disturbs: Mapping[str, int] = field(default_factory=dict)
+
+
+def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety: Safety) -> Outcome:
+    """
+    Make the machine what the view says, or only say what would change.
+
+    :param key_file: path of the private key; without a key, this can only be a test run
+    :param boot: what brings interfaces up at boot, if we may use it
+    :raises GuardError: before anything was changed, where the change needs force
+    :raises RolledBackError: where the change was taken back, or was a short time ago
+    :raises WireguardError: or OSError, where anything else fails
+    """
+    refuse_foreign(view, key_file)
+    public_key = keys.public_key(key_file)
+    if public_key is None:
+        changes: Changes = {"device": {"old": None, "new": view.interface}}
+        return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
+    place = partial(local_facts.placed, master=safety.master, caller=safety.caller)
+    way = Convergence(view, key_file, public_key, boot, place=place)
+    changes = way.changes()
+    objections = way.objections(safety)
+    if objections and not safety.forced:
+        raise GuardError(_refusal(view, objections))
+    if way.commands():
+        node_trial.refuse_again(safety, view)
+    if not test:
+        way.go(safety)
+    if not changes:
+        return Outcome({}, f"{view.interface} is as it should be")
+    forced = _forced(objections, safety)
+    if not test:
+        return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}{forced}")
+    disturbs = way.disturbs()
+    comment = f"{view.interface} would be changed: {_summary(changes)}{_cut_off(disturbs)}{forced}"
+    return Outcome(changes, comment, pending=True, disturbs=disturbs)
+
+
+def _cut_off(disturbs: Mapping[str, int]) -> str:
+    return f"; live sessions cut off: {total(disturbs)}" if disturbs else ""
+
+
+def _forced(objections: Sequence[str], safety: Safety) -> str:
+    if not objections:
+        return ""
+    return f". Forced ({safety.forced}), as otherwise refused: it would {'; it would '.join(objections)}"
+
+
+def _refusal(view: View, objections: Sequence[str]) -> str:
+    by_master = "`salt-run wireguard.reconcile force=True reason=...`, or " if view.network else ""
+    return (
+        f"{view.interface}: refused, and nothing was changed: it would {'; it would '.join(objections)}. If that is"
+        f" meant: {by_master}`force=True reason=...` for the function or state that applies it on this minion"
+    )
+
+
+def roll_back(interface: str, key_file: str, kept: RollbackState) -> bool:
+    """
+    Take the device back to the last good state, which is what its configuration file says: to nothing where there is
+    none. Returns whether there was anything to do. Raises WireguardError or OSError.
+    """
+    before = config_files.written(interface)
+    if before is None:
+        _refuse_damaged(interface)
+        existed = devices.exists(interface)
+        devices.delete(interface)
+        return existed
+    view, applied = confirm.way_back(before, kept)
+    way = Convergence(view, key_file, keys.existing(key_file), applied=applied)
+    way.change_device()
+    return bool(way.commands())
+
+
+def _refuse_damaged(interface: str) -> None:
+    path = config_files.config_file(interface)
+    if os.path.exists(path):
+        raise NodeError(f"{path} was changed by something else, so that there is no way back")
+
+
+def difference(view: View) -> dict[str, object]:
+    """What ``converge`` would do to the device, as data: ``commands`` and ``changes``, ``comment`` if not yet."""
+    key_file = config_files.key_file(view.interface)
+    public_key = keys.public_key(key_file)
+    if public_key is None or (view.network and view.public_key != public_key):
+        return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
+    way = Convergence(view, key_file, public_key, place=partial(local_facts.placed, master=None))
+    return {"commands": [" ".join(command) for command in way.commands()], "changes": way.device_changes()}
+
+
+class Convergence:
+    """
+    All that lies between the machine as it is and the view.
+
+    Everything is read once, when this is made: names are not looked up twice, and a handshake in the middle does not
+    change which key of a rotating peer gets its addresses.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        key_file: str,
+        public_key: str,
+        boot: Manager | None = None,
+        applied: Applied | None = None,
+        place: Callable[[View, Mapping[str, str]], View] | None = None,
+    ) -> None:
+        """
+        ``applied``: what is to count as applied last, if it is not what the configuration file says. ``place``: finds
+        out what only this node can, by the view and its resolved endpoints; None where the view has that already.
+        """
+        self._device = devices.read(view.interface)
+        self._view = rotation.expand(view, self._device)
+        self._digest = view.digest
+        self._interface = view.interface
+        self._key_file = key_file
+        self._public_key = public_key
+        self._boot = boot
+        self._endpoints = endpoints.resolve(self._view, self._device)
+        if place:
+            self._view = place(self._view, self._endpoints)
+        self._applied = config_files.applied(view.interface) if applied is None else applied
+        self._operations = self._to(self._device, self._applied)
+
+    def commands(self) -> list[tuple[str, ...]]:
+        """What is to be run, in order."""
+        return command_lines(self._operations, self._interface)
+
+    def device_changes(self) -> Changes:
+        """What differs on the device alone."""
+        return salt_changes(self._operations)
+
+    def disturbs(self) -> dict[str, int]:
+        """Of what differs, subject to the number of live sessions that putting it right cuts off."""
+        return disruption.disturbed(self.device_changes(), self._view.peers, self._device, int(time.time()))
+
+    def objections(self, safety: Safety) -> tuple[str, ...]:
+        """What the guard has against it."""
+        before, now = config_files.written(self._interface), int(time.time())
+        has_master = bool(self._view.via and safety.master and endpoints.is_own(safety.master[0]))
+        return guard.objections(before, self._device, self._view, now, safety.share, has_master)
+
+    def changes(self) -> Changes:
+        """What differs altogether."""
+        changes = self.device_changes()
+        if not self._is_written():
+            changes[config_files.config_file(self._interface)] = {"old": None, "new": "written"}
+        changes |= self._missing_at_boot
+        if self._has_outdated_key():
+            changes[config_files.previous_key_file(self._interface)] = {"old": "kept for going back", "new": None}
+        return changes
+
+    def go(self, safety: Safety) -> None:
+        """Device, then file, then service. What the device does not work with never gets into the file."""
+        if not self._operations and not safety.journal(self._interface).trial():
+            return self._keep()
+        if not safety.confirm_seconds:
+            self.change_device()
+            return self._keep()
+        trial = Trial(safety, self._view, self._digest, self._key_file, self._operations, self._device)
+        trial.begin()
+        self._try(trial)
+        try:
+            self._keep()
+        finally:
+            trial.end()
+
+    def _try(self, trial: Trial) -> None:
+        """Raises RolledBackError where that did not work, and everything is as before."""
+        try:
+            self.change_device()
+            failure, patience = trial.failure(), node_trial.PATIENCE_SECONDS
+        except (WireguardError, OSError) as exc:
+            failure, patience = str(exc), 0
+        if failure is None:
+            return
+        try:
+            roll_back(self._interface, self._key_file, trial.kept)
+        except (WireguardError, OSError) as exc:
+            raise NodeError(
+                f"{self._interface}: {failure}. The change could not be rolled back ({exc}); that is tried again in a"
+                " moment"
+            ) from exc
+        trial.taken_back(failure, patience)
+        raise RolledBackError(f"{self._interface} was rolled back, and is as it was before: {failure}")
+
+    def change_device(self) -> None:
+        """The device alone. Raises WireguardError or OSError."""
+        if self._operations:
+            self._execute()
+            self._verify()
+
+    def _keep(self) -> None:
+        """What is on the device now is the last good state."""
+        if not self._is_written():
+            replace(config_files.config_file(self._interface), self._config)
+        if self._has_outdated_key():
+            files.remove(config_files.previous_key_file(self._interface))
+        if self._boot and self._missing_at_boot:
+            self._boot.enable(self._setup)
+
+    def _execute(self) -> None:
+        for command in self.commands():
+            if command[:3] == ("ip", "link", "add"):
+                devices.create(self._interface, command)
+            else:
+                run_with_secrets(command, PRESHARED_KEY, preshared_keys(command, self._view))
+
+    def _verify(self) -> None:
+        """Read the device again: what was not done is an error, whatever the commands said."""
+        # By the same answers of the resolver, and with the view's endpoints as applied: a live peer may have roamed.
+        set_now = {peer.public_key: peer.endpoint for peer in self._view.peers if peer.endpoint}
+        applied = dataclasses.replace(self._applied, endpoints=set_now)
+        left = salt_changes(self._to(devices.read(self._interface), applied))
+        if left:
+            raise NodeError(
+                f"{self._interface} is still not what it should be after applying: {_summary(left)}."
+                " Does something else on this machine change it?"
+            )
+
+    def _to(self, device: Device | None, applied: Applied) -> tuple[Operation, ...]:
+        return diff.diff(
+            self._view,
+            device,
+            key_file=self._key_file,
+            public_key=self._public_key,
+            endpoints=self._endpoints,
+            applied=applied,
+            now=int(time.time()),
+            forwarded=devices.forwarded(),
+            policy=devices.policy(exits.mark(self._view), applied.mark, device.mark if device else 0),
+        )
+
+    @functools.cached_property
+    def _config(self) -> str:
+        return config_files.config_text(self._view, self._key_file)
+
+    def _is_written(self) -> bool:
+        return is_written(config_files.config_file(self._interface), self._config)
+
+    @property
+    def _setup(self) -> Setup:
+        return Setup(self._view, self._key_file, self._endpoints)
+
+    @functools.cached_property
+    def _missing_at_boot(self) -> Changes:
+        return self._boot.missing(self._setup) if self._boot else {}
+
+    def _has_outdated_key(self) -> bool:
+        """The key from before a rotation, once the pillar shows that the master has taken in the new one."""
+        known = self._view.public_key == self._public_key
+        return known and os.path.exists(config_files.previous_key_file(self._interface))
+
+
+def _summary(changes: Mapping[str, object]) -> str:
+    return some(subject if len(subject) < 60 else subject[:57] + "..." for subject in changes)
+
+
+# -- what is not ours
+
+
+def refuse_foreign(view: View, key_file: str) -> None:
+    """Raise NodeError rather than take over an interface that somebody else set up."""
+    config = read(config_files.config_file(view.interface))
+    if config and not wg_quick.is_managed(config):
+        raise NodeError(_not_ours(view.interface))
+    owner = wg_quick.managed_network(config)
+    if config and owner != view.network:
+        raise NodeError(
+            f"{view.interface} was set up for {_purpose(owner)} on this minion, and not for {_purpose(view.network)}"
+        )
+    device = None if config else devices.read(view.interface)
+    if device and device.public_key not in (None, keys.public_key(key_file)):
+        raise NodeError(
+            f"a device {view.interface} exists that was not set up from here, and it is left alone. Take it down, or"
+            " choose another `interface:` in the mesh file"
+        )
+
+
+def _purpose(network: str | None) -> str:
+    return f"the network {network}" if network else "explicit arguments of wireguard.present"
+
+
+def _not_ours(interface: str) -> str:
+    return (
+        f"{config_files.config_file(interface)} was not written by these modules, and it is left alone. Move it away"
+        f" (the device too: `wg-quick down {interface}`), or choose another `interface:`"
+    )
+
+
+# -- back to nothing
+
+
+def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
+    """Take an interface of ours down. Its key file is kept under another name. Raises NodeError or OSError."""
+    if interface not in config_files.managed():
+        if os.path.exists(config_files.config_file(interface)):
+            raise NodeError(_not_ours(interface))
+        return Outcome({}, f"{interface} is not set up")
+    names = hostsfile.written(config_files.managed()[interface])
+    changes = {**removed(interface), **block_changes(names, [])}
+    if test:
+        disturbs = disruption.disturbed(changes, (), devices.read(interface), int(time.time()))
+        comment = f"{interface} would be removed{_cut_off(disturbs)}"
+        return Outcome(changes, comment, pending=True, disturbs=disturbs)
+    aside = _tear_down(interface, boot)
+    return Outcome(changes, f"{interface} was removed" + (f"; its key is kept in {aside}" if aside else ""))
+
+
+def _tear_down(interface: str, boot: Manager | None) -> str | None:
+    """The configuration file goes last: as long as it is there, the next run knows that there is something to do."""
+    devices.delete(interface)
+    if boot:
+        boot.disable(interface)
+    aside = _put_key_aside(interface)
+    for file in (config_files.next_key_file, config_files.previous_key_file, config_files.config_file):
+        files.remove(file(interface))
+    return aside
+
+
+def stand_down(interface: str, boot: Manager | None) -> None:
+    """Take an interface of ours down, now and at boot, and keep its key in place."""
+    if interface in config_files.managed():
+        devices.delete(interface)
+        if boot:
+            boot.disable(interface)
+        files.remove(config_files.config_file(interface))
+
+
+def _put_key_aside(interface: str) -> str | None:
+    key_file = config_files.key_file(interface)
+    if not os.path.exists(key_file):
+        return None
+    aside = f"{key_file}.removed-{time.strftime('%Y%m%d-%H%M%S')}"
+    rename(key_file, aside)
+    return aside

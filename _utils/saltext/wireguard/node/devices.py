@@ -1,0 +1,149 @@
+"""WireGuard devices of this machine: read, made, removed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ..device import exits, forwarding, parse
+from ..device.exits import NO_POLICY, Item, Policy
+from ..errors import NodeError
+from ..model.device import Device, DevicePeer
+from ..system import files
+from ..system.commands import run
+from . import config_files
+
+_USERSPACE_END_SECONDS = 5.0
+
+
+def place(interface: str) -> str:
+    """A path that exists as long as the device does."""
+    return f"/sys/class/net/{interface}"
+
+
+def exists(interface: str) -> bool:
+    """Whether there is a device of this name, of whatever kind."""
+    return os.path.exists(place(interface))
+
+
+def names() -> list[str]:
+    """All WireGuard devices."""
+    return run(["wg", "show", "interfaces"]).split() if shutil.which("wg") else []
+
+
+def read(interface: str) -> Device | None:
+    """The device as it is; None where there is none. Raises NodeError or DeviceError."""
+    if not exists(interface):
+        return None
+    return parse.parse(
+        interface,
+        run(["wg", "show", interface, "dump"]),
+        run(["ip", "-json", "address", "show", "dev", interface]),
+        run(["ip", "-json", "-4", "route", "show", "dev", interface, "table", "main"]),
+        run(["ip", "-json", "-6", "route", "show", "dev", interface, "table", "main"]),
+    )
+
+
+def peers(interface: str) -> dict[str, DevicePeer]:
+    """Only the peers, by public key: one command instead of four, where it is urgent."""
+    return parse.parse_peers(interface, run(["wg", "show", interface, "dump"], secret=True))
+
+
+def preshared_keys(interface: str) -> dict[str, str]:
+    """Public key -> preshared key, which is a secret, of the peers that have one."""
+    pairs = [line.split("\t") for line in run(["wg", "show", interface, "preshared-keys"], secret=True).splitlines()]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[1] != "(none)"}
+
+
+def handshakes(interface: str) -> dict[str, int]:
+    """Public key -> latest handshake in Unix seconds, 0 for never."""
+    return parse.handshakes(run(["wg", "show", interface, "latest-handshakes"]))
+
+
+def forwarded() -> list[int]:
+    """The IP versions that this machine forwards."""
+    return [version for version, path in forwarding.FILES.items() if files.read(path).strip() == "1"]
+
+
+def policy(*marks: int) -> Policy:
+    """What there is of default routes into interfaces with these marks; no command runs for none. Raises NodeError."""
+    ours = {mark for mark in marks if exits.is_ours(mark)}
+    if not ours:
+        return NO_POLICY
+    found: set[Item] = set()
+    for version in (4, 6):
+        ip = ["ip", "-json", f"-{version}"]
+        # Without IPv6, there is none of it; a table without a route is an error to `ip`.
+        found.update(exits.parse_rules(run([*ip, "rule", "show"], check=version == 4), version, ours))
+        for mark in ours:
+            text = run([*ip, "route", "show", "table", str(mark)], check=False)
+            found.update(exits.parse_routes(text.removesuffix("["), version, mark))
+    filters = {path: files.read(path).strip() for path in glob.glob(exits.FILTERS)}
+    return Policy(frozenset(found), "1" in filters.values() and filters.get(exits.FILTER_OF_ALL) != "2")
+
+
+def create(interface: str, command: Sequence[str]) -> None:
+    """By the kernel, with this command, where it can; else by wireguard-go, as wg-quick does. Raises NodeError."""
+    try:
+        run(command)
+    except NodeError as exc:
+        userspace = shutil.which(os.environ.get("WG_QUICK_USERSPACE_IMPLEMENTATION") or "wireguard-go")
+        if exists(interface):
+            raise
+        if not userspace:
+            raise NodeError(
+                f"this kernel has no WireGuard ({exc}). Install the kernel module, or wireguard-go"
+            ) from exc
+        os.makedirs("/run/wireguard", mode=0o700, exist_ok=True)
+        _await_end_of_userspace(interface)
+        run([userspace, interface])
+
+
+def _await_end_of_userspace(interface: str) -> None:
+    """
+    The wireguard-go of a device that is just gone removes its socket when it notices, also if it is a new one's then.
+    A socket that stays belonged to one that was killed, and is in nobody's way.
+    """
+    deadline = time.monotonic() + _USERSPACE_END_SECONDS
+    while os.path.exists(f"/run/wireguard/{interface}.sock") and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def delete(interface: str) -> None:
+    """Remove the device if there is one, and what leads into it."""
+    found = read(interface)
+    for item in sorted(policy(found.mark if found else 0, config_files.applied(interface).mark).items, reverse=True):
+        run(item.deleted())
+    if exists(interface):
+        run(["ip", "link", "delete", "dev", interface])
+
+
+def described(device: Device | None) -> dict[str, Any] | None:
+    """A device as data for people, without secrets; None where there is none."""
+    if device is None:
+        return None
+    return {
+        "public_key": device.public_key,
+        "port": device.port,
+        "mtu": device.mtu,
+        "up": device.up,
+        "addresses": sorted(device.addresses),
+        "routes": sorted(device.routes),
+        "peers": {key: _described_peer(peer) for key, peer in sorted(device.peers.items())},
+    }
+
+
+def _described_peer(peer: DevicePeer) -> dict[str, Any]:
+    return {
+        "endpoint": peer.endpoint,
+        "allowed_ips": sorted(peer.allowed_ips),
+        "latest_handshake": peer.latest_handshake,
+        "received": peer.rx,
+        "sent": peer.tx,
+        "keepalive": peer.keepalive,
+        "preshared_key": "(hidden)" if peer.preshared_key else None,
+    }

@@ -1,0 +1,69 @@
+"""Where peers can be called, resolved to addresses, and where this node can be called itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from ..device import own_endpoints
+from ..model.device import Device
+from ..model.endpoint import Endpoint
+from ..model.view import View
+from ..system.commands import run
+from ..system.resolve import resolve_names
+from . import config_files, devices, hostsfile
+
+log = logging.getLogger(__name__)
+
+# An endpoint that is a name: how long all names together may take to resolve before the rest goes on without.
+RESOLVE_SECONDS = 5.0
+
+
+def own(master_ip: str | None) -> tuple[str, ...]:
+    """The addresses that this node offers to its peers, best first; ``master_ip``: the address of its Salt master."""
+    addresses = run(["ip", "-json", "address", "show"])
+    route = run(["ip", "-json", "route", "get", master_ip], check=False) if master_ip else ""
+    tunnels = {*devices.names(), *config_files.managed()}
+    return own_endpoints.candidates(addresses, own_endpoints.source_address(route), tunnels)
+
+
+def is_own(address: str) -> bool:
+    """Whether this is an address of this machine."""
+    return own_endpoints.is_own(run(["ip", "-json", "route", "get", address], check=False))
+
+
+def resolve(view: View, device: Device | None) -> dict[str, str]:
+    """
+    ``host:port`` -> ``ip:port`` for all endpoints of the view that can be resolved in time; the log names the others.
+
+    A name with several addresses keeps the one that the device uses now.
+    """
+    current = {peer.endpoint for peer in device.peers.values() if peer.endpoint} if device else set()
+    resolved = look_up({peer.endpoint for peer in view.peers if peer.endpoint}, current)
+    for peer in view.peers:
+        if peer.endpoint and peer.endpoint not in resolved:
+            log.warning(
+                "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
+            )
+    return resolved
+
+
+def look_up(texts: Iterable[str], current: set[str]) -> dict[str, str]:
+    """
+    ``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, ``current`` ones go first.
+
+    A name that leads into the tunnel is not looked up: that it became an endpoint takes it out of the hosts file soon.
+    """
+    endpoints = {text: Endpoint.parse(text) for text in texts}
+    hosts = {each.host for each in endpoints.values() if not each.address}
+    ours = hostsfile.given() if hosts else set()
+    addresses = resolve_names((host for host in hosts if host.lower() not in ours), RESOLVE_SECONDS)
+    found = {}
+    for text, endpoint in endpoints.items():
+        if endpoint.address:
+            found[text] = text
+        elif endpoint.host in addresses:
+            usable = [str(Endpoint(address, endpoint.port)) for address in addresses[endpoint.host]]
+            known = [each for each in usable if each in current]
+            found[text] = (known or usable)[0]
+    return found

@@ -1,0 +1,156 @@
+"""
+The names of a network in the hosts file of this machine; what they are, and the block that they stand in, is told in
+``formats.hosts_file``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..errors import NodeError
+from ..formats.hosts_file import BrokenBlockError, block, defined_names, given_names, with_block
+from ..model.endpoint import Endpoint
+from ..model.hosts import SUBJECT, block_changes
+from ..model.view import View
+from ..system.files import beside, remove_leftovers, sync
+from . import config_files, lock
+from .boot.managers import Changes, Setup
+
+HOSTS_FILE = "/etc/hosts"
+
+# Why a file cannot be replaced, and may yet be written: in containers, it is a mount of its own; and a minion and
+# salt-ssh, whose locks are not the same, may each take the other's new file for a leftover.
+_NOT_REPLACED = (errno.EBUSY, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
+
+# No interface has this name.
+_LOCK = "the hosts file"
+
+
+@dataclass(frozen=True)
+class HostsFile:
+    """
+    A manager of what follows an interface, as those in ``boot`` are.
+
+    ``cachedir``: of the minion, for the lock. ``masters``: the names by which the minion calls its masters.
+    """
+
+    cachedir: str
+    masters: Collection[str] = ()
+
+    def missing(self, setup: Setup) -> Changes:
+        """What of the network's block differs. A broken one is told of here, and an error when it is to be changed."""
+        network = setup.view.network
+        if network is None:
+            return {}
+        text = _read()
+        try:
+            present = block(text, network)
+        except BrokenBlockError as exc:
+            return {SUBJECT: {"old": f"{HOSTS_FILE} is broken: {exc}", "new": None}}
+        wanted = self._lines(text, setup.view)
+        if present == [] and wanted is None:
+            return {SUBJECT: {"old": "an empty block", "new": None}}
+        return {**block_changes(present or [], wanted or [])}
+
+    def enable(self, setup: Setup) -> None:
+        """Raises NodeError where that fails."""
+        if setup.view.network is not None:
+            self._write(setup.view.network, setup.view)
+
+    def disable(self, interface: str) -> None:
+        """Also where there is no block. Raises NodeError where that fails."""
+        network = config_files.managed().get(interface)
+        if network is not None:
+            self._write(network, None)
+
+    def _lines(self, text: str, view: View | None) -> list[str] | None:
+        """What the block must have; None for no block at all."""
+        if view is None or view.hosts is None:
+            return None
+        return (
+            view.hosts.lines({*defined_names(text), *_called(view), *(name.lower() for name in self.masters)}) or None
+        )
+
+    def _write(self, network: str, view: View | None) -> None:
+        """Networks share the file: one at a time reads and writes it."""
+        with lock.hold(self.cachedir, _LOCK):
+            text = _read()
+            try:
+                wanted = with_block(text, network, self._lines(text, view))
+            except BrokenBlockError as exc:
+                raise NodeError(f"{HOSTS_FILE}: {exc}; the tunnels work, and the names were left alone") from exc
+            if wanted != text:
+                _replace(wanted)
+
+
+def written(network: str | None) -> list[str]:
+    """The lines that the hosts file has for a network."""
+    try:
+        return (block(_read(), network) or []) if network else []
+    except BrokenBlockError:
+        return []
+
+
+def given() -> set[str]:
+    """The names, in small letters, that the hosts file has because of us: they lead into the tunnel."""
+    return given_names(_read())
+
+
+def _called(view: View) -> set[str]:
+    """The names at which peers of any network are called: these must lead there, and not into the tunnel."""
+    others = [config_files.written(interface) for interface in config_files.managed() if interface != view.interface]
+    peers = [peer for each in [view, *others] if each for peer in each.peers]
+    return {Endpoint.parse(peer.endpoint).host.lower() for peer in peers if peer.endpoint}
+
+
+def _read() -> str:
+    """Byte for byte, whatever encoding somebody used in a comment; empty where there is no file."""
+    try:
+        with open(HOSTS_FILE, encoding="utf-8", errors="surrogateescape", newline="") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _replace(text: str) -> None:
+    """Give the file this content, and leave its owner, mode and extended attributes. Raises NodeError."""
+    target = os.path.realpath(HOSTS_FILE)
+    content = text.encode("utf-8", "surrogateescape")
+    try:
+        remove_leftovers(target)
+        try:
+            _replace_at_once(target, content)
+        except OSError as exc:
+            if exc.errno not in _NOT_REPLACED:
+                raise
+            _overwrite(target, content)
+    except OSError as exc:
+        raise NodeError(
+            f"{HOSTS_FILE} could not be written: {exc.strerror}; the tunnels work. Put that right, and apply again"
+        ) from exc
+
+
+def _replace_at_once(target: str, content: bytes) -> None:
+    with beside(target, content, 0o644) as finished:
+        if os.path.exists(target):
+            before = os.stat(target)
+            shutil.copystat(target, finished)  # with the label that SELinux gave it
+            os.chown(finished, before.st_uid, before.st_gid)
+            os.utime(finished)  # resolvers look at the time
+        os.rename(finished, target)
+    sync(os.path.dirname(target))
+
+
+def _overwrite(target: str, content: bytes) -> None:
+    """In one write, and what is left of the old content behind it is cut off afterwards."""
+    descriptor = os.open(target, os.O_WRONLY)
+    try:
+        os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,45 @@
+"""Private key files. Only this module and those that write a configuration file ever read one."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ..errors import NodeError
+from ..system.files import add, read
+from ..system.keypair import generate, public_of
+
+# 32 bytes in canonical base64: the last character but one has its two spare bits zero.
+_PRIVATE_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
+
+
+def ensure(path: str) -> str:
+    """Make a private key file unless it exists. Returns the public key."""
+    if not os.path.exists(path):
+        add(path, generate() + "\n")
+    return existing(path)
+
+
+def existing(path: str) -> str:
+    """The public key that belongs to a private key file, which must be there. Raises NodeError."""
+    found = public_key(path)
+    if found is None:
+        raise NodeError(f"{path} is not there any more: something else on this machine removed it")
+    return found
+
+
+def public_key(path: str) -> str | None:
+    """
+    The public key that belongs to a private key file; None where it does not exist. Raises NodeError for another file.
+    """
+    private = read(path).rstrip()
+    if not private:
+        if os.path.lexists(path):
+            raise NodeError(
+                f"{path} is empty, or a link to nothing: remove it, and the next apply makes a new key pair"
+            )
+        return None
+    # Checked here, because PyNaCl passes over what is not base64, and `wg` cannot say which file it was.
+    if not _PRIVATE_KEY.fullmatch(private):
+        raise NodeError(f"{path} does not hold a WireGuard private key: move it away, or restore it")
+    return public_of(private)

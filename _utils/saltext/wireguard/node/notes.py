@@ -1,0 +1,107 @@
+"""What a node remembers for its own use, in the folder ``wireguard`` of the minion's cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from ..system import files
+from ..system.files import names, replace
+from . import config_files
+
+
+class Remembered:
+    """One JSON object in a file, which only its owner can read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, Any]:
+        """What was noted; nothing where that is damaged."""
+        try:
+            notes = json.loads(files.read(self._path) or "{}")
+        except ValueError:
+            return {}
+        return notes if isinstance(notes, dict) else {}
+
+    def add(self, **values: Any) -> None:
+        """Note these values besides what is noted already. Raises NodeError or OSError where that fails."""
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        replace(self._path, json.dumps({**self.read(), **values}))
+
+
+class Notes:
+    """Of each network; nothing breaks when these are lost."""
+
+    def __init__(self, cachedir: str) -> None:
+        self._dir = os.path.join(cachedir, "wireguard")
+
+    def networks(self) -> list[str]:
+        """The networks that there are notes of: all that this node has been in."""
+        return [os.path.splitext(name)[0] for name in names(self._dir) if name.endswith(".json")]
+
+    def read(self, network: str) -> dict[str, Any]:
+        """What was noted; nothing where that is damaged."""
+        return self._of(network).read()
+
+    def add(self, network: str, **values: Any) -> None:
+        """Note these values besides what is noted already."""
+        self._of(network).add(**values)
+
+    def next_serial(self, network: str, last_serial: int) -> int:
+        """
+        Larger than any before, also when this node's clock or its cache was set back: the master tells its last one.
+        """
+        serial: int = max(time.time_ns(), last_serial + 1, self.read(network).get("serial", 0) + 1)
+        self.add(network, serial=serial)
+        return serial
+
+    def _of(self, network: str) -> Remembered:
+        return Remembered(os.path.join(self._dir, f"{os.path.basename(network)}.json"))
+
+
+class Journal:
+    """
+    Of an interface: the change on trial, and the last one that was taken back.
+
+    A change is on trial from before its first write until it is found to work, or was taken back. Should its process
+    die meanwhile, others know from here what to do.
+    """
+
+    def __init__(self, cachedir: str, interface: str) -> None:
+        self._remembered = Remembered(os.path.join(cachedir, "wireguard", f"{os.path.basename(interface)}.journal"))
+
+    def trial(self) -> dict[str, Any] | None:
+        """
+        What ``begin`` was told of the change on trial; None if there is none, or the machine was booted since: then
+        the device was made anew, from the last good state.
+        """
+        trial = self._remembered.read().get("trial")
+        return trial if trial and trial["boot"] == config_files.boot_id() else None
+
+    def begin(self, **trial: Any) -> None:
+        """A change is about to begin. Raises NodeError or OSError where that cannot be noted."""
+        self._remembered.add(trial={**trial, "boot": config_files.boot_id()})
+
+    def end(self) -> None:
+        """It is over, and has worked."""
+        self._remembered.add(trial=None)
+
+    def taken_back(self) -> dict[str, Any] | None:
+        """
+        The last change that was taken back: ``tried`` (its digest), ``why``, ``at`` and ``again``, the time from which
+        on it may be tried again; both in Unix seconds. None if there is none, or the master knows and it is over.
+        """
+        return self._remembered.read().get("taken_back")
+
+    def take_back(self, tried: str, why: str, patience: int) -> None:
+        """It is over, and was taken back; for so many seconds it is not to be tried again."""
+        now = int(time.time())
+        self._remembered.add(trial=None, taken_back={"tried": tried, "why": why, "at": now, "again": now + patience})
+
+    def forget(self) -> None:
+        """What was taken back is over and told."""
+        if self.taken_back():
+            self._remembered.add(taken_back=None)

@@ -1,0 +1,78 @@
+"""What the pillar wants of this node: a view for each network, and for each interface that it describes by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import NodeError, ViewError
+from ..model.view import View
+
+# What a person may write of an interface; all else in a view is a master's word.
+_BY_HAND = ("addresses", "port", "mtu", "peers")
+
+
+def views(pillar: Mapping[str, Any]) -> dict[str, View]:
+    """Network -> View. Raises NodeError or ViewError."""
+    data = networks(pillar) or {}
+    return {name: View.from_dict(data[name], name) for name in sorted(data)}
+
+
+def everything(pillar: Mapping[str, Any]) -> dict[str, View]:
+    """The same with the interfaces that the pillar describes by hand, by their names."""
+    found = views(pillar)
+    taken = {view.interface: f"of network {name}" for name, view in found.items()} | dict.fromkeys(found, "a network")
+    data = _mapping(pillar, "interfaces") or {}
+    for name in sorted(data, key=str):
+        if name in taken:
+            raise NodeError(f"the pillar of this minion has an interface {name}, which is {taken[name]}; rename one")
+        found[name] = _by_hand(name, data[name])
+    return found
+
+
+def _by_hand(interface: str, data: object) -> View:
+    where = f"wireguard:interfaces:{interface} in the pillar"
+    if not isinstance(data, Mapping) or not data.get("addresses"):
+        raise ViewError(f"{where}: write `addresses:`, a list such as [10.9.0.1/24]")
+    unknown = sorted(str(key) for key in data if key not in _BY_HAND)
+    if unknown:
+        raise ViewError(f"{where}: unknown key {unknown[0]!r}; the known keys are {', '.join(_BY_HAND)}")
+    try:
+        return View.from_dict({**data, "interface": interface})
+    except ViewError as exc:
+        raise ViewError(f"{where}: {exc}") from exc
+
+
+def networks(pillar: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """
+    Network -> its view as data. None where the pillar does not speak of networks, as when it has other settings only:
+    no network at all, by which a node learns that it was removed, is an empty mapping. Raises NodeError.
+    """
+    return _mapping(pillar, "networks")
+
+
+def _mapping(pillar: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+    refuse_errors(pillar)
+    settings = pillar.get("wireguard")
+    found = settings.get(key) if isinstance(settings, Mapping) else settings
+    if found is not None and not isinstance(found, Mapping):
+        raise NodeError(f"wireguard:{key} in the pillar of this minion must be a mapping; nothing was changed")
+    return found
+
+
+def refuse_errors(pillar: Mapping[str, Any]) -> None:
+    """Raise NodeError for a pillar with errors: what it lacks must not be torn down."""
+    if pillar.get("_errors"):
+        raise NodeError(f"the pillar has errors, nothing was changed: {'; '.join(pillar['_errors'])}")
+
+
+def chosen(found: Mapping[str, View], network: str | None) -> list[View]:
+    """The view of this network, or all for None. Raises NodeError for one that there is not."""
+    if network is None:
+        return list(found.values())
+    if network not in found:
+        raise NodeError(
+            f"the pillar of this minion has no WireGuard network {network!r}; it has: {', '.join(found) or 'none'}."
+            " Is the minion in the mesh file, and its pillar refreshed?"
+        )
+    return [found[network]]

@@ -1,0 +1,57 @@
+"""Who is let in: what operators decided about nodes, and what the mesh file's policies make of a registration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from ..meshfile.mesh import Network, NodeSettings
+
+ADMITTED = "admitted"
+REVOKED = "revoked"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    What an operator decided about one node in one network.
+
+    ``state`` is ADMITTED or REVOKED. ``expires`` is in Unix seconds; None: never.
+    """
+
+    state: str
+    since: float
+    who: str
+    why: str
+    expires: float | None = None
+
+
+def excluded(settings: NodeSettings | None, standing: Standing | None, now: float) -> str | None:
+    """Why a node is no member even if the mesh file lists it; None where nobody decided that."""
+    if standing and standing.state == REVOKED:
+        return f"revoked by {standing.who}"
+    if any(moment <= now for moment in expiries(settings, standing)):
+        return "expired"
+    return None
+
+
+def expiries(settings: NodeSettings | None, standing: Standing | None) -> Iterator[float]:
+    """The moments, past or to come, at which a node's membership ends by itself."""
+    if settings and settings.expires is not None:
+        yield settings.expires
+    if standing and standing.expires is not None:
+        yield standing.expires
+
+
+def question(network: Network, public_key: str, known_keys: Collection[str], standing: Standing | None) -> str | None:
+    """
+    What an operator must decide before a registration counts: "admit" or "rekey"; None where nothing must.
+
+    ``known_keys`` are the node's present key and the one that it announced for a rotation; none for a new node.
+    """
+    if not known_keys:
+        admitted = standing is not None and standing.state == ADMITTED
+        return "admit" if network.admit == "manual" and not admitted else None
+    if public_key in known_keys:
+        return None
+    return "rekey" if network.rekey == "manual" else None

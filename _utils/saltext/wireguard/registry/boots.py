@@ -1,0 +1,41 @@
+"""Boots of machines: by these, two machines with one Salt key give themselves away."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from ..errors import RefusedError
+from ..model.statements import Registration, Report
+from . import history as trail
+from .database import advance_generation
+
+
+def see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> None:
+    """
+    Notice two machines that use one Salt key: a machine that boots does not come back as it was before the boot.
+
+    Raises RefusedError when the statement comes from the one that appeared later. The first goes on.
+    """
+    if not statement.boot:
+        return
+    who = (statement.node, salt_key)
+    states = dict(connection.execute("SELECT boot, state FROM boot WHERE (node, salt_key) = (?, ?)", who).fetchall())
+    state = states.get(statement.boot)
+    if state == "clone":
+        raise RefusedError(
+            f"a second machine uses the Salt key of {statement.node} (boot id {statement.boot}): a clone. Delete"
+            " /etc/salt/pki/minion and /etc/wireguard on the clone, and give it a minion id of its own"
+        )
+    if state in ("current", "fresh"):
+        return
+    # a boot id that was replaced by another comes back: both machines run, and the other one is the later
+    others = "clone" if state == "replaced" else "replaced"
+    sql = "UPDATE boot SET state = ? WHERE (node, salt_key) = (?, ?) AND state IN ('current', 'fresh')"
+    connection.execute(sql, (others, *who))
+    now = "fresh" if states and state is None else "current"
+    connection.execute("INSERT OR REPLACE INTO boot VALUES (?, ?, ?, ?, ?)", (*who, statement.boot, now, time.time()))
+    advance_generation(connection)
+    if others == "clone":
+        why = "two machines use its Salt key at the same time; the one that appeared later is refused"
+        trail.write(connection, statement.network, statement.node, "cloned", "master", why)

@@ -1,0 +1,262 @@
+"""
+The file that the registry lives in: SQLite, readable by its owner only, one transaction a change.
+
+Knows connections, the schema and how both can fail; what the rows mean is the matter of ``registry``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import RegistryError
+
+
+def advance_generation(connection: sqlite3.Connection) -> None:
+    """The time is in it so that a registry put back from a backup does not come to a generation that others know."""
+    connection.execute("UPDATE generation SET value = max(value + 1, ?)", [time.time_ns()])
+
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 4
+BUSY_SECONDS = 30.0
+
+_SCHEMA = """
+CREATE TABLE generation (value INTEGER NOT NULL);
+INSERT INTO generation VALUES (1);
+CREATE TABLE node (
+    network TEXT NOT NULL, node TEXT NOT NULL,
+    public_key TEXT NOT NULL, endpoints TEXT NOT NULL, port INTEGER NOT NULL,
+    serial INTEGER NOT NULL, salt_key TEXT NOT NULL, registered REAL NOT NULL,
+    next_key TEXT, keyed REAL NOT NULL,
+    PRIMARY KEY (network, node), UNIQUE (network, public_key)
+) WITHOUT ROWID;
+CREATE TABLE address (
+    network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL, freed REAL,
+    PRIMARY KEY (network, address)
+) WITHOUT ROWID;
+CREATE INDEX address_of_node ON address (network, node, freed);
+CREATE INDEX address_freed ON address (network, freed) WHERE freed IS NOT NULL;
+CREATE TABLE pool (
+    network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,
+    PRIMARY KEY (network, subnet)
+) WITHOUT ROWID;
+CREATE TABLE looked (time REAL NOT NULL);
+INSERT INTO looked VALUES (0);
+CREATE TABLE serial (
+    kind TEXT NOT NULL, network TEXT NOT NULL, node TEXT NOT NULL, salt_key TEXT NOT NULL, value INTEGER NOT NULL,
+    PRIMARY KEY (kind, network, node, salt_key)
+) WITHOUT ROWID;
+CREATE TABLE report (
+    network TEXT NOT NULL, node TEXT NOT NULL, digest TEXT NOT NULL, salt_key TEXT NOT NULL, reported REAL NOT NULL,
+    rollback TEXT,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE refusal (
+    network TEXT NOT NULL, node TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, last REAL NOT NULL,
+    PRIMARY KEY (network, node, reason)
+) WITHOUT ROWID;
+CREATE TABLE standing (
+    network TEXT NOT NULL, node TEXT NOT NULL, state TEXT NOT NULL, since REAL NOT NULL, who TEXT NOT NULL,
+    why TEXT NOT NULL, expires REAL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE waiting (
+    network TEXT NOT NULL, node TEXT NOT NULL, question TEXT NOT NULL, public_key TEXT NOT NULL,
+    record TEXT NOT NULL, salt_key TEXT NOT NULL, since REAL NOT NULL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE rejected (
+    network TEXT NOT NULL, node TEXT NOT NULL, public_key TEXT NOT NULL, since REAL NOT NULL, who TEXT NOT NULL,
+    PRIMARY KEY (network, node, public_key)
+) WITHOUT ROWID;
+CREATE TABLE member (
+    network TEXT NOT NULL, node TEXT NOT NULL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE export (
+    network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
+    PRIMARY KEY (network, peer), UNIQUE (network, public_key)
+) WITHOUT ROWID;
+CREATE TABLE boot (
+    node TEXT NOT NULL, salt_key TEXT NOT NULL, boot TEXT NOT NULL, state TEXT NOT NULL, seen REAL NOT NULL,
+    PRIMARY KEY (node, salt_key, boot)
+) WITHOUT ROWID;
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, network TEXT NOT NULL, node TEXT NOT NULL,
+    what TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, details TEXT NOT NULL, announced INTEGER NOT NULL
+);
+CREATE INDEX history_of_node ON history (node, id);
+CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;
+"""
+
+
+# What makes a file of the version before one of this version.
+_UPGRADES = {
+    2: ["ALTER TABLE report ADD COLUMN rollback TEXT"],
+    3: [
+        """CREATE TABLE export (
+            network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
+            PRIMARY KEY (network, peer), UNIQUE (network, public_key)
+        ) WITHOUT ROWID"""
+    ],
+    4: [
+        "ALTER TABLE address ADD COLUMN freed REAL",
+        "DROP INDEX address_of_node",
+        "CREATE INDEX address_of_node ON address (network, node, freed)",
+        "CREATE INDEX address_freed ON address (network, freed) WHERE freed IS NOT NULL",
+        """CREATE TABLE pool (
+            network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,
+            PRIMARY KEY (network, subnet)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE looked (time REAL NOT NULL)",
+        "INSERT INTO looked VALUES (0)",
+    ],
+}
+
+
+class _OutdatedError(Exception):
+    """Raised when an older version made the file."""
+
+
+class Database:
+    """The database in the file at ``path``. Holds no connection, so it may be shared by processes and threads."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        """Whether there is a file. Raises RegistryError where that cannot be told."""
+        with self._errors():
+            return _exists(self.path)
+
+    def read(self, query: Callable[[sqlite3.Connection], T], empty: T) -> T:
+        """The answer of ``query``, or ``empty`` while nobody has registered yet."""
+        with self._errors():
+            if not _exists(self.path):
+                return empty
+            try:
+                return self._read(query)
+            except _OutdatedError:
+                with self.write():  # brings it up to date
+                    pass
+                return self._read(query)
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        connection = sqlite3.connect(f"{Path(self.path).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            # one transaction, so that the generation and the rows read after it belong together
+            connection.execute("BEGIN")
+            if _version(connection) < SCHEMA_VERSION:
+                raise _OutdatedError
+            return query(connection)
+        finally:
+            connection.close()
+
+    def all(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query; none while there is no file."""
+        empty: list[Any] = []
+        return self.read(lambda connection: connection.execute(sql, values).fetchall(), empty)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """
+        Keep the file open within the block. The last one to close it writes the log of changes back into the file, and
+        waits for the disk several times; so who makes many changes, each of which opens and closes the file, holds it.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._errors():
+                if _exists(self.path):
+                    connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+                    stack.callback(connection.close)
+                    _version(connection)  # the first query is what opens the file
+            yield
+
+    @contextmanager
+    def write(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """
+        One transaction: all of the block, or nothing of it when it raises.
+
+        It survives a power cut. Without ``durable`` it may be undone by one, as if it had never been made.
+        """
+        with self._errors():
+            if not _exists(self.path):
+                _create(self.path)
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                connection.execute("BEGIN IMMEDIATE")
+                for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
+                    for statement in _UPGRADES[version]:
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {version}")
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                connection.close()  # without COMMIT this rolls back
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise RegistryError(
+                f"the registry {self.path} is not usable: {exc}. Check its owner, its mode and the free disk space;"
+                " nothing was changed"
+            ) from exc
+
+
+def _exists(path: str) -> bool:
+    """Unlike os.path.exists, no answer is no "no": whoever may not look must not take the registry for an empty one."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _create(path: str) -> None:
+    """
+    Make an empty registry that is complete from the moment that others can see it. Whoever comes second is no error.
+
+    Switching a file to WAL takes an exclusive lock for which SQLite does not wait, so processes must not meet there.
+    """
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".registry-", dir=directory)  # 0600
+    os.close(descriptor)
+    try:
+        connection = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        finally:
+            connection.close()
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """The version of the software that made the file. Raises RegistryError for a later one, and an empty file."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == 0:
+        raise RegistryError(
+            "the registry is an empty file: restore it from a backup, or delete it, and every node registers anew when"
+            " it next runs state.apply"
+        )
+    if version > SCHEMA_VERSION:
+        raise RegistryError(
+            f"the registry has format {version}, this software knows {SCHEMA_VERSION}: update saltext-wireguard on the"
+            " master, or restore the registry from a backup"
+        )
+    return version

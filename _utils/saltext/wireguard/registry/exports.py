@@ -1,0 +1,101 @@
+"""
+Peers that are not minions and get their configuration from the master: their keys, and what they were given.
+
+Such a peer has a row from the moment that it is given addresses. Nobody is told of it until it has a key. Of the pair,
+only the public key is ever here.
+
+Functions here work within the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import RefusedError
+from ..model.addresses import Address
+from . import history as trail
+
+
+@dataclass(frozen=True)
+class Export:
+    """
+    What a peer has from the registry. ``digest``: of the view that its configuration was made from; ``exported``: when,
+    in Unix seconds. ``public_key`` None: it has addresses, and no configuration yet.
+    """
+
+    network: str
+    peer: str
+    public_key: str | None
+    digest: str
+    exported: float
+    addresses: tuple[Address, ...] = ()
+
+
+def read(
+    connection: sqlite3.Connection, addresses: Mapping[tuple[str, str], Sequence[Address]]
+) -> dict[tuple[str, str], Export]:
+    """All of them. ``addresses``: (network, name) to those that the registry has given."""
+    rows = connection.execute("SELECT network, peer, public_key, digest, exported FROM export")
+    return {
+        (network, peer): Export(network, peer, public_key, digest, exported, tuple(addresses.get((network, peer), ())))
+        for network, peer, public_key, digest, exported in rows
+    }
+
+
+def names(connection: sqlite3.Connection, network: str) -> set[str]:
+    """The peers of a network that have a row."""
+    return {name for (name,) in connection.execute("SELECT peer FROM export WHERE network = ?", [network])}
+
+
+def prepare(connection: sqlite3.Connection, network: str, peer: str) -> None:
+    """Make the row of a peer, unless it has one."""
+    connection.execute("INSERT OR IGNORE INTO export VALUES (?, ?, NULL, '', 0)", (network, peer))
+
+
+def store(connection: sqlite3.Connection, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
+    """
+    Note the key of a peer, and what it was given. ``before``: the peer as it was when this was prepared.
+
+    Raises RefusedError for the key of another, and where the peer is not as before.
+    """
+    network, peer = before.network, before.peer
+    refuse_taken(connection, network, peer, public_key)
+    owner = connection.execute(
+        "SELECT network, node FROM node WHERE public_key = ? OR next_key = ?", (public_key, public_key)
+    ).fetchone()
+    if owner:
+        raise RefusedError(f"{public_key} is the public key of {owner[1]} in network {owner[0]}")
+    done = connection.execute(
+        "UPDATE export SET public_key = ?, digest = ?, exported = ?"
+        " WHERE network = ? AND peer = ? AND public_key IS ? AND exported = ?",
+        (public_key, digest, time.time(), network, peer, before.public_key, before.exported),
+    )
+    if not done.rowcount:
+        raise RefusedError(
+            f"{peer} was exported or removed by somebody else at the same time; look, and export it again"
+        )
+    details = {"public_key": public_key, "old_public_key": before.public_key}
+    trail.write(connection, network, peer, "exported", who, why, **details)
+
+
+def refuse_taken(connection: sqlite3.Connection, network: str, name: str, public_key: str) -> None:
+    """Raise RefusedError where the key is that of a peer, unless it is this very one."""
+    owners = connection.execute("SELECT network, peer FROM export WHERE public_key = ?", [public_key]).fetchall()
+    for owner in owners:
+        if owner != (network, name):
+            raise RefusedError(f"the public key {public_key} is that of the peer {owner[1]} in network {owner[0]}")
+
+
+def forget(connection: sqlite3.Connection, network: str, peers: Collection[str]) -> None:
+    """Drop peers that are gone from the mesh file; their addresses are freed as those of nodes are."""
+    for peer in sorted(peers):
+        who = (network, peer)
+        has_key = connection.execute(
+            "SELECT 1 FROM export WHERE (network, peer) = (?, ?) AND public_key IS NOT NULL", who
+        ).fetchone()
+        connection.execute("DELETE FROM export WHERE (network, peer) = (?, ?)", who)
+        if has_key:
+            trail.write(connection, network, peer, "removed", "master", "not in the mesh file")

@@ -1,0 +1,196 @@
+"""What a statement of a node changes in the registry; each function within a transaction of its caller."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Container
+from dataclasses import asdict
+
+from ..errors import RefusedError
+from ..meshfile.mesh import Network
+from ..model.statements import Registration, Report, Rotation
+from . import admission, exports
+from . import history as trail
+from .admission import REVOKED, Standing
+from .database import advance_generation
+from .ledger import Stored, pass_time
+from .pool import Pool
+from .queries import read_standings
+from .rows import VOUCHED
+
+
+def advance_serial(connection: sqlite3.Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
+    """
+    Move the serial forward. False: this very serial was seen, so the statement came twice, which is no harm.
+
+    Serials are kept for each Salt key, because re-installed hardware starts over with a new one, while statements
+    signed with its old key must not come back to life if that key is ever accepted again.
+    """
+    key = (statement.KIND, statement.network, statement.node, salt_key)
+    known = connection.execute(
+        "SELECT value FROM serial WHERE kind = ? AND network = ? AND node = ? AND salt_key = ?", key
+    ).fetchone()
+    if known and known[0] == statement.serial:
+        return False
+    if known and known[0] > statement.serial:
+        raise RefusedError(
+            f"its serial {statement.serial} is not newer than {known[0]}: it came late, or somebody sent it again"
+        )
+    connection.execute("INSERT OR REPLACE INTO serial VALUES (?, ?, ?, ?, ?)", (*key, statement.serial))
+    return True
+
+
+def refuse_foreign_key(
+    connection: sqlite3.Connection,
+    record: Registration | Rotation,
+    members: Collection[str],
+    public_key: str | None = None,
+) -> None:
+    """
+    One node, one key. A node may use its key in several networks, as it does after a network got another name.
+
+    Whoever is no member any more has no claim: a minion that got another id keeps its key.
+    """
+    key = public_key or record.public_key
+    exports.refuse_taken(connection, record.network, record.node, key)
+    owners = connection.execute(
+        "SELECT network, node FROM node WHERE (public_key = ? OR next_key = ?) AND node != ?", (key, key, record.node)
+    ).fetchall()
+    for network, node in owners:
+        if network != record.network or node in members:
+            raise RefusedError(
+                f"its public key {key} is already that of {node} in network {network}: a cloned machine?"
+                f" Move the key file on {record.node} away and apply again; it makes a new key"
+            )
+        connection.execute("DELETE FROM node WHERE network = ? AND node = ?", (network, node))
+
+
+def question_of(connection: sqlite3.Connection, record: Registration, network: Network) -> str | None:
+    """Which decision the registration needs first. Raises RefusedError where it was made, and is no."""
+    key = (record.network, record.node)
+    standing = refuse_revoked(connection, record)
+    known = connection.execute("SELECT public_key, next_key FROM node WHERE (network, node) = (?, ?)", key).fetchone()
+    question = admission.question(network, record.public_key, [each for each in known or () if each], standing)
+    no = connection.execute(
+        "SELECT who FROM rejected WHERE (network, node, public_key) = (?, ?, ?)", (*key, record.public_key)
+    ).fetchone()
+    if question and no:
+        raise RefusedError(f"{no[0]} rejected this key; `salt-run wireguard.admit {record.node}` takes that back")
+    return question
+
+
+def refuse_revoked(connection: sqlite3.Connection, record: Registration) -> Standing | None:
+    """Returns what else an operator decided about the node."""
+    standing = read_standings(connection).get((record.network, record.node))
+    if standing and standing.state == REVOKED:
+        raise RefusedError(f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back")
+    return standing
+
+
+def let_wait(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str) -> None:
+    key = (record.network, record.node)
+    known = connection.execute("SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", key).fetchone()
+    row = (*key, question, record.public_key, json.dumps(asdict(record)), salt_key, time.time())
+    connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    if known != (record.public_key,):
+        why = f"the network's policy is {question}: manual"
+        trail.write(connection, *key, "waiting", record.node, why, public_key=record.public_key)
+
+
+def decide(
+    connection: sqlite3.Connection,
+    network: str,
+    node: str,
+    state: str,
+    who: str,
+    why: str,
+    expires: float | None,
+    what: str | None = None,
+) -> None:
+    row = (network, node, state, time.time(), who, why, expires)
+    connection.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    trail.write(connection, network, node, what or state, who, why, **({"expires": expires} if expires else {}))
+    advance_generation(connection)
+
+
+def accept(
+    connection: sqlite3.Connection,
+    record: Registration,
+    salt_key: str,
+    network: Network,
+    members: Collection[str],
+    suspended: Container[str],
+    who: str,
+) -> None:
+    """Store the registration, and what it changed into the history."""
+    old = connection.execute(
+        "SELECT public_key, next_key, salt_key, keyed FROM node WHERE (network, node) = (?, ?)",
+        (record.network, record.node),
+    ).fetchone()
+    same_key = old is not None and old[0] == record.public_key
+    same_machine = old is not None and old[2] == salt_key
+    next_key = old[1] if same_key and same_machine else None
+    _store(connection, record, salt_key, next_key, old[3] if same_key else time.time())
+    pool_of(connection, network, members, suspended).assign(record.node)
+    connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node))
+    what = _what_happened(old, record, same_key, same_machine, salt_key == VOUCHED)
+    if what:
+        details = {"public_key": record.public_key, "old_public_key": old[0] if old else None}
+        trail.write(connection, record.network, record.node, what[0], who, what[1], **details)
+
+
+def _what_happened(
+    old: tuple[str, str | None, str, float] | None,
+    record: Registration,
+    same_key: bool,
+    same_machine: bool,
+    vouched: bool,
+) -> tuple[str, str] | None:
+    if vouched:
+        return None if same_key and same_machine else ("enrolled", "its public key was fetched by ssh")
+    if old is None:
+        return "registered", "it registered for the first time"
+    if old[2] == VOUCHED and same_key:
+        return "registered", "its minion registered the key that had been fetched by ssh"
+    if old[2] != VOUCHED and not same_machine:
+        return "reinstalled", "it has a new Salt key"
+    if same_key:
+        return None
+    if record.public_key == old[1]:
+        return "rotated", "it switched to the key that it had announced"
+    return "rekeyed", "it registered with another key"
+
+
+def _store(
+    connection: sqlite3.Connection, record: Registration, salt_key: str, next_key: str | None, keyed: float
+) -> None:
+    """Not `INSERT OR REPLACE`, which would silently delete another node that has the same public key."""
+    connection.execute(
+        "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (network, node) DO UPDATE SET"
+        " (public_key, endpoints, port, serial, salt_key, registered, next_key, keyed) ="
+        " (excluded.public_key, excluded.endpoints, excluded.port, excluded.serial, excluded.salt_key,"
+        " excluded.registered, excluded.next_key, excluded.keyed)",
+        (
+            record.network,
+            record.node,
+            record.public_key,
+            json.dumps(record.endpoints),
+            record.port,
+            record.serial,
+            salt_key,
+            time.time(),
+            next_key,
+            keyed,
+        ),
+    )
+
+
+def pool_of(
+    connection: sqlite3.Connection, network: Network, members: Container[str], suspended: Container[str]
+) -> Pool:
+    now = time.time()
+    pass_time(connection, now)
+    return Pool(network, Stored(connection, network.name), members, suspended, now)

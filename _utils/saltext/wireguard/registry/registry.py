@@ -1,0 +1,448 @@
+"""
+The registry: what nodes said of themselves, and which addresses they were given.
+
+An SQLite file, readable by its owner only, one transaction a change. Unique constraints, not locks, keep an address or
+a public key from being given twice. Readers keep a copy in memory and look only at a generation number, which every
+change of the rows that views are made from increases.
+
+A second backend would offer the public methods of ``Registry`` and pass ``tests/unit/registry/test_registry.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Container
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+
+from ..errors import RefusedError
+from ..meshfile.mesh import Network
+from ..model.statements import ABSENT, Registration, Report, Rotation
+from . import exports
+from . import history as trail
+from .admission import ADMITTED, REVOKED, Standing
+from .boots import see_boot
+from .database import Database, advance_generation
+from .exports import Export
+from .ledger import Stored, pass_time
+from .pool import Pool
+from .queries import (
+    parse_rollback,
+    read_addresses,
+    read_boots,
+    read_former,
+    read_noted,
+    read_rows,
+    read_standings,
+    read_untouched,
+    read_waiting,
+)
+from .registrations import (
+    accept,
+    advance_serial,
+    decide,
+    let_wait,
+    pool_of,
+    question_of,
+    refuse_foreign_key,
+    refuse_revoked,
+)
+from .rows import EMPTY, VOUCHED, Applied, NodeId, Refusal, Snapshot
+
+MAX_REFUSALS = 500
+
+
+_snapshots: dict[str, tuple[int, Snapshot]] = {}
+
+
+class Registry:
+    """The registry in the file at ``path``. May be shared by processes and threads."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._store = Database(path)
+
+    def held(self) -> AbstractContextManager[None]:
+        """Many changes within this block cost less; see ``Store.held``."""
+        return self._store.held()
+
+    # -- reading
+
+    def exists(self) -> bool:
+        """Whether anybody has ever registered."""
+        return self._store.exists()
+
+    def snapshot(self) -> Snapshot:
+        """All registrations. Cheap when nothing changed since this process's last call. Never creates the file."""
+        return self._store.read(self._snapshot, EMPTY)
+
+    def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
+        inode = os.stat(self.path).st_ino
+        generation = connection.execute("SELECT value FROM generation").fetchone()[0]
+        known = _snapshots.get(self.path)
+        if known and known[0] == inode and known[1].generation == generation:
+            return known[1]
+        addresses = read_addresses(connection)
+        snapshot = Snapshot(
+            generation,
+            read_rows(connection, addresses),
+            read_standings(connection),
+            read_waiting(connection),
+            read_boots(connection),
+            read_noted(connection),
+            exports.read(connection, addresses),
+            read_former(connection),
+            read_untouched(connection),
+        )
+        _snapshots[self.path] = (inode, snapshot)
+        return snapshot
+
+    def standings(self) -> dict[NodeId, Standing]:
+        """The decisions of operators alone: in a burst, the snapshot is another one after every registration."""
+        empty: dict[NodeId, Standing] = {}
+        return self._store.read(read_standings, empty)
+
+    def vouched(self, network: str) -> dict[str, str]:
+        """node -> public key of those that an operator vouches for; alone, as ``standings`` is."""
+        sql = "SELECT node, public_key FROM node WHERE (network, salt_key) = (?, ?)"
+        return dict(self._store.all(sql, (network, VOUCHED)))
+
+    def knows(self, network: str, node: str) -> bool:
+        """Whether the node has ever registered or reported, as far as anybody remembers."""
+        sql = "SELECT 1 FROM {} WHERE (network, node) = (?, ?)"
+        return any(self._store.all(sql.format(table), (network, node)) for table in ("node", "report"))
+
+    def applied(self) -> dict[NodeId, Applied]:
+        """What every node last reported as applied."""
+        sql = "SELECT network, node, digest, salt_key, reported, rollback FROM report"
+        return {
+            (network, node): Applied(digest, salt_key, reported, parse_rollback(rollback))
+            for network, node, digest, salt_key, reported, rollback in self._store.all(sql)
+        }
+
+    def refusals(self) -> list[Refusal]:
+        """Refused statements, the newest first."""
+        sql = "SELECT network, node, reason, count, last FROM refusal ORDER BY last DESC"
+        return [Refusal(*row) for row in self._store.all(sql)]
+
+    # -- writing
+
+    def register(
+        self,
+        record: Registration,
+        salt_key: str,
+        network: Network,
+        members: Collection[str],
+        suspended: Container[str] = (),
+    ) -> bool:
+        """
+        Store a verified registration and give the node its addresses, or let it wait for an operator's decision where
+        the network's policy says so; in one transaction.
+
+        ``members`` are the minions that are now members of the network, ``suspended`` those that may be again; see
+        ``settle``. Addresses that the mesh file gives to one node
+        may be taken from another only when that one is no member any more. Returns False when this very record is
+        known already. Raises RefusedError when the serial is not newer, the public key is that of another member, or
+        an operator said no, and PoolExhaustedError.
+        """
+        with self._store.write() as connection:
+            if not advance_serial(connection, record, salt_key):
+                return False
+            see_boot(connection, record, salt_key)
+            refuse_foreign_key(connection, record, members)
+            question = question_of(connection, record, network)
+            if question:
+                let_wait(connection, record, salt_key, question)
+            else:
+                accept(connection, record, salt_key, network, members, suspended, who=record.node)
+            advance_generation(connection)
+            return True
+
+    def vouch(
+        self,
+        record: Registration,
+        network: Network,
+        members: Collection[str],
+        who: str,
+        suspended: Container[str] = (),
+    ) -> None:
+        """
+        Store what an operator, ``who``, fetched from the node himself, which needs no other decision.
+
+        ``members`` and ``suspended`` are as in ``register``, the node among the members. Raises RefusedError when the
+        public key is that of another member or the node was revoked, and PoolExhaustedError.
+        """
+        with self._store.write() as connection:
+            refuse_revoked(connection, record)
+            refuse_foreign_key(connection, record, members)
+            accept(connection, record, VOUCHED, network, members, suspended, who)
+            advance_generation(connection)
+
+    def announce(self, record: Rotation, salt_key: str, who: str, why: str) -> bool:
+        """Store the key that a node will rotate to. Raises RefusedError when it is in use, or the node has moved on."""
+        with self._store.write() as connection:
+            if not advance_serial(connection, record, salt_key):
+                return False
+            refuse_foreign_key(connection, record, (), record.next_key)
+            changed = connection.execute(
+                "UPDATE node SET next_key = ? WHERE (network, node, public_key, salt_key) = (?, ?, ?, ?)",
+                (record.next_key, record.network, record.node, record.public_key, salt_key),
+            ).rowcount
+            if not changed:
+                raise RefusedError(f"{record.public_key} is not the present key of {record.node}")
+            details = {"public_key": record.next_key, "old_public_key": record.public_key}
+            trail.write(connection, record.network, record.node, "rotating", who, why, **details)
+            advance_generation(connection)
+            return True
+
+    def forget_announced(self, network: str, node: str) -> None:
+        """Give up a rotation that did not happen."""
+        with self._store.write() as connection:
+            connection.execute("UPDATE node SET next_key = NULL WHERE (network, node) = (?, ?)", (network, node))
+            advance_generation(connection)
+
+    def note_failed_rotation(self, network: str, node: str, who: str, why: str) -> None:
+        """Write into the history that a node was to get a new key and did not."""
+        with self._store.write() as connection:
+            trail.write(connection, network, node, "rotation_failed", who, why)
+
+    def failed_rotations(self, since: float) -> set[NodeId]:
+        """The nodes whose rotation failed since then (Unix seconds)."""
+        sql = "SELECT DISTINCT network, node FROM history WHERE what = 'rotation_failed' AND time > ?"
+        return {(network, node) for network, node in self._store.all(sql, [since])}
+
+    def settle(
+        self, network: Network, members: Collection[str], suspended: Container[str] = (), move: bool = False
+    ) -> bool:
+        """
+        Bring the addresses of all registered members, and of the peers that are exported, in line with the mesh file,
+        and see who is gone, whose addresses others may get once they were free for the network's quarantine. Returns
+        whether any of that changed.
+
+        Not gone are ``suspended`` nodes: those that are no members because an operator said so, who may take it back.
+        Needed when the mesh file gives a node another address, or a network another subnet, or has a peer no more.
+        Whose address no subnet has any more keeps it, unless nodes are to ``move``. Raises PoolExhaustedError and
+        RefusedError.
+        """
+        with self._store.write() as connection:
+            now = time.time()
+            changed = pass_time(connection, now)
+            ledger = Stored(connection, network.name)
+            pool = Pool(network, ledger, members, suspended, now)
+            registered = {
+                row[0] for row in connection.execute("SELECT node FROM node WHERE network = ?", [network.name])
+            }
+            exported = exports.names(connection, network.name)
+            dropped = {name for name in exported if network.peer(name) is None}
+            exports.forget(connection, network.name, dropped)
+            changed = changed or bool(dropped)
+            for name in [*sorted(registered.intersection(members)), *sorted(exported - dropped)]:
+                changed = pool.assign(name, move) or changed
+            for name in ledger.holders():
+                changed = pool.release(name) or changed
+            if changed:
+                advance_generation(connection)
+            return changed
+
+    def report(self, report: Report, salt_key: str) -> bool:
+        """
+        Store a verified report, and what it says was taken back into the history, once.
+
+        Returns False when it is known already; raises RefusedError when it is old.
+        """
+        who = (report.network, report.node)
+        with self._store.write(durable=False) as connection:  # who was not heard is asked again
+            if not advance_serial(connection, report, salt_key):
+                return False
+            see_boot(connection, report, salt_key)
+            known = connection.execute("SELECT rollback FROM report WHERE (network, node) = (?, ?)", who).fetchone()
+            rollback = report.rollback
+            if rollback and rollback != parse_rollback(known and known[0]):
+                trail.write(connection, *who, "rolled_back", report.node, rollback.why, digest=rollback.tried)
+            connection.execute(
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
+                (*who, report.digest, salt_key, time.time(), json.dumps(asdict(rollback)) if rollback else None),
+            )
+            return True
+
+    def settle_boots(self, nodes: Collection[str]) -> None:
+        """Take the machines of these nodes for the only ones: all that have their Salt key were asked to speak."""
+        with self._store.write() as connection:
+            sql = "UPDATE boot SET state = 'current' WHERE state = 'fresh' AND node = ?"
+            if connection.executemany(sql, [(node,) for node in nodes]).rowcount:
+                advance_generation(connection)
+
+    def doubt(self, nodes: Collection[str]) -> None:
+        """
+        Believe these nodes' last reports no more, because they are being asked to change what they reported.
+
+        Should their answer be lost, and they be wanted as they were before, nobody takes them for in sync.
+        """
+        with self._store.write() as connection:
+            connection.executemany(
+                "UPDATE report SET digest = '' WHERE node = ? AND digest != ?", [(node, ABSENT) for node in nodes]
+            )
+
+    def refuse(self, network: str, node: str, reason: str) -> None:
+        """Remember a refusal; the same one again only counts. At most MAX_REFUSALS are kept, the newest."""
+        key = (network, node, reason)
+        with self._store.write() as connection:
+            connection.execute(
+                "INSERT INTO refusal VALUES (?, ?, ?, 1, ?)"
+                " ON CONFLICT DO UPDATE SET count = count + 1, last = excluded.last",
+                (*key, time.time()),
+            )
+            if (
+                connection.execute(
+                    "SELECT count FROM refusal WHERE (network, node, reason) = (?, ?, ?)", key
+                ).fetchone()[0]
+                == 1
+            ):
+                trail.write_refusal(connection, network, node, reason)
+            connection.execute(
+                "DELETE FROM refusal WHERE (network, node, reason) IN"
+                " (SELECT network, node, reason FROM refusal ORDER BY last DESC LIMIT -1 OFFSET ?)",
+                [MAX_REFUSALS],
+            )
+
+    # -- peers that are not minions
+
+    def prepare_export(
+        self, network: Network, peer: str, members: Collection[str], suspended: Container[str] = ()
+    ) -> Export:
+        """
+        Give a peer its addresses, as a node gets them; it keeps them. Raises PoolExhaustedError and RefusedError.
+        """
+        with self._store.write() as connection:
+            exports.prepare(connection, network.name, peer)
+            pool_of(connection, network, members, suspended).assign(peer)
+            advance_generation(connection)
+        return self.snapshot().exports[network.name, peer]
+
+    def export(self, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
+        """
+        Store the key of a peer that was prepared, and the digest of what it is given. Raises RefusedError when the key
+        is that of another, or the peer has changed since.
+        """
+        with self._store.write() as connection:
+            exports.store(connection, before, public_key, digest, who, why)
+            advance_generation(connection)
+
+    def forget_exports(self, network: str) -> None:
+        """Drop the peers of a network that is gone from the mesh file."""
+        with self._store.write() as connection:
+            exports.forget(connection, network, exports.names(connection, network))
+            advance_generation(connection)
+
+    # -- decisions of operators
+
+    def revoke(self, network: str, node: str, who: str, why: str) -> None:
+        """
+        Exclude a node until ``readmit``, whatever the mesh file says.
+
+        Of a node that is revoked already, this changes only the reason, if one is given.
+        """
+        with self._store.write() as connection:
+            standing = read_standings(connection).get((network, node))
+            if standing and standing.state == REVOKED and why in ("", standing.why):
+                return
+            decide(connection, network, node, REVOKED, who, why, standing.expires if standing else None)
+            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
+
+    def readmit(self, network: str, node: str, who: str, why: str) -> None:
+        """Take a revocation back. Who was let in for a time is so no longer than that."""
+        with self._store.write() as connection:
+            standing = read_standings(connection).get((network, node))
+            expires = standing.expires if standing else None
+            decide(connection, network, node, ADMITTED, who, why, expires, what="readmitted")
+
+    def admit(
+        self,
+        network: Network,
+        node: str,
+        salt_key: str,
+        members: Collection[str],
+        who: str,
+        expires: float | None,
+        suspended: Container[str] = (),
+    ) -> bool:
+        """
+        Let a node in, and its waiting registration, if there is one and it was signed with its present Salt key.
+
+        Returns whether one was taken in; else the node is let in when it registers.
+        """
+        with self._store.write() as connection:
+            waiting = connection.execute(
+                "SELECT record FROM waiting WHERE (network, node, salt_key) = (?, ?, ?)", (network.name, node, salt_key)
+            ).fetchone()
+            decide(connection, network.name, node, ADMITTED, who, "", expires)
+            connection.execute("DELETE FROM rejected WHERE (network, node) = (?, ?)", (network.name, node))
+            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network.name, node))
+            if waiting is None:
+                return False
+            record = Registration.from_dict(json.loads(waiting[0]))
+            refuse_foreign_key(connection, record, members)
+            accept(connection, record, salt_key, network, members, suspended, who)
+            return True
+
+    def reject(self, network: str, node: str, who: str) -> str | None:
+        """Say no to the registration that waits, and from now on to the same key. Returns that key, or None."""
+        with self._store.write() as connection:
+            waiting = connection.execute(
+                "SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", (network, node)
+            ).fetchone()
+            if waiting is None:
+                return None
+            connection.execute(
+                "INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?)", (network, node, waiting[0], time.time(), who)
+            )
+            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
+            trail.write(connection, network, node, "rejected", who, "", public_key=waiting[0])
+            advance_generation(connection)
+            return str(waiting[0])
+
+    # -- audit trail
+
+    def note_members(
+        self, network: str, members: Collection[str], why_not: Callable[[str], str], who: str = "master"
+    ) -> list[str]:
+        """
+        Write into the history who joined and who left the network since the last call; these by ``who``'s doing.
+
+        Returns who left.
+        """
+        known = {node for (node,) in self._store.all("SELECT node FROM member WHERE network = ?", [network])}
+        left: list[str] = []
+        if known == set(members):
+            return left
+        with self._store.write() as connection:
+            for node in sorted(set(members) - known):
+                if connection.execute("INSERT OR IGNORE INTO member VALUES (?, ?)", (network, node)).rowcount:
+                    trail.write(connection, network, node, "joined", "master", "in the mesh file, accepted, registered")
+            for node in sorted(known.difference(members)):
+                if connection.execute("DELETE FROM member WHERE (network, node) = (?, ?)", (network, node)).rowcount:
+                    trail.write(connection, network, node, "removed", who, why_not(node))
+                    left.append(node)
+            advance_generation(connection)
+        return left
+
+    def note(self, what: str, nodes: Collection[NodeId], who: str, why: str) -> None:
+        """Write into the history what an operator wants of these nodes, which changes nothing here."""
+        with self._store.write() as connection:
+            for network, node in sorted(nodes):
+                trail.write(connection, network, node, what, who, why)
+
+    def history(self, node: str | None = None, limit: int = 100) -> list[trail.Entry]:
+        """The newest entries of the audit trail, oldest first."""
+        empty: list[trail.Entry] = []
+        return self._store.read(lambda connection: trail.read(connection, node, limit), empty)
+
+    def claim_history(self) -> list[trail.Entry]:
+        """The entries that nobody has announced yet; the caller announces them."""
+        if not self._store.all("SELECT 1 FROM history WHERE announced = 0 LIMIT 1"):
+            return []
+        with self._store.write() as connection:
+            return trail.claim(connection)

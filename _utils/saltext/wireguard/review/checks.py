@@ -1,0 +1,329 @@
+"""The single checks of a lint; each looks at one network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator
+
+from ..device.mtu import ETHERNET_MTU, OVERHEAD, WIREGUARD_MTU
+from ..errors import Problem
+from ..fleet.losses import Outside, losses
+from ..model.addresses import Address, Subnet
+from ..model.hosts import full_names, is_host_name
+from ..registry.pool import allocatable, is_excluded, size
+from ..registry.rows import NodeId
+from ..wording import shown, some
+from .context import Context, Reached, problem, used_endpoints
+
+# From how large a part of its addresses on a network is nearly full.
+FULL = 0.9
+
+# Subnets of so few addresses are made to measure: that they are full says nothing.
+_MADE_TO_MEASURE = 6
+
+_INTO_THE_TUNNEL = "calls go into the tunnel itself, unless a narrower route leads there; change one of the two"
+
+
+def contradictions(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """What the file says and the registry has given to somebody else: addresses, and public keys."""
+    if scene.joined:
+        yield from scene.joined.problems()
+
+
+def circles(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Who can only be called through a tunnel that needs this very call first."""
+    for call, via in _circular(scene, scenes):
+        way = f" by way of {', '.join(f'{name} of {network}' for network, name in via)}" if via else ""
+        yield problem(
+            call.place,
+            f"{call}, an address inside the mesh, which leads{way} back to this very call: no packet ever arrives;"
+            " give it an endpoint outside the mesh",
+        )
+
+
+def _circular(scene: Context, scenes: list[Context]) -> Iterator[tuple[Reached, list[NodeId]]]:
+    """Such a call, and whose tunnels are on the way."""
+    ways = _ways(scenes)
+    for name in scene.parties:
+        start = here = (scene.network.name, name)
+        via: list[NodeId] = []
+        while here in ways and ways[here][0] != start and len(via) < len(ways):
+            here = ways[here][0]
+            via.append(here)
+        if here in ways and ways[here][0] == start:
+            yield ways[start][1], via
+
+
+def _ways(scenes: list[Context]) -> dict[NodeId, tuple[NodeId, Reached]]:
+    """Who is called through a tunnel only -> through whose, and that call."""
+    owners = {
+        address: (scene.network.name, name)
+        for scene in scenes
+        for name, party in scene.parties.items()
+        for address in party.addresses
+    }
+    ways = {}
+    for scene in scenes:
+        calls: dict[str, list[Reached]] = {}
+        for call in scene.calls:
+            calls.setdefault(call.name, []).append(call)
+        for name, (first, *others) in calls.items():
+            if not others and first.is_certain and first.address in owners:
+                ways[scene.network.name, name] = (owners[first.address], first)
+    return ways
+
+
+def too_small(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    for version, room, taken, needed in _space(scene):
+        if taken + needed > room:
+            yield problem(
+                scene.network.place_of("subnets"),
+                f"network {scene.network.name} needs {taken + needed} IPv{version} addresses and has {room}; add a"
+                " subnet",
+            )
+
+
+def shared_ports(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Minions that globs of two networks name, each with the same port; of other entries, the model says so."""
+    for other in scenes[: scenes.index(scene)]:
+        for name in sorted(scene.members.keys() & other.members.keys()):
+            port = scene.members[name].settings.port
+            if port == other.members[name].settings.port:
+                names = f"{other.network.name!r} and {scene.network.name!r}"
+                yield problem(scene.place_of(name), f"{name} has port {port} in networks {names}; change one")
+
+
+# --- warnings --------------------------------------------------------------------------------------------------------
+
+
+def nearly_full(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    grows = any(entry.is_glob for entry in scene.network.nodes)
+    for version, room, taken, needed in _space(scene):
+        used = taken + needed
+        if FULL * room <= used <= room and (grows or room > _MADE_TO_MEASURE):
+            yield problem(
+                scene.network.place_of("subnets"),
+                f"network {scene.network.name} has {room - used} of {room} IPv{version} addresses free; add a subnet"
+                " before they are used up",
+            )
+
+
+def _space(scene: Context) -> Iterator[tuple[int, int, int, int]]:
+    """(IP version, addresses that there are, that are given or reserved, that members will need), for each version."""
+    network = scene.network
+    held = _held(scene)
+    for version in sorted({subnet.version for subnet in network.subnets}):
+        taken = {each for each in {*network.reserved, *held} if each.version == version and network.subnet_of(each)}
+        have = {held[address] for address in taken if address in held}
+        named = {name: member.settings.addresses for name, member in scene.members.items()}
+        named.update((peer.name, peer.addresses) for peer in network.peers if not peer.public_key)
+        needed = sum(
+            1
+            for name, addresses in named.items()
+            if name not in have and not any(address.version == version for address in addresses)
+        )
+        subnets = [subnet for subnet in network.subnets if subnet.version == version]
+        room = sum(size(numbers) for subnet in subnets for numbers in allocatable(network, subnet))
+        yield version, room + sum(1 for each in taken if is_excluded(network, each)), len(taken), needed
+
+
+def _held(scene: Context) -> dict[Address, str]:
+    """Who has which address; who is gone keeps what it had until the quarantine is over."""
+    if scene.known is None or scene.joined is None:
+        return {}
+    pool = scene.joined.pool()
+    holdings = scene.known.snapshot.holdings(scene.network.name)
+    kept = {each.address: each.node for each in holdings if not pool.is_free(each)}
+    return kept | {address: name for name, member in scene.members.items() for address in member.allocated}
+
+
+def never_meet(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Peers that are not minions may well not meet each other."""
+    count = 0
+    examples: list[tuple[str, str]] = []
+    for one, other in scene.topology.never_meet():
+        count += _pairs(one, other) - _pairs(one & scene.peers, other & scene.peers)
+        first, second = (sorted(names, key=lambda name: (name in scene.peers, name)) for names in (one, other))
+        pairs = ((a, b) for a in first for b in second if a != b and not {a, b} <= scene.peers)
+        examples += itertools.islice(pairs, 3)
+    if count:
+        named = [f"{one} and {other}" for one, other in sorted({(min(pair), max(pair)) for pair in examples})[:3]]
+        node = next(name for name in sorted(examples)[0] if name not in scene.peers)
+        entries = [entry for entry in scene.network.entries(node) if entry.endpoint is not None]
+        yield problem(
+            entries[0].place_of("endpoint") if entries else scene.place_of(node),
+            f"in network {scene.network.name}, {count} pair{'s' if count > 1 else ''} can never meet, as neither side"
+            f" can be called: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an endpoint, or"
+            " say by `links` who talks to whom",
+        )
+
+
+def _pairs(one: Collection[str], other: Collection[str]) -> int:
+    return len(one) * (len(one) - 1) // 2 if one == other else len(one) * len(other)
+
+
+def in_own_subnet(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Endpoints that the network's own routes lead into the tunnel, unless a machine has a narrower route to them."""
+    circular = {call for call, _ in _circular(scene, scenes)}
+    offered: dict[Subnet, set[str]] = {}
+    for call in scene.calls:
+        subnet = scene.network.subnet_of(call.address)
+        if subnet is None or call in circular:
+            continue
+        if call.endpoint:
+            yield problem(call.place, f"{call}, which is in the network's own {subnet}: {_INTO_THE_TUNNEL}")
+        else:
+            offered.setdefault(subnet, set()).add(call.name)
+    for subnet, names in offered.items():
+        message = f"{some(names)}: called at addresses in {subnet}, which is the network's own: {_INTO_THE_TUNNEL}"
+        yield problem(scene.network.place_of("subnets"), message)
+
+
+def behind_a_node(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Endpoints that a route of the mesh file leads into the tunnel."""
+    routes = {str(route): route for party in scene.parties.values() for route in party.routes}
+    inside = [(call, text) for call in scene.calls for text, route in routes.items() if call.address in route]
+    for view in scene.topology.views() if inside else ():
+        behind = {text: peer.name for peer in view for text in peer.allowed_ips if text in routes}
+        used = used_endpoints(view)
+        for call, text in inside:
+            if text in behind and (call.name, call.host) in used:
+                message = f"{call}, which is in {text} behind {behind[text]}: {_INTO_THE_TUNNEL}"
+                yield problem(call.place, message)
+
+
+def mtu_too_large(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Above Ethernet's own MTU, it was meant for jumbo frames, which do not come through the Internet."""
+    outside = [call.address for call in scene.calls if not any(each.network.subnet_of(call.address) for each in scenes)]
+    version = max((address.version for address in outside), default=4)
+    fits = ETHERNET_MTU - OVERHEAD[version]
+    said = [(each.mtu, each.place_of("mtu")) for each in scene.network.nodes]
+    for mtu, place in [(scene.network.mtu, scene.network.place_of("mtu")), *said]:
+        if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
+            yield problem(
+                place,
+                f"mtu {mtu} is too large for Ethernet and the Internet: WireGuard over IPv{version} makes packets of"
+                f" {mtu + OVERHEAD[version]} bytes of it; write at most {fits}",
+            )
+
+
+def mtu_of_tunnel_in_tunnel(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Without an `mtu`, the nodes find one that fits."""
+    inner = scene.network.mtu
+    owners = {address: each for each in scenes for party in each.parties.values() for address in party.addresses}
+    told = {scene.network.name}
+    for call in scene.calls:
+        carrier = owners.get(call.address)
+        if carrier is None or inner is None:
+            continue
+        outer = carrier.network.mtu or WIREGUARD_MTU
+        fits = outer - OVERHEAD[call.address.version]
+        if inner > fits and carrier.network.name not in told:
+            told.add(carrier.network.name)
+            yield problem(
+                scene.network.place_of("mtu"),
+                f"{call}, through network {carrier.network.name} with its MTU of"
+                f" {outer}; packets of network {scene.network.name} fit in if its own `mtu` is at most {fits}",
+            )
+
+
+def unresolved(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """If not one of several names resolves, it is more likely that this machine cannot resolve any."""
+    if scene.names is None:
+        return
+    missing = [each for each in scene.written if not each[2].address and each[2].host not in scene.names]
+    several = {endpoint.host for _, _, endpoint in missing}
+    if not scene.names and len(several) > 1:
+        message = f"none of the endpoints' names resolves on this machine, which may have no DNS: {some(several)}"
+        yield problem(min(missing, key=lambda each: each[1].line)[1], message)
+        return
+    for name, place, endpoint in missing:
+        message = f"{endpoint.host} does not resolve on this machine: nodes that cannot resolve it cannot call {name}"
+        yield problem(place, f"{message}; correct the name, or write an address")
+
+
+def unmatched(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Entries that no accepted minion matches; one that has expired may stay."""
+    if scene.known is None or not scene.network.nodes:
+        return
+    if not scene.known.accepted.keys() & scene.members.keys():
+        message = f"no accepted minion is in network {scene.network.name}: see `salt-key -L`"
+        yield problem(scene.network.place_of("nodes"), message)
+        return
+    matched = {entry.pattern for node in scene.known.accepted for entry in scene.network.entries(node)}
+    for entry in scene.network.nodes:
+        if entry.is_glob and entry.pattern not in matched:
+            message = f"no accepted minion matches '{entry.pattern}': correct or remove it, or accept their Salt keys"
+            yield problem(entry.place, message)
+        elif not entry.is_glob and entry.pattern not in scene.known.accepted and entry.pattern in scene.members:
+            message = f"no accepted minion is called {entry.pattern}: accept its Salt key, or correct or remove it"
+            yield problem(entry.place, message)
+
+
+def outside_subnets(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Subnets that were made smaller than what is used, or replaced."""
+    nodes = scene.joined.outside() if scene.joined else {}
+    if nodes:
+        found = Outside(scene.network.name, nodes, scene.network.place_of("subnets"))
+        message = f"{found.describe(found.place.file)}; they get others if a reconcile is forced"
+        yield problem(found.place, message)
+
+
+def excluded_in_use(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Who had an address before it was excluded keeps it."""
+    have = [
+        f"{name} ({address})"
+        for name, member in sorted(scene.members.items())
+        for address in member.allocated
+        if is_excluded(scene.network, address)
+    ]
+    if have:
+        message = f"{some(have)}: allocated before it was excluded, and kept; to change that, give them `addresses:`"
+        yield problem(scene.network.place_of("exclude"), message)
+
+
+def pending_losses(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """What a reconcile would ask about first. Networks that the file does not have are the matter of the first one."""
+    if scene.known is None:
+        return
+    members = {each.network.name: each.joined.members for each in scenes if each.joined}
+    for loss in losses(scene.mesh, scene.known.snapshot, scene.known.accepted, members, scene.now):
+        if loss.network == scene.network.name or (loss.place is None and scene is scenes[0]):
+            place = loss.place or scene.network.place
+            message = f"{loss.describe(place.file)}; a reconcile refuses that unless it is forced"
+            yield problem(place, message)
+
+
+def namesakes(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    for peer in scene.network.peers:
+        if scene.known and peer.name in scene.known.accepted and scene.network.settings(peer.name):
+            message = f"the minion {peer.name} is no member, as this peer has its name; give the peer another one"
+            yield problem(peer.place, message)
+
+
+def nameless(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Who gets no name though the file wants names."""
+    for name in sorted(scene.parties) if scene.network.hosts else ():
+        if not all(is_host_name(each) for each in full_names(name, scene.network.domain)):
+            yield problem(
+                scene.place_of(name),
+                f"{shown(name)} is no host name, so nobody's hosts file gets it: other than letters, digits, '-', '_'"
+                " and dots is not possible there",
+            )
+
+
+def one_key_twice(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """The registry lets nobody in with a key of another; but who waits for an operator may have one."""
+    if scene.known is None:
+        return
+    rows = {row.public_key: row.node for row in scene.known.snapshot.rows.values() if row.node in scene.members}
+    peers = {party.public_key: name for name, party in scene.parties.items() if name in scene.peers}
+    for (network, node), waiting in sorted(scene.known.snapshot.waiting.items()):
+        owner = {**rows, **peers}.get(waiting.public_key, node)
+        rows.setdefault(waiting.public_key, node)
+        if network == scene.network.name and owner != node:
+            yield problem(
+                scene.place_of(node),
+                f"{node}, which waits to be admitted, has the public key of {owner}: a cloned machine? Move the key"
+                f" file on {node} away and apply again; it makes a new key",
+            )

@@ -1,0 +1,154 @@
+"""One network with all that is known of it, as the checks look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import ip_address
+
+from ..errors import Problem
+from ..fleet.membership import Member
+from ..fleet.network import NetworkState, external, participant
+from ..fleet.topology import Participant, Topology
+from ..meshfile.mesh import Mesh, Network, Place
+from ..model.addresses import Address
+from ..model.endpoint import Endpoint
+from ..model.view import Peer
+from ..registry.admission import excluded
+from ..registry.rows import Row, Snapshot
+from ..registry.salt_keys import AcceptedKey
+
+# What a node offers that has not registered: for all we know, everybody can call it.
+_ANYWHERE = ("1.0.0.1", "2000::1")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a master knows beside the mesh file."""
+
+    snapshot: Snapshot
+    accepted: Mapping[str, AcceptedKey]
+
+
+def problem(place: Place, message: str) -> Problem:
+    return Problem(place.file, place.line, message)
+
+
+def written_endpoints(network: Network) -> Iterator[tuple[str, Place, Endpoint]]:
+    """(node or peer, line, endpoint) for all endpoints in the file; there are none on globs."""
+    for entry in network.nodes:
+        for endpoint in entry.endpoint or ():
+            yield entry.pattern, entry.place_of("endpoint"), endpoint
+        for endpoint in (entry.endpoints or {}).values():
+            yield entry.pattern, entry.place_of("endpoints"), endpoint
+    for peer in network.peers:
+        for endpoint in peer.endpoint or ():
+            yield peer.name, peer.place_of("endpoint"), endpoint
+
+
+@dataclass(frozen=True)
+class Reached:
+    """
+    An address at which a node or peer is called. ``endpoint`` stands at ``place``; None if the node itself offers it.
+    """
+
+    name: str
+    place: Place
+    address: Address
+    endpoint: Endpoint | None = None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is the same for every caller. Names may resolve otherwise elsewhere."""
+        return self.endpoint is None or self.endpoint.address is not None
+
+    @property
+    def host(self) -> str:
+        return self.endpoint.host if self.endpoint else str(self.address)
+
+    def __str__(self) -> str:
+        at = self.endpoint or self.address
+        return f"{self.name} is called at {at}" + ("" if self.is_certain else f" ({self.address} for this machine)")
+
+
+class Context:
+    """One network with all that is known of it. ``parties`` are its nodes and peers as far as their names are known."""
+
+    def __init__(
+        self,
+        network: Network,
+        mesh: Mesh,
+        now: float,
+        known: Known | None,
+        names: Mapping[str, Collection[str]] | None,
+    ) -> None:
+        self.network = network
+        self.mesh = mesh
+        self.now = now
+        self.known = known
+        self.names = names
+        self.joined = (
+            NetworkState(network, known.snapshot, known.accepted, now, networks=mesh.networks) if known else None
+        )
+        self.peers = {peer.name for peer in network.peers}
+        self.members = self._members()
+        self.parties = {name: _participant(network, member) for name, member in self.members.items()}
+        with_key = self.joined.peers if self.joined else {}
+        self.parties.update((peer.name, external(with_key.get(peer.name, peer))) for peer in network.peers)
+        self.topology = Topology(self.parties.values(), network.subnets, network.links, network.keepalive)
+
+    def _members(self) -> dict[str, Member]:
+        """Who is a member, or will be once its Salt key is accepted."""
+        members = dict(self.joined.members) if self.joined else {}
+        for entry in self.network.nodes:
+            settings = None if entry.is_glob else self.network.settings(entry.pattern)
+            here = self.known and entry.pattern in self.known.accepted
+            if settings and not here and not excluded(settings, None, self.now):
+                members[entry.pattern] = Member(entry.pattern, settings)
+        return members
+
+    def place_of(self, name: str) -> Place:
+        """Where the file says most about a node or peer."""
+        entries = self.network.entries(name)
+        peer = next((peer.place for peer in self.network.peers if peer.name == name), self.network.place_of("nodes"))
+        return entries[0].place if entries and name not in self.peers else peer
+
+    @cached_property
+    def written(self) -> list[tuple[str, Place, Endpoint]]:
+        return [each for each in written_endpoints(self.network) if each[0] in self.parties]
+
+    @cached_property
+    def calls(self) -> list[Reached]:
+        """Where everybody is called: what the file says, and what is used of that which nodes offer."""
+        found = [
+            Reached(name, place, address, endpoint)
+            for name, place, endpoint in self.written
+            for address in self._addresses(endpoint)
+        ]
+        in_file = {(name, endpoint.host) for name, _, endpoint in self.written}
+        offered = {
+            (name, host)
+            for view in self.topology.views()
+            for name, host in used_endpoints(view)
+            if name in self.members and self.members[name].row and (name, host) not in in_file
+        }
+        return found + [Reached(name, self.place_of(name), ip_address(host)) for name, host in sorted(offered)]
+
+    def _addresses(self, endpoint: Endpoint) -> list[Address]:
+        if endpoint.address:
+            return [endpoint.address]
+        return [ip_address(text) for text in (self.names or {}).get(endpoint.host, ())]
+
+
+def used_endpoints(view: Iterable[Peer]) -> set[tuple[str, str]]:
+    """(name, host that it is called at)"""
+    return {(peer.name, Endpoint.parse(peer.endpoint).host) for peer in view if peer.endpoint}
+
+
+def _participant(network: Network, member: Member) -> Participant:
+    unknown = Row(network.name, member.node, "", _ANYWHERE, member.settings.port, 0, "", 0.0)
+    return participant(member, member.row or unknown)
+
+
+Check = Callable[[Context, list[Context]], Iterator[Problem]]

@@ -1,0 +1,94 @@
+"""
+What is wrong, or probably not meant, with a mesh that parses: what only the whole of it shows.
+
+An error cannot work, whatever the machines are like. A warning works only if something is so that the mesh file does
+not say. What is not certain is not said: of a node that has not registered, it is assumed that all can reach it, and of
+minions that only a glob names, nothing is known without a master.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..errors import Problem
+from ..fleet.topology import Relayed
+from ..meshfile.mesh import Mesh
+from .checks import (
+    behind_a_node,
+    circles,
+    contradictions,
+    excluded_in_use,
+    in_own_subnet,
+    mtu_of_tunnel_in_tunnel,
+    mtu_too_large,
+    nameless,
+    namesakes,
+    nearly_full,
+    never_meet,
+    one_key_twice,
+    outside_subnets,
+    pending_losses,
+    shared_ports,
+    too_small,
+    unmatched,
+    unresolved,
+)
+from .context import Check, Context, Known, written_endpoints
+
+
+@dataclass(frozen=True)
+class Findings:
+    """
+    In the order of the file. ``errors`` cannot work; ``warnings`` need a look. ``relayed``: (network, who meets by way
+    of a hub there).
+    """
+
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    relayed: tuple[tuple[str, Relayed], ...] = ()
+
+
+def lint(
+    mesh: Mesh, now: float, known: Known | None = None, names: Mapping[str, Collection[str]] | None = None
+) -> Findings:
+    """
+    Check the whole mesh. ``now`` is in Unix seconds.
+
+    ``known`` is None where there is no master, and ``names`` has the addresses of the host names that resolve; None
+    where nobody looked. ``hosts`` says which to look up.
+    """
+    scenes = [Context(network, mesh, now, known, names) for network in mesh.networks]
+    return Findings(
+        _in_order(problem for check in _ERRORS for scene in scenes for problem in check(scene, scenes)),
+        _in_order(problem for check in _WARNINGS for scene in scenes for problem in check(scene, scenes)),
+        tuple((scene.network.name, each) for scene in scenes for each in scene.topology.relayed()),
+    )
+
+
+def hosts(mesh: Mesh) -> set[str]:
+    """The host names that somebody is called at."""
+    written = [each for network in mesh.networks for each in written_endpoints(network)]
+    return {endpoint.host for _, _, endpoint in written if endpoint.address is None}
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(set(problems)))
+
+
+_ERRORS: tuple[Check, ...] = (contradictions, circles, too_small, outside_subnets, shared_ports)
+_WARNINGS: tuple[Check, ...] = (
+    nearly_full,
+    excluded_in_use,
+    never_meet,
+    in_own_subnet,
+    behind_a_node,
+    mtu_too_large,
+    mtu_of_tunnel_in_tunnel,
+    unresolved,
+    unmatched,
+    pending_losses,
+    namesakes,
+    one_key_twice,
+    nameless,
+)

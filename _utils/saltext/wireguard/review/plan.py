@@ -1,0 +1,253 @@
+"""
+What would change, before anything does: a fleet as it is beside the fleet as it will be, on paper.
+
+The words are those of ``operations.salt_changes``, so that plan, test run and run say the same of one change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..device import diff, exits, forwarding, rotation
+from ..device.disruption import cuts, public_keys
+from ..device.exits import NO_POLICY, Policy
+from ..device.operations import Applied, removed, salt_changes
+from ..fleet.fleet import Fleet
+from ..fleet.membership import Member
+from ..fleet.network import NetworkState
+from ..meshfile.mesh import Mesh
+from ..model.answers import Sessions, Step
+from ..model.changes import Changes
+from ..model.device import Device, DevicePeer, fingerprint
+from ..model.hosts import block_changes
+from ..model.view import Peer, View, routes
+from ..registry.admission import question
+from ..registry.rows import NodeId, Row, Snapshot
+from ..registry.salt_keys import AcceptedKey
+
+# Stands before the name of a node instead of its public key, which it has not made yet.
+_NOT_MADE = "not made yet: "
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What would change for one node in one network. ``cuts``: subject to the session that it would cut off."""
+
+    network: str
+    node: str
+    changes: Changes
+    cuts: Mapping[str, str] = field(default_factory=dict)
+
+    def steps(self, sessions: Sessions | None) -> Iterator[Step]:
+        """``sessions`` None: nobody knows, as the node did not answer."""
+        for subject, change in self.changes.items():
+            cut = self.cuts.get(subject)
+            disturbs = 0 if cut is None else sessions.cut(cut) if sessions else None
+            yield Step(self.network, self.node, subject, change["old"], change["new"], disturbs)
+
+
+def projected(
+    mesh: Mesh,
+    snapshot: Snapshot,
+    accepted: Mapping[str, AcceptedKey],
+    now: float,
+    mentioned: Collection[NodeId] = (),
+) -> Fleet:
+    """
+    Return the fleet as it will be with this mesh file, once everybody has registered who may.
+
+    Addresses are those that ``Registry.settle`` will give. Members that never registered are there with a key that
+    stands for the one that they will make, and with the addresses that they have for certain; not those that were
+    ``mentioned`` before. Raises MeshError, PoolExhaustedError and RefusedError, as a reconcile would.
+    """
+    present = Fleet(mesh, snapshot, accepted, now)
+    rows, exports = dict(snapshot.rows), dict(snapshot.exports)
+    for network in mesh.networks:
+        joined = present.networks[network.name]
+        pool = joined.pool()
+        for name in [name for name, _ in joined.having() if pool.assign(name, move=True)]:
+            who, addresses = (network.name, name), tuple(pool.addresses(name))
+            if network.peer(name):
+                exports[who] = replace(exports[who], addresses=addresses)
+            else:
+                rows[who] = replace(rows[who], addresses=addresses)
+    for who, member in unregistered(present):
+        if who not in mentioned and not _must_be_admitted(mesh, snapshot, who):
+            rows[who] = _newcomer(who, rows.get(who), member.settings.port, accepted[member.node])
+    return Fleet(mesh, replace(snapshot, rows=rows, exports=exports), accepted, now)
+
+
+def unregistered(fleet: Fleet) -> Iterator[tuple[NodeId, Member]]:
+    """The members that have not registered, or not since they were installed anew."""
+    return (((network, member.node), member) for network, member in fleet.members() if member.row is None)
+
+
+def _must_be_admitted(mesh: Mesh, snapshot: Snapshot, who: NodeId) -> bool:
+    network = mesh.network(who[0])
+    return network is not None and question(network, "", (), snapshot.standings.get(who)) is not None
+
+
+def _newcomer(who: NodeId, before: Row | None, port: int, key: AcceptedKey) -> Row:
+    addresses = before.addresses if before else ()
+    return Row(*who, f"{_NOT_MADE}{who[1]}", (), port, 0, key.fingerprint, 0.0, addresses)
+
+
+def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> Iterator[Difference]:
+    """
+    What would change for whom between a fleet and a foretold one; nodes without a change are left out.
+
+    Members that have not registered are told of, unless they are ``mentioned`` already.
+    """
+    for name in sorted({*before.networks, *after.networks}):
+        old, new = before.networks.get(name), after.networks.get(name)
+        for node in sorted({*(old.members if old else ()), *(new.members if new else ())}):
+            member = new.members.get(node) if new else None
+            if new and member and _is_newcomer(member):
+                if (name, node) not in mentioned:
+                    yield Difference(name, node, {new.view(node).interface: {"old": None, "new": _joins(member)}})
+                continue
+            have, want = _view(old, node), _view(new, node)
+            changes = _with_newcomers(between(have, want), new)
+            if changes:
+                yield Difference(name, node, changes, cuts(changes, *_on_paper(have, changes)))
+
+
+def outdated(before: Fleet, after: Fleet) -> list[str]:
+    """The peers that are not minions and whose exported configuration would be out of date, and is not so yet."""
+    return sorted(
+        peer
+        for name, new in after.networks.items()
+        for old in [before.networks.get(name)]
+        for peer in new.peers
+        if old and peer in old.peers and old.is_current(peer) and not new.is_current(peer)
+    )
+
+
+def _is_newcomer(member: Member) -> bool:
+    return member.row is None or member.row.public_key.startswith(_NOT_MADE)
+
+
+def _joins(member: Member) -> str:
+    """What the master cannot know yet, such as a key, is not made up."""
+    if member.row is None:
+        return "registers, and waits to be admitted"
+    addresses = ", ".join(str(address) for address in member.addresses)
+    return f"registers with {addresses}" if addresses else "registers, and gets an address"
+
+
+def _with_newcomers(changes: Changes, joined: NetworkState | None) -> Changes:
+    members = joined.members if joined else {}
+    return {
+        subject: {"old": None, "new": _joins(member)} if member and member.row and _is_newcomer(member) else change
+        for subject, change in changes.items()
+        for member in [members.get(subject.removeprefix("peer "))]
+    }
+
+
+def _view(joined: NetworkState | None, node: str) -> View | None:
+    """None where the node has no interface, or is not known to have one."""
+    member = joined.members.get(node) if joined else None
+    return joined.view(node) if joined and member and member.row else None
+
+
+def between(old: View | None, new: View | None) -> Changes:
+    """The changes that make an interface that is as one view says what another view says; None for no interface."""
+    names = (each.hosts.lines() if each and each.hosts else [] for each in (old, new))
+    return {**_interface_between(old, new), **block_changes(*names)}
+
+
+def _interface_between(old: View | None, new: View | None) -> Changes:
+    if new is None:
+        return removed(old.interface) if old else {}
+    if old is None or old.interface != new.interface:
+        gone = removed(old.interface) if old else {}
+        return {**gone, **_changes(rotation.expand(new, None), None, Applied())}
+    old, new = _without_what_stays(rotation.expand(old, None), rotation.expand(new, None))
+    forwarded = forwarding.versions(old.addresses) if old.forwarding else ()
+    changes = _changes(new, as_device(old), Applied.of(old), forwarded, Policy.of(old))
+    by_paths = {"mtu": {"old": str(old.mtu), "new": "what fits through the paths to its peers"}}
+    return {**changes, **(by_paths if old.mtu is not None and new.mtu is None else {})}
+
+
+def _without_what_stays(old: View, new: View) -> tuple[View, View]:
+    """Most peers of a large mesh stay as they are. With other addresses, other peers may need routes."""
+    if old.addresses != new.addresses:
+        return old, new
+    both = {peer.digest for peer in old.peers} & {peer.digest for peer in new.peers}
+    return (
+        replace(old, peers=tuple(peer for peer in old.peers if peer.digest not in both)),
+        replace(new, peers=tuple(peer for peer in new.peers if peer.digest not in both)),
+    )
+
+
+def _changes(
+    view: View, device: Device | None, applied: Applied, forwarded: Collection[int] = (), policy: Policy = NO_POLICY
+) -> Changes:
+    operations = diff.diff(
+        view,
+        device,
+        key_file="",
+        public_key=view.public_key or "",
+        endpoints={peer.endpoint: peer.endpoint for peer in view.peers if peer.endpoint},
+        applied=applied,
+        now=0,
+        forwarded=forwarded,
+        policy=policy,
+    )
+    return salt_changes(operations)
+
+
+def as_device(view: View) -> Device:
+    """The device that a view makes, apart from what the system chooses; its endpoints may be names."""
+    routed = routes(view)
+    return Device(
+        interface=view.interface,
+        up=True,
+        public_key=view.public_key,
+        port=view.port or 0,
+        mtu=view.mtu or 0,
+        addresses=frozenset(view.addresses),
+        routes=routed,
+        peers={peer.public_key: _as_device_peer(peer) for peer in view.peers},
+        boot_routes=routed,
+        mark=exits.mark(view),
+    )
+
+
+def _as_device_peer(peer: Peer) -> DevicePeer:
+    return DevicePeer(
+        public_key=peer.public_key,
+        endpoint=peer.endpoint,
+        allowed_ips=frozenset(peer.allowed_ips),
+        latest_handshake=0,
+        rx=0,
+        tx=0,
+        keepalive=peer.keepalive,
+        preshared_key=fingerprint("") if peer.preshared else None,
+    )
+
+
+def _on_paper(view: View | None, changes: Changes) -> tuple[str, Mapping[str, str]]:
+    """The arguments of ``cuts`` besides the changes; of the peers, most of which stay, only those that it asks for."""
+    if view is None:
+        return "", {}
+    names = {subject.partition(" ")[2] for subject in changes}
+    peers = [peer for peer in view.peers if peer.name in names or not names.isdisjoint(peer.allowed_ips)]
+    return view.interface, public_keys(peers, as_device(replace(view, peers=tuple(peers))))
+
+
+def merge(first: Changes, then: Changes) -> Changes:
+    """The changes of two steps as those of one."""
+    result = {subject: dict(change) for subject, change in first.items()}
+    for subject, change in then.items():
+        if subject in result:
+            old, new = result[subject]["old"], change["new"]
+            if isinstance(old, dict) and isinstance(change["old"], dict):
+                old = {**change["old"], **old}
+            if isinstance(new, dict) and isinstance(result[subject]["new"], dict):
+                new = {**result[subject]["new"], **new}  # type: ignore[dict-item]
+            result[subject] = {"old": old, "new": new}
+        else:
+            result[subject] = dict(change)
+    return result

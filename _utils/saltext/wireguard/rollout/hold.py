@@ -1,0 +1,47 @@
+"""
+A hold: while an operator tries a change step by step, nothing else brings it to the nodes.
+
+It is a file, so that it outlives whoever began it: what was tried and stopped must not go to all nodes because a
+terminal was closed or the master restarted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+_FILE = "hold"
+
+
+def put_on_hold(directory: str, who: str, why: str) -> None:
+    """Hold from now on. A hold that lasts already stays as it is."""
+    if current_hold(directory):
+        return
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    new = os.path.join(directory, f"{_FILE}.new")
+    with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{who} ({why})" if why else who)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, os.path.join(directory, _FILE))
+
+
+def release_hold(directory: str) -> None:
+    """Hold no longer."""
+    if current_hold(directory):
+        os.unlink(os.path.join(directory, _FILE))
+
+
+def current_hold(directory: str) -> str | None:
+    """A sentence about the hold that lasts: since when, by whom, and how it ends; None if there is none."""
+    path = os.path.join(directory, _FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            who = file.read()
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(os.fstat(file.fileno()).st_mtime))
+    except FileNotFoundError:
+        return None
+    return (
+        f"changes are on hold since {since}, by {who}. A `salt-run wireguard.reconcile` with canary or batch that gets"
+        " to its end ends that, or `salt-run wireguard.release`"
+    )

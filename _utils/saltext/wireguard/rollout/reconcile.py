@@ -1,0 +1,92 @@
+"""
+The course of one reconcile: whom to ask, whom to wait for, when it is over.
+
+Holds no clock and sends nothing: the runner tells what it heard and asks what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+# How many nodes work on their pillar at the same time: each costs the master a compile.
+WINDOW = 100
+
+# A node is asked again when its view changed while it was answering, which bursts of joins do, but not for ever.
+MAX_ASKS = 4
+
+# How many seconds the nodes that come last leave to the others, some of which may be off: these keep nobody waiting.
+LAST_WAITS = 2.0
+
+
+@dataclass
+class Reconcile:
+    """
+    ``patience``: seconds that a node has to answer. All times are seconds of one monotonic clock.
+
+    All nodes are asked at once, as far as the window allows; ``staged.Staged`` goes step by step.
+    """
+
+    patience: float
+    asked: dict[str, str] = field(default_factory=dict)  # node -> what it was asked to become
+    failed: dict[str, str] = field(default_factory=dict)  # node -> its error
+    _deadlines: dict[str, float] = field(default_factory=dict)
+    _asks: dict[str, int] = field(default_factory=dict)
+
+    def next(self, wanted: Mapping[str, str], now: float, last: frozenset[str] = frozenset()) -> list[str]:
+        """
+        The nodes to ask now. ``wanted``: node -> digest, for all nodes that are out of date at this moment. ``last``:
+        the nodes to ask after all others.
+
+        Nodes that were waited for and are out of date no more count as confirmed.
+        """
+        for node in [node for node in self._deadlines if node in self.asked and node not in wanted]:
+            del self._deadlines[node]
+        waiting = set(self.waiting(now))
+        due = [node for node in sorted(wanted) if node not in waiting and self._is_due(node, wanted[node])]
+        admitted = self._admit(due, wanted, waiting.intersection(self.asked), last, now)
+        for node in admitted:
+            self.asked[node] = wanted[node]
+            self.failed.pop(node, None)
+            self._asks[node] = self._asks.get(node, 0) + 1
+            self._deadlines[node] = now + self.patience
+        return admitted
+
+    def _is_due(self, node: str, digest: str) -> bool:
+        return node not in self.asked or (self.asked[node] != digest and self._asks.get(node, 0) < MAX_ASKS)
+
+    def _admit(
+        self, due: list[str], wanted: Mapping[str, str], busy: set[str], last: frozenset[str], now: float
+    ) -> list[str]:
+        """
+        Of the nodes that are due, those to ask now, while ``busy`` ones have not answered yet.
+
+        Those that come last wait until no other is due, and the others have answered or had some time to.
+        """
+        others = [node for node in due if node not in last]
+        recently = now + self.patience - LAST_WAITS
+        wait = others or any(self._deadlines[node] > recently for node in busy.difference(last))
+        return (others if wait else due)[: max(WINDOW - len(busy), 0)]
+
+    def expect(self, nodes: Iterable[str], until: float) -> None:
+        """Wait for nodes that were asked by other means, until they answer. Meanwhile they are not asked by ours."""
+        for node in nodes:
+            self._deadlines[node] = until
+
+    def answered(self, node: str, error: str | None = None) -> None:
+        """A node's answer came; with ``error``, it could not do what it was asked."""
+        self._deadlines.pop(node, None)
+        if error:
+            self.failed[node] = error
+
+    def reconsider(self, node: str) -> None:
+        """What the node was asked for need not have been all: should it be out of date still, it is asked again."""
+        self.asked[node] = ""
+
+    def waiting(self, now: float) -> list[str]:
+        """The nodes that were asked and may still answer."""
+        return [node for node, deadline in self._deadlines.items() if deadline > now]
+
+    def silent(self, out_of_date: Iterable[str]) -> list[str]:
+        """The nodes that were asked, and neither did it nor said why not."""
+        return sorted(node for node in out_of_date if node in self.asked and node not in self.failed)

@@ -1,0 +1,147 @@
+"""A reconcile step by step: a canary first, alone, then batches, and no further step when too many failed."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from ..errors import ConfigError
+from ..wording import some
+from .reconcile import WINDOW, Reconcile
+
+_NUMBER = re.compile(r"\d+")
+_PERCENTAGE = re.compile(r"%(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)%")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """
+    What an operator asks for.
+
+    ``canary``: minion ids. ``batch``: so many nodes at once after that; if ``percent``, a percentage of the nodes to be
+    asked. ``stop_after``: so many nodes that failed or were silent end it; one of the canary does in any case.
+    """
+
+    canary: tuple[str, ...] = ()
+    batch: float = WINDOW
+    percent: bool = False
+    stop_after: int = 1
+
+    def size(self, total: int) -> int:
+        """How many nodes are in a batch, of ``total`` that are to be asked."""
+        wanted = self.batch * total / 100 if self.percent else self.batch
+        return min(max(math.floor(wanted), 1), WINDOW)
+
+
+def parse_stages(canary: object, batch: object, stop_after: object, nodes: Collection[str]) -> Stages | None:
+    """
+    The steps that an operator's words mean; None for no words, which is all nodes at once.
+
+    ``canary``: a minion id, a glob, or a list of these, each of which must match one of ``nodes``. ``batch``: a number
+    or a percentage, as ``salt --batch`` has it. Raises ConfigError.
+    """
+    if canary is None and batch is None:
+        if stop_after is not None:
+            raise ConfigError("stop_after needs canary or batch: without them all nodes are asked at once")
+        return None
+    number, percent = _parse_batch(batch)
+    return Stages(_parse_canary(canary, nodes), number, percent, _parse_limit(stop_after))
+
+
+def _parse_canary(canary: object, nodes: Collection[str]) -> tuple[str, ...]:
+    if canary is None:
+        return ()
+    patterns = [str(each) for each in canary] if isinstance(canary, list | tuple) else [str(canary)]
+    matching = {pattern: fnmatch.filter(nodes, pattern) for pattern in patterns}
+    nobody = [pattern for pattern, found in matching.items() if not found]
+    if nobody or not patterns:
+        names = ", ".join(map(repr, nobody)) or "an empty list"
+        raise ConfigError(f"canary: no registered node matches {names}; see `salt-run wireguard.nodes`")
+    return tuple(sorted(set().union(*matching.values())))
+
+
+def _parse_batch(batch: object) -> tuple[float, bool]:
+    if batch is None:
+        return WINDOW, False
+    text = str(batch).strip()
+    percentage = _PERCENTAGE.fullmatch(text)
+    number = float(percentage[1] or percentage[2]) if percentage else float(text) if _NUMBER.fullmatch(text) else 0.0
+    if number > 0:
+        return number, percentage is not None
+    raise ConfigError(f"batch: {text!r} is neither a number of nodes from 1 on nor a percentage, such as 10%")
+
+
+def _parse_limit(stop_after: object) -> int:
+    if stop_after is None:
+        return 1
+    if isinstance(stop_after, int) and not isinstance(stop_after, bool) and stop_after > 0:
+        return stop_after
+    raise ConfigError(f"stop_after: {stop_after!r} is not a number of nodes from 1 on")
+
+
+@dataclass
+class Staged(Reconcile):
+    """
+    A reconcile that takes the next of its ``staged`` when the present one is through: of its nodes, none is waited for,
+    and none is due. ``progress``: how far that is, in a line. ``stopped``: why no further step is taken, if so.
+
+    A node whose view changes after its step is asked again, in the place of one of the step that runs.
+    """
+
+    steps: Stages = field(default_factory=Stages)
+    progress: str = ""
+    stopped: str | None = None
+    _open: set[str] = field(default_factory=set)  # the nodes of the steps taken so far
+    _size: int = 0  # of a batch; 0 before the first step
+    _batch: int = 0  # the number of the present one; 0 before the first
+
+    def _admit(
+        self, due: list[str], wanted: Mapping[str, str], busy: set[str], last: frozenset[str], now: float
+    ) -> list[str]:
+        if not self.stopped and not self._open.intersection(busy.union(due)):
+            self._go_on(due, wanted, last)
+        if self.stopped:
+            return []
+        room = self._size if self._batch else WINDOW
+        return [node for node in due if node in self._open][: max(room - len(busy), 0)]
+
+    def _go_on(self, rest: list[str], wanted: Mapping[str, str], last: frozenset[str]) -> None:
+        """``rest``: the nodes that no step has had yet."""
+        canaries = set(self.steps.canary).intersection(rest)
+        if self._size:
+            self._sum_up(rest, wanted, last)
+        else:
+            self._size = self.steps.size(len(rest))
+            self._open = canaries
+            self.progress = "" if canaries else self._canary(set())
+        if rest and not self.stopped and not self._open.intersection(rest):
+            others = [node for node in rest if node not in last]
+            self._batch += 1
+            self._asks.clear()  # the limit holds for each step: on a long way, much changes
+            self._open.update((others or rest)[: self._size])
+
+    def _sum_up(self, rest: list[str], wanted: Mapping[str, str], last: frozenset[str]) -> None:
+        bad = set(self.asked).intersection(wanted)
+        failed = len(bad.intersection(self.failed))
+        outcome = f"{failed} failed, {len(bad) - failed} silent"
+        place = "; ".join(filter(None, [self._canary(bad), self._numbered(rest, last)]))
+        total = len({*self.asked, *wanted})
+        self.progress = f"{place}: {len(self.asked) - len(bad)} of {total} nodes have it, {outcome}"
+        if rest and (len(bad) >= self.steps.stop_after or bad.intersection(self.steps.canary)):
+            self.stopped = f"{outcome}; {len(rest)} not asked"
+
+    def _canary(self, bad: set[str]) -> str:
+        if not self.steps.canary:
+            return ""
+        asked = set(self.steps.canary).intersection(self.asked)
+        state = "not ok" if asked.intersection(bad) else "ok" if asked else "in sync already"
+        return f"canary {some(self.steps.canary)} {state}"
+
+    def _numbered(self, rest: list[str], last: frozenset[str]) -> str:
+        """The number of the batch, of as many as there will be if nothing else changes."""
+        left = [[node for node in rest if (node in last) == wanted] for wanted in (False, True)]
+        total = self._batch + sum(math.ceil(len(nodes) / self._size) for nodes in left)
+        return f"batch {self._batch} of {total}" if self._batch else ""

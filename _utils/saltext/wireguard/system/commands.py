@@ -1,0 +1,87 @@
+"""Commands that this machine runs, such as ``wg`` and ``ip``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+
+from ..errors import NodeError
+
+# Also a key that lacks a character: `wg` quotes what it cannot read.
+_MAYBE_A_KEY = re.compile(r"[A-Za-z0-9+/]{40,}=*")
+
+_PACKAGES = {"wg": "wireguard-tools", "ip": "iproute2"}
+
+
+def run(
+    command: Sequence[str],
+    stdin: str | None = None,
+    check: bool = True,
+    secret: bool = False,
+    files: Sequence[int] = (),
+) -> str:
+    """
+    Run a command, return what it printed.
+
+    The environment is fixed, so that messages are English.
+
+    :param check: whether an exit code other than 0 is an error
+    :param secret: leave what it wrote to standard error out of the message, which never has what it printed
+    :param files: descriptors that it gets, which it is told of as ``/dev/fd/N``
+    :raises NodeError: where the command is missing, fails, or takes longer than a minute; quotes no private key
+    """
+    shown = " ".join(command)[:200]
+    try:
+        done = subprocess.run(
+            list(command),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            pass_fds=files,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError as exc:
+        package = _PACKAGES.get(command[0], command[0])
+        raise NodeError(f"{command[0]} is not installed: install {package}") from exc
+    except OSError as exc:
+        raise NodeError(f"`{shown}` could not be run: {exc.strerror}; see the kernel's log, and apply again") from exc
+    except subprocess.TimeoutExpired as exc:
+        raise NodeError(f"`{shown}` did not end within 60 s") from exc
+    if check and done.returncode:
+        reason = "" if secret else f": {_quotable(done.stderr, command)[-300:]}"
+        raise NodeError(f"`{shown}` failed with code {done.returncode}{reason}")
+    return done.stdout
+
+
+def run_with_secrets(command: Sequence[str], placeholder: str, secrets: Sequence[str]) -> None:
+    """
+    Run a command that reads secrets from files, each in place of one placeholder: they are in pipes, and so neither in
+    its arguments nor on the disk. Raises NodeError as ``run`` does.
+    """
+    with contextlib.ExitStack() as stack:
+        pipes = [stack.enter_context(_pipe(secret)) for secret in secrets]
+        paths = iter([f"/dev/fd/{pipe}" for pipe in pipes])
+        run([next(paths) if word == placeholder else word for word in command], files=pipes)
+
+
+@contextlib.contextmanager
+def _pipe(text: str) -> Iterator[int]:
+    """The end to read from of a pipe with this text, which fits into it."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, text.encode())
+        os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
+
+
+def _quotable(stderr: str, command: Sequence[str]) -> str:
+    """Of keys, only the public ones that the command itself names."""
+    return _MAYBE_A_KEY.sub(lambda found: found[0] if found[0] in command else "(hidden)", stderr.strip())

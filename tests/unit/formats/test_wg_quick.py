@@ -1,0 +1,175 @@
+import base64
+from dataclasses import replace
+from ipaddress import ip_network
+from operator import attrgetter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saltext.wireguard.errors import ViewError
+from saltext.wireguard.formats.wg_quick import PRIVATE_KEY, is_managed, managed_network, parse, render
+from saltext.wireguard.model.view import Peer, View
+
+ALLOWED = ("10.42.0.2/32", "192.168.4.0/24")
+NODE2 = Peer("node2", "c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=", ALLOWED, "db1:51820", 25)
+NODE3 = Peer("node3", "XGL4Lka3bDrgXnCi7cXcxXZO9n77VHuGo6XlLzsgVgc=", ("10.42.0.3/32", "fd99::/64"))
+NAME = attrgetter("name")
+VIEW = View("wg0", ("10.42.0.1/16", "fd42::1/64"), (NODE2, NODE3), network="backbone", port=51820, mtu=1380)
+
+
+def test_a_node_that_forwards_does_so_from_boot_on():
+    text = render(replace(VIEW, forwarding=True))
+    (line,) = [line for line in text.splitlines() if line.startswith("PostUp = ")]
+    assert "/proc/sys/net/ipv4/ip_forward" in line
+    assert "/proc/sys/net/ipv6/conf/all/forwarding" in line
+    assert parse(text, "wg0").forwarding is True
+
+
+def test_only_ip_versions_that_the_node_has_are_forwarded():
+    assert "ipv6" not in render(replace(VIEW, forwarding=True, addresses=("10.42.0.1/16",)))
+
+
+def test_a_file_with_a_command_that_is_not_ours_is_not_read():
+    text = render(VIEW).replace("MTU = 1380\n", "MTU = 1380\nPostUp = true\n")
+    assert parse(text, "wg0") is None
+
+
+def test_a_view_is_rendered_as_a_wg_quick_file():
+    assert render(VIEW) == (
+        "# Managed by Salt (saltext-wireguard), network backbone. Changes made here are lost.\n"
+        "[Interface]\n"
+        f"PrivateKey = {PRIVATE_KEY}\n"
+        "ListenPort = 51820\n"
+        "Address = 10.42.0.1/16, fd42::1/64\n"
+        "MTU = 1380\n"
+        "\n"
+        "# node2\n"
+        "[Peer]\n"
+        "PublicKey = c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=\n"
+        "AllowedIPs = 10.42.0.2/32, 192.168.4.0/24\n"
+        "Endpoint = db1:51820\n"
+        "PersistentKeepalive = 25\n"
+        "\n"
+        "# node3\n"
+        "[Peer]\n"
+        "PublicKey = XGL4Lka3bDrgXnCi7cXcxXZO9n77VHuGo6XlLzsgVgc=\n"
+        "AllowedIPs = 10.42.0.3/32, fd99::/64\n"
+    )
+
+
+def test_what_the_view_leaves_open_has_no_line():
+    assert render(View("wg0", ())) == (
+        f"# Managed by Salt (saltext-wireguard). Changes made here are lost.\n[Interface]\nPrivateKey = {PRIVATE_KEY}\n"
+    )
+
+
+def test_the_order_of_peers_in_the_view_makes_no_difference():
+    assert render(replace(VIEW, peers=(NODE3, NODE2))) == render(VIEW)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        replace(VIEW, peers=(replace(NODE2, name="node2\nPostUp = reboot"),)),
+        replace(VIEW, peers=(replace(NODE2, name="node2\rPostUp = reboot"),)),
+        replace(VIEW, peers=(replace(NODE2, name="node2\u2028PostUp = reboot"),)),
+        replace(VIEW, peers=(replace(NODE2, name="\x1b[2J"),)),
+        replace(VIEW, peers=(replace(NODE2, endpoint="db1:51820\n[Interface]\nPostUp = reboot"),)),
+        replace(VIEW, addresses=("10.42.0.1/16\nPostUp = reboot",)),
+        replace(VIEW, network="backbone\n[Interface]\nPostUp = reboot"),
+    ],
+)
+def test_no_value_can_start_a_line_of_its_own(view):
+    with pytest.raises(ViewError, match="wg0: a control character"):
+        render(view)
+
+
+def test_a_rendered_file_is_managed():
+    assert is_managed(render(VIEW))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[Interface]\n", "[Interface]\n" + render(VIEW), "# Managed by hand. Changes made here are lost.\n"]
+)
+def test_a_file_without_our_first_line_is_not_managed(text):
+    assert not is_managed(text)
+
+
+@pytest.mark.parametrize("network", ["backbone", "a.b, network c", None])
+def test_the_network_of_a_file_is_read_back(network):
+    assert managed_network(render(replace(VIEW, network=network))) == network
+
+
+def test_a_file_that_is_not_ours_has_no_network():
+    assert managed_network("[Interface]\n") is None
+
+
+def test_a_preshared_key_is_a_line_of_its_peer_and_of_no_other():
+    text = render(replace(VIEW, peers=(replace(NODE2, preshared=True, preshared_key=NODE3.public_key), NODE3)))
+    assert f"PublicKey = {NODE2.public_key}\nPresharedKey = {NODE3.public_key}\nAllowedIPs" in text
+    assert text.count("PresharedKey") == 1
+
+
+def test_the_view_is_read_back():
+    assert parse(render(VIEW), "wg0") == VIEW
+
+
+KEYS = st.binary(min_size=31, max_size=31).filter(any).map(lambda raw: base64.b64encode(raw + b"\1").decode())
+PEERS = st.builds(
+    Peer,
+    name=st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min_size=1),
+    public_key=KEYS,
+    allowed_ips=st.lists(st.ip_addresses().map(lambda ip: str(ip_network(ip))), unique=True).map(sorted).map(tuple),
+    endpoint=st.none() | st.sampled_from(["192.0.2.1:51820", "[2001:db8::1]:1", "db1.example.com:65535"]),
+    keepalive=st.integers(0, 65535),
+)
+SECRETS = st.binary(min_size=32, max_size=32).filter(any).map(lambda raw: base64.b64encode(raw).decode())
+PEERS |= st.builds(lambda peer, key: replace(peer, preshared=True, preshared_key=key), PEERS, SECRETS)
+VIEWS = st.builds(
+    View,
+    interface=st.just("wg0"),
+    addresses=st.lists(st.ip_addresses().map(lambda ip: f"{ip}/{ip.max_prefixlen}")).map(tuple),
+    peers=st.lists(PEERS, unique_by=lambda peer: peer.name).map(lambda peers: tuple(sorted(peers, key=NAME))),
+    network=st.none() | st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1),
+    port=st.none() | st.integers(1, 65535),
+    mtu=st.none() | st.integers(576, 65535),
+    forwarding=st.booleans(),
+    preshared=st.none() | st.sampled_from(["0123456789abcdef"]),
+)
+
+
+@given(VIEWS)
+def test_every_view_is_read_back_as_it_was(view):
+    assert parse(render(view), "wg0") == view
+
+
+@pytest.mark.parametrize("name", ["[Peer]", "PublicKey = x", "#1", "  indented", "a = b"])
+def test_a_name_that_looks_like_something_else_is_read_back(name):
+    named = replace(VIEW, peers=(replace(NODE2, name=name),))
+    assert parse(render(named), "wg0") == named
+
+
+def test_the_private_key_is_not_read_back():
+    assert "secret" not in repr(parse(render(VIEW).replace(PRIVATE_KEY, "secret"), "wg0"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        render(VIEW).partition("\n")[2],
+        render(VIEW).replace("192.168.4.0/24", "somewhere"),
+        render(VIEW).replace("ListenPort = 51820", "ListenPort = 0x50"),
+        render(VIEW).replace("ListenPort = 51820", "PostUp = reboot"),
+        render(VIEW).replace(f"PrivateKey = {PRIVATE_KEY}\n", ""),
+        render(VIEW).replace("# node3", "# node2"),
+        render(VIEW).replace("# node3\n", ""),
+        render(VIEW).replace("[Peer]", "[peer]"),
+        render(VIEW) + "AllowedIPs = 10.42.0.4/32\n",
+        render(VIEW).removesuffix("\n"),
+        render(VIEW).replace("\n", "\r\n"),
+    ],
+)
+def test_nothing_is_read_from_a_file_that_is_not_ours_or_that_was_edited_into_something_else(text):
+    assert parse(text, "wg0") is None

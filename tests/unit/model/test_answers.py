@@ -1,0 +1,78 @@
+"""What nodes answer when they are asked what they would change."""
+
+import json
+
+import pytest
+
+from saltext.wireguard.model.answers import MAX_CHANGES, Answer, Sessions, brief
+
+CHANGES = {
+    "peer a": {"old": {"public_key": "A", "allowed_ips": ["10.42.0.1/32"], "keepalive": 0}, "new": None},
+    "mtu": {"old": "1420", "new": "1380"},
+}
+
+
+def test_an_answer_comes_back_as_it_was_sent():
+    sent = Answer(CHANGES, {"peer a": 1}, "d" * 64, Sessions(3, frozenset(["A"])))
+    assert Answer.from_dict(json.loads(json.dumps(sent.to_dict()))) == sent
+
+
+def test_an_error_is_all_that_a_node_says_that_cannot_tell():
+    assert Answer.from_dict(Answer(error="no wg").to_dict()) == Answer(error="no wg")
+
+
+def test_only_so_many_changes_travel_first_those_that_cut_sessions_off():
+    changes = {f"peer {number}": {"old": None, "new": {}} for number in range(MAX_CHANGES + 7)}
+    told = brief(changes, {f"peer {MAX_CHANGES + 6}": 1})
+    assert len(told["changes"]) == MAX_CHANGES
+    assert f"peer {MAX_CHANGES + 6}" in told["changes"]
+    assert told["more"] == 7
+    assert [step.subject for step in Answer.from_dict(told).steps("net", "a")][-1] == "7 more changes"
+
+
+def test_steps_bear_the_sessions_that_they_cut_off():
+    steps = {step.subject: step for step in Answer(CHANGES, {"peer a": 1}).steps("net", "n")}
+    assert (steps["peer a"].disturbs, steps["mtu"].disturbs) == (1, 0)
+    assert steps["mtu"].to_dict() == {
+        "network": "net",
+        "node": "n",
+        "subject": "mtu",
+        "old": "1420",
+        "new": "1380",
+        "disturbs": 0,
+    }
+
+
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"x": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        [],
+        "text",
+        {"changes": []},
+        {"changes": {"x": 1}},
+        {"changes": {"x": {"old": {"a": nested(3000)}}}},
+        {"changes": {1: {}}},
+        {"disturbs": {"x": -1}},
+        {"disturbs": {"x": "1"}},
+        {"live": 2**70},
+        {"live_keys": "A"},
+        {"digest": 3},
+        {"more": None, "result": False, "comment": 3},
+    ],
+)
+def test_a_return_can_be_forged_and_is_then_not_understood(odd):
+    assert Answer.from_dict(odd).error == "its answer is not understood"
+
+
+def test_what_is_huge_is_cut():
+    huge = {"changes": {"x" * 10_000: {"old": "y" * 10_000, "new": {"a": ["z" * 10_000] * 10_000}}}}
+    ((subject, change),) = Answer.from_dict(huge).changes.items()
+    assert max(len(subject), len(change["old"]), len(change["new"]["a"][0]), len(change["new"]["a"])) <= 200

@@ -1,0 +1,128 @@
+import os
+
+import pytest
+
+from saltext.wireguard.registry import salt_keys
+from saltext.wireguard.registry.salt_keys import _files, _read, load_salt_keys
+
+
+@pytest.fixture
+def keys(tmp_path):
+    directory = tmp_path / "minions"
+    directory.mkdir()
+    (directory / "a").write_bytes(b"key of a\n")
+    (directory / "b").write_bytes(b"key of b\n")
+    return directory
+
+
+def load(directory):
+    return load_salt_keys(str(directory))
+
+
+def test_every_file_is_an_accepted_minion(keys):
+    assert {name: key.pem for name, key in load(keys).items()} == {"a": b"key of a\n", "b": b"key of b\n"}
+
+
+def test_hidden_files_and_directories_are_no_minions(keys):
+    (keys / ".key_cache").write_bytes(b"x")
+    (keys / "directory").mkdir()
+    assert sorted(load(keys)) == ["a", "b"]
+
+
+def test_nothing_changed_is_the_same_object(keys):
+    assert load(keys) is load(keys)
+
+
+def test_an_empty_directory_is_the_same_object_too(tmp_path):
+    assert load(tmp_path) is load(tmp_path)
+
+
+def test_a_key_that_is_accepted_shows(keys):
+    before = load(keys)
+    (keys / "c").write_bytes(b"key of c\n")
+    assert sorted(load(keys)) == ["a", "b", "c"]
+    assert sorted(before) == ["a", "b"]
+
+
+def test_a_key_that_is_deleted_is_gone(keys):
+    load(keys)
+    (keys / "a").unlink()
+    assert sorted(load(keys)) == ["b"]
+
+
+def test_a_key_that_is_rejected_is_gone(keys, tmp_path):
+    load(keys)
+    (keys / "a").rename(tmp_path / "a")
+    assert sorted(load(keys)) == ["b"]
+
+
+def test_a_key_that_is_changed_in_place_shows_though_the_directory_is_as_it_was(keys):
+    before = load(keys)["a"]
+    with open(keys / "a", "r+b") as handle:
+        handle.write(b"another key of a\n")
+    after = load(keys)["a"]
+    assert after.pem == b"another key of a\n"
+    assert after.fingerprint != before.fingerprint
+
+
+def test_a_key_that_is_replaced_by_one_of_the_same_time_and_size_shows(keys):
+    load(keys)
+    info = os.stat(keys / "a")
+    (keys / ".new").write_bytes(b"KEY OF A\n")
+    os.utime(keys / ".new", ns=(info.st_atime_ns, info.st_mtime_ns))
+    (keys / ".new").replace(keys / "a")
+    assert load(keys)["a"].pem == b"KEY OF A\n"
+
+
+def test_only_changed_files_are_read(keys, monkeypatch):
+    load(keys)
+    read = []
+    monkeypatch.setattr(salt_keys, "_read", lambda path: read.append(os.path.basename(path)))
+    (keys / "c").write_bytes(b"key of c\n")
+    load(keys)
+    assert read == ["c"]
+
+
+def test_white_space_is_no_part_of_the_fingerprint(keys):
+    (keys / "b").write_bytes(b" key\r\nof a")
+    loaded = load(keys)
+    assert loaded["a"].fingerprint == loaded["b"].fingerprint
+
+
+def test_a_missing_directory_is_no_minions(tmp_path):
+    assert load(tmp_path / "missing") == {}
+
+
+def test_a_directory_that_is_made_later_is_seen(tmp_path):
+    load(tmp_path / "later")
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "a").write_bytes(b"key\n")
+    assert sorted(load(tmp_path / "later")) == ["a"]
+
+
+def test_a_directory_that_goes_away_leaves_no_minions(keys, tmp_path):
+    load(keys)
+    keys.rename(tmp_path / "elsewhere")
+    assert load(keys) == {}
+
+
+@pytest.mark.parametrize("when", ["before stat", "before reading"])
+def test_a_key_that_is_deleted_while_the_directory_is_read_is_gone(keys, monkeypatch, when):
+    """`salt-key -d` at the wrong moment raised FileNotFoundError, through the pillar and through the engine."""
+    files, read = _files, _read
+
+    def files_then_gone(directory):
+        entries = files(directory)
+        (keys / "a").unlink()
+        return entries
+
+    def gone_then_read(path):
+        (keys / "a").unlink(missing_ok=True)
+        return read(path)
+
+    if when == "before stat":
+        monkeypatch.setattr(salt_keys, "_files", files_then_gone)
+    else:
+        (keys / "b").unlink()
+        monkeypatch.setattr(salt_keys, "_read", gone_then_read)
+    assert "a" not in load(keys)
