@@ -1,4 +1,4 @@
-# /srv/pillar/wireguard-cloud.sls: what `cloud` has.
+# /srv/pillar/wireguard-cloud.sls: the interface of `cloud`.
 wireguard:
   interfaces:
     wg1:
@@ -6,5 +6,5 @@ wireguard:
       port: 51821
       peers:
         office:
-          public_key: bKEaZsQvEI1sLm2s/MXW+j8D3hP9W+BHV4BoGGUt53k=   # of `salt office wireguard.keypair wg1`
+          public_key: bKEaZsQvEI1sLm2s/MXW+j8D3hP9W+BHV4BoGGUt53k=   # from `salt office wireguard.keypair wg1`
           allowed_ips: [10.9.0.1/32]

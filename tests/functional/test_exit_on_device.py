@@ -81,7 +81,7 @@ def nodes():
 
 
 def masquerade(node):
-    """What docs/mesh-file.md leaves to the administrator."""
+    """What docs/guides/exits.md leaves to the administrator."""
     chain = "{ type nat hook postrouting priority srcnat; oifname != wg0 masquerade; }"
     node.run("nft", f"table inet nat {{ chain mesh {chain}; }}")
 

@@ -118,7 +118,8 @@ def test_other_keys_can_be_left_out():
 
 
 def test_every_mesh_in_the_documentation_is_valid():
-    for block in re.findall(r"```yaml\n(networks:.*?)```", generator.PAGE.read_text(), re.DOTALL):
+    pages = (path.read_text() for path in sorted(generator.PAGE.parent.rglob("*.md")))
+    for block in re.findall(r"```yaml\n(networks:.*?)```", "".join(pages), re.DOTALL):
         assert model_accepts(block), block
         assert schema_accepts(block), block
 

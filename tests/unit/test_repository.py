@@ -19,7 +19,7 @@ REPO = Path(__file__).resolve().parents[2]
 LOADED = sorted(path.name for path in REPO.glob("_*") if path.is_dir() and path.name != "_utils")
 PAGES = [
     REPO / "README.md",
-    *sorted((REPO / "docs").glob("*.md")),
+    *sorted((REPO / "docs").rglob("*.md")),
     REPO / "lab" / "README.md",
     REPO / "examples" / "README.md",
 ]
@@ -146,7 +146,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {(REPO / target.partition("#")[0]).resolve() for target in LINK.findall((REPO / "README.md").read_text())}
-    assert set((REPO / "docs").glob("*.md")) - linked == set()
+    assert set((REPO / "docs").rglob("*.md")) - linked == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
