@@ -126,7 +126,7 @@ def test_a_new_file_that_another_writer_takes_for_a_leftover_is_no_error(host, r
 
     def meet(new, path):
         if path == str(replaceable):
-            hostsfile.files.remove_leftovers(path)
+            host.library("system.files").remove_leftovers(path)
         rename(new, path)
 
     monkeypatch.setattr(hostsfile.os, "rename", meet)

@@ -109,7 +109,7 @@ def test_a_change_that_ended_with_the_power_is_none_any_more(host, monkeypatch):
     registered(host, *PEERS)
     die_in_the_middle(host)
     host.run("ip", "link", "delete", "dev", "wg0")
-    monkeypatch.setattr(host.library("system.files"), "boot_id", lambda: "another boot")
+    monkeypatch.setattr(host.library("node.config_files"), "boot_id", lambda: "another boot")
     host.run("wg-quick", "up", "wg0")
     assert host.call("apply")["backbone"]["result"] is True
     assert peer_names(host) == {"node2", "node3", "node4"}
@@ -153,7 +153,7 @@ def test_a_journal_that_cannot_be_written_changes_nothing(host, monkeypatch):
     apply(host, PEERS[2])
     before = host.picture()
     registered(host, *PEERS)
-    monkeypatch.setattr(host.library("system.files"), "replace", full_disk)
+    monkeypatch.setattr(host.library("node.notes"), "replace", full_disk)
     assert "No space left" in host.error("apply")
     assert host.picture() == before
 
