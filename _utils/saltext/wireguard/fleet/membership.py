@@ -80,6 +80,15 @@ class Membership(Collection[str]):
             return "not in the mesh file"
         return excluded(settings, self._standings.get((self._network.name, node)), self._now)
 
+    def is_withdrawn(self, row: Row) -> bool:
+        """Whether who registered this is trusted no more, whatever the mesh file says."""
+        if excluded(self._network.settings(row.node), self._standings.get((row.network, row.node)), self._now):
+            return True
+        if row.is_vouched:
+            return row.node not in self._vouched
+        key = self._accepted.get(row.node)
+        return key is None or key.fingerprint != row.salt_key
+
     @cached_property
     def suspended(self) -> frozenset[str]:
         """Who would be a member but for a revocation, which can be taken back."""

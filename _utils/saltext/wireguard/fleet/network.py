@@ -21,6 +21,9 @@ from ..registry.salt_keys import AcceptedKey
 from .membership import Member, Membership, may_have, vouched_keys
 from .topology import Participant, Topology
 
+# In a pillar: of more nodes that are trusted no more, only those that registered last are told.
+MAX_WITHDRAWN = 500
+
 
 class NetworkState:
     """One network of the fleet."""
@@ -137,6 +140,7 @@ class NetworkState:
                 port=member.settings.port,
                 mtu=member.settings.mtu,
                 waiting=waiting.question if waiting else None,
+                generation=self._snapshot.generation,
             )
         return replace(self._interface(member, member.row), peers=self._topology.peers(node))
 
@@ -201,11 +205,25 @@ class NetworkState:
             serial=row.serial,
             waiting=waiting.question if waiting else missing,
             boot=boots.current,
+            generation=self._snapshot.generation,
+            withdrawn=self._withdrawn,
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,
             hosts=self._hosts(member.node) if network.hosts else None,
             **self._way_out(member),
         )
+
+    @cached_property
+    def _withdrawn(self) -> tuple[str, ...]:
+        """
+        The public keys of those that are trusted no more: revoked, expired, or without the Salt key that proved them.
+        Not of those that an edit of the mesh file took out: a slip there must not cut off whoever is behind them.
+        """
+        present = {key for member in self.members.values() if member.row for key in member.row.keys}
+        rows = [row for (name, _), row in self._snapshot.rows.items() if name == self._network.name]
+        gone = sorted((row for row in rows if self.membership.is_withdrawn(row)), key=lambda row: -row.registered)
+        keys = {key: None for row in gone for key in row.keys if key not in present}
+        return tuple(sorted([*keys][:MAX_WITHDRAWN]))
 
     def _hosts(self, node: str) -> Hosts:
         """The names of all that the node is linked with, and its own; one object for those that are linked alike."""

@@ -54,6 +54,7 @@ MAX_INTERFACE_NAME = 15
 REGISTER = "register"
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
+    *("generation", "withdrawn"),
     *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "beside"),
 }
 _PEER_KEYS = {
@@ -130,7 +131,9 @@ class View:
     registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
     the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
     the node, "admit" or "rekey", that an operator has not made yet, or REGISTER. ``boot`` is the boot that the master
-    believes to speak for the node. None of these three is part of the digest. ``clones`` are the boots of other
+    believes to speak for the node. ``generation`` is that of the registry that the view was made from: a node goes from
+    one to a later one only, see ``node.generation``. ``withdrawn`` are the public keys of nodes that are trusted no
+    more: they go at once, on no trial. None of these five is part of the digest. ``clones`` are the boots of other
     machines that speak with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file has;
     None leaves them out.
 
@@ -153,6 +156,8 @@ class View:
     serial: int = 0
     waiting: str | None = None
     boot: str | None = None
+    generation: int = 0
+    withdrawn: tuple[str, ...] = ()
     clones: tuple[str, ...] = ()
     preshared: str | None = None
     next_preshared_keys: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
@@ -206,6 +211,8 @@ class View:
             "serial": self.serial,
             "waiting": self.waiting,
             "boot": self.boot,
+            "generation": self.generation,
+            "withdrawn": list(self.withdrawn),
             "clones": list(self.clones),
             "digest": self.digest,
             "peers": {peer.name: peer.to_dict() for peer in self.peers},
@@ -241,6 +248,8 @@ class View:
             serial=fields.get("serial", _integer(0, 2**63 - 1), 0),
             waiting=fields.get("waiting", _text, None),
             boot=fields.get("boot", _text, None),
+            generation=fields.get("generation", _integer(0, 2**63 - 1), 0),
+            withdrawn=tuple(fields.get("withdrawn", _list_of(_public_key), [])),
             clones=tuple(fields.get("clones", _list_of(_text), [])),
             preshared=fields.get("preshared", _text, None),
             next_preshared_keys=fields.get("next_preshared_keys", _preshared_keys, {}),

@@ -40,6 +40,11 @@ class Row:
     keyed: float = 0.0
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Its public key, and the announced one if there is one."""
+        return (self.public_key, self.next_key) if self.next_key else (self.public_key,)
+
+    @property
     def is_vouched(self) -> bool:
         """Whether an operator vouches for it, who fetched it by ssh or wrote it into the mesh file."""
         return self.salt_key == VOUCHED
