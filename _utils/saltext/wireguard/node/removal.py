@@ -16,8 +16,8 @@ def view_without(interface: str, public_keys: Collection[str]) -> View:
     """
     The view that was applied last, without the peers that have one of these keys, be it as their next one.
 
-    Its digest is that of the view in the pillar, if that has changed in nothing else. Serial, ``waiting`` and what else does
-    not belong to the digest is not known here.
+    Its digest is that of the view in the pillar, if that has changed in nothing else. What does not
+    belong to the digest, such as the serial, is not known here.
 
     :raises NodeError: where the configuration file does not tell, or this node has changed its own key
     """
