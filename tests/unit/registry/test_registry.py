@@ -195,8 +195,8 @@ def test_a_node_keeps_its_public_key_when_its_network_gets_another_name(registry
 
 def test_a_minion_keeps_its_public_key_when_it_gets_another_id(registry):
     """The old id, long deleted from the master's keys, kept its claim on the key for ever."""
-    register(registry, registration("a"))
-    assert register(registry, registration("b", public_key=public_key("a")), members={"b"})
+    register(registry, registration("a"), salt_key="of the machine")
+    assert register(registry, registration("b", public_key=public_key("a")), salt_key="of the machine", members={"b"})
     assert set(registry.snapshot().rows) == {("net", "b")}
 
 

@@ -34,6 +34,7 @@ WHATS = (
     "rotated",
     "rotating",
     "rotation_failed",
+    "superseded",
     "waiting",
 )
 

@@ -11,12 +11,13 @@ from dataclasses import asdict
 from ..errors import RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import Registration, Report, Rotation
-from . import admission, exports
+from . import admission
 from . import history as trail
 from .admission import REVOKED, Standing
 from .database import advance_generation
 from .ledger import Stored, pass_time
 from .pool import Pool
+from .public_keys import take_over
 from .queries import read_standings
 from .rows import VOUCHED
 
@@ -40,31 +41,6 @@ def advance_serial(connection: sqlite3.Connection, statement: Registration | Rep
         )
     connection.execute("INSERT OR REPLACE INTO serial VALUES (?, ?, ?, ?, ?)", (*key, statement.serial))
     return True
-
-
-def refuse_foreign_key(
-    connection: sqlite3.Connection,
-    record: Registration | Rotation,
-    members: Collection[str],
-    public_key: str | None = None,
-) -> None:
-    """
-    One node, one key. A node may use its key in several networks, as it does after a network got another name.
-
-    Whoever is no member any more has no claim: a minion that got another id keeps its key.
-    """
-    key = public_key or record.public_key
-    exports.refuse_taken(connection, record.network, record.node, key)
-    owners = connection.execute(
-        "SELECT network, node FROM node WHERE (public_key = ? OR next_key = ?) AND node != ?", (key, key, record.node)
-    ).fetchall()
-    for network, node in owners:
-        if network != record.network or node in members:
-            raise RefusedError(
-                f"its public key {key} is already that of {node} in network {network}: a cloned machine?"
-                f" Move the key file on {record.node} away and apply again; it makes a new key"
-            )
-        connection.execute("DELETE FROM node WHERE network = ? AND node = ?", (network, node))
 
 
 def question_of(connection: sqlite3.Connection, record: Registration, network: Network) -> str | None:
@@ -124,7 +100,8 @@ def accept(
     suspended: Container[str],
     who: str,
 ) -> None:
-    """Store the registration, and what it changed into the history."""
+    """Store a registration that nothing speaks against any more, and what it changed into the history."""
+    take_over(connection, record, who)
     old = connection.execute(
         "SELECT public_key, next_key, salt_key, keyed FROM node WHERE (network, node) = (?, ?)",
         (record.network, record.node),

@@ -29,6 +29,7 @@ from .database import Database, advance_generation
 from .exports import Export
 from .ledger import Stored, pass_time
 from .pool import Pool
+from .public_keys import refuse_foreign_key, refuse_foreign_next_key
 from .queries import (
     parse_rollback,
     read_addresses,
@@ -47,7 +48,6 @@ from .registrations import (
     let_wait,
     pool_of,
     question_of,
-    refuse_foreign_key,
     refuse_revoked,
 )
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Refusal, Snapshot
@@ -152,7 +152,7 @@ class Registry:
             if not advance_serial(connection, record, salt_key):
                 return False
             see_boot(connection, record, salt_key)
-            refuse_foreign_key(connection, record, members)
+            refuse_foreign_key(connection, record, salt_key, members, suspended)
             question = question_of(connection, record, network)
             if question:
                 let_wait(connection, record, salt_key, question)
@@ -177,7 +177,7 @@ class Registry:
         """
         with self._store.write() as connection:
             refuse_revoked(connection, record)
-            refuse_foreign_key(connection, record, members)
+            refuse_foreign_key(connection, record, VOUCHED, members, suspended)
             accept(connection, record, VOUCHED, network, members, suspended, who)
             advance_generation(connection)
 
@@ -186,7 +186,7 @@ class Registry:
         with self._store.write() as connection:
             if not advance_serial(connection, record, salt_key):
                 return False
-            refuse_foreign_key(connection, record, (), record.next_key)
+            refuse_foreign_next_key(connection, record)
             changed = connection.execute(
                 "UPDATE node SET next_key = ? WHERE (network, node, public_key, salt_key) = (?, ?, ?, ?)",
                 (record.next_key, record.network, record.node, record.public_key, salt_key),
@@ -384,7 +384,7 @@ class Registry:
             if waiting is None:
                 return False
             record = Registration.from_dict(json.loads(waiting[0]))
-            refuse_foreign_key(connection, record, members)
+            refuse_foreign_key(connection, record, salt_key, members, suspended)
             accept(connection, record, salt_key, network, members, suspended, who)
             return True
 

@@ -1,0 +1,70 @@
+"""
+One node, one public key: whose a key is, what refuses a second owner, and what takes a row over.
+
+Functions here work within the caller's transaction. A check never deletes: only ``take_over`` does, and only what its
+caller is about to accept gets there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Container, Iterator
+
+from ..errors import RefusedError
+from ..model.statements import Registration, Rotation
+from . import exports
+from . import history as trail
+from .rows import VOUCHED
+
+
+def refuse_foreign_key(
+    connection: sqlite3.Connection,
+    record: Registration,
+    salt_key: str,
+    members: Collection[str],
+    suspended: Container[str],
+) -> None:
+    """
+    Raise RefusedError where the key of a registration is another's. ``salt_key``: what proves the registration.
+
+    A node may use its key in several networks, as it does after a network got another name. A minion that got another
+    id keeps its key: the Salt key shows that it is the same machine. An operator may vouch for another machine. Neither
+    gets the key of a member, or of a node that an operator may let in again.
+    """
+    exports.refuse_taken(connection, record.network, record.node, record.public_key)
+    for network, node, known_as in _owners(connection, record.node, record.public_key):
+        is_here = network != record.network or node in members or node in suspended
+        if is_here or salt_key not in (known_as, VOUCHED):
+            raise _taken(record.node, record.public_key, network, node)
+
+
+def refuse_foreign_next_key(connection: sqlite3.Connection, record: Rotation) -> None:
+    """Raise RefusedError where a key that was announced is another's: who makes a new key has none that is known."""
+    exports.refuse_taken(connection, record.network, record.node, record.next_key)
+    for network, node, _ in _owners(connection, record.node, record.next_key):
+        raise _taken(record.node, record.next_key, network, node)
+
+
+def take_over(connection: sqlite3.Connection, record: Registration, who: str) -> None:
+    """
+    Delete the rows of others that have the key of a registration that is accepted, by ``who``'s doing.
+
+    ``refuse_foreign_key`` has let it pass in the same transaction.
+    """
+    for network, node, _ in list(_owners(connection, record.node, record.public_key)):
+        connection.execute("DELETE FROM node WHERE (network, node) = (?, ?)", (network, node))
+        why = f"{record.node} has its public key now: the same machine under another minion id"
+        trail.write(connection, network, node, "superseded", who, why, public_key=record.public_key, by=record.node)
+
+
+def _owners(connection: sqlite3.Connection, node: str, public_key: str) -> Iterator[tuple[str, str, str]]:
+    """(network, node, Salt key) of the others that have the key, or announced it."""
+    sql = "SELECT network, node, salt_key FROM node WHERE (public_key = ? OR next_key = ?) AND node != ?"
+    yield from connection.execute(sql, (public_key, public_key, node))
+
+
+def _taken(node: str, public_key: str, network: str, owner: str) -> RefusedError:
+    return RefusedError(
+        f"its public key {public_key} is already that of {owner} in network {network}: a cloned machine?"
+        f" Move the key file on {node} away and apply again; it makes a new key"
+    )
