@@ -32,6 +32,7 @@ sys.path.insert(0, str(REPO / "_utils"))
 
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.model import preshared
+from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import (
     Peer,
     View,
@@ -352,10 +353,9 @@ class Machine:
         _run(["wg-quick", "up", INTERFACE])
 
     def _write_config(self, view: dict[str, Any]) -> None:
-        text = wg_quick.render(View.from_dict(view, NETWORK))
         private = self.module.files.read(self.module.files.key_file(INTERFACE)).strip()
         path = self.module.files.config_file(INTERFACE)
-        self.module.files.replace(path, text.replace(wg_quick.PRIVATE_KEY, private))
+        self.module.files.replace(path, wg_quick.render(View.from_dict(view, NETWORK), PrivateKey(private)))
 
     def lose_power_before(self, function: str) -> None:
         """The next call of this step of a switch raises, once: what comes after it in the code never happens."""

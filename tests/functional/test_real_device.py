@@ -19,7 +19,8 @@ import pytest
 from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.operations import Applied, command_lines
 from saltext.wireguard.device.parse import parse
-from saltext.wireguard.formats.wg_quick import PRIVATE_KEY, render
+from saltext.wireguard.formats.wg_quick import render
+from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import Peer, View, routes
 
 PROGRAMS = ("unshare", "nsenter", "ip", "wg", "wg-quick")
@@ -276,7 +277,7 @@ def test_a_peer_whose_endpoint_changed_in_the_view_is_set_there(session):
 def test_wg_quick_takes_the_rendered_file(host):
     path = host.etc / "wg0.conf"
     path.touch(0o600)
-    path.write_text(render(VIEW).replace(PRIVATE_KEY, host.run("wg", "genkey").strip()))
+    path.write_text(render(VIEW, PrivateKey(host.run("wg", "genkey").strip())))
     stripped = host.run("wg-quick", "strip", str(path))
     assert stripped.count("[Peer]") == len(VIEW.peers)
     assert "Address" not in stripped
@@ -285,7 +286,7 @@ def test_wg_quick_takes_the_rendered_file(host):
 def test_an_interface_that_wg_quick_made_of_the_rendered_file_is_right(fresh):
     path = fresh.etc / "wg0.conf"
     path.touch(0o600)
-    path.write_text(render(VIEW).replace(PRIVATE_KEY, Path(fresh.key_file("wg0")).read_text().strip()))
+    path.write_text(render(VIEW, PrivateKey(Path(fresh.key_file("wg0")).read_text().strip())))
     fresh.run("wg-quick", "up", str(path))
     assert_equals(fresh.device(), VIEW)
     assert fresh.plan(VIEW, Applied.of(VIEW)) == ()

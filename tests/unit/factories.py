@@ -9,8 +9,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.meshfile.parse import parse_mesh
+from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.statements import Registration
 from saltext.wireguard.registry.registry import Registry
 from saltext.wireguard.registry.rows import Row, Snapshot
@@ -44,6 +46,11 @@ def salt_key(name):
     )
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return SaltKey(private, public)
+
+
+def config_file(view):
+    """The configuration file of a view, with a private key that is no secret."""
+    return wg_quick.render(view, PrivateKey("cHJpdmF0ZSBrZXkgb2YgYSB0ZXN0LCAzMiBieXRlcyE="))
 
 
 def mesh_text(nodes="'*': {}", subnets="10.42.0.0/24", peers="", extra=""):

@@ -333,7 +333,18 @@ def test_a_command_finds_the_preshared_key_of_each_of_its_peers():
     wanted = view(with_preshared("node2", ONE), peer("node3", "10.42.0.3/32"), with_preshared("node4", OTHER))
     (command,) = command_lines(operations(wanted, device()), "wg0")
     assert command.count(PRESHARED_KEY) == 2
-    assert preshared_keys(command, wanted) == [ONE, OTHER]
+    secrets = preshared_keys(command, {key("node2"): ONE, key("node4"): OTHER})
+    assert [(command[place - 2], secret) for place, secret in secrets.items()] == [
+        (key("node2"), ONE),
+        (key("node4"), OTHER),
+    ]
+
+
+def test_a_text_that_reads_like_the_word_for_a_preshared_key_is_only_a_text():
+    """The word was known by what it reads, so whoever could write it somewhere into a command got a secret there."""
+    (command,) = command_lines(operations(view(with_preshared("node2", ONE)), device()), "wg0")
+    (place,) = preshared_keys([PRESHARED_KEY, *command], {key("node2"): ONE})
+    assert place == 2 + command.index("preshared-key")
 
 
 def test_a_peer_that_the_view_does_not_have_is_removed():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from factories import public_key
+from factories import config_file, public_key
 from saltext.wireguard.device import exits
 from saltext.wireguard.device.confirm import new_exit
 from saltext.wireguard.device.diff import check, diff
@@ -13,7 +13,7 @@ from saltext.wireguard.device.exits import Item, Policy
 from saltext.wireguard.device.operations import Applied, command_lines, salt_changes
 from saltext.wireguard.errors import DeviceError, ViewError
 from saltext.wireguard.formats import networkd
-from saltext.wireguard.formats.wg_quick import parse, render
+from saltext.wireguard.formats.wg_quick import parse
 from saltext.wireguard.model.device import Device
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.review.plan import as_device, between
@@ -191,18 +191,18 @@ def test_at_a_first_set_up_nobody_must_answer():
     ],
 )
 def test_it_is_read_back_from_the_configuration_file(view):
-    found = parse(render(view), "wg0")
+    found = parse(config_file(view), "wg0")
     assert found == replace(view, public_key=None)
     assert replace(found, public_key=OWN).digest == view.digest
 
 
 @pytest.mark.parametrize("old", [" table ", "rule del ", "PostDown = ", "Table = off"])
 def test_a_file_that_somebody_edited_says_nothing(old):
-    assert parse(render(through("gw1")).replace(old, old.upper()), "wg0") is None
+    assert parse(config_file(through("gw1")).replace(old, old.upper()), "wg0") is None
 
 
 def test_wg_quick_makes_no_routes_of_its_own():
-    text = render(through("gw1", replace(PLAIN, peers=(replace(GW1, allowed_ips=("192.168.7.0/24",)),))))
+    text = config_file(through("gw1", replace(PLAIN, peers=(replace(GW1, allowed_ips=("192.168.7.0/24",)),))))
     assert "\nTable = off # default route via gw1\n" in text
     assert "PostUp = ip -4 route add 192.168.7.0/24 dev wg0; " in text
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from factories import public_key
+from factories import config_file, public_key
 from saltext.wireguard.device import exits, mtu
 from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.operations import Applied
 from saltext.wireguard.errors import DeviceError
 from saltext.wireguard.formats import networkd
-from saltext.wireguard.formats.wg_quick import parse, render
+from saltext.wireguard.formats.wg_quick import parse
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.review.plan import as_device, between
 
@@ -134,11 +134,11 @@ def test_what_the_mesh_file_says_goes_before_it():
 
 @pytest.mark.parametrize("settings", [{"mtu": 1400}, {"path_mtu": 1400}, {}])
 def test_it_is_read_back_from_the_configuration_file_as_what_it_is(settings):
-    assert parse(render(view(V4, **settings)), "wg0") == view(V4, public_key=None, **settings)
+    assert parse(config_file(view(V4, **settings)), "wg0") == view(V4, public_key=None, **settings)
 
 
 def test_it_is_in_the_files_from_which_the_interface_comes_up():
-    assert "\nMTU = 1400 # by the paths to the peers\n" in render(view(path_mtu=1400))
+    assert "\nMTU = 1400 # by the paths to the peers\n" in config_file(view(path_mtu=1400))
     assert "\nMTUBytes=1400\n" in networkd.netdev(view(path_mtu=1400), "wg0.key", {})
 
 

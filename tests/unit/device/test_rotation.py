@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from factories import config_file
 from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.operations import Applied, command_lines, salt_changes
 from saltext.wireguard.device.parse import handshakes
 from saltext.wireguard.device.rotation import back, contract, expand, greeting_addresses, move, next_key_holds
 from saltext.wireguard.errors import DeviceError
-from saltext.wireguard.formats.wg_quick import render
 from saltext.wireguard.model.device import Device, DevicePeer, live_peers
 from saltext.wireguard.model.view import Peer, View
 
@@ -193,7 +193,7 @@ def test_changes_name_both_keys_of_a_rotating_peer():
 
 
 def test_the_configuration_file_has_both_keys_and_the_addresses_once():
-    text = render(expand(VIEW, None))
+    text = config_file(expand(VIEW, None))
     assert text.count(f"PublicKey = {OLD}") == text.count(f"PublicKey = {NEW}") == 1
     assert text.count("10.42.0.1/32") == 1
 

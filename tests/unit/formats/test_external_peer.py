@@ -11,9 +11,11 @@ from factories import accepted, mesh, public_key, row, snapshot
 from saltext.wireguard.errors import MeshError, ViewError
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.formats import external_peer, wg_quick
+from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.registry.exports import Export
 
-PRIVATE = "cGhvbmUgcHJpdmF0ZSBrZXkgb2YgMzIgYnl0ZXMhISE="
+KEY = "cGhvbmUgcHJpdmF0ZSBrZXkgb2YgMzIgYnl0ZXMhISE="
+PRIVATE = PrivateKey(KEY)
 
 
 def view(nodes="'*': {}", peers="phone: {}", extra="", rows=(), **names):
@@ -122,10 +124,18 @@ def test_the_exit_of_a_phone_must_be_one_that_it_is_linked_with():
 @pytest.mark.parametrize("form", external_peer.FORMS)
 def test_every_form_has_the_private_key_once_and_all_that_peers_need(form):
     text = external_peer.text(view(**HUB), "phone", PRIVATE, form)
-    assert text.count(PRIVATE) == 1
-    assert wg_quick.PRIVATE_KEY not in text
+    assert text.count(KEY) == 1
     for part in ("10.42.0.9/24", "fd42::9/64", public_key("hub1"), "hub.example", "4500", "192.168.40.0/24", "25"):
         assert part in text, part
+
+
+@pytest.mark.parametrize("form", external_peer.FORMS)
+@pytest.mark.parametrize("odd", ["x@PRIVATE_KEY@", external_peer.PLACEHOLDER])
+def test_no_name_in_an_export_becomes_the_private_key(form, odd):
+    """A minion id with the placeholder of the key in it put the key into a comment of what was handed out."""
+    wanted = view()
+    named = replace(wanted, peers=tuple(replace(peer, name=odd) for peer in wanted.peers))
+    assert external_peer.text(named, "phone", PRIVATE, form).count(KEY) == 1
 
 
 @pytest.mark.parametrize("form", external_peer.FORMS)
@@ -182,7 +192,7 @@ def test_networkd_files_are_sections_of_settings():
     parsed = [configparser.ConfigParser(strict=False, interpolation=None) for _ in range(2)]
     parsed[0].read_string(netdev)
     parsed[1].read_string(network)
-    assert parsed[0]["WireGuard"]["PrivateKey"] == PRIVATE
+    assert parsed[0]["WireGuard"]["PrivateKey"] == KEY
     assert parsed[0]["WireGuardPeer"]["Endpoint"] == "hub.example:4500"
     assert parsed[1]["Route"]["Destination"] == "192.168.40.0/24"
 
@@ -190,5 +200,5 @@ def test_networkd_files_are_sections_of_settings():
 def test_a_qr_code_gets_the_settings_without_comments():
     text = external_peer.without_comments(external_peer.text(view(), "phone", PRIVATE, "wg-quick"))
     assert "#" not in text
-    assert text.startswith(f"[Interface]\nPrivateKey = {PRIVATE}\n")
+    assert text.startswith(f"[Interface]\nPrivateKey = {KEY}\n")
     assert f"[Peer]\nPublicKey = {public_key('web1')}\n" in text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import accepted, mesh, public_key, row, snapshot
+from factories import accepted, config_file, mesh, public_key, row, snapshot
 from saltext.wireguard.errors import ViewError
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.formats import wg_quick
@@ -114,9 +114,9 @@ def test_another_name_or_domain_is_another_digest():
 def test_a_view_with_names_travels_through_the_pillar_and_through_the_configuration_file():
     view = replace(fleet().views("a")["net"], hosts=ALL)
     assert View.from_dict(view.to_dict(), "net") == view
-    written = wg_quick.parse(wg_quick.render(view), "wg0")
+    written = wg_quick.parse(config_file(view), "wg0")
     assert written.hosts == ALL
-    assert wg_quick.parse(wg_quick.render(replace(view, hosts=replace(ALL, domain=None))), "wg0").hosts.domain is None
+    assert wg_quick.parse(config_file(replace(view, hosts=replace(ALL, domain=None))), "wg0").hosts.domain is None
 
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "localhost", "LOCALHOST", "10.0.0.1", "-a", "a..b", "", "a" * 64, "#"])

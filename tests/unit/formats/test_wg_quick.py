@@ -7,15 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saltext.wireguard.errors import ViewError
-from saltext.wireguard.formats.wg_quick import PRIVATE_KEY, is_managed, managed_network, parse, render
+from saltext.wireguard.errors import KeyFormatError, ViewError
+from saltext.wireguard.formats import wg_quick
+from saltext.wireguard.formats.wg_quick import is_managed, managed_network, parse
+from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import Peer, View
+
+KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 
 ALLOWED = ("10.42.0.2/32", "192.168.4.0/24")
 NODE2 = Peer("node2", "c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=", ALLOWED, "db1:51820", 25)
 NODE3 = Peer("node3", "XGL4Lka3bDrgXnCi7cXcxXZO9n77VHuGo6XlLzsgVgc=", ("10.42.0.3/32", "fd99::/64"))
 NAME = attrgetter("name")
 VIEW = View("wg0", ("10.42.0.1/16", "fd42::1/64"), (NODE2, NODE3), network="backbone", port=51820, mtu=1380)
+
+
+def render(view):
+    return wg_quick.render(view, PrivateKey(KEY))
 
 
 def test_a_node_that_forwards_does_so_from_boot_on():
@@ -39,7 +47,7 @@ def test_a_view_is_rendered_as_a_wg_quick_file():
     assert render(VIEW) == (
         "# Managed by Salt (saltext-wireguard), network backbone. Changes made here are lost.\n"
         "[Interface]\n"
-        f"PrivateKey = {PRIVATE_KEY}\n"
+        f"PrivateKey = {KEY}\n"
         "ListenPort = 51820\n"
         "Address = 10.42.0.1/16, fd42::1/64\n"
         "MTU = 1380\n"
@@ -60,7 +68,7 @@ def test_a_view_is_rendered_as_a_wg_quick_file():
 
 def test_what_the_view_leaves_open_has_no_line():
     assert render(View("wg0", ())) == (
-        f"# Managed by Salt (saltext-wireguard). Changes made here are lost.\n[Interface]\nPrivateKey = {PRIVATE_KEY}\n"
+        f"# Managed by Salt (saltext-wireguard). Changes made here are lost.\n[Interface]\nPrivateKey = {KEY}\n"
     )
 
 
@@ -151,7 +159,27 @@ def test_a_name_that_looks_like_something_else_is_read_back(name):
 
 
 def test_the_private_key_is_not_read_back():
-    assert "secret" not in repr(parse(render(VIEW).replace(PRIVATE_KEY, "secret"), "wg0"))
+    assert KEY not in repr(parse(render(VIEW), "wg0"))
+
+
+@pytest.mark.parametrize("odd", ["x@PRIVATE_KEY@", "{private_key}", "%s", "PrivateKey = x", "\\1"])
+def test_no_name_becomes_a_secret(odd):
+    """An id with the placeholder of the private key in it had the key put into its comment, and returned it later."""
+    text = render(replace(VIEW, network=odd, peers=(replace(NODE2, name=odd),)))
+    assert text.count(KEY) == 1
+    assert f"PrivateKey = {KEY}" in text.splitlines()
+    assert parse(text, "wg0").peers[0].name == odd
+
+
+def test_a_private_key_is_shown_by_nothing_but_its_own_text():
+    key = PrivateKey(KEY)
+    assert KEY not in f"{key} {key!r} {[key]}"
+
+
+def test_a_damaged_private_key_is_refused_without_being_shown():
+    with pytest.raises(KeyFormatError) as caught:
+        PrivateKey(f"{KEY}\n{KEY}")
+    assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +190,7 @@ def test_the_private_key_is_not_read_back():
         render(VIEW).replace("192.168.4.0/24", "somewhere"),
         render(VIEW).replace("ListenPort = 51820", "ListenPort = 0x50"),
         render(VIEW).replace("ListenPort = 51820", "PostUp = reboot"),
-        render(VIEW).replace(f"PrivateKey = {PRIVATE_KEY}\n", ""),
+        render(VIEW).replace(f"PrivateKey = {KEY}\n", ""),
         render(VIEW).replace("# node3", "# node2"),
         render(VIEW).replace("# node3\n", ""),
         render(VIEW).replace("[Peer]", "[peer]"),

@@ -6,7 +6,8 @@ from unittest.mock import patch
 import pytest
 
 from factories import public_key
-from saltext.wireguard.formats.wg_quick import PRIVATE_KEY, render
+from saltext.wireguard.formats.wg_quick import render
+from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.node import config_files
 from saltext.wireguard.node.local_facts import placed
@@ -24,7 +25,7 @@ def etc(tmp_path):
 
 
 def applied(view):
-    files.replace(config_files.config_file("wg0"), render(view).replace(PRIVATE_KEY, "secret"))
+    files.replace(config_files.config_file("wg0"), render(view, PrivateKey("secret")))
 
 
 def outside(master=None, caller="", view=VIEW):

@@ -15,9 +15,9 @@ from factories import accepted, mesh, public_key, row, snapshot
 from saltext.wireguard.device import rotation
 from saltext.wireguard.errors import NodeError
 from saltext.wireguard.fleet.fleet import Fleet
-from saltext.wireguard.formats.wg_quick import PRIVATE_KEY, render
+from saltext.wireguard.formats.wg_quick import render
 from saltext.wireguard.model.device import Device, DevicePeer
-from saltext.wireguard.model.keys import parse_public_key
+from saltext.wireguard.model.keys import PrivateKey, parse_public_key
 from saltext.wireguard.node import config_files, keys, removal
 from saltext.wireguard.system import files
 from saltext.wireguard.system.files import read
@@ -32,7 +32,7 @@ def node(view, private=None):
     with tempfile.TemporaryDirectory() as etc, patch.object(config_files, "CONFIG_DIR", etc):
         own = keys.ensure(config_files.key_file("wg0"))
         private = private or read(config_files.key_file("wg0")).strip()
-        files.replace(config_files.config_file("wg0"), render(view).replace(PRIVATE_KEY, private))
+        files.replace(config_files.config_file("wg0"), render(view, PrivateKey(private)))
         yield own
 
 

@@ -46,14 +46,14 @@ def test_of_a_command_about_secrets_nothing_is_repeated():
 def test_secrets_are_read_from_files_that_are_in_no_directory(tmp_path):
     out = tmp_path / "out"
     script = 'for word; do case "$word" in /*) cat "$word" ;; *) printf "%s " "$word" ;; esac; done > "$0"'
-    run_with_secrets(["sh", "-c", script, str(out), "a", "@", "b", "@"], "@", [PRIVATE, PUBLIC])
+    run_with_secrets(["sh", "-c", script, str(out), "a", "@", "b", "@"], {5: PRIVATE, 7: PUBLIC})
     assert out.read_text() == f"a {PRIVATE}b {PUBLIC}"
 
 
 def test_a_command_that_fails_with_secrets_says_none_and_leaves_no_file_open():
     before = os.listdir("/proc/self/fd")
     with pytest.raises(NodeError) as caught:
-        run_with_secrets(["sh", "-c", 'cat "$0" >&2; exit 1', "@"], "@", [PRIVATE])
+        run_with_secrets(["sh", "-c", 'cat "$0" >&2; exit 1', "@"], {3: PRIVATE})
     assert str(caught.value).endswith("failed with code 1: (hidden)")
     assert "/dev/fd/" in str(caught.value)
     assert os.listdir("/proc/self/fd") == before

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError
 from ..formats import external_peer
-from ..model.keys import parse_public_key
+from ..model.keys import PrivateKey, parse_public_key
 from ..model.view import View
 from ..system.files import beside, remove_leftovers
 from ..system.keypair import generate, public_of
@@ -77,7 +77,7 @@ def _key_pair(peer, before, public_key, rekey):
     if given:
         return given, None
     private = generate()
-    return public_of(private), private
+    return public_of(private), PrivateKey(private)
 
 
 class Delivery:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from ..model.changes import Facts
 from ..model.view import View, routes
 from . import exits
 
-# Stands in a command for the file that has the preshared key of the peer it is about.
 PRESHARED_KEY = "@PRESHARED_KEY@"
+
+
+class PresharedKeyOf(str):
+    """
+    A word of a command in whose place the file with a peer's preshared key is to be named. It is known by its type: a
+    text that merely reads the same is nothing special.
+    """
+
+    public_key: str
+
+    def __new__(cls, public_key: str) -> PresharedKeyOf:
+        word = super().__new__(cls, PRESHARED_KEY)
+        word.public_key = public_key
+        return word
+
 
 # A command line may have 128 KiB an argument and 2 MiB in all; 64 peers with ten networks each need 20 KiB.
 PEERS_PER_COMMAND = 64
@@ -50,8 +64,8 @@ class Operation:
     One step: what it concerns, what was and will be there (None for nothing), and the command that does it.
 
     No field ever has a secret: the private key goes by the path of its file, and in place of a preshared key stands
-    ``PRESHARED_KEY`` (see ``preshared_keys``). ``argv`` is empty where another operation has this effect. ``old`` equal
-    to ``new`` marks a step that only serves others.
+    ``PresharedKeyOf``. ``argv`` is empty where another operation has this effect. ``old`` equal to ``new`` marks a step
+    that only serves others.
     """
 
     subject: str
@@ -71,17 +85,17 @@ def command_lines(operations: Iterable[Operation], interface: str) -> list[tuple
     return result
 
 
-def preshared_keys(command: Sequence[str], view: View) -> list[str]:
-    """Return the preshared keys that the command wants in place of each ``PRESHARED_KEY``, in order."""
-    keys = {peer.public_key: peer.preshared_key for peer in view.peers}
-    public_key = ""
-    found = []
-    for before, word in pairwise(command):
-        if before == "peer":
-            public_key = word
-        elif word == PRESHARED_KEY:
-            found.append(keys[public_key] or "")
-    return found
+def preshared_keys(command: Sequence[str], keys: Mapping[str, str]) -> dict[int, str]:
+    """
+    Return which word of the command, counted from 0, is to name a file with which preshared key.
+
+    :param keys: public key of a peer to its preshared key
+    """
+    return {
+        place: keys.get(word.public_key, "")  # an empty file stands for no preshared key
+        for place, word in enumerate(command)
+        if isinstance(word, PresharedKeyOf)
+    }
 
 
 def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -10,7 +10,7 @@ from ..errors import ViewError
 from ..model.device import Device, DevicePeer, fingerprint, is_stale
 from ..model.endpoint import canonical_endpoint
 from ..model.view import Peer, View
-from .operations import PRESHARED_KEY, Applied, Operation
+from .operations import Applied, Operation, PresharedKeyOf
 
 # Peers
 
@@ -67,7 +67,7 @@ def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
     words: list[str] = []
     if peer.preshared:
         new["preshared_key"] = "set"
-        words += ["preshared-key", PRESHARED_KEY]
+        words += ["preshared-key", PresharedKeyOf(peer.public_key)]
     if endpoint:
         new["endpoint"] = endpoint
         words += ["endpoint", endpoint]
@@ -96,7 +96,7 @@ def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None
         old["preshared_key"] = "set" if have.preshared_key else None
         new["preshared_key"] = ("changed" if have.preshared_key else "set") if peer.preshared else "removed"
         # `wg set` reads an empty file as the all-zero key, which stands for none.
-        words += ["preshared-key", PRESHARED_KEY if peer.preshared else "/dev/null"]
+        words += ["preshared-key", PresharedKeyOf(peer.public_key) if peer.preshared else "/dev/null"]
     return Operation(f"peer {peer.name}", old, new, _peer_argv(view, peer.public_key, words) if words else ())
 
 

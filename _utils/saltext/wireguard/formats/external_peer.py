@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..model.endpoint import Endpoint
+from ..model.keys import PrivateKey
 from ..model.view import Peer, View, routes
 from . import networkd, wg_quick
 
-# What stands for a private key that is not known here.
+# What stands in the line of a private key that is not known here.
 PLACEHOLDER = "PUT-THE-PRIVATE-KEY-HERE"
 
 # These have no plain way of leading everything into a tunnel but the tunnel's own packets.
@@ -24,7 +25,7 @@ _NO_DEFAULT_ROUTE = "# Everything may go into the tunnel. The default route that
 _NO_PLAIN_TEXT = re.compile(r"[^A-Za-z0-9_.:@+-]")
 
 
-def text(view: View, peer: str, private_key: str | None, form: str) -> str:
+def text(view: View, peer: str, private_key: PrivateKey | None, form: str) -> str:
     """
     Return the configuration of the peer, which the view is that of.
 
@@ -33,8 +34,8 @@ def text(view: View, peer: str, private_key: str | None, form: str) -> str:
     :raises ViewError: where a value would break its line
     """
     title = f"# {peer} in network {view.network}, made by saltext-wireguard"
-    lines = wg_quick.checked(view, [title, *FORMS[form](view)])
-    return "\n".join(lines).replace(wg_quick.PRIVATE_KEY, private_key or PLACEHOLDER) + "\n"
+    lines = wg_quick.checked(view, [title, *FORMS[form](view, private_key or PrivateKey(PLACEHOLDER))])
+    return "\n".join(lines) + "\n"
 
 
 def without_comments(config: str) -> str:
@@ -48,23 +49,23 @@ def unreachable(view: View) -> list[str]:
     return [] if view.port else [peer.name for peer in view.peers if peer.endpoint is None]
 
 
-def _wg_quick(view: View) -> Sequence[str]:
-    return ["", *wg_quick.lines(view)]
+def _wg_quick(view: View, private_key: PrivateKey) -> Sequence[str]:
+    return ["", *wg_quick.lines(view, private_key)]
 
 
-def _networkd(view: View) -> Sequence[str]:
+def _networkd(view: View, private_key: PrivateKey) -> Sequence[str]:
     endpoints = {peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint}
-    device = networkd.device_lines(view, f"PrivateKey={wg_quick.PRIVATE_KEY}", endpoints)
+    device = networkd.device_lines(view, f"PrivateKey={private_key.text}", endpoints)
     place = f"/etc/systemd/network/50-{view.interface}"
     files = [f"# {place}.netdev", *device, "", f"# {place}.network", *networkd.network_lines(view)]
     return ["", *_about_default_route(view), *files]
 
 
-def _openwrt(view: View) -> Iterator[str]:
+def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
     yield ""
     yield f"config interface '{view.interface}'"
     yield "\toption proto 'wireguard'"
-    yield f"\toption private_key '{wg_quick.PRIVATE_KEY}'"
+    yield f"\toption private_key '{private_key.text}'"
     if view.port:
         yield f"\toption listen_port '{view.port}'"
     yield from (f"\tlist addresses '{address}'" for address in view.addresses)
@@ -87,11 +88,11 @@ def _openwrt(view: View) -> Iterator[str]:
             yield f"\toption persistent_keepalive '{peer.keepalive}'"
 
 
-def _mikrotik(view: View) -> Iterator[str]:
+def _mikrotik(view: View, private_key: PrivateKey) -> Iterator[str]:
     interface = f'"{view.interface}"'
     yield from _about_default_route(view)
     settings = {"listen-port": view.port, "mtu": view.mtu}
-    yield f'/interface/wireguard/add name={interface} private-key="{wg_quick.PRIVATE_KEY}"{_words(settings)}'
+    yield f'/interface/wireguard/add name={interface} private-key="{private_key.text}"{_words(settings)}'
     for address in view.addresses:
         is_v6 = ":" in address
         advertise = " advertise=no" if is_v6 else ""
@@ -128,7 +129,7 @@ def _plain(name: str) -> str:
     return _NO_PLAIN_TEXT.sub("_", name)
 
 
-FORMS: Mapping[str, Callable[[View], Sequence[str] | Iterator[str]]] = {
+FORMS: Mapping[str, Callable[[View, PrivateKey], Sequence[str] | Iterator[str]]] = {
     "wg-quick": _wg_quick,
     "networkd": _networkd,
     "openwrt": _openwrt,

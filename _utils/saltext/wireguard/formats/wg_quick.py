@@ -1,8 +1,9 @@
 """
 The configuration file of an interface: a complete wg-quick file, written from a view and read back.
 
-wg-quick reads it at boot. We read it to learn what was applied last (``parse``). The private key is not known here: the
-file has a placeholder, which the execution module replaces as it writes.
+wg-quick reads it at boot. We read it to learn what was applied last (``parse``). What others wrote, such as a minion id
+in a comment, stands in it as it is: nothing in a file is ever replaced by a secret. The private key is given to the one
+line that has it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from dataclasses import replace
 
 from ..device import exits, forwarding
 from ..errors import ViewError
+from ..model.keys import PrivateKey
 from ..model.view import Peer, View, routes
-
-PRIVATE_KEY = "@PRIVATE_KEY@"
 
 # Comments: wg-quick has no use for them.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
@@ -35,19 +35,18 @@ _SETTINGS = {
 }
 
 
-def render(view: View) -> str:
+def render(view: View, private_key: PrivateKey) -> str:
     """
-    Return the file's text, with ``PRIVATE_KEY`` where the key belongs, and with the preshared keys. Equal views make
-    equal texts.
+    Return the file's text, with the private key and the preshared keys. Equal views make equal texts.
 
     :raises ViewError: where a value would break its line: wg-quick runs what a ``PostUp`` line says, as root
     """
-    return managed_text(view, lines(view))
+    return managed_text(view, lines(view, private_key))
 
 
-def lines(view: View) -> Iterator[str]:
-    """The lines of a wg-quick file, with ``PRIVATE_KEY`` where the key belongs."""
-    yield from _interface(view)
+def lines(view: View, private_key: PrivateKey) -> Iterator[str]:
+    """The lines of a wg-quick file."""
+    yield from _interface(view, private_key)
     for peer in sorted(view.peers, key=lambda peer: peer.name):
         yield ""
         yield from _peer(peer)
@@ -104,9 +103,9 @@ def parse(text: str, interface: str) -> View | None:
         return None
 
 
-def _interface(view: View) -> Iterator[str]:
+def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:
     yield "[Interface]"
-    yield f"PrivateKey = {PRIVATE_KEY}"
+    yield f"PrivateKey = {private_key.text}"
     if view.port is not None:
         yield f"ListenPort = {view.port}"
     if view.via is not None:

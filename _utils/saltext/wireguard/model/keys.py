@@ -1,9 +1,10 @@
-"""WireGuard public and preshared keys as text: what is accepted as one, and why everything else is refused."""
+"""WireGuard keys as text: what is accepted as one, and why everything else is refused."""
 
 from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass, field
 
 from ..errors import KeyFormatError
 
@@ -21,6 +22,20 @@ _LOW_ORDER = frozenset(
         _P - 1,
     }
 )
+
+
+@dataclass(frozen=True)
+class PrivateKey:
+    """
+    A private key, or what stands in its place for a person to replace. No ``repr`` and no f-string shows it: whoever
+    writes the one line that it belongs to asks for its ``text``.
+    """
+
+    text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.text.isprintable():
+            raise KeyFormatError("a private key is one line of printable text, as `wg genkey` prints it")
 
 
 def parse_public_key(text: str) -> str:

@@ -11,6 +11,7 @@ import os
 
 from ..device.operations import Applied
 from ..formats import wg_quick
+from ..model.keys import PrivateKey
 from ..model.view import View
 from ..system.files import names, read
 
@@ -66,7 +67,7 @@ def applied(interface: str) -> Applied:
 
 def config_text(view: View, private_key_file: str) -> str:
     """The configuration file of a view, with the private key in it."""
-    return wg_quick.render(view).replace(wg_quick.PRIVATE_KEY, read(private_key_file).strip())
+    return wg_quick.render(view, PrivateKey(read(private_key_file).strip()))
 
 
 def boot_id() -> str:

@@ -16,7 +16,7 @@ from functools import partial
 
 from ..device import confirm, diff, disruption, exits, guard, rotation
 from ..device.confirm import RollbackState
-from ..device.operations import PRESHARED_KEY, Applied, Operation, command_lines, preshared_keys, removed, salt_changes
+from ..device.operations import Applied, Operation, command_lines, preshared_keys, removed, salt_changes
 from ..errors import GuardError, NodeError, RolledBackError, WireguardError
 from ..formats import wg_quick
 from ..model.answers import total
@@ -244,12 +244,16 @@ class Convergence:
         if self._boot and self._missing_at_boot:
             self._boot.enable(self._setup)
 
+    @property
+    def _preshared_keys(self) -> dict[str, str]:
+        return {peer.public_key: peer.preshared_key for peer in self._view.peers if peer.preshared_key}
+
     def _execute(self) -> None:
         for command in self.commands():
             if command[:3] == ("ip", "link", "add"):
                 devices.create(self._interface, command)
             else:
-                run_with_secrets(command, PRESHARED_KEY, preshared_keys(command, self._view))
+                run_with_secrets(command, preshared_keys(command, self._preshared_keys))
 
     def _verify(self) -> None:
         """Read the device again: what was not done is an error, whatever the commands said."""

@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..device import rotation
-from ..device.operations import PEERS_PER_COMMAND, PRESHARED_KEY
+from ..device.operations import PEERS_PER_COMMAND, PresharedKeyOf
+from ..device.operations import preshared_keys as secrets_of
 from ..errors import NodeError
 from ..formats.preshared import rewrite
 from ..model import preshared
@@ -158,7 +159,7 @@ def _write_key_into_config(view: View) -> None:
     """Only the key, and the preshared keys that belong to it: the rest of the file stays what was applied last."""
     path = config_files.config_file(view.interface)
     line = f"PrivateKey = {read(config_files.key_file(view.interface)).strip()}"
-    text = re.sub(r"^PrivateKey = .*$", line, read(path), count=1, flags=re.MULTILINE)
+    text = re.sub(r"^PrivateKey = .*$", lambda _: line, read(path), count=1, flags=re.MULTILINE)
     preshared_keys = _preshared_keys(view)
     text = rewrite(text, preshared_keys)
     if not is_written(path, text):
@@ -201,9 +202,9 @@ def _set_preshared_keys(interface: str, preshared_keys: Mapping[str, str], peers
     wanted = sorted(key for key in preshared_keys if key in peers)
     for start in range(0, len(wanted), PEERS_PER_COMMAND):
         chunk = wanted[start : start + PEERS_PER_COMMAND]
-        words = [word for key in chunk for word in ("peer", key, "preshared-key", PRESHARED_KEY)]
-        secrets = [preshared_keys[key] for key in chunk]
-        run_with_secrets(["wg", "set", interface, *words], PRESHARED_KEY, secrets)
+        words = [word for key in chunk for word in ("peer", key, "preshared-key", PresharedKeyOf(key))]
+        command = ["wg", "set", interface, *words]
+        run_with_secrets(command, secrets_of(command, preshared_keys))
 
 
 def _live_peers_of_an_earlier_second(interface: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import NodeError
 
@@ -59,15 +59,17 @@ def run(
     return done.stdout
 
 
-def run_with_secrets(command: Sequence[str], placeholder: str, secrets: Sequence[str]) -> None:
+def run_with_secrets(command: Sequence[str], secrets: Mapping[int, str]) -> None:
     """
-    Run a command that reads secrets from files, each in place of one placeholder: they are in pipes, and so neither in
-    its arguments nor on the disk. Raises NodeError as ``run`` does.
+    Run a command that reads secrets from files: they are in pipes, and so neither in its arguments nor on the disk.
+
+    :param secrets: which word of the command, counted from 0, is to name a file with which secret
+    :raises NodeError: as ``run`` does
     """
     with contextlib.ExitStack() as stack:
-        pipes = [stack.enter_context(_pipe(secret)) for secret in secrets]
-        paths = iter([f"/dev/fd/{pipe}" for pipe in pipes])
-        run([next(paths) if word == placeholder else word for word in command], files=pipes)
+        pipes = {place: stack.enter_context(_pipe(secret)) for place, secret in secrets.items()}
+        words = [f"/dev/fd/{pipes[place]}" if place in pipes else word for place, word in enumerate(command)]
+        run(words, files=list(pipes.values()))
 
 
 @contextlib.contextmanager
