@@ -23,7 +23,9 @@ from salt.exceptions import SaltException
 
 from saltext.wireguard.control.bus import announce as _announce
 from saltext.wireguard.errors import WireguardError
+from saltext.wireguard.master.intake import hear as _hear
 from saltext.wireguard.master.master import Master
+from saltext.wireguard.master.status import calls_for_reconcile as _calls_for_reconcile
 from saltext.wireguard.meshfile.load import stamp
 from saltext.wireguard.model.statements import REPORT_TAG
 from saltext.wireguard.rollout.debounce import Debounce
@@ -79,10 +81,10 @@ def _contact_after(event):
     if tag.startswith("salt/minion/") and tag.endswith("/start"):
         return (str(data.get("id")),)
     master = _master()
-    news = master.hear(tag, data)
+    news = _hear(master, tag, data)
     if news and tag == REPORT_TAG:
         _announce(__opts__, master)  # it may tell of a rollback, which should not wait for a reconcile
-    return () if news and master.calls_for_reconcile(tag) else None
+    return () if news and _calls_for_reconcile(master, tag) else None
 
 
 def _master():
@@ -118,7 +120,7 @@ def _mesh_stamp():
 
 def _membership_ends():
     """The next time at which a node expires: it changes when that has come."""
-    return _master().fleet().valid_until
+    return _master().moment().fleet().valid_until
 
 
 @contextlib.contextmanager
@@ -154,7 +156,7 @@ def _work(burst, interval):
 
 def _rotations_at_once(interval):
     """Enough to keep up with the shortest ``rotate_every`` when one of these comes every ``interval`` seconds."""
-    fleet = _master().fleet()
+    fleet = _master().moment().fleet()
     rates = [
         len(fleet.networks[network.name].members) / network.rotate_every
         for network in fleet.mesh.networks

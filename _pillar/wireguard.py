@@ -62,4 +62,4 @@ def _views(minion_id, mesh):
     if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
         return masterless_views(load_mesh(mesh), minion_id, time.time())
     master = Master.from_opts(__opts__)
-    return master.views(minion_id) if master.is_trusted(minion_id) else None
+    return master.moment().views(minion_id) if master.is_trusted(minion_id) else None

@@ -29,7 +29,27 @@ from saltext.wireguard.control.rotation import Rotation, RotationFailed
 from saltext.wireguard.control.ssh import Ssh
 from saltext.wireguard.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
 from saltext.wireguard.formats import external_peer
+from saltext.wireguard.master.decisions import admit as _admit
+from saltext.wireguard.master.decisions import enroll as _enroll
+from saltext.wireguard.master.decisions import networks_of as _networks_of
+from saltext.wireguard.master.decisions import networks_to_enroll as _networks_to_enroll
+from saltext.wireguard.master.external_peers import find_peer as _find_peer
+from saltext.wireguard.master.external_peers import peer_statuses as _peer_statuses
+from saltext.wireguard.master.intake import hear as _hear
 from saltext.wireguard.master.master import Master
+from saltext.wireguard.master.rotations import due_for_rotation as _due_for_rotation
+from saltext.wireguard.master.rotations import nodes_with_preshared_keys as _nodes_with_preshared_keys
+from saltext.wireguard.master.rotations import renew_secret as _renew_secret
+from saltext.wireguard.master.status import calls_for_reconcile as _calls_for_reconcile
+from saltext.wireguard.master.status import just_booted as _just_booted
+from saltext.wireguard.master.status import left_out as _left_out
+from saltext.wireguard.master.status import own_removal as _own_removal
+from saltext.wireguard.master.status import registered as _registered
+from saltext.wireguard.master.status import revoked as _revoked
+from saltext.wireguard.master.status import statuses as _statuses
+from saltext.wireguard.master.warnings import address_warnings as _address_warnings
+from saltext.wireguard.master.warnings import usage as _usage
+from saltext.wireguard.master.warnings import warnings as _warnings
 from saltext.wireguard.meshfile.duration import parse_duration as _parse_duration
 from saltext.wireguard.meshfile.load import load_mesh as _load_mesh
 from saltext.wireguard.review.lint import Findings
@@ -170,7 +190,7 @@ def plan(mesh=None, timeout=20):
         except (LossError, RefusedError) as exc:
             return _planned("the mesh file cannot be applied", Findings(errors=(Problem(path, 0, str(exc)),)))
         answer = outlook.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
-        return _planned(answer, findings, outlook, master.warnings())
+        return _planned(answer, findings, outlook, _warnings(master.moment()))
 
 
 def _planned(answer, findings, outlook=None, warnings=()):
@@ -219,9 +239,10 @@ def nodes(network=None):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        statuses = sorted(master.status(), key=lambda status: (status.network, status.member.node))
+        moment = master.moment()
+        statuses = sorted(_statuses(moment), key=lambda status: (status.network, status.member.node))
         table = [_node(status) for status in statuses if network in (None, status.network)]
-        peers = [_client(each) for each in master.clients() if network in (None, each.network)]
+        peers = [_client(each) for each in _peer_statuses(moment) if network in (None, each.network)]
         refused = [
             {
                 "node": refusal.node,
@@ -234,10 +255,10 @@ def nodes(network=None):
         ]
         left_out = [
             {"network": name, "node": node, "why": why}
-            for name, node, why in master.left_out()
+            for name, node, why in _left_out(moment)
             if network in (None, name)
         ]
-        warnings = master.warnings()
+        warnings = _warnings(moment)
     return _shown({"nodes": table, "peers": peers, "left_out": left_out, "warnings": warnings, "refused": refused})
 
 
@@ -303,12 +324,13 @@ def addresses(network=None):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        usages = {name: usage for name, usage in master.usage().items() if network in (None, name)}
+        moment = master.moment()
+        usages = {name: usage for name, usage in _usage(moment).items() if network in (None, name)}
         if network and not usages:
             raise ConfigError(f"there is no network {network} in the mesh file {master.mesh_path}")
         pools = [pool for usage in usages.values() for pool in usage.pools()]
         quarantined = [(name, *each) for name, usage in usages.items() for each in usage.quarantined()]
-        warnings = master.address_warnings()
+        warnings = _address_warnings(moment)
     return _shown(
         {
             "pools": [_pool(pool) for pool in pools],
@@ -355,7 +377,7 @@ def view(node):
         master = Master.from_opts(__opts__)
         if not master.is_trusted(node):
             raise ConfigError(f"{node} is not an accepted minion: see `salt-key -L`")
-        networks = {name: each.to_dict() for name, each in master.fleet().views(node).items()}
+        networks = {name: each.to_dict() for name, each in master.moment().fleet().views(node).items()}
         if not networks:
             raise ConfigError(f"{node} is in no network of the mesh file {master.mesh_path}")
     return {"networks": networks}
@@ -376,8 +398,8 @@ def hear(tag, event):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        news = master.hear(tag, event)
-        if news and master.calls_for_reconcile(tag):
+        news = _hear(master, tag, event)
+        if news and _calls_for_reconcile(master, tag):
             reconcile(contact=[], wait=False)
         else:
             _announce(__opts__, master)
@@ -451,7 +473,7 @@ def reconcile(
     with _salt_errors():
         master = Master.from_opts(__opts__)
         forced = _forced(force, reason)
-        in_steps = staged.parse_stages(canary, batch, stop_after, master.registered() if canary else ())
+        in_steps = staged.parse_stages(canary, batch, stop_after, _registered(master.moment()) if canary else ())
         with _reconcile_lock(master.state_dir, wait=wait) as ours:
             if not ours:
                 return _shown({"queued": "another reconcile is about to start and will see this"})
@@ -461,7 +483,7 @@ def reconcile(
                 return _shown({"held": on_hold}, failed=True)
             if in_steps:
                 _put_on_hold(master.state_dir, _operator(), "step by step")
-            booted = master.just_booted()
+            booted = _just_booted(master.moment())
             patience = timeout or (60 if in_steps else 20)
             suspects = "*" if everybody else booted
             with Bus(__opts__) as bus:
@@ -555,7 +577,7 @@ def revoke(node, network=None, reason="", timeout=20):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        networks = master.networks_of(node, network)
+        networks = _networks_of(master.moment(), node, network)
         for name in networks:
             master.registry.revoke(name, node, _operator(), reason)
         try:
@@ -581,8 +603,8 @@ def dropped(node, network=None, timeout=20):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        networks = master.networks_of(node, network)
-        joined = master.fleet().networks
+        networks = _networks_of(master.moment(), node, network)
+        joined = master.moment().fleet().networks
         still = [name for name in networks if name in joined and node in joined[name].members]
         if still:
             raise ConfigError(
@@ -597,8 +619,9 @@ def _pursue_removal(master, node, networks, timeout):
     with _reconcile_lock(master.state_dir), Bus(__opts__) as bus:
         Reconciler(master, bus, [], timeout, _say).run()
     _announce(__opts__, master)
+    moment = master.moment()
     members = {}  # a node in two networks has dropped the peer when both say so
-    for status in master.status():
+    for status in _statuses(moment):
         if status.network in networks and status.member.row:
             members.setdefault(status.member.node, []).append(status)
     missing = [
@@ -619,7 +642,7 @@ def _pursue_removal(master, node, networks, timeout):
             "confirmed": len(members) - len(missing),
             "of": len(members),
             "missing": missing,
-            "node itself": master.own_removal(node, networks),
+            "node itself": _own_removal(moment, node, networks),
             "seconds": seconds,
         },
         failed=bool(missing),
@@ -638,7 +661,9 @@ def readmit(node, network=None, reason=""):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        networks = [name for name in master.networks_of(node, network) if (name, node) in master.revoked()]
+        networks = [
+            name for name in _networks_of(master.moment(), node, network) if (name, node) in _revoked(master.moment())
+        ]
         if not networks:
             raise ConfigError(f"{node} is not revoked{f' in network {network}' if network else ''}")
         for name in networks:
@@ -702,7 +727,7 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
             raise ConfigError("with --out, give `file=`: the configuration would be in the middle of the data")
         delivery = Delivery(format, file)
         master = Master.from_opts(__opts__)
-        where, peer = master.peer(str(name), network)
+        where, peer = _find_peer(master.moment(), str(name), network)
         done = _export(master, where, peer, delivery, public_key, rekey, _operator(), str(reason or ""))
     place = f"in {delivery.file}" if delivery.file else "above"
     key = (
@@ -748,11 +773,11 @@ def enroll(node, network=None):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        networks = master.to_enroll(node, network)
+        networks = _networks_to_enroll(master.moment(), node, network)
         statements = Ssh(__opts__).registrations(node, networks)
         for statement in statements:
-            master.enroll(statement, _operator())
-        members = {name: member for name, member in master.fleet().members() if member.node == node}
+            _enroll(master, statement, _operator())
+        members = {name: member for name, member in master.moment().fleet().members() if member.node == node}
         rows = [
             {
                 "network": statement.network,
@@ -810,8 +835,8 @@ def admit(node, network=None, valid_for=None):
     with _salt_errors():
         master = Master.from_opts(__opts__)
         expires = time.time() + _duration(valid_for) if valid_for else None
-        for name in master.networks_of(node, network):
-            master.admit(name, node, _operator(), expires)
+        for name in _networks_of(master.moment(), node, network):
+            _admit(master, name, node, _operator(), expires)
     return reconcile(contact=[node])
 
 
@@ -835,7 +860,7 @@ def reject(node, network=None):
     with _salt_errors():
         master = Master.from_opts(__opts__)
         rejected = {}
-        for name in master.networks_of(node, network):
+        for name in _networks_of(master.moment(), node, network):
             public_key = master.registry.reject(name, node, _operator())
             if public_key:
                 rejected[name] = public_key
@@ -879,7 +904,7 @@ def rotate(node, network=None, timeout=20, force=False):
         master = Master.from_opts(__opts__)
         wanted = [
             (status.network, status.member.node)
-            for status in master.status()
+            for status in _statuses(master.moment())
             if status.member.has_registered
             and fnmatch.fnmatchcase(status.member.node, node)
             and network in (None, status.network)
@@ -894,7 +919,7 @@ def rotate(node, network=None, timeout=20, force=False):
 
 
 def _refuse_to_cut_off_peers(master, names):
-    for name, network in master.fleet().networks.items():
+    for name, network in master.moment().fleet().networks.items():
         if name in names and network.peers:
             raise ConfigError(
                 f"network {name} has peers that no minion runs on ({some(network.peers)}): they lose a node that"
@@ -918,7 +943,7 @@ def rotate_due(limit=1):
     """
     with _salt_errors():
         master = Master.from_opts(__opts__)
-        due = [] if _current_hold(master.state_dir) else master.due_for_rotation(time.time())[:limit]
+        due = [] if _current_hold(master.state_dir) else _due_for_rotation(master.moment())[:limit]
         rows = [_rotate_one(master, name, node, 20, "master", "rotate_every") for name, node in due]
     return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
 
@@ -955,8 +980,8 @@ def rotate_secret(reason="", timeout=20, force=False):
             if on_hold:  # between nodes that have it and nodes that do not, tunnels would end
                 raise ConfigError(on_hold)
             if not force:
-                _refuse_if_silent({node for _, node in master.preshared()}, timeout)
-            master.renew_secret(_operator(), str(reason))
+                _refuse_if_silent({node for _, node in _nodes_with_preshared_keys(master.moment())}, timeout)
+            _renew_secret(master, _operator(), str(reason))
     return reconcile(contact=[], timeout=timeout)
 
 

@@ -278,7 +278,7 @@ class Worker:
 
     def _report(self, senders: dict[Minion, Sender], deadline: float) -> int:
         """Say of each minion that it has applied its view; the master alone knows which that is."""
-        digests = Master.from_opts(self._opts).fleet().digests()
+        digests = Master.from_opts(self._opts).moment().fleet().digests()
         for minion, sender in senders.items():
             report = Report(minion.name, minion.network, digests[minion.network, minion.name], time.time_ns())
             sender.insist(REPORT_TAG, {"signed": sign(report, minion.pem)}, deadline)

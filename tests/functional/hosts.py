@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from salt.exceptions import CommandExecutionError
 
 from saltext.wireguard.device import parse
+from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.registry.salt_keys import load_salt_keys
@@ -188,7 +189,7 @@ class Host:
         """
         self.write_mesh(mesh_text)
         self.configure(ext_pillar=[{"wireguard": {"mesh": str(self.disk / "mesh.yml")}}], __role="master")
-        self.on_event = lambda tag, data: self.master.hear(tag, {"id": NODE, "data": data}) or True
+        self.on_event = lambda tag, data: hear(self.master, tag, {"id": NODE, "data": data}) or True
         self.refresh_pillar()
 
     def write_mesh(self, text):

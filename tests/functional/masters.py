@@ -9,6 +9,7 @@ import salt.loader
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.model import statements
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report
@@ -79,11 +80,11 @@ class MasterSide:
         return statements.sign(statement, self._salt_keys[node][0])
 
     def register(self, node, public_key):
-        assert self.state.hear(REGISTER_TAG, {"id": node, "data": {"signed": self.registration(node, public_key)}})
+        assert hear(self.state, REGISTER_TAG, {"id": node, "data": {"signed": self.registration(node, public_key)}})
 
     def confirm(self, node):
-        digest = self.state.fleet().digests()[(NETWORK, node)]
-        assert self.state.hear(REPORT_TAG, {"id": node, "data": {"signed": self.report(node, digest)}})
+        digest = self.state.moment().fleet().digests()[(NETWORK, node)]
+        assert hear(self.state, REPORT_TAG, {"id": node, "data": {"signed": self.report(node, digest)}})
 
     # -- through Salt's loaders
 

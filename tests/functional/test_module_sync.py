@@ -14,6 +14,8 @@ pytest.importorskip("salt")
 
 from hosts import ETC, NODE, PEERS, accepted_keys, files, key, peer, registered, view
 from saltext.wireguard.errors import RefusedError
+from saltext.wireguard.master.intake import hear
+from saltext.wireguard.master.status import statuses
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report
 from saltext.wireguard.registry.evidence import verify
 
@@ -24,7 +26,7 @@ LEFT = "networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'web*': {}}}}"
 
 def reasons(host):
     """Why the node is out of date, by network."""
-    return {status.network: status.reason for status in host.master.status()}
+    return {status.network: status.reason for status in statuses(host.master.moment())}
 
 
 # -- statements
@@ -238,11 +240,11 @@ def test_a_signed_sync_returns_the_statements_and_sends_none(host):
     host.be_master(MESH)
     (registration,) = host.call("sync", signed=True)[REGISTER_TAG]
     assert host.events == []
-    assert host.master.hear(REGISTER_TAG, {"data": {"signed": registration}})
+    assert hear(host.master, REGISTER_TAG, {"data": {"signed": registration}})
     answer = host.call("sync", signed=True)
     assert answer[REGISTER_TAG] == []
     (report,) = answer[REPORT_TAG]
-    assert host.master.hear(REPORT_TAG, {"data": {"signed": report}})
+    assert hear(host.master, REPORT_TAG, {"data": {"signed": report}})
     assert reasons(host) == {"backbone": None}
     assert host.events == []
 

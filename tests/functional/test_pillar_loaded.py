@@ -16,6 +16,7 @@ from hosts import key
 from masters import NETWORK, MasterSide
 from saltext.wireguard.errors import LossError, MeshError
 from saltext.wireguard.master.master import Master
+from saltext.wireguard.master.settling import settle
 from saltext.wireguard.meshfile import load
 from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.model.view import View
@@ -104,7 +105,7 @@ def test_a_mesh_file_that_removes_most_nodes_raises_for_all_of_them_and_writes_n
     for number in range(1, 5):
         made.accept(f"node{number}")
         made.register(f"node{number}", key(f"node{number}"))
-    made.state.settle()
+    settle(made.state)
     made.write_mesh("nodes: {'nide*': {}, node1: {}}")
     before = everything(made.root)
     for node in ("node1", "node2"):
@@ -113,7 +114,7 @@ def test_a_mesh_file_that_removes_most_nodes_raises_for_all_of_them_and_writes_n
         ):
             made.pillar(node)
     assert everything(made.root) == before
-    made.state.settle(("alice", "meant"))
+    settle(made.state, ("alice", "meant"))
     assert made.pillar("node1")["wireguard"]["networks"][NETWORK]["peers"] == {}
     assert made.pillar("node2") == {"wireguard": {"networks": {}}}
 

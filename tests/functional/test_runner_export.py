@@ -17,6 +17,7 @@ import masters
 from hosts import key
 from masters import NETWORK, MasterSide
 from saltext.wireguard.formats import external_peer
+from saltext.wireguard.master.settling import settle
 
 PRIVATE = re.compile(r"PrivateKey = ([A-Za-z0-9+/]{43}=)")
 
@@ -203,7 +204,7 @@ def test_a_peer_of_a_network_that_got_another_name_may_keep_its_key(master, term
     """The old network, which the mesh file does not have any more, had a claim on it for ever."""
     public = export(master, "phone")["public_key"]
     master.mesh.write_text(master.mesh.read_text().replace(NETWORK, "renamed"))
-    master.state.settle()
+    settle(master.state)
     assert export(master, "phone", public_key=public)["network"] == "renamed"
 
 

@@ -14,6 +14,8 @@ import salt.exceptions
 import masters
 from hosts import key
 from masters import NETWORK, MasterSide
+from saltext.wireguard.master.settling import settle
+from saltext.wireguard.master.status import carriers
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG
 
 
@@ -297,7 +299,7 @@ def shrunk(tmp_path, five_salt_keys):
         made.accept(node)
     for number in range(1, 6):
         made.register(f"node{number}", key(f"node{number}"))
-    made.state.settle()
+    settle(made.state)
     made.write_mesh("nodes: {'nide*': {}, node1: {}}")
     return made
 
@@ -364,7 +366,7 @@ def test_on_hold_nobody_is_asked_but_step_by_step(master, run, monkeypatch):
 
 def test_the_node_on_the_masters_machine_is_known_by_salts_own_rule(master):
     own = salt.config.apply_minion_config({"root_dir": str(master.root / "minion")})["id"]
-    assert own in master.state.last()
+    assert own in carriers(master.state.moment())
 
 
 # -- hear
@@ -398,7 +400,7 @@ def test_the_same_registration_again_is_no_news(master, heard):
 
 
 def test_a_report_is_news_without_a_reconcile(master, heard):
-    digest = master.state.fleet().digests()[(NETWORK, "node1")]
+    digest = master.state.moment().fleet().digests()[(NETWORK, "node1")]
     assert heard("hear", REPORT_TAG, event(master.report("node1", digest), "node1")) is True
     assert heard.reconciled == []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saltext.wireguard.master.master import Master
+from saltext.wireguard.master.status import statuses
 
 HERE = Path(__file__).parent
 PATIENCE = 90.0
@@ -138,8 +139,8 @@ def in_sync(lab: Any, *names: str) -> bool:
         "pki_dir": str(salt / "etc/salt/pki/master"),
         "cachedir": str(salt / "var/cache/salt/master"),
     }
-    statuses = {status.member.node: status for status in Master.from_opts(opts).status()}
-    if set(statuses) != set(names) or any(status.reason for status in statuses.values()):
+    found = {status.member.node: status for status in statuses(Master.from_opts(opts).moment())}
+    if set(found) != set(names) or any(status.reason for status in found.values()):
         return False
     rows = nodes(lab)
     return set(rows) == set(names) and all(row["in_sync"] for row in rows.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from saltext.wireguard.control.reconciler import Reconciler
+from saltext.wireguard.master.intake import announce, hear
 from saltext.wireguard.model import statements
 from saltext.wireguard.model.statements import ABSENT, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
@@ -70,11 +71,11 @@ class Fleet:
         return statements.sign(statement, salt_key(statement.node).private_pem)
 
     def say(self, tag, statement):
-        assert self.master.hear(tag, {"id": statement.node, "data": {"signed": self.sign(statement)}})
+        assert hear(self.master, tag, {"id": statement.node, "data": {"signed": self.sign(statement)}})
 
     def announce(self, node):
         statement = Rotation(node, "net", public_key(node), public_key("next"), next(serials))
-        assert self.master.announce(self.sign(statement), "alice", "")
+        assert announce(self.master, self.sign(statement), "alice", "")
 
     def reconcile(self, **options):
         return Reconciler(self.master, self, [], 1.0, self.said.append, **options).run()
@@ -107,7 +108,7 @@ class Fleet:
         key = public_key(self.keys[node])
         if self.row(node).public_key != key:
             return {REGISTER_TAG: [self.sign(registration(node, next(serials), public_key=key))]}
-        self.views[node] = self.master.views(node).get("net")
+        self.views[node] = self.master.moment().views(node).get("net")
         return self._report(node)
 
     def _refuse_to_sync(self):

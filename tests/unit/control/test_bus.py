@@ -2,6 +2,7 @@
 
 import pytest
 
+from saltext.wireguard.control import answers
 from saltext.wireguard.control.answers import MAX_STATEMENTS, failure, hear_all
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG
 
@@ -13,16 +14,22 @@ def deep(levels):
     return nested
 
 
-class Listener:
-    """A master that believes everything but what is forged."""
+MASTER = object()
 
-    def __init__(self):
-        self.heard = []
 
-    def take_in(self, tag, event):
+@pytest.fixture
+def heard(monkeypatch):
+    """What the master takes in; it believes everything but what is forged."""
+    found = []
+
+    def take_in(master, tag, event):
+        assert master is MASTER
         signed = event["data"]["signed"]
-        self.heard.append((tag, event["id"], signed))
+        found.append((tag, event["id"], signed))
         return None if signed == "forged" else False
+
+    monkeypatch.setattr(answers, "take_in", take_in)
+    return found
 
 
 def sync(**data):
@@ -81,35 +88,32 @@ GARBAGE = {
 
 @pytest.mark.parametrize("function", ["wireguard.sync", "state.apply"])
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
-def test_a_return_of_any_shape_is_a_short_line_at_most(function, garbage):
+def test_a_return_of_any_shape_is_a_short_line_at_most(function, garbage, heard):
     """White space raised IndexError and deep nesting RecursionError, which ended the reconcile."""
     for data in ({"return": garbage}, {"return": garbage, "retcode": 1}, {"success": garbage, "retcode": garbage}):
         reason = failure(function, data)
         assert reason is None or (isinstance(reason, str) and len(reason) <= 500)
-    listener = Listener()
-    hear_all(listener, "a", garbage)
-    assert listener.heard == []
+    hear_all(MASTER, "a", garbage)
+    assert heard == []
 
 
 def test_a_long_reason_is_cut():
     assert len(sync(success=False, **{"return": "x" * 100_000})) == 300
 
 
-def test_the_statements_of_a_return_are_all_heard():
-    listener = Listener()
-    hear_all(listener, "a", {REGISTER_TAG: ["first"], REPORT_TAG: ["second", "third"]})
-    assert listener.heard == [(REGISTER_TAG, "a", "first"), (REPORT_TAG, "a", "second"), (REPORT_TAG, "a", "third")]
+def test_the_statements_of_a_return_are_all_heard(heard):
+    hear_all(MASTER, "a", {REGISTER_TAG: ["first"], REPORT_TAG: ["second", "third"]})
+    assert heard == [(REGISTER_TAG, "a", "first"), (REPORT_TAG, "a", "second"), (REPORT_TAG, "a", "third")]
 
 
 @pytest.mark.parametrize(
     ("statements", "is_the_nodes"),
     [([], True), (["true"], True), (["forged"], False), (["forged", "true"], True), (["forged", "forged"], False)],
 )
-def test_a_return_of_which_no_statement_is_believed_is_not_the_nodes(statements, is_the_nodes):
-    assert hear_all(Listener(), "a", {REPORT_TAG: statements}) is is_the_nodes
+def test_a_return_of_which_no_statement_is_believed_is_not_the_nodes(statements, is_the_nodes, heard):
+    assert hear_all(MASTER, "a", {REPORT_TAG: statements}) is is_the_nodes
 
 
-def test_a_return_full_of_statements_does_not_keep_the_master_busy():
-    listener = Listener()
-    hear_all(listener, "a", {REPORT_TAG: ["forged"] * 100_000})
-    assert len(listener.heard) == MAX_STATEMENTS
+def test_a_return_full_of_statements_does_not_keep_the_master_busy(heard):
+    hear_all(MASTER, "a", {REPORT_TAG: ["forged"] * 100_000})
+    assert len(heard) == MAX_STATEMENTS

@@ -38,21 +38,23 @@ def nothing(*_):
 @pytest.mark.parametrize("id_", NO_IDS)
 def test_a_forged_return_without_a_proper_id_is_passed_over(id_):
     """Lists in lists raised RecursionError, which ended the reconcile."""
-    heard = Reconciler(SimpleNamespace(hear=nothing), Bus(), [], 20, nothing)
+    heard = Reconciler(SimpleNamespace(), Bus(), [], 20, nothing)
     heard._publish(["a"], "wireguard.sync", [])
     assert heard._handle("salt/job/1/ret/a", {"id": id_, "return": {"networks": {}}}) is False
     assert heard._handle("salt/job/1/ret/a", {"id": "a", "return": {"networks": {}}}) is True
 
 
 @pytest.mark.parametrize("id_", NO_IDS)
-def test_a_forged_word_that_a_peer_follows_does_not_end_the_rotation(id_):
+def test_a_forged_word_that_a_peer_follows_does_not_end_the_rotation(id_, monkeypatch):
     """An id that cannot be hashed raised TypeError between announcement and switch."""
     later = []
     bus = Bus((FOLLOWING_TAG, {"id": id_}), (FOLLOWING_TAG, {"id": "peer"}), (FOLLOWING_TAG, later))
     statuses = [
         SimpleNamespace(network="net", reason=None, member=SimpleNamespace(node=node)) for node in ("a", "peer")
     ]
-    rotating = rotation.Rotation(SimpleNamespace(status=lambda: statuses), bus, "net", "a", 20, nothing, "alice", "")
+    monkeypatch.setattr(rotation, "statuses", lambda _: statuses)
+    master = SimpleNamespace(moment=lambda: None)
+    rotating = rotation.Rotation(master, bus, "net", "a", 20, nothing, "alice", "")
     rotating._follow(SimpleNamespace(public_key="old", next_key="new"))
     assert list(bus.events(0)) == [(FOLLOWING_TAG, later)]  # it waits for nobody after the last one
 

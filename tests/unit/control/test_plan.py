@@ -7,6 +7,7 @@ import pytest
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from saltext.wireguard.control.plan import LEFT, MAX_KEYS, NodeQuery, Plan
 from saltext.wireguard.control.progress import Progress
+from saltext.wireguard.master.intake import hear
 from saltext.wireguard.meshfile.load import load_mesh
 from saltext.wireguard.model import statements
 from saltext.wireguard.model.answers import Answer, Sessions
@@ -25,7 +26,7 @@ class Fleet:
         for node in "abc":
             accept(self.master, node)
             self.say(REGISTER_TAG, registration(node, next(serials), public_key=public_key(node)))
-        self.digests = self.master.fleet().digests()
+        self.digests = self.master.moment().fleet().digests()
         for node in "abc":
             self.say(REPORT_TAG, Report(node, "net", self.digests["net", node], next(serials)))
         self.asked = []
@@ -37,7 +38,7 @@ class Fleet:
 
     def say(self, tag, statement):
         signed = statements.sign(statement, salt_key(statement.node).private_pem)
-        assert self.master.hear(tag, {"id": statement.node, "data": {"signed": signed}})
+        assert hear(self.master, tag, {"id": statement.node, "data": {"signed": signed}})
 
     def survey(self):
         return NodeQuery(self, 0.3, Progress(lambda _: None))

@@ -8,6 +8,7 @@ import salt.utils.args
 from answering import Fleet
 from factories import mesh_text, public_key
 from saltext.wireguard.control.reconciler import MAX_DROPPED
+from saltext.wireguard.master.settling import settle
 from saltext.wireguard.rollout.staged import Stages
 
 DROP, SYNC = "wireguard.drop", "wireguard.sync"
@@ -121,8 +122,8 @@ def test_an_announced_key_goes_with_its_node(fleet):
     fleet.announce("d")
     fleet.reconcile(rotating=("net", "d"))
     revoke(fleet)
-    assert fleet.master.settle() == {"net": [public_key("d"), public_key("next")]}
-    assert fleet.master.settle() == {}
+    assert settle(fleet.master) == {"net": [public_key("d"), public_key("next")]}
+    assert settle(fleet.master) == {}
 
 
 def test_the_keys_reach_the_nodes_whole_and_fit_into_a_job():

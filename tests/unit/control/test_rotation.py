@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import salt.utils.args
 
-from saltext.wireguard.control.rotation import Rotation
+from saltext.wireguard.control import rotation
 
 KEYS = [
     ("M58ynFdjnEKPaFPR3ZwrtEE8KJZZh8kzIwlXHYFz7xI=", "bEHeSaAyb4ue6WLkx+TsCNz69+mcnWArqUZuPnTQMV0="),
@@ -15,7 +15,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("current", "following"), KEYS)
-def test_peers_get_both_keys_whole_whatever_letters_are_in_them(current, following):
+def test_peers_get_both_keys_whole_whatever_letters_are_in_them(current, following, monkeypatch):
     """Half of all keys begin like the name of an argument and end in "=", and Salt took them for that."""
     published = []
 
@@ -27,9 +27,10 @@ def test_peers_get_both_keys_whole_whatever_letters_are_in_them(current, followi
             yield from ()
 
     member = SimpleNamespace(member=SimpleNamespace(node="b"), network="net", reason=None)
-    master = SimpleNamespace(status=lambda: [member])
+    monkeypatch.setattr(rotation, "statuses", lambda _: [member])
+    master = SimpleNamespace(moment=lambda: None)
     row = SimpleNamespace(public_key=current, next_key=following)
-    Rotation(master, Bus(), "net", "a", 1, print, "alice", "")._follow(row)
+    rotation.Rotation(master, Bus(), "net", "a", 1, print, "alice", "")._follow(row)
     ((nodes, function, arguments),) = published
     assert (nodes, function) == (["b"], "wireguard.rotate_follow")
     (given,) = salt.utils.args.parse_input(arguments, condition=True)

@@ -1,5 +1,6 @@
 import hashlib
 import threading
+import time
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -431,18 +432,22 @@ def registry(tmp_path):
     return found
 
 
+def current(parsed, registry, keys):
+    return fleet.current(registry.path, parsed, registry.snapshot(), keys, time.time())
+
+
 def test_the_current_fleet_is_the_same_object_while_nothing_changed(registry):
     parsed, keys = mesh(), accepted("a")
-    assert fleet.current(parsed, registry, keys) is fleet.current(parsed, registry, keys)
+    assert current(parsed, registry, keys) is current(parsed, registry, keys)
 
 
 @pytest.mark.parametrize("what", ["mesh", "registry", "keys"])
 def test_the_current_fleet_is_a_new_one_when_anything_changed(registry, what):
     parsed, keys = mesh(), accepted("a", "b")
-    before = fleet.current(parsed, registry, keys)
+    before = current(parsed, registry, keys)
     if what == "registry":
         registry.register(registration("b"), "salt key of b", network(), ())
-    after = fleet.current(
+    after = current(
         mesh("a: {port: 9}") if what == "mesh" else parsed, registry, accepted("a") if what == "keys" else keys
     )
     assert after.digests() != before.digests() or list(after.members()) != list(before.members())
@@ -452,13 +457,13 @@ def test_a_contradiction_is_told_every_time(registry):
     parsed, keys = mesh("later: {addresses: [10.42.0.1]}, '*': {}"), accepted("a")
     for _ in range(2):
         with pytest.raises(MeshError):
-            fleet.current(parsed, registry, keys)
+            current(parsed, registry, keys)
 
 
 def test_fleets_of_different_registries_are_apart(registry, tmp_path):
     parsed, keys = mesh(), accepted("a")
-    one = fleet.current(parsed, registry, keys)
-    other = fleet.current(parsed, sqlite_registry(tmp_path / "other"), keys)
+    one = current(parsed, registry, keys)
+    other = current(parsed, sqlite_registry(tmp_path / "other"), keys)
     assert (bool(one.digests()), bool(other.digests())) == (True, False)
 
 
@@ -469,7 +474,7 @@ def test_threads_that_ask_at_once_all_get_a_fleet_of_what_they_asked_about(regis
 
     def ask(parsed, port):
         for _ in range(200):
-            joined = fleet.current(parsed, registry, keys)
+            joined = current(parsed, registry, keys)
             if joined.views("a")["net"].port != port or joined.digests()["net", "a"] != view(joined).digest:
                 wrong.append(port)
 
@@ -484,7 +489,7 @@ def test_threads_that_ask_at_once_all_get_a_fleet_of_what_they_asked_about(regis
     for thread in threads:
         thread.join()
     assert wrong == []
-    last = fleet.current(meshes[0], registry, keys)
+    last = current(meshes[0], registry, keys)
     assert last.views("b")["net"].serial == 30
 
 

@@ -5,6 +5,8 @@ import pytest
 from answering import Fleet
 from factories import mesh_text, public_key, registration
 from saltext.wireguard.errors import LossError
+from saltext.wireguard.master.settling import settle
+from saltext.wireguard.master.status import just_booted, registered, statuses
 
 OTHER = "  other:\n    interface: wg1\n    port: 1\n    subnets: [10.43.0.0/24]\n    nodes: {%s}\n"
 MEANT = ("alice", "they move to another network")
@@ -49,13 +51,21 @@ SLIPS = {
 }
 
 
+TOLD = (
+    Fleet.reconcile,
+    lambda fleet: fleet.master.moment().fleet(),
+    lambda fleet: statuses(fleet.master.moment()),
+    lambda fleet: settle(fleet.master),
+)
+
+
 @pytest.mark.parametrize(("slip", "message"), SLIPS.values(), ids=SLIPS)
 def test_a_slip_is_told_to_nobody_and_the_error_says_what_where_and_how_to_go_on(fleet, slip, message):
     before = fleet.master.registry.history()
     slip(fleet)
-    for ask in (fleet.reconcile, fleet.master.fleet, fleet.master.status, fleet.master.settle):
+    for ask in TOLD:
         with pytest.raises(LossError, match=message) as caught:
-            ask()
+            ask(fleet)
     assert "Nobody was told, and every node keeps what it has." in str(caught.value)
     assert 'salt-run wireguard.reconcile force=True reason="..."' in str(caught.value)
     assert fleet.asked == []
@@ -66,7 +76,7 @@ def test_a_slip_is_told_to_nobody_and_the_error_says_what_where_and_how_to_go_on
 def test_neither_those_who_stay_nor_those_who_would_go_get_a_pillar(fleet, node):
     mistype(fleet)
     with pytest.raises(LossError, match="network net would lose 3 of its 5 nodes at once") as caught:
-        fleet.master.views(node)
+        fleet.master.moment().views(node)
     assert "c, d" not in str(caught.value)  # who else there is, is nothing for everybody
 
 
@@ -76,7 +86,7 @@ def test_nothing_is_left_of_it_when_the_file_is_corrected(fleet):
         fleet.reconcile()
     write_mesh(fleet, "'*': {}")
     assert fleet.reconcile()["asked"] == []
-    assert len(fleet.master.views("a")["net"].peers) == 4
+    assert len(fleet.master.moment().views("a")["net"].peers) == 4
 
 
 def test_what_an_operator_forces_passes_and_the_history_says_who_and_why(fleet):
@@ -93,15 +103,15 @@ def test_what_an_operator_forces_passes_and_the_history_says_who_and_why(fleet):
 def test_what_a_reconcile_asks_before_it_settles_is_answered_despite_a_loss(fleet):
     """A forced reconcile was refused like any other, as it looked first who had booted."""
     mistype(fleet)
-    assert fleet.master.just_booted() == set()
-    assert fleet.master.registered() == {"a", "b"}
+    assert just_booted(fleet.master.moment()) == set()
+    assert registered(fleet.master.moment()) == {"a", "b"}
 
 
 def test_what_was_forced_passes_from_then_on_and_nothing_else(fleet):
     mistype(fleet)
-    fleet.master.settle(MEANT)
-    assert [peer.name for peer in fleet.master.views("a")["net"].peers] == ["b"]
-    assert fleet.master.views("c") == {}
+    settle(fleet.master, MEANT)
+    assert [peer.name for peer in fleet.master.moment().views("a")["net"].peers] == ["b"]
+    assert fleet.master.moment().views("c") == {}
     assert fleet.reconcile()["silent"] == []
     write_mesh(fleet, "'*': {}")
     fleet.reconcile()
@@ -161,14 +171,14 @@ def test_nodes_that_were_installed_anew_are_members_still(fleet):
     for node in "abc":
         fleet.delete_salt_key(node)
         fleet.accept(node)
-    assert len(fleet.master.fleet().networks["net"].members) == 5
+    assert len(fleet.master.moment().fleet().networks["net"].members) == 5
 
 
 def test_minions_that_never_registered_are_no_loss(tmp_path):
     fleet = Fleet(tmp_path, "abc")
     for node in "xyz":
         fleet.accept(node)
-    fleet.master.settle()
+    settle(fleet.master)
     write_mesh(fleet, "a: {}, b: {}")
     assert fleet.reconcile()["silent"] == []
 
@@ -179,9 +189,9 @@ def test_nodes_of_other_networks_get_their_pillar(fleet):
     fleet.accept("z")
     fleet.say("wireguard/register", registration("z", network="other", public_key=public_key("z")))
     write_mesh(fleet, "a: {}", other="a: {}, z: {}")
-    assert list(fleet.master.views("z")) == ["other"]
+    assert list(fleet.master.moment().views("z")) == ["other"]
     with pytest.raises(LossError):
-        fleet.master.views("a")
+        fleet.master.moment().views("a")
 
 
 def test_a_member_that_was_never_noted_gets_no_pillar_either(fleet):
@@ -189,6 +199,6 @@ def test_a_member_that_was_never_noted_gets_no_pillar_either(fleet):
     mistype(fleet)
     write_mesh(fleet, "a: {}, new: {}")
     with pytest.raises(LossError):
-        fleet.master.views("new")
+        fleet.master.moment().views("new")
     fleet.accept("stranger")
-    assert fleet.master.views("stranger") is None
+    assert fleet.master.moment().views("stranger") is None

@@ -6,7 +6,10 @@ import pytest
 
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from saltext.wireguard.errors import RefusedError
-from saltext.wireguard.master.status import BY_SSH, ENROLLED
+from saltext.wireguard.master.decisions import enroll, networks_to_enroll
+from saltext.wireguard.master.intake import announce, hear
+from saltext.wireguard.master.status import BY_SSH, ENROLLED, own_removal, registered, statuses
+from saltext.wireguard.master.warnings import warnings
 from saltext.wireguard.model import statements
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Report
 from saltext.wireguard.model.view import REGISTER
@@ -19,18 +22,18 @@ def master(tmp_path):
     for name in "ab":
         accept(made, name)
         assert says(made, registration(name))
-    enroll(made)
+    alice_enrolls(made)
     return made
 
 
-def enroll(master, key="host"):
-    master.enroll(registration("host", public_key=public_key(key)), "alice")
+def alice_enrolls(master, key="host"):
+    enroll(master, registration("host", public_key=public_key(key)), "alice")
 
 
 def says(master, statement, signer=None):
     tag = REPORT_TAG if isinstance(statement, Report) else REGISTER_TAG
     signed = statements.sign(statement, salt_key(signer or statement.node).private_pem)
-    return master.hear(tag, {"id": statement.node, "data": {"signed": signed}})
+    return hear(master, tag, {"id": statement.node, "data": {"signed": signed}})
 
 
 def write_mesh(master, *args, **kwargs):
@@ -39,7 +42,7 @@ def write_mesh(master, *args, **kwargs):
 
 
 def view(master, node):
-    return master.views(node)["net"]
+    return master.moment().views(node)["net"]
 
 
 def peers(master, node="a"):
@@ -47,7 +50,7 @@ def peers(master, node="a"):
 
 
 def why(master):
-    return {status.member.node: status.reason for status in master.status()}["host"]
+    return {status.member.node: status.reason for status in statuses(master.moment())}["host"]
 
 
 def whats(master):
@@ -64,36 +67,36 @@ def test_an_enrolled_host_is_a_peer_of_the_others_and_has_them_as_peers(master):
 
 def test_it_is_shown_as_by_ssh_and_asked_for_nothing(master):
     assert why(master) == BY_SSH
-    assert "host" not in master.registered()
+    assert "host" not in registered(master.moment())
 
 
 def test_who_enrolled_it_is_in_the_history_once_for_each_key(master):
-    enroll(master)
-    enroll(master, "another key")
+    alice_enrolls(master)
+    alice_enrolls(master, "another key")
     assert whats(master) == [("enrolled", "alice"), ("enrolled", "alice")]
     assert peers(master)["host"] == public_key("another key")
 
 
 def test_an_operator_who_enrolls_has_decided_what_policies_ask_for(master):
     write_mesh(master, "'*': {}, new: {}", extra="admit: manual\n    rekey: manual")
-    master.enroll(registration("new"), "alice")
-    enroll(master, "another key")
+    enroll(master, registration("new"), "alice")
+    alice_enrolls(master, "another key")
     assert (peers(master)["new"], peers(master)["host"]) == (public_key("new"), public_key("another key"))
 
 
 def test_it_leaves_with_its_entry_in_the_mesh_file_and_is_told_so(master):
     write_mesh(master, "a: {}, b: {}")
     assert "host" not in peers(master)
-    assert master.views("host") == {}
+    assert master.moment().views("host") == {}
 
 
 def test_it_leaves_by_revocation_until_it_is_readmitted_and_is_not_enrolled_meanwhile(master):
     master.registry.revoke("net", "host", "alice", "stolen")
     assert "host" not in peers(master)
-    assert master.views("host") == {}
+    assert master.moment().views("host") == {}
     with pytest.raises(RefusedError, match="host was revoked by alice"):
-        enroll(master)
-    assert "salt-ssh host state.apply wireguard" in master.own_removal("host", ["net"])
+        alice_enrolls(master)
+    assert "salt-ssh host state.apply wireguard" in own_removal(master.moment(), "host", ["net"])
     master.registry.readmit("net", "host", "alice", "")
     assert "host" in peers(master)
 
@@ -101,7 +104,7 @@ def test_it_leaves_by_revocation_until_it_is_readmitted_and_is_not_enrolled_mean
 def test_it_is_a_member_of_the_networks_alone_in_which_it_was_enrolled(master):
     with open(master.mesh_path, "a") as handle:
         handle.write("  other: {interface: wg1, port: 51821, subnets: [10.43.0.0/24], nodes: {'*': {}}}\n")
-    assert list(master.views("host")) == ["net"]
+    assert list(master.moment().views("host")) == ["net"]
 
 
 # -- who could gain anything from that
@@ -117,12 +120,12 @@ def test_a_machine_with_its_id_and_a_key_that_nobody_accepted_is_not_believed(ma
 
 
 def test_such_a_machine_whose_key_is_pending_is_named(master):
-    assert master.warnings() == []
+    assert warnings(master.moment()) == []
     pre = f"{master.keys_dir}_pre"
     os.mkdir(pre)
     with open(f"{pre}/host", "wb") as handle:
         handle.write(salt_key("host").public_pem)
-    (warning,) = master.warnings()
+    (warning,) = warnings(master.moment())
     assert warning.startswith("a machine presents itself as host, which was enrolled by ssh: accept its Salt key only")
 
 
@@ -133,12 +136,12 @@ def test_nobody_else_can_register_its_public_key(master):
 
 def test_a_host_that_brings_the_public_key_of_a_minion_is_not_enrolled(master):
     with pytest.raises(RefusedError, match="is already that of a"):
-        enroll(master, "a")
+        alice_enrolls(master, "a")
 
 
 def test_a_node_that_registered_by_itself_is_not_to_be_enrolled(master):
     with pytest.raises(RefusedError, match="a has registered by its minion"):
-        master.to_enroll("a")
+        networks_to_enroll(master.moment(), "a")
 
 
 # -- its minion takes over
@@ -189,13 +192,13 @@ def test_a_public_key_in_the_mesh_file_lets_no_other_be_registered_enrolled_or_a
     accept(master, "host")
     assert not says(master, registration("host", public_key=public_key("another key")))
     with pytest.raises(RefusedError, match=r"is not the one in the mesh file \(.*mesh.yml:4\), which fixes it"):
-        enroll(master, "another key")
+        alice_enrolls(master, "another key")
     assert says(master, registration("host"))
     signed = statements.sign(
         statements.Rotation("host", "net", public_key("host"), public_key("next"), 7), salt_key("host").private_pem
     )
     with pytest.raises(RefusedError, match="which fixes it"):
-        master.announce(signed, "alice", "")
+        announce(master, signed, "alice", "")
 
 
 def test_nobody_else_can_register_a_public_key_that_the_mesh_file_gives_to_a_node(master):

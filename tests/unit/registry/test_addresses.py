@@ -5,6 +5,10 @@ import pytest
 from answering import Fleet
 from factories import mesh_text, registration
 from saltext.wireguard.errors import LossError
+from saltext.wireguard.master.intake import take_in
+from saltext.wireguard.master.settling import settle
+from saltext.wireguard.master.status import statuses
+from saltext.wireguard.master.warnings import address_warnings, usage, warnings
 from saltext.wireguard.model.statements import REGISTER_TAG
 
 OTHER = "  other:\n    interface: wg1\n    port: 1\n    subnets: [%s]\n    nodes: {'*': {}}\n"
@@ -22,21 +26,27 @@ def write_mesh(fleet, *args, other=None, **kwargs):
 
 
 def addresses(fleet, network="net"):
-    members = fleet.master.fleet().networks[network].members
+    members = fleet.master.moment().fleet().networks[network].members
     return {node: " ".join(map(str, member.addresses)) for node, member in members.items()}
 
 
+TOLD = (
+    Fleet.reconcile,
+    lambda fleet: fleet.master.moment().fleet(),
+    lambda fleet: statuses(fleet.master.moment()),
+    lambda fleet: settle(fleet.master),
+)
 SMALLER = r"network net lack addresses in use, of 2 of its nodes .*: b .10.42.0.2., c .10.42.0.3.. Write subnets"
 
 
 def test_subnets_without_what_is_used_are_told_to_nobody(fleet):
     write_mesh(fleet, subnets="10.42.0.0/31, 10.42.0.4/30")
-    for ask in (fleet.reconcile, fleet.master.fleet, fleet.master.status, fleet.master.settle):
+    for ask in TOLD:
         with pytest.raises(LossError, match=SMALLER):
-            ask()
+            ask(fleet)
     for node in "abc":
         with pytest.raises(LossError, match="lack addresses in use, of 2 of its nodes") as caught:
-            fleet.master.views(node)
+            fleet.master.moment().views(node)
         assert "10.42.0.2" not in str(caught.value)
     assert fleet.asked == []
 
@@ -75,40 +85,40 @@ def test_a_pool_that_is_used_up_stops_only_its_own_network(fleet):
     write_mesh(fleet, subnets="10.42.0.0/24, 'fd42::/127'", other="10.43.0.0/24")
     for node in "abc":
         fleet.register(node, network="other")
-    (warning,) = fleet.master.address_warnings()
+    (warning,) = address_warnings(fleet.master.moment())
     assert warning.startswith("network net has no free IPv6 address for c: add a subnet to the mesh file")
     fleet.reconcile()
     write_mesh(fleet, subnets="10.42.0.0/24, 'fd42::/127'", other="10.43.0.0/24, 'fd43::/64'")
     fleet.reconcile()
     assert addresses(fleet) == {"a": "10.42.0.1", "b": "10.42.0.2", "c": "10.42.0.3"}
     assert addresses(fleet, "other")["c"] == "10.43.0.3 fd43::3"
-    assert warning in fleet.master.warnings()
+    assert warning in warnings(fleet.master.moment())
 
 
 def test_who_leaves_and_comes_back_has_its_address_at_once(fleet):
     write_mesh(fleet, "a: {}, b: {}")
     fleet.reconcile()
-    (held,) = [each for each, _ in fleet.master.usage()["net"].quarantined()]
+    (held,) = [each for each, _ in usage(fleet.master.moment())["net"].quarantined()]
     assert (str(held.address), held.node) == ("10.42.0.3", "c")
     write_mesh(fleet)
     assert addresses(fleet)["c"] == "10.42.0.3"  # also before anybody has settled that
     fleet.reconcile()
     assert addresses(fleet)["c"] == "10.42.0.3"
-    assert fleet.master.usage()["net"].quarantined() == []
+    assert usage(fleet.master.moment())["net"].quarantined() == []
 
 
 def test_a_revoked_node_keeps_its_address_until_its_salt_key_is_deleted(fleet):
     fleet.master.registry.revoke("net", "c", "alice", "")
     fleet.reconcile()
-    assert fleet.master.usage()["net"].quarantined() == []
+    assert usage(fleet.master.moment())["net"].quarantined() == []
     fleet.delete_salt_key("c")
     fleet.reconcile()
-    assert [each.node for each, _ in fleet.master.usage()["net"].quarantined()] == ["c"]
+    assert [each.node for each, _ in usage(fleet.master.moment())["net"].quarantined()] == ["c"]
 
 
 def test_who_cannot_register_as_the_pool_is_used_up_is_refused_with_the_reason(fleet):
     write_mesh(fleet, subnets="10.42.0.0/29", extra="exclude: [10.42.0.4-10.42.0.6]")
     fleet.accept("d")
     signed = fleet.sign(registration("d", 7))
-    assert fleet.master.take_in(REGISTER_TAG, {"id": "d", "data": {"signed": signed}}) is None
+    assert take_in(fleet.master, REGISTER_TAG, {"id": "d", "data": {"signed": signed}}) is None
     assert "no free IPv4 address for d" in fleet.master.registry.refusals()[0].reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..master.intake import take_in
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 
 # A return carries one or two for each network of its node.
@@ -18,7 +19,7 @@ def hear_all(master, node, answer):
     for tag in (REGISTER_TAG, REPORT_TAG):
         statements = answer.get(tag) if isinstance(answer, dict) else None
         for signed in statements[:MAX_STATEMENTS] if isinstance(statements, list) else []:
-            outcomes.append(master.take_in(tag, {"id": node, "data": {"signed": signed}}))
+            outcomes.append(take_in(master, tag, {"id": node, "data": {"signed": signed}}))
     return not outcomes or any(outcome is not None for outcome in outcomes)
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError
 from ..formats import external_peer
+from ..master.external_peers import view_with_key
+from ..master.intake import membership
 from ..model.keys import PrivateKey, parse_public_key
 from ..model.view import View
 from ..system.files import beside, remove_leftovers
@@ -42,12 +44,12 @@ def export(master, network, peer, delivery, public_key, rekey, who, why):
     :param rekey: whether the key that it has may be dropped
     :raises WireguardError: and then the peer is as it was, unless the message says otherwise
     """
-    members = master.members(network)
+    _, members = membership(master, network.name, master.accepted())
     before = master.registry.prepare_export(network, peer.name, members, members.suspended)
     key, private = _key_pair(peer, before, public_key, rekey)
     if delivery.form in PICTURES and private is None:
         raise ConfigError(f"format={delivery.form} is of use only with the private key, which is not known here")
-    view = master.client(network.name, peer.name, key)
+    view = view_with_key(master.moment(), network.name, peer.name, key)
     with delivery.ready(external_peer.text(view, peer.name, private, delivery.form_of_text)) as hand_out:
         master.registry.export(before, key, view.digest, who, why)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
+from ..master.status import leftovers, statuses
 from ..model.answers import ALL, Answer, Step, total
 from ..review.plan import compare, merge, outdated, projected, unregistered
 from ..rollout.reconcile import Reconcile
@@ -117,12 +118,13 @@ class Plan:
 
     def present(self):
         """What the mesh file as it is would change, and what drifted."""
-        before = self._master.fleet()
-        after = projected(before.mesh, *self._sources())
+        moment = self._master.moment()
+        before = moment.fleet()
+        after = projected(moment.mesh, moment.snapshot, moment.keys, moment.now)
         self._outlook.outdated = outdated(before, after)
         differences = {(each.network, each.node): each for each in compare(before, after)}
-        members = self._members()
-        left = self._left()
+        members = _members(moment)
+        left = _left(moment)
         late = {node for (_, node), silent in {**members, **left}.items() if silent.why}
         settled = {node for _, node in members} - late
         keys = _keys(differences.values())
@@ -142,9 +144,10 @@ class Plan:
 
     def edited(self, mesh):
         """What another mesh file would change in place of the present one."""
-        sources = self._sources()
-        mentioned = [who for who, _ in unregistered(self._master.fleet())]
-        before = projected(self._master.mesh(), *sources, mentioned)
+        moment = self._master.moment()
+        sources = moment.snapshot, moment.keys, moment.now
+        mentioned = [who for who, _ in unregistered(moment.fleet())]
+        before = projected(moment.mesh, *sources, mentioned)
         after = projected(mesh, *sources, mentioned)
         self._outlook.outdated = outdated(before, after)
         differences = [*compare(before, after, mentioned)]
@@ -156,24 +159,8 @@ class Plan:
             self._outlook.changes += each.steps(_sessions(said, each.network, keys))
         self._outlook.failed |= {node: said for node, said in answers.items() if isinstance(said, str)}
         silent = concerned - answers.keys()
-        self._outlook.unreachable += [each for (_, node), each in self._members().items() if node in silent]
+        self._outlook.unreachable += [each for (_, node), each in _members(moment).items() if node in silent]
         return self._outlook
-
-    def _sources(self):
-        return self._master.registry.snapshot(), self._master.accepted(), time.time()
-
-    def _members(self):
-        """Those that registered: (network, node) -> what to say if it does not answer."""
-        return {
-            (status.network, status.member.node): Silent(status.network, status.member.node, status.reason, status.seen)
-            for status in self._master.status()
-            if status.member.has_registered
-        }
-
-    def _left(self):
-        """The same for those that have left a network and still have an interface there."""
-        applied = self._master.registry.applied()
-        return {who: Silent(*who, LEFT, applied[who].reported) for who in self._master.leftovers()}
 
     def _ask(self, function, nodes, arguments):
         return self._survey.ask(function, nodes, arguments) if self._survey and nodes else {}
@@ -193,6 +180,20 @@ class Plan:
             elif difference:
                 self._outlook.changes += difference.steps(_sessions(said, network, keys))
             steps += answer.steps(network, node)
+
+
+def _members(moment):
+    """Those that registered: (network, node) -> what to say if it does not answer."""
+    return {
+        (status.network, status.member.node): Silent(status.network, status.member.node, status.reason, status.seen)
+        for status in statuses(moment)
+        if status.member.has_registered
+    }
+
+
+def _left(moment):
+    """The same for those that have left a network and still have an interface there."""
+    return {who: Silent(*who, LEFT, moment.applied[who].reported) for who in leftovers(moment)}
 
 
 def _by_network(said, node, left):

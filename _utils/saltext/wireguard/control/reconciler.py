@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 
-from ..master.status import UNFINISHED
+from ..master.intake import hear
+from ..master.settling import keys_of, settle
+from ..master.status import UNFINISHED, carriers, just_booted, leftovers, revoked, statuses
 from ..rollout.reconcile import Reconcile
 from ..rollout.staged import Staged
 from .answers import failure, hear_all, is_of_clone
@@ -46,15 +48,15 @@ class Reconciler:
         started = time.monotonic()
         log.info("wireguard: a reconcile begins")
         with self._master.registry.held():
-            self._left = self._master.settle(self._forced)
+            self._left = settle(self._master, self._forced)
             self._behind = self._only_behind_departures()
             # not in steps: one that joins changes everybody, which is no way to be careful
             first = [] if self._steps else self._greet()
             self._pursue()
-            if self._master.just_booted().intersection(self._asked_at):
+            if just_booted(self._master.moment()).intersection(self._asked_at):
                 self._hear_out()
                 self._pursue()
-            self._master.settle()
+            settle(self._master)
             result = self._result(first, started)
         if self._steps:
             result = {**self._result_of_steps(result), **result}
@@ -75,25 +77,27 @@ class Reconciler:
         The members to greet. Of those that merely appeared, only in networks that have a registered node already: the
         first state.apply of a new network is the operator's decision, and must not collide with one of ours.
         """
-        statuses = self._master.status()
+        found = statuses(self._master.moment())
         if self._contact == "*":
-            return sorted({status.member.node for status in statuses if status.member.is_to_register})
-        live = {status.network for status in statuses if status.member.row}
+            return sorted({status.member.node for status in found if status.member.is_to_register})
+        live = {status.network for status in found if status.member.row}
         return sorted(
             {
                 status.member.node
-                for status in statuses
+                for status in found
                 if status.member.is_to_register and status.network in live and status.member.node in self._contact
             }
         )
 
     def _pursue(self):
-        revoked = self._master.revoked()
+        excluded = revoked(self._master.moment())
         while True:
             if self._steps:
-                revoked = self._drop_revoked(revoked)
+                excluded = self._drop_revoked(excluded)
             now = time.monotonic()
-            due = self._course.next(self._out_of_date(), now, self._master.last())
+            self._forget_rotations()
+            moment = self._master.moment()
+            due = self._course.next(self._out_of_date(moment), now, carriers(moment))
             self._tell_step()
             if due:
                 self._ask(due)
@@ -108,13 +112,14 @@ class Reconciler:
         Who is revoked on the way is dropped by all at once: their pillar would bring the change to those, too, that no
         step has reached, and `revoke` itself waits for its turn until the last one. It asks for the proof then.
         """
-        revoked = self._master.revoked()
-        left = self._master.keys_of(revoked - before)
+        moment = self._master.moment()
+        excluded = revoked(moment)
+        left = keys_of(moment.snapshot, excluded - before)
         if left:
-            nodes = {member.node for _, member in self._master.fleet().members() if member.has_registered}
-            nodes.update(node for _, node in revoked - before)  # it takes its interface down
+            nodes = {member.node for _, member in moment.fleet().members() if member.has_registered}
+            nodes.update(node for _, node in excluded - before)  # it takes its interface down
             self._bus.publish(nodes, "wireguard.drop", [left])
-        return revoked
+        return excluded
 
     def _ask(self, nodes):
         """
@@ -138,30 +143,31 @@ class Reconciler:
         return ["signed=True", {"__kwarg__": True, "force": True, "reason": why}]
 
     def _networks_of(self, nodes):
-        members = [(status.network, status.member.node) for status in self._master.status()]
-        return [each for each in {*members, *self._master.leftovers()} if each[1] in nodes]
+        moment = self._master.moment()
+        members = [(status.network, status.member.node) for status in statuses(moment)]
+        return [each for each in {*members, *leftovers(moment)} if each[1] in nodes]
 
     def _only_behind_departures(self):
         """The nodes that left, and those that were in sync before, as far as can be told without their old views."""
         careful = self._steps or self._forced
         if careful or sum(map(len, self._left.values())) > MAX_DROPPED:
             return set()
+        moment = self._master.moment()
         staying = {
             status.member.node
-            for status in self._master.status()
+            for status in statuses(moment)
             if status.network in self._left and status.reason and status.applied and status.applied.digest
         }
-        return staying.union(node for network, node in self._master.leftovers() if network in self._left)
+        return staying.union(node for network, node in leftovers(moment) if network in self._left)
 
-    def _out_of_date(self):
+    def _out_of_date(self, moment):
         """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
-        self._forget_rotations()
         wanted = {}
-        for status in self._master.status():
+        for status in statuses(moment):
             wrong = status.reason and not self._is_rotating(status)
             if status.member.has_registered and (wrong or self._is_unchecked(status)):
                 wanted[status.member.node] = wanted.get(status.member.node, "") + status.wanted
-        for network, node in self._master.leftovers():
+        for network, node in leftovers(moment):
             wanted[node] = wanted.get(node, "") + f"without {network}"
         return wanted
 
@@ -182,7 +188,7 @@ class Reconciler:
         A node whose rotation broke off, and that reported since this round asked it, has the key that it had before:
         with the announced one it would have registered, which ends the announcement.
         """
-        unfinished = [status for status in self._master.status() if status.reason == UNFINISHED]
+        unfinished = [status for status in statuses(self._master.moment()) if status.reason == UNFINISHED]
         for status in unfinished:
             if self._has_reported(status) and not self._is_rotating(status):
                 self._master.registry.forget_announced(status.network, status.member.node)
@@ -212,7 +218,7 @@ class Reconciler:
         parts = tag.split("/")
         if tag.startswith("salt/job/") and len(parts) == 5 and parts[3] == "ret" and parts[2] in self._jobs:
             return self._handle_return(self._jobs[parts[2]], data)
-        return self._master.hear(tag, data)
+        return hear(self._master, tag, data)
 
     def _handle_return(self, function, data):
         node, answer = data.get("id"), data.get("return")
@@ -235,14 +241,15 @@ class Reconciler:
             self._progress.tell(self._told_step)
 
     def _result(self, first, started):
-        statuses = self._master.status()
-        out_of_date = {status.member.node for status in statuses if status.reason or self._is_unchecked(status)}
-        out_of_date.update(node for _, node in self._master.leftovers())
+        moment = self._master.moment()
+        found = statuses(moment)
+        out_of_date = {status.member.node for status in found if status.reason or self._is_unchecked(status)}
+        out_of_date.update(node for _, node in leftovers(moment))
         course = self._course
         asked = sorted({*course.asked, *first})
         failed = {node: error for node, error in course.failed.items() if node in out_of_date}
         silent = course.silent(out_of_date)
-        for (network, node), waiting in self._master.registry.snapshot().waiting.items():
+        for (network, node), waiting in moment.snapshot.waiting.items():
             if node in silent:  # it did its part
                 failed[node] = f"waits in network {network} ({waiting.question}): `salt-run wireguard.admit {node}`"
         return {
@@ -250,15 +257,15 @@ class Reconciler:
             "confirmed": [node for node in asked if node not in out_of_date],
             "failed": failed,
             "silent": [node for node in silent if node not in failed],
-            "unregistered": sorted({s.member.node for s in statuses if s.member.is_to_register}),
-            "in_sync": sum(1 for status in statuses if status.reason is None),
+            "unregistered": sorted({s.member.node for s in found if s.member.is_to_register}),
+            "in_sync": sum(1 for status in found if status.reason is None),
             "seconds": round(time.monotonic() - started, 2),
         }
 
     def _result_of_steps(self, result):
         """What an operator who goes step by step wants to know first."""
         told = ("confirmed", "failed", "silent")
-        left = sorted(self._out_of_date().keys() - self._course.asked.keys())
+        left = sorted(self._out_of_date(self._master.moment()).keys() - self._course.asked.keys())
         return {
             "answer": self._course.progress or "every node is in sync",
             "stopped": self._course.stopped,

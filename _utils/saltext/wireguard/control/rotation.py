@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..errors import RefusedError
+from ..master.intake import announce
+from ..master.status import statuses
 from ..model.statements import FOLLOWING_TAG
 from .answers import failure, hear_all
 from .reconciler import Reconciler
@@ -53,12 +55,12 @@ class Rotation:
 
     def _announce(self, prepared):
         try:
-            self._master.announce(prepared, self._who, self._why)
+            announce(self._master, prepared, self._who, self._why)
         except RefusedError as exc:
             raise RotationFailed(f"its announcement was refused: {exc}") from exc
 
     def _row(self):
-        member = self._master.fleet().networks[self._network].members.get(self._node)
+        member = self._master.moment().fleet().networks[self._network].members.get(self._node)
         if member is None or member.row is None:
             raise RotationFailed("it is no member any more")
         return member.row
@@ -76,7 +78,7 @@ class Rotation:
         """Let the peers watch for the new key, and wait until they do. That saves time; nothing depends on it."""
         peers = {
             status.member.node
-            for status in self._master.status()
+            for status in statuses(self._master.moment())
             if status.network == self._network and status.reason is None and status.member.node != self._node
         }
         if not peers:

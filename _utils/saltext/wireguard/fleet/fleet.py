@@ -8,7 +8,6 @@ told follows from this join, and nothing remembers an earlier one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
@@ -16,7 +15,6 @@ from ..errors import MeshError
 from ..meshfile.mesh import Mesh
 from ..model.preshared import Secret
 from ..model.view import View
-from ..registry.registry import Registry
 from ..registry.rows import NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey
 from .losses import Loss, Outside, losses
@@ -111,19 +109,25 @@ _Sources = tuple[Mesh, Snapshot, Mapping[str, AcceptedKey], Secret | None]
 _current: dict[str, tuple[_Sources, Fleet]] = {}
 
 
-def current(mesh: Mesh, registry: Registry, accepted: Mapping[str, AcceptedKey], secret: Secret | None = None) -> Fleet:
+def current(
+    registry: str,
+    mesh: Mesh,
+    snapshot: Snapshot,
+    accepted: Mapping[str, AcceptedKey],
+    now: float,
+    secret: Secret | None = None,
+) -> Fleet:
     """
-    The fleet as it is now. Joined anew only when one of its four sources changed, or somebody expired; unchanged,
-    the sources are the same objects.
+    The fleet of these sources, of which ``registry`` is the path of one. Joined anew only when one of the four is
+    another object, or somebody expired; what did not change is the same object.
 
     Threads may come here at once: then each may join for itself, and the last one's fleet stays. As a fleet is kept
     together with the sources that it was made from, none is ever given for others.
     """
-    sources = (mesh, registry.snapshot(), accepted, secret)
-    now = time.time()
-    known = _current.get(registry.path)
+    sources = (mesh, snapshot, accepted, secret)
+    known = _current.get(registry)
     if known and all(old is new for old, new in zip(known[0], sources, strict=True)) and now < known[1].valid_until:
         return known[1]
-    fleet = Fleet(mesh, sources[1], accepted, now, secret)
-    _current[registry.path] = (sources, fleet)
+    fleet = Fleet(mesh, snapshot, accepted, now, secret)
+    _current[registry] = (sources, fleet)
     return fleet

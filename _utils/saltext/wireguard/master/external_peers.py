@@ -1,17 +1,22 @@
-"""The external peers of a mesh file, and what was exported for them."""
+"""The external peers of a mesh file: machines that no minion runs on, and the configurations exported for them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from ..meshfile.mesh import ExternalPeer
+from ..errors import ConfigError
+from ..fleet.fleet import Fleet
+from ..meshfile.mesh import ExternalPeer, Network
+from ..model.view import View
 from ..registry.exports import Export
+from .master import Moment
 
 
 @dataclass(frozen=True)
-class Client:
+class PeerStatus:
     """
-    A peer that is not a minion. ``export`` is None unless it was exported; ``is_current`` tells whether it would get
+    Where one external peer stands. ``export`` is None unless it was exported; ``is_current`` tells whether it would get
     the same configuration now.
     """
 
@@ -19,3 +24,42 @@ class Client:
     peer: ExternalPeer
     export: Export | None
     is_current: bool
+
+
+def peer_statuses(moment: Moment) -> Iterator[PeerStatus]:
+    """All external peers. Raises what ``Moment.fleet`` raises."""
+    joined = moment.fleet()
+    for network in joined.mesh.networks:
+        state = joined.networks[network.name]
+        for peer in network.peers:
+            export = moment.snapshot.exports.get((network.name, peer.name))
+            found = state.peers.get(peer.name, peer)
+            if export and export.exported and found.public_key:
+                yield PeerStatus(network.name, found, export, state.is_current(peer.name))
+            else:
+                yield PeerStatus(network.name, found, None, False)
+
+
+def find_peer(moment: Moment, name: str, network: str | None = None) -> tuple[Network, ExternalPeer]:
+    """The peer of this name. Raises ConfigError where there is none, or one in each of several networks."""
+    networks = [each for each in moment.mesh.networks if network in (None, each.name)]
+    found = [(each, peer) for each in networks for peer in [each.peer(name)] if peer]
+    if not found:
+        where = f"network {network} of the mesh file" if network else "the mesh file"
+        raise ConfigError(f"{where} has no peer {name}: write `peers: {{{name}: }}` into its network first")
+    if len(found) > 1:
+        names = ", ".join(each.name for each, _ in found)
+        raise ConfigError(f"{name} is a peer in the networks {names}: say which by `network=`")
+    return found[0]
+
+
+def view_with_key(moment: Moment, network: str, peer: str, public_key: str) -> View:
+    """
+    What a peer that was prepared for export must have with this key, which need not be the one that it has.
+
+    Raises what ``Moment.fleet`` raises.
+    """
+    export = replace(moment.snapshot.exports[network, peer], public_key=public_key)
+    projected = replace(moment.snapshot, exports={**moment.snapshot.exports, (network, peer): export})
+    joined = moment.guard(Fleet(moment.mesh, projected, moment.keys, moment.now, moment.secret))
+    return joined.networks[network].client(peer)

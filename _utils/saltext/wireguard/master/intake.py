@@ -2,18 +2,103 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Mapping
+
 from ..errors import RefusedError
 from ..fleet.membership import Membership
 from ..meshfile.mesh import Network
+from ..model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
+from ..registry.evidence import claimed, verify
+from ..registry.salt_keys import AcceptedKey
+from .master import Master
+
+log = logging.getLogger(__name__)
 
 
-def refuse_stranger(members: Membership, node: str, network: str) -> None:
+def hear(master: Master, tag: str, event: object) -> bool:
+    """Take in an event as ``take_in`` does. Returns whether it brought news."""
+    return bool(take_in(master, tag, event))
+
+
+def take_in(master: Master, tag: str, event: object) -> bool | None:
+    """
+    Take in an event as ``event.send`` makes it, ``{"id": .., "data": {"signed": ..}}``: verify and store the
+    registration or report in it. Returns whether it brought news, and None where it is not believed.
+
+    A statement that is not believed is one line in the log and counts in the registry; it raises nothing, because
+    whoever forged it has no say in what else happens. Events with other tags are no news. Raises MeshError and
+    RegistryError.
+    """
+    accept = {REGISTER_TAG: _register, REPORT_TAG: _report}.get(tag)
+    if accept is None:
+        return False
+    fields = event if isinstance(event, Mapping) else {}
+    data = fields.get("data")
+    signed = data.get("signed") if isinstance(data, Mapping) else None
+    try:
+        return accept(master, signed)
+    except RefusedError as exc:
+        node, network = claimed(signed)
+        master.registry.refuse(network, node, str(exc))
+        sender = fields.get("id")
+        sender = sender[:100] if isinstance(sender, str) else type(sender).__name__
+        text = "refused what came as %s in the name of %s for network %s: %s (the event names %r as its sender)"
+        log.warning(text, tag, node, network, exc, sender)
+        return None
+
+
+def _register(master: Master, signed: object) -> bool:
+    keys = master.accepted()
+    statement, key = verify(signed, Registration, keys)
+    network, members = membership(master, statement.network, keys)
+    _refuse_stranger(members, statement.node, statement.network)
+    refuse_wrong_key(network, statement.node, statement.public_key)
+    return master.registry.register(statement, key.fingerprint, network, members, members.suspended)
+
+
+def _report(master: Master, signed: object) -> bool:
+    keys = master.accepted()
+    statement, key = verify(signed, Report, keys)
+    if not master.registry.knows(statement.network, statement.node):
+        # one that left may still report; one that never was there would be waited for in every reconcile
+        _, members = membership(master, statement.network, keys)
+        _refuse_stranger(members, statement.node, statement.network)
+    return master.registry.report(statement, key.fingerprint)
+
+
+def announce(master: Master, signed: object, who: str, why: str) -> bool:
+    """Take in the key that a node will rotate to. ``who`` wants that, and ``why``. Raises RefusedError."""
+    keys = master.accepted()
+    statement, key = verify(signed, Rotation, keys)
+    network, members = membership(master, statement.network, keys)
+    _refuse_stranger(members, statement.node, statement.network)
+    refuse_wrong_key(network, statement.node, statement.next_key)
+    return master.registry.announce(statement, key.fingerprint, who, why)
+
+
+def membership(master: Master, name: str, keys: Mapping[str, AcceptedKey]) -> tuple[Network, Membership]:
+    """
+    The network of this name and its members, registered or not. Raises RefusedError where there is none.
+
+    Not by taking a moment: when a large fleet comes up, every registration would read the registry and join all anew.
+    """
+    network = master.mesh().network(name)
+    if network is None:
+        raise RefusedError(f"the mesh file has no network {name}")
+    standings, vouched = master.registry.standings(), master.registry.vouched(name)
+    return network, Membership(network, keys, standings, time.time(), vouched)
+
+
+def _refuse_stranger(members: Membership, node: str, network: str) -> None:
     reason = members.why_not(node)
     if reason:
         raise RefusedError(f"{node} is no member of network {network}: {reason}")
 
 
 def refuse_wrong_key(network: Network, node: str, public_key: str) -> None:
+    """Raises RefusedError where the mesh file gives this key to another, or another key to this node."""
     for peer in network.peers:
         if peer.public_key == public_key:
             raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file")

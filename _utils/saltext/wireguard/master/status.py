@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..fleet.membership import Member
+from ..fleet.membership import Member, vouched_keys
+from ..model.statements import ABSENT, REGISTER_TAG
+from ..registry.admission import REVOKED
 from ..registry.rows import Applied, NodeId
-from ..registry.salt_keys import AcceptedKey
+from .master import Master, Moment
 
 # Why a node is not in sync that announced a new key and never said whether it uses it.
 UNFINISHED = "rotation not finished"
@@ -40,16 +42,26 @@ class Status:
         return max(row.registered if row else 0.0, self.applied.reported if self.applied else 0.0)
 
 
-def believed_report(
-    applied: Mapping[NodeId, Applied], network: str, node: str, accepted_keys: Mapping[str, AcceptedKey]
-) -> Applied | None:
+def statuses(moment: Moment) -> list[Status]:
+    """Every member of every network, and why it is out of date if it is. Raises what ``Moment.fleet`` raises."""
+    joined = moment.fleet()
+    digests = joined.digests()
+    return [
+        Status(network, member, report, _reason(member, wanted, report), wanted)
+        for network, member in joined.members()
+        for report in [_believed_report(moment, network, member.node)]
+        for wanted in [digests.get((network, member.node))]
+    ]
+
+
+def _believed_report(moment: Moment, network: str, node: str) -> Applied | None:
     """The node's last report, unless another installation of it, with another Salt key, made that report."""
-    report = applied.get((network, node))
-    key = accepted_keys.get(node)
+    report = moment.applied.get((network, node))
+    key = moment.keys.get(node)
     return report if report and key and report.salt_key == key.fingerprint else None
 
 
-def reason_of(member: Member, digest: str | None, report: Applied | None) -> str | None:
+def _reason(member: Member, digest: str | None, report: Applied | None) -> str | None:
     if member.row is None:
         return "never registered"
     if not member.has_registered:
@@ -60,3 +72,73 @@ def reason_of(member: Member, digest: str | None, report: Applied | None) -> str
         tried = report.rollback
         return f"rolled back: {tried.why}" if tried and tried.tried == digest else "out of date"
     return UNFINISHED if member.row.next_key else None
+
+
+def registered(moment: Moment) -> set[str]:
+    """The ids of all members that registered, and so can be asked."""
+    return {member.node for _, member in moment.unguarded.members() if member.has_registered}
+
+
+def revoked(moment: Moment) -> set[NodeId]:
+    """The nodes that an operator excluded."""
+    return {node for node, standing in moment.snapshot.standings.items() if standing.state == REVOKED}
+
+
+def carriers(moment: Moment) -> frozenset[str]:
+    """
+    The nodes to change after all others, because these may be reached through them: hubs, those with networks
+    behind them, and the one on the master's machine, as whoever has the master's address in the mesh has a tunnel
+    to it.
+    """
+    nodes = (member.node for _, member in moment.fleet().members() if member.settings.carries)
+    return frozenset({moment.master.own_minion, *nodes})
+
+
+def left_out(moment: Moment) -> list[tuple[str, str, str]]:
+    """(network, node, why) for nodes that the registry knows and that are no members now."""
+    joined = moment.fleet()
+    found = []
+    for name, node in sorted({*moment.snapshot.rows, *moment.snapshot.standings}):
+        network = joined.networks.get(name)
+        why = network.membership.why_not(node) if network else "the mesh file has no such network"
+        if why:
+            found.append((name, node, why))
+    return found
+
+
+def leftovers(moment: Moment) -> list[NodeId]:
+    """Nodes that left a network, can still be reached, and have not reported that they took it down."""
+    networks = moment.fleet().networks
+    return [
+        (network, node)
+        for (network, node), applied in moment.applied.items()
+        if applied.digest != ABSENT
+        and node in moment.keys
+        and applied.salt_key == moment.keys[node].fingerprint
+        and (network not in networks or node not in networks[network].members)
+    ]
+
+
+def own_removal(moment: Moment, node: str, networks: Collection[str]) -> str:
+    """What is known of the interfaces of a node that was removed."""
+    digests = [moment.applied[(network, node)].digest for network in networks if (network, node) in moment.applied]
+    if node not in moment.keys and node in vouched_keys(moment.snapshot):
+        return f"by ssh: `salt-ssh {node} state.apply wireguard` takes its interface down"
+    if all(digest == ABSENT for digest in digests):
+        return "has taken its interface down" if digests else "never reported an interface"
+    return "has not taken its interface down" if node in moment.keys else "out of reach: its Salt key is gone"
+
+
+def just_booted(moment: Moment) -> set[str]:
+    """Members whose machine came up anew, or is another one: it is to be seen whether the old one still runs."""
+    members = {member.node for _, member in moment.unguarded.members()}
+    return {
+        node
+        for (node, salt_key), each in moment.snapshot.boots.items()
+        if each.fresh and node in members and node in moment.keys and moment.keys[node].fingerprint == salt_key
+    }
+
+
+def calls_for_reconcile(master: Master, tag: str) -> bool:
+    """Whether news that came with this tag is a reason to reconcile; most reports are the outcome of one."""
+    return tag == REGISTER_TAG or bool(just_booted(master.moment()))

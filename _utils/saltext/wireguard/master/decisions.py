@@ -1,0 +1,75 @@
+"""What operators decide about single nodes."""
+
+from __future__ import annotations
+
+from ..errors import ConfigError, RefusedError
+from ..meshfile.mesh import Network
+from ..model.statements import Registration
+from .intake import membership, refuse_wrong_key
+from .master import Master, Moment
+
+
+def admit(master: Master, network: str, node: str, who: str, expires: float | None) -> bool:
+    """Let a node in; see ``Registry.admit``. Raises RefusedError where the mesh file does not have it."""
+    keys = master.accepted()
+    if node not in keys:
+        raise RefusedError(f"{node} is not an accepted minion: accept its key by `salt-key -a {node}` first")
+    found, members = membership(master, network, keys)
+    if found.settings(node) is None:
+        raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
+    return master.registry.admit(found, node, keys[node].fingerprint, members, who, expires, members.suspended)
+
+
+def networks_to_enroll(moment: Moment, node: str, network: str | None = None) -> list[Network]:
+    """
+    The networks that the mesh file has the node in; only ``network`` if that is given. Raises RefusedError where
+    an operator need not vouch for the node, as it registered by itself, or must not, and ConfigError.
+    """
+    found = [each for each in moment.mesh.networks if network in (None, each.name) and each.settings(node)]
+    if not found:
+        where = f"network {network}" if network else "any network"
+        raise ConfigError(f"the mesh file does not have {node} in {where}: write it there first")
+    for each in found:
+        row = moment.snapshot.rows.get((each.name, node))
+        if row and node in moment.keys and row.salt_key == moment.keys[node].fingerprint:
+            raise RefusedError(f"{node} has registered by its minion: `salt {node} state.apply wireguard`")
+    return found
+
+
+def enroll(master: Master, statement: Registration, who: str) -> None:
+    """
+    Take in what ``who`` fetched from the node by ssh. Raises RefusedError.
+
+    That makes it a member without an accepted Salt key. Should its minion have one later, and register with it,
+    this has no meaning any more.
+    """
+    network, members = membership(master, statement.network, master.accepted())
+    refuse_wrong_key(network, statement.node, statement.public_key)
+    master.registry.vouch(statement, network, {*members, statement.node}, who, members.suspended)
+
+
+def networks_of(moment: Moment, node: str, network: str | None = None) -> list[str]:
+    """
+    The networks that know the node, by the mesh file or by the registry; only ``network`` if that is given.
+
+    Raises ConfigError when there are none, and for a name that only a glob of the mesh file would let in: it is
+    mistyped, and an answer about it would be one about nobody.
+    """
+    snapshot, networks = moment.snapshot, moment.mesh.networks
+    remembered = {name for name, each in {*snapshot.rows, *snapshot.standings, *snapshot.waiting} if each == node}
+    listed = {each.name for each in networks if each.settings(node) is not None}
+    by_name = {each.name for each in networks if any(entry.pattern == node for entry in each.nodes)}
+    if not remembered and any(each.peer(node) for each in networks):
+        raise ConfigError(
+            f"{node} is a peer that no minion runs on: to shut it out, take it out of the mesh file, or give it"
+            f" another key by `salt-run wireguard.export {node} rekey=True`"
+        )
+    if not remembered and not by_name and listed and node not in moment.keys:
+        raise ConfigError(f"there is no {node}: no accepted minion has this id, and none ever registered under it")
+    found = sorted(listed | remembered)
+    if network is not None:
+        found = [name for name in found if name == network]
+    if not found:
+        where = f"network {network}" if network else "any network"
+        raise ConfigError(f"{node} is not in {where}, neither by the mesh file nor by the registry")
+    return found

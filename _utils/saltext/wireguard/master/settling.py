@@ -1,0 +1,72 @@
+"""Bringing the registry in line with the mesh file: addresses, and who joined and who left."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from ..errors import RefusedError
+from ..fleet.membership import Membership
+from ..fleet.network import NetworkState
+from ..meshfile.mesh import Network
+from ..registry.registry import Registry
+from ..registry.rows import NodeId, Snapshot
+from .master import Master
+
+log = logging.getLogger(__name__)
+
+
+def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, list[str]]:
+    """
+    Bring allocated addresses in line with the mesh file, and write into the history who joined and who left.
+
+    ``forced``: (who, why) if most nodes of a network may leave it at once. That is about the members as they are
+    now: with them noted, they are what a later loss is measured by.
+
+    Returns network -> public keys of those that left it since the last call. Others may still have them as peers.
+    """
+    moment, registry = master.moment(), master.registry
+    joined = moment.unguarded if forced else moment.fleet()
+    for network in joined.mesh.networks:
+        _settle_addresses(registry, network, joined.networks[network.name].membership, move=bool(forced))
+    for name in {name for name, _ in registry.snapshot().exports} - joined.networks.keys():
+        registry.forget_exports(name)
+    lossy = {loss.network for loss in joined.losses}
+    left = {
+        name: _note_members(registry, name, joined.networks.get(name), forced if name in lossy else None)
+        for name in {*joined.networks, *registry.snapshot().noted}
+    }
+    return keys_of(registry.snapshot(), ((name, node) for name, nodes in left.items() for node in nodes))
+
+
+def _settle_addresses(registry: Registry, network: Network, members: Membership, move: bool) -> None:
+    """Of each network by itself: one that has no address left does not stop the others."""
+    try:
+        registry.settle(network, members, members.suspended, move)
+    except RefusedError as exc:
+        log.error("wireguard: no address of network %s was changed: %s", network.name, exc)
+
+
+def _note_members(
+    registry: Registry, name: str, network: NetworkState | None, forced: tuple[str, str] | None
+) -> list[str]:
+    registered = {member.node for member in network.members.values() if member.row} if network else set()
+    who, said = forced or ("master", "")
+
+    def why_not(node: str) -> str:
+        if network is None:
+            return "the mesh file has this network no more"
+        return network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
+
+    def why(node: str) -> str:
+        return f"{why_not(node)}; {said}" if said else why_not(node)
+
+    return registry.note_members(name, registered, why, who)
+
+
+def keys_of(snapshot: Snapshot, nodes: Iterable[NodeId]) -> dict[str, list[str]]:
+    """Network -> the public keys, also the announced ones, that these nodes registered."""
+    found: dict[str, list[str]] = {}
+    for row in (snapshot.rows[each] for each in nodes if each in snapshot.rows):
+        found.setdefault(row.network, []).extend(key for key in (row.public_key, row.next_key) if key)
+    return found

@@ -1,0 +1,63 @@
+"""What needs a person, a sentence each; and how the addresses of each network are used."""
+
+from __future__ import annotations
+
+from ..errors import RefusedError
+from ..fleet.losses import Outside
+from ..fleet.membership import vouched_keys
+from ..fleet.usage import Usage
+from ..registry.salt_keys import load_salt_keys
+from ..rollout.hold import current_hold
+from .master import Moment
+
+
+def warnings(moment: Moment) -> list[str]:
+    """A hold, addresses that cannot be given, decisions that wait, and machines that present themselves as another."""
+    hold = current_hold(moment.master.state_dir)
+    return [*([hold] if hold else []), *address_warnings(moment), *_pending(moment), *_impostors(moment)]
+
+
+def _pending(moment: Moment) -> list[str]:
+    return [
+        f"{node} waits in network {network} ({each.question}): `salt-run wireguard.admit {node}`, or `reject`"
+        for (network, node), each in sorted(moment.snapshot.waiting.items())
+    ]
+
+
+def _impostors(moment: Moment) -> list[str]:
+    keys_dir = moment.master.keys_dir
+    denied = load_salt_keys(f"{keys_dir}_denied").keys() & moment.keys.keys()
+    enrolled = load_salt_keys(f"{keys_dir}_pre").keys() & vouched_keys(moment.snapshot).keys()
+    return [
+        *(
+            f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"
+            for node in sorted(denied)
+        ),
+        *(
+            f"a machine presents itself as {node}, which was enrolled by ssh: accept its Salt key only if its"
+            f" fingerprint is that of {node} (`salt-key -f {node}`, and there `salt-call --local key.finger`)"
+            for node in sorted(enrolled)
+        ),
+    ]
+
+
+def address_warnings(moment: Moment) -> list[str]:
+    """What keeps nodes from their addresses, a sentence each: what nobody is told of, and exhausted pools."""
+    fleet = moment.unguarded
+    found = [each.describe(moment.master.mesh_path) for each in fleet.losses if isinstance(each, Outside)]
+    for joined in fleet.networks.values():
+        pool = joined.pool()
+        try:
+            for name, _ in joined.having():
+                pool.assign(name)
+        except RefusedError as exc:
+            found.append(f"{exc}; until then, no address of this network is changed")
+    return found
+
+
+def usage(moment: Moment) -> dict[str, Usage]:
+    """What has become of the addresses of each network; also of one that nobody is told anything of just now."""
+    joined = moment.unguarded
+    return {
+        network.name: Usage(network, joined.networks[network.name], moment.snapshot) for network in joined.mesh.networks
+    }
