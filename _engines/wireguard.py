@@ -84,7 +84,7 @@ def _contact_after(event):
     news = _hear(master, tag, data)
     if news and tag == REPORT_TAG:
         _announce(__opts__, master)  # it may tell of a rollback, which should not wait for a reconcile
-    return () if news and _calls_for_reconcile(master, tag) else None
+    return () if news and _calls_for_reconcile(master, tag, data) else None
 
 
 def _master():

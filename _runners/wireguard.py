@@ -399,7 +399,7 @@ def hear(tag, event):
     with _salt_errors():
         master = Master.from_opts(__opts__)
         news = _hear(master, tag, event)
-        if news and _calls_for_reconcile(master, tag):
+        if news and _calls_for_reconcile(master, tag, event):
             reconcile(contact=[], wait=False)
         else:
             _announce(__opts__, master)

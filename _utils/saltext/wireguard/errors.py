@@ -79,3 +79,7 @@ class GuardError(NodeError):
 
 class RolledBackError(NodeError):
     """Raised on a node that took a change back, as it did not work; also while it does not try the same again yet."""
+
+
+class OutdatedError(NodeError):
+    """Raised on a node that is to apply something older than what it has; nothing was changed."""

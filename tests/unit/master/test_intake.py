@@ -221,3 +221,27 @@ def test_a_broken_registry_is_no_refusal_but_an_error(master, tmp_path):
     (tmp_path / "state" / "registry.db").write_text("garbage " * 1000)
     with pytest.raises(RegistryError):
         says(master, registration("a"))
+
+
+def test_a_registry_from_a_backup_comes_to_a_generation_later_than_what_nodes_have_heeded(master):
+    """Nodes refuse what is older than what they have: nothing would ever have reached them again."""
+    says(master, registration("a"))
+    ahead = master.registry.snapshot().generation + 10**12
+    says(master, Report("a", "net", "digest", 2, generation=ahead))
+    assert master.registry.snapshot().generation > ahead
+
+
+def test_a_report_of_an_older_generation_changes_no_generation(master):
+    says(master, registration("a"))
+    before = master.registry.snapshot().generation
+    says(master, Report("a", "net", "digest", 2, generation=1))
+    assert master.registry.snapshot().generation == before
+
+
+def test_a_generation_of_days_to_come_is_refused(master):
+    """By one such report, a member would have moved the generations of all others for ever."""
+    says(master, registration("a"))
+    before = master.registry.snapshot().generation
+    assert not says(master, Report("a", "net", "digest", 2, generation=2**63 - 1))
+    assert refused(master)[0][2] == f"its generation {2**63 - 1} is more than a day ahead of the master's clock"
+    assert master.registry.snapshot().generation == before

@@ -7,7 +7,7 @@ from factories import accept, mesh_text, registration
 from saltext.wireguard.master import master as master_module
 from saltext.wireguard.master.status import calls_for_reconcile, carriers, just_booted, statuses
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, UNKNOWN, Report, Rollback
-from speaking import reasons, says
+from speaking import event, reasons, says
 
 
 def report(master, node, serial=1):
@@ -156,3 +156,30 @@ def test_a_clone_changes_the_digest_and_a_boot_does_not(master):
     assert digest() == before
     says(master, Report("a", "net", "0" * 64, 3, "original"))
     assert digest() != before
+
+
+def test_a_report_of_a_view_that_the_node_should_not_have_calls_for_a_reconcile(master):
+    """A late sync brought a revoked peer back, the node said so, and nobody did anything about it."""
+    says(master, registration("a"))
+    report(master, "a")
+    late = Report("a", "net", "digest of an old view", 2)
+    assert says(master, late)
+    assert calls_for_reconcile(master, REPORT_TAG, event(late))
+
+
+def test_a_report_of_what_is_wanted_calls_for_none(master):
+    says(master, registration("a"))
+    right = Report("a", "net", master.moment().fleet().views("a")["net"].digest, 2)
+    assert not calls_for_reconcile(master, REPORT_TAG, event(right))
+
+
+def test_a_report_of_a_rollback_calls_for_none(master):
+    """The node would refuse the same change again."""
+    says(master, registration("a"))
+    rolled_back = Report("a", "net", UNKNOWN, 2, rollback=Rollback("digest", "no session", 1))
+    assert not calls_for_reconcile(master, REPORT_TAG, event(rolled_back))
+
+
+def test_a_forged_report_calls_for_none(master):
+    says(master, registration("a"))
+    assert not calls_for_reconcile(master, REPORT_TAG, event(Report("a", "net", "digest", 2), signer="b"))

@@ -9,7 +9,7 @@ line that has it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ..device import exits, forwarding
@@ -101,6 +101,26 @@ def parse(text: str, interface: str) -> View | None:
     except (ValueError, ViewError):
         # Somebody edited it. It is replaced soon, and a wrong record is worse than none.
         return None
+
+
+def without_peers(text: str, interface: str, public_keys: Collection[str]) -> str:
+    """
+    Return our file without the peers that have these keys, and without their names. The very same text where it has
+    none of them, and for a file that is not ours, or that somebody damaged.
+    """
+    view = parse(text, interface)
+    gone = [peer for peer in view.peers if peer.public_key in public_keys] if view else []
+    if view is None or not gone:
+        return text
+    names = view.hosts.without([peer.name for peer in gone]) if view.hosts else None
+    peers = tuple(peer for peer in view.peers if peer not in gone)
+    return render(replace(view, peers=peers, hosts=names), _private_key(text))
+
+
+def _private_key(text: str) -> PrivateKey:
+    """That of a file that ``parse`` reads."""
+    (line,) = re.findall(r"^PrivateKey = (.*)$", text, re.MULTILINE)
+    return PrivateKey(line)
 
 
 def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:

@@ -10,11 +10,14 @@ from ..errors import RefusedError
 from ..fleet.membership import Membership
 from ..meshfile.mesh import Network
 from ..model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
-from ..registry.evidence import claimed, verify
+from ..registry.evidence import claimed, signed_part, verify
 from ..registry.salt_keys import AcceptedKey
 from .master import Master
 
 log = logging.getLogger(__name__)
+
+# How far the clock of a master may have been ahead when it gave out a generation that a node reports.
+MAX_AHEAD_NS = 86_400 * 10**9
 
 
 def hear(master: Master, tag: str, event: object) -> bool:
@@ -34,15 +37,13 @@ def take_in(master: Master, tag: str, event: object) -> bool | None:
     accept = {REGISTER_TAG: _register, REPORT_TAG: _report}.get(tag)
     if accept is None:
         return False
-    fields = event if isinstance(event, Mapping) else {}
-    data = fields.get("data")
-    signed = data.get("signed") if isinstance(data, Mapping) else None
+    signed = signed_part(event)
     try:
         return accept(master, signed)
     except RefusedError as exc:
         node, network = claimed(signed)
         master.registry.refuse(network, node, str(exc))
-        sender = fields.get("id")
+        sender = event.get("id") if isinstance(event, Mapping) else None
         sender = sender[:100] if isinstance(sender, str) else type(sender).__name__
         text = "refused what came as %s in the name of %s for network %s: %s (the event names %r as its sender)"
         log.warning(text, tag, node, network, exc, sender)
@@ -61,11 +62,18 @@ def _register(master: Master, signed: object) -> bool:
 def _report(master: Master, signed: object) -> bool:
     keys = master.accepted()
     statement, key = verify(signed, Report, keys)
+    _refuse_future(statement)
     if not master.registry.knows(statement.network, statement.node):
         # one that left may still report; one that never was there would be waited for in every reconcile
         _, members = membership(master, statement.network, keys)
         _refuse_stranger(members, statement.node, statement.network)
     return master.registry.report(statement, key.fingerprint)
+
+
+def _refuse_future(report: Report) -> None:
+    """Generations are times. One that is far ahead would be that of the registry from then on."""
+    if report.generation > time.time_ns() + MAX_AHEAD_NS:
+        raise RefusedError(f"its generation {report.generation} is more than a day ahead of the master's clock")
 
 
 def announce(master: Master, signed: object, who: str, why: str) -> bool:

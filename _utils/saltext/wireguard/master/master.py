@@ -70,8 +70,10 @@ class Master:
 
     def moment(self) -> Moment:
         """All of it as it is now. Raises MeshError for an invalid mesh file."""
+        # The snapshot first: what is at least as new as its generation must not be older than it.
+        snapshot = self.registry.snapshot()
         keys = self.accepted()
-        return Moment(self, self.mesh(), self.registry.snapshot(), keys, time.time())
+        return Moment(self, self.mesh(), snapshot, keys, time.time())
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ..errors import RefusedError
 from ..fleet.membership import Member, vouched_keys
-from ..model.statements import ABSENT, REGISTER_TAG
+from ..model.statements import ABSENT, REGISTER_TAG, UNKNOWN, Report
 from ..registry.admission import REVOKED
+from ..registry.evidence import signed_part, verify
 from ..registry.rows import Applied, NodeId
 from .master import Master, Moment
 
@@ -139,6 +141,22 @@ def just_booted(moment: Moment) -> set[str]:
     }
 
 
-def calls_for_reconcile(master: Master, tag: str) -> bool:
-    """Whether news that came with this tag is a reason to reconcile; most reports are the outcome of one."""
-    return tag == REGISTER_TAG or bool(just_booted(master.moment()))
+def calls_for_reconcile(master: Master, tag: str, event: object = None) -> bool:
+    """Whether news that came by this event is a reason to reconcile; most reports are the outcome of one."""
+    if tag == REGISTER_TAG:
+        return True
+    moment = master.moment()
+    return bool(just_booted(moment)) or _is_astray(moment, event)
+
+
+def _is_astray(moment: Moment, event: object) -> bool:
+    """
+    Whether the report in this event tells of a view that its node should not have: something brought that late. A
+    change that the node took back is no such case: it does not try that again at once, and to ask is of no use.
+    """
+    try:
+        report, _ = verify(signed_part(event), Report, moment.keys)
+    except RefusedError:
+        return False
+    wanted = moment.unguarded.digests().get((report.network, report.node))
+    return wanted is not None and report.digest not in (wanted, ABSENT, UNKNOWN)

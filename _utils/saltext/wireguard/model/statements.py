@@ -92,6 +92,7 @@ class Report:
     "My device is what the view with this digest says", read back from the device after applying it.
 
     ``rollback`` is there while the node remembers a change that it took back: since its last report of a success.
+    ``generation`` is that of the newest view or job that the node has heeded; 0 where that bore none.
     """
 
     KIND: ClassVar[str] = "saltext-wireguard/report/1"
@@ -101,6 +102,7 @@ class Report:
     serial: int
     boot: str = ""
     rollback: Rollback | None = None
+    generation: int = 0
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
@@ -112,6 +114,7 @@ class Report:
             serial=_number(data, "serial", MAX_SERIAL),
             boot=_boot(data),
             rollback=Rollback.from_dict(data["rollback"]) if data.get("rollback") else None,
+            generation=_number(data, "generation", MAX_SERIAL) if data.get("generation") else 0,
         )
 
 

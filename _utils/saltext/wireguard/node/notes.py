@@ -64,7 +64,7 @@ class Notes:
 
 class Journal:
     """
-    Of an interface: the change on trial, and the last one that was taken back.
+    Of an interface: the change on trial, the last one that was taken back, and how new what it has is.
 
     A change is on trial from before its first write until it is found to work, or was taken back. Should its process
     die meanwhile, others know from here what to do.
@@ -88,6 +88,16 @@ class Journal:
     def end(self) -> None:
         """It is over, and has worked."""
         self._remembered.add(trial=None)
+
+    def generation(self) -> int:
+        """The generation of the newest view or job that was applied here; 0 where there was none."""
+        generation = self._remembered.read().get("generation")
+        return generation if isinstance(generation, int) else 0
+
+    def reach_generation(self, generation: int) -> None:
+        """From now on, older ones are refused. Raises NodeError or OSError where that cannot be noted."""
+        if generation > self.generation():
+            self._remembered.add(generation=generation)
 
     def taken_back(self) -> dict[str, Any] | None:
         """

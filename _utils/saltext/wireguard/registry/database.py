@@ -24,6 +24,16 @@ def advance_generation(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE generation SET value = max(value + 1, ?)", [time.time_ns()])
 
 
+def outgrow(connection: sqlite3.Connection, generation: int) -> None:
+    """
+    Come to a generation later than this one, which a node has heeded already: a registry that was put back from a
+    backup is older than what it gave out, and nodes refuse what is older than what they have.
+    """
+    (value,) = connection.execute("SELECT value FROM generation").fetchone()
+    if value < generation:
+        connection.execute("UPDATE generation SET value = ?", [max(generation + 1, time.time_ns())])
+
+
 T = TypeVar("T")
 
 SCHEMA_VERSION = 4

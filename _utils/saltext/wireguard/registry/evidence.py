@@ -19,6 +19,12 @@ MAX_SIGNATURE = 2048
 Statement = TypeVar("Statement", Registration, Report, Rotation)
 
 
+def signed_part(event: object) -> object:
+    """The signed statement in an event as ``event.send`` makes it; None where there is none."""
+    data = event.get("data") if isinstance(event, Mapping) else None
+    return data.get("signed") if isinstance(data, Mapping) else None
+
+
 def claimed(signed: object) -> tuple[str, str]:
     """
     The node and network that a statement claims to be about, for a refusal's text only. Never evidence.

@@ -25,7 +25,7 @@ from . import exports
 from . import history as trail
 from .admission import ADMITTED, REVOKED, Standing
 from .boots import see_boot
-from .database import Database, advance_generation
+from .database import Database, advance_generation, outgrow
 from .exports import Export
 from .ledger import Stored, pass_time
 from .pool import Pool
@@ -258,6 +258,7 @@ class Registry:
             if not advance_serial(connection, report, salt_key):
                 return False
             see_boot(connection, report, salt_key)
+            outgrow(connection, report.generation)
             known = connection.execute("SELECT rollback FROM report WHERE (network, node) = (?, ?)", who).fetchone()
             rollback = report.rollback
             if rollback and rollback != parse_rollback(known and known[0]):
