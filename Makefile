@@ -5,6 +5,9 @@ SHELL := bash
 
 PYTHON := .venv/bin/python
 PYTEST := -m pytest -q -p no:cacheprovider
+# Tests with devices and daemons wait most of the time. Those of a lab are one story a file.
+AT_ONCE := --numprocesses=3 --dist=worksteal
+FILES_AT_ONCE := --numprocesses=3 --dist=loadfile
 # A Python 3.10, the one that Salt 3006 brings along; a shim in the PATH may stand for one that is not there.
 PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10*/bin/python),\
     $(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
@@ -23,12 +26,12 @@ setup: .venv/.ready $(if $(PYTHON_3006),.venv-3006/.ready)  ## Install what all 
 demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on this machine (root)
 	@$(PYTHON) lab/demo
 
-test: lint unit functional integration  ## Every check, and every test but the slow ones (root)
+test: .venv/.ready  ## Every check, and every test but the slow ones (root)
+	@.ci/side_by_side integration functional unit lint
 
 test-slow: .venv/.ready  ## The tests that take a fleet through its life, and faults at every point of it (root)
 	@.ci/sshd
-	@$(PYTHON) $(PYTEST) -m slow tests/functional
-	@$(PYTHON) $(PYTEST) -m slow tests/integration
+	@$(PYTHON) $(PYTEST) $(FILES_AT_ONCE) -m slow tests/functional tests/integration
 
 lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/ruff check --quiet
@@ -36,18 +39,17 @@ lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/mypy --no-error-summary
 
 unit: .venv/.ready  ## Tests of the logic, a minute
-	@$(PYTHON) $(PYTEST) tests/unit
+	@$(PYTHON) $(PYTEST) --numprocesses=2 tests/unit
 
 functional: .venv/.ready  ## Tests with Salt's loader and with devices, without daemons
-	@$(PYTHON) $(PYTEST) -m 'not slow' tests/functional
+	@$(PYTHON) $(PYTEST) $(AT_ONCE) -m 'not slow' tests/functional
 
 integration: .venv/.ready  ## Tests with a master and minions in the lab (root)
-	@$(PYTHON) $(PYTEST) -m 'not slow' tests/integration
+	@$(PYTHON) $(PYTEST) $(FILES_AT_ONCE) -m 'not slow' tests/integration
 
 ifneq ($(PYTHON_3006),)
 test-3006: .venv-3006/.ready  ## Unit tests and those of what Salt loads on Salt 3006, if there is a Python 3.10
-	@.venv-3006/bin/python $(PYTEST) tests/unit
-	@.venv-3006/bin/python $(PYTEST) -m 'not slow' $(LOADED_BY_SALT)
+	@.venv-3006/bin/python $(PYTEST) $(AT_ONCE) -m 'not slow' tests/unit $(LOADED_BY_SALT)
 else
 test-3006:
 	@echo 'Skipped: no Python 3.10 for Salt 3006'

@@ -20,11 +20,11 @@ COMMAND = [sys.executable, str(REPO / "lab" / "lab")]
 # t, the pid of this pytest, a number: no two runs meet, and what a killed run left can be told from a living one's.
 NAME = re.compile(r"wglab-(t(\d+)-\d+)(--.*)?")
 KEPT = Path(tempfile.gettempdir()) / f"wglab-kept-{os.getpid()}"
+LOGS_KEPT = "logs of lab"
 TIMEOUT = 300
 
 _numbers = itertools.count(1)
 _living: "list[Lab]" = []
-_kept: list[Path] = []
 
 
 class Lab:
@@ -200,12 +200,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         for living in list(_living):
             with contextlib.suppress(OSError, shutil.Error):
                 if kept := living.keep_logs(where):
-                    report.sections.append((f"logs of lab {living.name}", str(kept)))
-                    _kept.append(kept)
+                    report.sections.append((f"{LOGS_KEPT} {living.name}", str(kept)))
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Name the logs that were kept once more, where they are not overlooked."""
-    for kept in _kept:
-        terminalreporter.write_line(f"lab logs: {kept}")
+    """Name the logs that were kept once more, where they are not overlooked. Other processes may have run the tests."""
+    reports = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    for title, kept in (section for report in reports for section in report.sections):
+        if title.startswith(LOGS_KEPT):
+            terminalreporter.write_line(f"{title}: {kept}")
