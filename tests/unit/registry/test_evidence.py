@@ -190,7 +190,11 @@ UNSUPPORTED = (
 )
 
 
-@pytest.mark.parametrize("pem", [b"", b"garbage", A.public_pem[:100], b"\xff" * 500, A.private_pem, UNSUPPORTED])
+@pytest.mark.parametrize(
+    "pem",
+    [b"", b"garbage", A.public_pem[:100], b"\xff" * 500, A.private_pem, UNSUPPORTED],
+    ids=["empty", "garbage", "cut off", "no text", "private", "unsupported"],
+)
 def test_an_accepted_key_that_cannot_be_read_proves_nothing(pem):
     assert refusal(SIGNED, accepted={"a": AcceptedKey(pem, "f")}) == "the accepted Salt key of a is not readable"
 
