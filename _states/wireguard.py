@@ -24,7 +24,14 @@ What a minion's WireGuard interfaces should be.
         - networks: [backbone]
 """
 
+from typing import TYPE_CHECKING, Any
+
 from salt.exceptions import CommandExecutionError
+
+if TYPE_CHECKING:
+    # Salt's loader puts these here.
+    __opts__: dict[str, Any] = {}
+    __salt__: dict[str, Any] = {}
 
 __virtualname__ = "wireguard"
 

@@ -33,10 +33,9 @@ sys.path.insert(0, str(REPO / "_utils"))
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.model import preshared
 from saltext.wireguard.model.keys import PrivateKey
-from saltext.wireguard.model.view import (
-    Peer,
-    View,
-)
+from saltext.wireguard.model.view import Peer, View
+from saltext.wireguard.node import config_files, rotation
+from saltext.wireguard.system import files
 
 NETWORK = "backbone"
 INTERFACE = "wg0"
@@ -293,7 +292,7 @@ class Machine:
         self.module.__grains__ = {}
         self._settings: dict[str, Any] = {}
         self.module.__salt__ = {"event.send": self._send, "config.get": self._settings.get}
-        self.module._fresh_pillar = lambda: self._pillar
+        self.module.Minion.fresh_pillar = lambda _: self._pillar
         os.mkdir(STATE_DIR)
         Path(STATE_DIR, "minion.pem").write_bytes(_salt_key())
         self._echo = subprocess.Popen([sys.executable, str(UDP_ECHO), "serve"])
@@ -327,15 +326,15 @@ class Machine:
 
     def key_of_config(self) -> str:
         """The public key with which this machine would come up after a power cut."""
-        text = self.module.files.read(self.module.files.config_file(INTERFACE))
+        text = files.read(config_files.config_file(INTERFACE))
         (line,) = [line for line in text.splitlines() if line.startswith("PrivateKey = ")]
         done = subprocess.run(["wg", "pubkey"], input=line[13:], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def replace_key(self) -> str:
         """What a rotation without any protocol does. Returns the public key."""
-        path = self.module.files.key_file(INTERFACE)
-        self.module.files.replace(path, _run(["wg", "genkey"]))
+        path = config_files.key_file(INTERFACE)
+        files.replace(path, _run(["wg", "genkey"]))
         _run(["wg", "set", INTERFACE, "private-key", path])
         return str(self.module.public_key(INTERFACE))
 
@@ -353,20 +352,19 @@ class Machine:
         _run(["wg-quick", "up", INTERFACE])
 
     def _write_config(self, view: dict[str, Any]) -> None:
-        private = self.module.files.read(self.module.files.key_file(INTERFACE)).strip()
-        path = self.module.files.config_file(INTERFACE)
-        self.module.files.replace(path, wg_quick.render(View.from_dict(view, NETWORK), PrivateKey(private)))
+        private = files.read(config_files.key_file(INTERFACE)).strip()
+        text = wg_quick.render(View.from_dict(view, NETWORK), PrivateKey(private))
+        files.replace(config_files.config_file(INTERFACE), text)
 
     def lose_power_before(self, function: str) -> None:
         """The next call of this step of a switch raises, once: what comes after it in the code never happens."""
-        switch = self.module.switch
-        real = getattr(switch, function)
+        real = getattr(rotation, function)
 
         def die(*_args: Any, **_kwargs: Any) -> None:
-            setattr(switch, function, real)
+            setattr(rotation, function, real)
             raise RuntimeError("power cut")
 
-        setattr(switch, function, die)
+        setattr(rotation, function, die)
 
     def boot(self) -> None:
         """Everything that is not in a file is gone; wg-quick brings the interface up from its file."""

@@ -221,15 +221,13 @@ class Host:
         """Replaced by tests that have a master."""
         return True
 
-    def module(self):
-        """The loaded execution module itself, to patch something in it."""
-        assert "wireguard.version" in self.functions  # loads it
-        name = next(name for name in sys.modules if name.endswith(".module.wireguard"))
-        return sys.modules[name]
-
     def library(self, name):
-        """A module of the package that the loaded execution module works with."""
+        """A module of the package that the loaded execution module works with, to patch something in it."""
         return importlib.import_module(f"saltext.wireguard.{name}")
+
+    def lock(self, interface):
+        """What a run holds that works on an interface."""
+        return self.library("node.lock").hold(self.opts["cachedir"], interface)
 
     def call(self, name, *args, **kwargs):
         return self._heard(self.functions[f"wireguard.{name}"], args, kwargs)

@@ -846,17 +846,16 @@ def test_concurrent_runs_with_another_view_end_with_one_of_the_two(host):
 def test_whoever_waits_too_long_for_another_run_gives_up_with_a_message(host, monkeypatch):
     registered(host)
     monkeypatch.setattr(host.library("node.lock"), "LOCK_SECONDS", 0.3)
-    with host.module()._lock("wg0"):
+    with host.lock("wg0"):
         assert "another apply has been working on wg0" in host.error("apply")
     assert host.call("apply")["backbone"]["result"] is True
 
 
 def test_the_lock_of_a_killed_run_does_not_block_the_next(host, monkeypatch):
     registered(host)
-    lock = host.module()._lock
 
     def die():
-        with lock("wg0"):
+        with host.lock("wg0"):
             os.kill(os.getpid(), 9)
 
     with pytest.raises(RuntimeError, match="died"):

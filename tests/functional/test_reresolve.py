@@ -168,7 +168,7 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(two, monkeypatch):
 def test_an_interface_that_is_being_worked_on_is_left_for_the_next_time(two):
     host, set_names = two
     set_names(db1=NEW, db2=NEW)
-    with host.module()._lock("wg0"):
+    with host.lock("wg0"):
         result = host.call("reresolve")
     assert "another apply has been working on wg0" in result["wg0"]["error"]
     assert result["wg1"]["moved"] == {"node2": f"{NEW}:4444"}

@@ -122,6 +122,11 @@ def delete(interface: str) -> None:
         run(["ip", "link", "delete", "dev", interface])
 
 
+def show(interface: str | None) -> dict[str, Any]:
+    """Interface -> the device as data for people; all WireGuard devices for None. Raises NodeError or DeviceError."""
+    return {name: described(read(name)) for name in ([interface] if interface else names())}
+
+
 def described(device: Device | None) -> dict[str, Any] | None:
     """A device as data for people, without secrets; None where there is none."""
     if device is None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection
+from typing import Any
 
 from ..errors import NodeError, WireguardError
 from ..model.answers import Answer, Sessions
 from . import config_files, devices, removal
 from .boot.managers import Manager
 from .converge import Convergence
+
+
+def drift(boot: Manager, live: Collection[str]) -> dict[str, Any]:
+    """``drift_answers`` as data."""
+    return {"networks": {network: each.to_dict() for network, each in drift_answers(boot, live).items()}}
 
 
 def drift_answers(boot: Manager | None, asked: Collection[str]) -> dict[str, Answer]:

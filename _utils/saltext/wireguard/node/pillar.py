@@ -76,3 +76,8 @@ def chosen(found: Mapping[str, View], network: str | None) -> list[View]:
             " Is the minion in the mesh file, and its pillar refreshed?"
         )
     return [found[network]]
+
+
+def label(view: View) -> str:
+    """What a view goes by: its network, or the interface where a person described that."""
+    return view.network or view.interface

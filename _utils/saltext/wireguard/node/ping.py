@@ -24,6 +24,19 @@ _DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
 _PROBE = 3
 
 
+def ping_networks(network: str | None, peer: str | None) -> dict[str, dict[str, object]]:
+    """
+    Network -> how its peers answered, as data, for all networks of this machine or one of them.
+
+    :param peer: only the one of this name
+    :raises NodeError: DeviceError or OSError
+    """
+    chosen = {of: each for each, of in config_files.managed().items() if of is not None and network in (None, of)}
+    if network is not None and not chosen:
+        raise NodeError(f"this minion has no interface of the WireGuard network {network!r}")
+    return {of: ping(interface, peer).to_dict() for of, interface in sorted(chosen.items())}
+
+
 def ping(interface: str, only: str | None = None) -> Outcome:
     """
     Ask all peers, or ``only`` the one of this name. Takes up to 6 seconds where somebody does not answer, and up to as

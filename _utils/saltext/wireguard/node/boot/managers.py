@@ -14,7 +14,9 @@ from ...model.changes import Facts
 from ...model.view import View
 
 Changes = dict[str, dict[str, Facts]]
+# Salt's functions by name, and what calls one of them.
 Functions = Mapping[str, Callable[..., Any]]
+Call = Callable[..., Any]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ...formats.preshared import is_in
 from ...system import files
 from ...system.files import is_written, names, read, remove, remove_leftovers, replace
 from .. import config_files
-from .managers import Changes, Functions, Setup, not_enabled
+from .managers import Call, Changes, Setup, not_enabled
 
 CONFIG_DIR = "/etc/systemd/network"
 SERVICE = "systemd-networkd"
@@ -32,10 +32,10 @@ _WAYS_OUT = "Let it manage this machine's network, or leave `wireguard:backend` 
 
 
 class Networkd:
-    """``functions``: Salt's ``service.enabled``."""
+    """``call``: calls a function of Salt, such as ``service.enabled``."""
 
-    def __init__(self, functions: Functions) -> None:
-        self._functions = functions
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     def missing(self, setup: Setup) -> Changes:
         """Its files, the mode of the key file, and the daemon. Raises NodeError for files of somebody else."""
@@ -45,7 +45,7 @@ class Networkd:
                 changes[path] = {"old": None, "new": "written"}
         if not _can_read(setup.key_file):
             changes[setup.key_file] = {"old": "for root only", "new": f"readable for {GROUP}"}
-        if not self._functions["service.enabled"](SERVICE):
+        if not self._call("service.enabled", SERVICE):
             changes[SERVICE] = {"old": "disabled", "new": "enabled"}
         return changes
 
@@ -60,7 +60,7 @@ class Networkd:
             if not is_written(path, text, *_access(text)):
                 replace(path, text, *_access(text))
         _let_read(setup.key_file)
-        if not self._functions["service.enabled"](SERVICE):
+        if not self._call("service.enabled", SERVICE):
             raise NodeError(f"{not_enabled(SERVICE, setup.view.interface)}. {_WAYS_OUT}")
 
     def left(self, interface: str) -> Changes:

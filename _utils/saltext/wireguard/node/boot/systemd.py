@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ...errors import NodeError
-from .managers import Changes, Functions, Setup, not_enabled
+from .managers import Call, Changes, Setup, not_enabled
 
 
 class Systemd:
-    """``wg-quick@<interface>``. ``functions``: Salt's ``service.enabled``, ``service.enable``, ``service.disable``."""
+    """``wg-quick@<interface>``. ``call``: calls a function of Salt, such as ``service.enable``."""
 
-    def __init__(self, functions: Functions) -> None:
-        self._functions = functions
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     def service(self, interface: str) -> str:
         """The name of the interface's service."""
@@ -18,7 +18,7 @@ class Systemd:
 
     def is_enabled(self, interface: str) -> bool:
         """Whether the interface comes up at boot."""
-        return bool(self._functions["service.enabled"](self.service(interface)))
+        return bool(self._call("service.enabled", self.service(interface)))
 
     def missing(self, setup: Setup) -> Changes:
         """The service, unless it is enabled."""
@@ -29,7 +29,7 @@ class Systemd:
     def enable(self, setup: Setup) -> None:
         """Raises NodeError where that fails."""
         service = self.service(setup.view.interface)
-        if not self._functions["service.enable"](service):
+        if not self._call("service.enable", service):
             raise NodeError(not_enabled(service, setup.view.interface))
 
     def left(self, interface: str) -> Changes:
@@ -38,4 +38,4 @@ class Systemd:
 
     def disable(self, interface: str) -> None:
         """Also one that is not enabled."""
-        self._functions["service.disable"](self.service(interface))
+        self._call("service.disable", self.service(interface))

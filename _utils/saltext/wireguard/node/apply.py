@@ -1,0 +1,121 @@
+"""From what the pillar or a person says to interfaces: register where that is missing, converge, report."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import NodeError, RolledBackError
+from ..model.statements import REGISTER_TAG, REPORT_TAG
+from ..model.view import REGISTER, View
+from . import config_files, converge, keys, registration, reports
+from .boot.managers import Changes
+from .clones import refuse_clone
+from .converge import Outcome
+from .minion import Minion
+from .pillar import chosen, everything, label, views
+from .trial import Safety
+
+log = logging.getLogger(__name__)
+
+
+def apply(
+    minion: Minion, network: str | None, test: bool, wait: float, force: bool, reason: str | None
+) -> dict[str, dict[str, Any]]:
+    """
+    Network, or interface where a person described that -> Salt's ``result``, ``changes`` and ``comment``.
+
+    :param network: only this one; None for all
+    :param wait: seconds that a registration may take
+    :raises WireguardError: or OSError
+    """
+    safety = minion.safety(force, reason)
+    results = {}
+    for found in chosen(everything(minion.pillar), network):
+        if test:
+            view, outcome = found, would(minion, found, safety)
+        else:
+            view, outcome = _register_and_converge(minion, found, wait, safety)
+        results[label(view)] = result(outcome)
+        if view.network and not outcome.pending and not test:
+            reports.send_once(minion, view)
+            reports.heed_schedule(minion, view)
+    return results
+
+
+def apply_interface(
+    minion: Minion, data: Mapping[str, Any], private_key_file: str | None, test: bool, safety: Safety
+) -> dict[str, Any]:
+    """Make one interface what ``data``, a view by hand, says. Raises WireguardError or OSError."""
+    view = View.from_dict(data)
+    if private_key_file and not os.path.exists(private_key_file):
+        raise NodeError(f"private_key_file {private_key_file} does not exist on this minion")
+    if not private_key_file and not test:
+        minion.keypair(view.interface)
+    key_file = private_key_file or config_files.key_file(view.interface)
+    return result(converge_locked(minion, view, key_file, test, safety))
+
+
+def remove(minion: Minion, interface: str, test: bool) -> Outcome:
+    """Take an interface of ours down. Raises WireguardError or OSError."""
+    with minion.lock(interface):
+        return converge.remove(interface, minion.boot(), test)
+
+
+def differences(minion: Minion, network: str | None) -> dict[str, Any]:
+    """What ``apply`` would do to the devices, as data."""
+    return {label(view): converge.difference(view) for view in chosen(everything(minion.pillar), network)}
+
+
+def result(outcome: Outcome) -> dict[str, Any]:
+    """As Salt wants it."""
+    return {"result": None if outcome.pending else True, "changes": outcome.changes, "comment": outcome.comment}
+
+
+def would(minion: Minion, view: View, safety: Safety) -> Outcome:
+    """What applying the view would change. Raises WireguardError or OSError."""
+    refuse_clone(minion, view, test=True)
+    own_key = keys.public_key(config_files.key_file(view.interface))
+    if view.network and (own_key is None or view.public_key != own_key):
+        changes: Changes = {view.interface: {"old": None, "new": "present"}}
+        return Outcome(changes, f"{view.interface} would be registered and set up", pending=True)
+    return converge_locked(minion, view, config_files.key_file(view.interface), True, safety)
+
+
+def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safety) -> tuple[View, Outcome]:
+    """Returns the view that was applied, which is a fresh one after a registration, and what that did."""
+    refuse_clone(minion, view)
+    own_key = minion.keypair(view.interface)
+    if view.network and not minion.has_master:
+        refuse_unregistered(minion, view, own_key)
+    elif view.network and view.public_key != own_key:
+        view = _register_and_wait(minion, view, own_key, wait)
+    elif view.waiting == REGISTER:
+        minion.send(REGISTER_TAG, [minion.statements().registration(view)])
+    try:
+        return view, converge_locked(minion, view, config_files.key_file(view.interface), False, safety)
+    except RolledBackError:
+        minion.send(REPORT_TAG, reports.of_rollback(minion, view))
+        raise
+
+
+def _register_and_wait(minion: Minion, view: View, own_key: str, wait: float) -> View:
+    """Returns the view of a fresh pillar."""
+    minion.send(REGISTER_TAG, [minion.statements().registration(view)])
+    return registration.await_view(view, own_key, minion.id, wait, lambda: views(minion.fresh_pillar()))
+
+
+def refuse_unregistered(minion: Minion, view: View, own_key: str) -> None:
+    """Raise NodeError where there is no master to register with: by ``salt-call --local``, and by salt-ssh."""
+    if view.public_key != own_key:
+        raise NodeError(registration.by_hand(view, own_key, minion.id))
+
+
+def converge_locked(minion: Minion, view: View, key_file: str, test: bool, safety: Safety) -> Outcome:
+    """``converge`` under the interface's lock. Raises WireguardError or OSError."""
+    if safety.forced and not test:
+        log.warning("wireguard: %s is applied by force: %s", view.interface, safety.forced)
+    with minion.lock(view.interface):
+        return converge.converge(view, key_file, minion.boot(), test, safety)

@@ -1,0 +1,82 @@
+"""What this node tells the master of itself, signed with the minion's Salt key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..model import statements
+from ..model.view import View
+from . import config_files, endpoints, keys
+from .notes import Notes
+
+Signed = dict[str, str]
+
+
+class Statements:
+    """
+    Signs for one node. Every method returns ``{"statement": text, "signature": base64}``, with nothing secret in it.
+
+    :param node: the minion id
+    :param pem_file: the minion's private Salt key; it is read each time
+    :param passphrase: of that key, if it has one
+    :param notes: where serials are remembered
+    :param master_ip: the address of the Salt master, if known
+    """
+
+    def __init__(self, node: str, pem_file: str, passphrase: str | None, notes: Notes, master_ip: str | None) -> None:
+        self._node = node
+        self._pem_file = pem_file
+        self._passphrase = passphrase
+        self._notes = notes
+        self._master_ip = master_ip
+
+    def registration(self, view: View) -> Signed:
+        """With the interface's key, which is made if there is none."""
+        network = _network(view)
+        statement = statements.Registration(
+            node=self._node,
+            network=network,
+            public_key=keys.ensure(config_files.key_file(view.interface)),
+            endpoints=endpoints.own(self._master_ip),
+            port=view.port or 0,  # the master gives one, or refuses this
+            serial=self._notes.next_serial(network, view.serial),
+            boot=config_files.boot_id(),
+        )
+        return self._sign(statement)
+
+    def report(
+        self, network: str, digest: str, last_serial: int = 0, taken_back: Mapping[str, Any] | None = None
+    ) -> Signed:
+        """
+        That this was applied; ``last_serial``: the last one that the master knows of this node. ``taken_back``: what
+        the journal of the interface has of a change that was not.
+        """
+        serial = self._notes.next_serial(network, last_serial)
+        return self._sign(
+            statements.Report(self._node, network, digest, serial, config_files.boot_id(), _rollback(taken_back))
+        )
+
+    def rotation(self, view: View, public_key: str, next_key: str) -> Signed:
+        """The announcement of a next key."""
+        network = _network(view)
+        serial = self._notes.next_serial(network, view.serial)
+        return self._sign(statements.Rotation(self._node, network, public_key, next_key, serial))
+
+    def _sign(self, statement: statements.Registration | statements.Report | statements.Rotation) -> Signed:
+        with open(self._pem_file, "rb") as handle:
+            pem = handle.read()
+        return statements.sign(statement, pem, self._passphrase.encode() if self._passphrase else None)
+
+
+def _network(view: View) -> str:
+    assert view.network is not None, "views from the pillar have one"
+    return view.network
+
+
+def _rollback(taken_back: Mapping[str, Any] | None) -> statements.Rollback | None:
+    """Errors of other programs may be in the reason: it is made to fit what the master takes in."""
+    if not taken_back:
+        return None
+    why = "".join(char if char.isprintable() else " " for char in taken_back["why"])[: statements.MAX_TEXT]
+    return statements.Rollback(taken_back["tried"], why, taken_back["at"])

@@ -1,0 +1,200 @@
+"""What the master pushes when something changed: a sync by a fresh pillar, and the drop of peers, which needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ..device import guard
+from ..errors import RolledBackError, WireguardError
+from ..model import answers
+from ..model.statements import ABSENT, REGISTER_TAG, REPORT_TAG
+from ..model.view import REGISTER, View
+from . import apply, clones, config_files, converge, keys, removal, reports
+from .converge import Outcome
+from .minion import Minion
+from .pillar import networks, views
+from .signing import Signed
+from .trial import Safety
+
+Part = dict[str, Any]
+
+
+def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | None) -> dict[str, Any]:
+    """
+    Apply a fresh pillar, and take down the interfaces of networks that this minion is no longer in.
+
+    :param signed: return statements, rather than send them as events
+    :raises WireguardError: or OSError, where not even a pillar is there; what fails in one network is in its result
+    """
+    safety = minion.safety(force, reason)
+    pillar = minion.fresh_pillar()
+    if networks(pillar) is None:
+        return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
+    return _Sync(minion, test, safety).run(views(pillar)).answer(minion, signed)
+
+
+def drop(minion: Minion, peers: Mapping[str, Collection[str]], signed: bool) -> dict[str, Any]:
+    """
+    Drop peers at once, without a pillar.
+
+    :param peers: network -> public keys
+    :param signed: as in ``sync``
+    """
+    said = _Said({REPORT_TAG: []})
+    for interface, network in config_files.managed().items():
+        if network is not None and network in peers:
+            said.results[network] = _Drop(minion, network, interface, said).run(peers[network])
+    return said.answer(minion, signed)
+
+
+def left_interfaces(networks: Collection[str]) -> list[str]:
+    """The managed interfaces whose network is none of these. Those set up by explicit arguments stay out."""
+    return [
+        interface
+        for interface, network in config_files.managed().items()
+        if network is not None and network not in networks
+    ]
+
+
+@dataclass
+class _Said:
+    """What there is to answer: the statements by tag, and the results by network or interface."""
+
+    statements: dict[str, list[Signed]]
+    results: dict[str, Part] = field(default_factory=dict)
+
+    def answer(self, minion: Minion, signed: bool) -> dict[str, Any]:
+        """With the statements, or with these sent as events."""
+        if signed:
+            return {"networks": self.results, **self.statements}
+        for tag, each in self.statements.items():
+            minion.send(tag, each)
+        return {"networks": self.results}
+
+
+class _Sync:
+    """One sync of all networks. Never waits: who asked will ask again once it has the registration."""
+
+    def __init__(self, minion: Minion, test: bool, safety: Safety) -> None:
+        self._minion = minion
+        self._test = test
+        self._safety = safety
+        self._said = _Said({REGISTER_TAG: [], REPORT_TAG: []})
+
+    def run(self, wanted: Mapping[str, View]) -> _Said:
+        for name, view in wanted.items():
+            self._said.results[name] = self._result(view)
+        for interface in left_interfaces(list(wanted)):
+            self._said.results[interface] = _or_failure(partial(self._removed, interface))
+        if not self._test and self._minion.has_master:
+            self._said.statements[REPORT_TAG] += self._reports_of_absence(wanted)
+        return self._said
+
+    def _result(self, view: View) -> Part:
+        def rolled_back() -> None:
+            if not self._test:
+                self._minion.send(REPORT_TAG, reports.of_rollback(self._minion, view))
+
+        return _or_failure(partial(self._network, view), rolled_back)
+
+    def _network(self, view: View) -> Part:
+        clone = clones.stand_down_if_clone(self._minion, view, self._test)
+        if clone:
+            return {"result": False, "comment": clone, "clone": True}
+        if self._test:
+            return _brief(apply.would(self._minion, view, self._safety))
+        own_key = self._minion.keypair(view.interface)
+        self._register(view, own_key)
+        if view.public_key != own_key:
+            return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
+        return self._applied(view)
+
+    def _register(self, view: View, own_key: str) -> None:
+        if not self._minion.has_master:
+            apply.refuse_unregistered(self._minion, view, own_key)
+        elif view.public_key != own_key or view.waiting == REGISTER:
+            self._said.statements[REGISTER_TAG].append(self._minion.statements().registration(view))
+
+    def _applied(self, view: View) -> Part:
+        key_file = config_files.key_file(view.interface)
+        result = _brief(apply.converge_locked(self._minion, view, key_file, False, self._safety))
+        report = reports.of_success(self._minion, view)
+        self._said.statements[REPORT_TAG] += report
+        if clones.is_news(view):  # of two machines that answer one job, the master may hear only the quicker one
+            self._minion.send(REPORT_TAG, report)
+        reports.heed_schedule(self._minion, view)
+        return result
+
+    def _removed(self, interface: str) -> Part:
+        return _brief(apply.remove(self._minion, interface, self._test))
+
+    def _reports_of_absence(self, wanted: Collection[str]) -> list[Signed]:
+        """Of networks that this node has been in and has nothing of any more: the master waits to hear that."""
+        present = set(config_files.managed().values())
+        left = [name for name in self._minion.notes().networks() if name not in wanted and name not in present]
+        return [self._minion.statements().report(network, ABSENT) for network in left]
+
+
+class _Drop:
+    """Peers of one network that go, or the network itself."""
+
+    def __init__(self, minion: Minion, network: str, interface: str, said: _Said) -> None:
+        self._minion = minion
+        self._network = network
+        self._interface = interface
+        self._said = said
+        self._view: View | None = None
+
+    def run(self, public_keys: Collection[str]) -> Part:
+        return _or_failure(partial(self._dropped, public_keys), self._rolled_back)
+
+    def _dropped(self, public_keys: Collection[str]) -> Part:
+        key_file = config_files.key_file(self._interface)
+        with self._minion.lock(self._interface):
+            is_own = keys.public_key(key_file) in public_keys
+            outcome, report = self._left() if is_own else self._without(public_keys, key_file)
+        self._said.statements[REPORT_TAG] += report
+        return _brief(outcome)
+
+    def _left(self) -> tuple[Outcome, Sequence[Signed]]:
+        outcome = converge.remove(self._interface, self._minion.boot(), test=False)
+        self._minion.notes().add(self._network, reported=ABSENT)
+        return outcome, [self._minion.statements().report(self._network, ABSENT)]
+
+    def _without(self, public_keys: Collection[str], key_file: str) -> tuple[Outcome, Sequence[Signed]]:
+        self._view = view = removal.view_without(self._interface, public_keys)
+        outcome = converge.converge(view, key_file, self._minion.boot(), False, self._safety())
+        return outcome, reports.of_success(self._minion, view)
+
+    def _safety(self) -> Safety:
+        """The last peer of a small mesh may be revoked like any other; of a larger one, not all may go by mistake."""
+        written = config_files.written(self._interface)
+        few = written is not None and len(written.peers) < guard.MIN_PEERS_UP
+        return self._minion.safety(few, "its peers are to be dropped")
+
+    def _rolled_back(self) -> None:
+        if self._view:
+            self._minion.send(REPORT_TAG, reports.of_rollback(self._minion, self._view))
+
+
+def _or_failure(work: Callable[[], Part], rolled_back: Callable[[], None] | None = None) -> Part:
+    """One network's result: what fails there keeps no other network from its turn."""
+    try:
+        return work()
+    except RolledBackError as exc:
+        if rolled_back:
+            rolled_back()
+        return {"result": False, "comment": str(exc)}
+    except (WireguardError, OSError) as exc:
+        return {"result": False, "comment": str(exc)}
+
+
+def _brief(outcome: Outcome) -> Part:
+    """Without the changes in full: returns travel over the event bus and are kept, and a fleet makes many of them."""
+    told = {"changed": sorted(outcome.changes)[:20], "comment": outcome.comment}
+    if outcome.pending:
+        return {"result": None, **told, **answers.brief(outcome.changes, outcome.disturbs)}
+    return {"result": True, **told}
