@@ -9,6 +9,7 @@ from ..meshfile.mesh import Network, NodeSettings
 
 ADMITTED = "admitted"
 REVOKED = "revoked"
+UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Standing:
     """
     What an operator decided about one node in one network.
 
-    ``state`` is ADMITTED or REVOKED. ``expires`` is in Unix seconds; None: never.
+    ``state`` is ADMITTED, REVOKED, or UNDECIDED: then only ``expires`` counts, in Unix seconds; None: never.
     """
 
     state: str

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from ..model.addresses import Address, parse_address
 from ..model.statements import Rollback
-from .admission import Standing
 from .pool import Holding
 from .rows import Boots, NodeId, Row, Waiting
 
@@ -46,11 +45,6 @@ def read_rows(connection: sqlite3.Connection, addresses: Mapping[NodeId, Sequenc
         )
         for network, node, key, endpoints, port, serial, salt_key, registered, next_key, keyed in rows
     }
-
-
-def read_standings(connection: sqlite3.Connection) -> dict[NodeId, Standing]:
-    rows = connection.execute("SELECT network, node, state, since, who, why, expires FROM standing")
-    return {(network, node): Standing(*rest) for network, node, *rest in rows}
 
 
 def read_waiting(connection: sqlite3.Connection) -> dict[NodeId, Waiting]:

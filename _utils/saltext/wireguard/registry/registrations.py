@@ -13,12 +13,10 @@ from ..meshfile.mesh import Network
 from ..model.statements import Registration, Report, Rotation
 from . import admission
 from . import history as trail
-from .admission import REVOKED, Standing
-from .database import advance_generation
+from .decisions import Decisions
 from .ledger import Stored, pass_time
 from .pool import Pool
 from .public_keys import take_over
-from .queries import read_standings
 from .rows import VOUCHED
 
 
@@ -43,10 +41,12 @@ def advance_serial(connection: sqlite3.Connection, statement: Registration | Rep
     return True
 
 
-def question_of(connection: sqlite3.Connection, record: Registration, network: Network) -> str | None:
+def question_of(
+    connection: sqlite3.Connection, decisions: Decisions, record: Registration, network: Network
+) -> str | None:
     """Which decision the registration needs first. Raises RefusedError where it was made, and is no."""
     key = (record.network, record.node)
-    standing = refuse_revoked(connection, record)
+    standing = decisions.refuse_revoked(record)
     known = connection.execute("SELECT public_key, next_key FROM node WHERE (network, node) = (?, ?)", key).fetchone()
     question = admission.question(network, record.public_key, [each for each in known or () if each], standing)
     no = connection.execute(
@@ -57,14 +57,6 @@ def question_of(connection: sqlite3.Connection, record: Registration, network: N
     return question
 
 
-def refuse_revoked(connection: sqlite3.Connection, record: Registration) -> Standing | None:
-    """Returns what else an operator decided about the node."""
-    standing = read_standings(connection).get((record.network, record.node))
-    if standing and standing.state == REVOKED:
-        raise RefusedError(f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back")
-    return standing
-
-
 def let_wait(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str) -> None:
     key = (record.network, record.node)
     known = connection.execute("SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", key).fetchone()
@@ -73,22 +65,6 @@ def let_wait(connection: sqlite3.Connection, record: Registration, salt_key: str
     if known != (record.public_key,):
         why = f"the network's policy is {question}: manual"
         trail.write(connection, *key, "waiting", record.node, why, public_key=record.public_key)
-
-
-def decide(
-    connection: sqlite3.Connection,
-    network: str,
-    node: str,
-    state: str,
-    who: str,
-    why: str,
-    expires: float | None,
-    what: str | None = None,
-) -> None:
-    row = (network, node, state, time.time(), who, why, expires)
-    connection.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-    trail.write(connection, network, node, what or state, who, why, **({"expires": expires} if expires else {}))
-    advance_generation(connection)
 
 
 def accept(

@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection, Container, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 
@@ -26,6 +26,8 @@ from . import history as trail
 from .admission import ADMITTED, REVOKED, Standing
 from .boots import see_boot
 from .database import Database, advance_generation, outgrow
+from .decisions import Decisions
+from .denials import Denials, unrecorded
 from .exports import Export
 from .ledger import Stored, pass_time
 from .pool import Pool
@@ -37,25 +39,23 @@ from .queries import (
     read_former,
     read_noted,
     read_rows,
-    read_standings,
     read_untouched,
     read_waiting,
 )
 from .registrations import (
     accept,
     advance_serial,
-    decide,
     let_wait,
     pool_of,
     question_of,
-    refuse_revoked,
 )
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Refusal, Snapshot
 
 MAX_REFUSALS = 500
 
 
-_snapshots: dict[str, tuple[int, Snapshot]] = {}
+# path -> the file that it was read from, None where there was none; the list of denials; what was read
+_snapshots: dict[str, tuple[int | None, Mapping[NodeId, Standing], Snapshot]] = {}
 
 
 class Registry:
@@ -64,6 +64,10 @@ class Registry:
     def __init__(self, path: str) -> None:
         self.path = path
         self._store = Database(path)
+        self._denials = Denials(os.path.join(os.path.dirname(path), "denials.json"))
+
+    def _decisions(self, connection: sqlite3.Connection) -> Decisions:
+        return Decisions(connection, self._denials)
 
     def held(self) -> AbstractContextManager[None]:
         """Many changes within this block cost less; see ``Store.held``."""
@@ -77,33 +81,49 @@ class Registry:
 
     def snapshot(self) -> Snapshot:
         """All registrations. Cheap when nothing changed since this process's last call. Never creates the file."""
-        return self._store.read(self._snapshot, EMPTY)
+        return self._store.read(self._snapshot, None) or self._snapshot_of_none()
+
+    def _snapshot_of_none(self) -> Snapshot:
+        """Of a registry that is not there, or not there any more: whoever was shut out stays so."""
+        denied = self._denials.read()
+        if not denied:
+            return EMPTY
+        known = _snapshots.get(self.path)
+        if known and known[0] is None and known[1] is denied:
+            return known[2]
+        standings = unrecorded(denied)
+        snapshot = Snapshot(standings=standings, unrecorded=standings)
+        _snapshots[self.path] = (None, denied, snapshot)
+        return snapshot
 
     def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
         inode = os.stat(self.path).st_ino
         generation = connection.execute("SELECT value FROM generation").fetchone()[0]
+        denied = self._denials.read()
         known = _snapshots.get(self.path)
-        if known and known[0] == inode and known[1].generation == generation:
-            return known[1]
+        if known and known[0] == inode and known[1] is denied and known[2].generation == generation:
+            return known[2]
         addresses = read_addresses(connection)
+        decisions = self._decisions(connection)
         snapshot = Snapshot(
             generation,
             read_rows(connection, addresses),
-            read_standings(connection),
+            decisions.all(),
             read_waiting(connection),
             read_boots(connection),
             read_noted(connection),
             exports.read(connection, addresses),
             read_former(connection),
             read_untouched(connection),
+            decisions.unrecorded(),
         )
-        _snapshots[self.path] = (inode, snapshot)
+        _snapshots[self.path] = (inode, denied, snapshot)
         return snapshot
 
     def standings(self) -> dict[NodeId, Standing]:
         """The decisions of operators alone: in a burst, the snapshot is another one after every registration."""
-        empty: dict[NodeId, Standing] = {}
-        return self._store.read(read_standings, empty)
+        found = self._store.read(lambda connection: self._decisions(connection).all(), None)
+        return unrecorded(self._denials.read()) if found is None else found
 
     def vouched(self, network: str) -> dict[str, str]:
         """node -> public key of those that an operator vouches for; alone, as ``standings`` is."""
@@ -153,7 +173,7 @@ class Registry:
                 return False
             see_boot(connection, record, salt_key)
             refuse_foreign_key(connection, record, salt_key, members, suspended)
-            question = question_of(connection, record, network)
+            question = question_of(connection, self._decisions(connection), record, network)
             if question:
                 let_wait(connection, record, salt_key, question)
             else:
@@ -176,7 +196,7 @@ class Registry:
         public key is that of another member or the node was revoked, and PoolExhaustedError.
         """
         with self._store.write() as connection:
-            refuse_revoked(connection, record)
+            self._decisions(connection).refuse_revoked(record)
             refuse_foreign_key(connection, record, VOUCHED, members, suspended)
             accept(connection, record, VOUCHED, network, members, suspended, who)
             advance_generation(connection)
@@ -229,6 +249,7 @@ class Registry:
         """
         with self._store.write() as connection:
             now = time.time()
+            self._decisions(connection).list_again()
             changed = pass_time(connection, now)
             ledger = Stored(connection, network.name)
             pool = Pool(network, ledger, members, suspended, now)
@@ -347,18 +368,22 @@ class Registry:
         Of a node that is revoked already, this changes only the reason, if one is given.
         """
         with self._store.write() as connection:
-            standing = read_standings(connection).get((network, node))
-            if standing and standing.state == REVOKED and why in ("", standing.why):
+            decisions = self._decisions(connection)
+            standing = decisions.of(network, node)
+            before = standing if standing and standing.state == REVOKED else None
+            if before and why in ("", before.why) and (network, node) not in decisions.unrecorded():
                 return
-            decide(connection, network, node, REVOKED, who, why, standing.expires if standing else None)
+            reason = why or (before.why if before else "")
+            decisions.decide(network, node, REVOKED, who, reason, standing.expires if standing else None)
             connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
 
     def readmit(self, network: str, node: str, who: str, why: str) -> None:
         """Take a revocation back. Who was let in for a time is so no longer than that."""
         with self._store.write() as connection:
-            standing = read_standings(connection).get((network, node))
+            decisions = self._decisions(connection)
+            standing = decisions.of(network, node)
             expires = standing.expires if standing else None
-            decide(connection, network, node, ADMITTED, who, why, expires, what="readmitted")
+            decisions.decide(network, node, ADMITTED, who, why, expires, what="readmitted")
 
     def admit(
         self,
@@ -379,7 +404,7 @@ class Registry:
             waiting = connection.execute(
                 "SELECT record FROM waiting WHERE (network, node, salt_key) = (?, ?, ?)", (network.name, node, salt_key)
             ).fetchone()
-            decide(connection, network.name, node, ADMITTED, who, "", expires)
+            self._decisions(connection).decide(network.name, node, ADMITTED, who, "", expires)
             connection.execute("DELETE FROM rejected WHERE (network, node) = (?, ?)", (network.name, node))
             connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network.name, node))
             if waiting is None:

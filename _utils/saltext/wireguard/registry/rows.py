@@ -106,7 +106,8 @@ class Snapshot:
     All that views are made from, at one generation. Within a process, one generation is one object.
 
     ``noted``: network -> its registered members when it was last settled. ``former``: network -> addresses that their
-    nodes do not use any more. ``untouched``: network -> subnet -> see ``pool.Ledger``.
+    nodes do not use any more. ``untouched``: network -> subnet -> see ``pool.Ledger``. ``unrecorded``: those of the
+    ``standings`` that the registry does not have: it is older than they are.
     """
 
     generation: int = 0
@@ -118,6 +119,7 @@ class Snapshot:
     exports: Mapping[NodeId, Export] = field(default_factory=dict)
     former: Mapping[str, tuple[Holding, ...]] = field(default_factory=dict)
     untouched: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unrecorded: Mapping[NodeId, Standing] = field(default_factory=dict)
 
     def holdings(self, network: str) -> list[Holding]:
         """All addresses of a network that nodes and peers have, or had."""

@@ -1,0 +1,78 @@
+"""What operators decided about nodes: in the registry, and what denies something also in the list beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from ..errors import RefusedError
+from ..model.statements import Registration
+from . import history as trail
+from .admission import REVOKED, Standing
+from .database import advance_generation
+from .denials import Denials, combined, unrecorded
+from .rows import NodeId
+
+
+class Decisions:
+    """Within one transaction of the registry."""
+
+    def __init__(self, connection: sqlite3.Connection, denials: Denials) -> None:
+        self._connection = connection
+        self._denials = denials
+
+    def of(self, network: str, node: str) -> Standing | None:
+        """What holds for one node, and costs no more where there are many."""
+        sql = "SELECT state, since, who, why, expires FROM standing WHERE (network, node) = (?, ?)"
+        row = self._connection.execute(sql, (network, node)).fetchone()
+        return combined(Standing(*row) if row else None, self._denials.read().get((network, node)))
+
+    def all(self) -> dict[NodeId, Standing]:
+        """What holds."""
+        recorded = self._recorded()
+        return {**recorded, **unrecorded(self._denials.read(), recorded)}
+
+    def unrecorded(self) -> dict[NodeId, Standing]:
+        """Those of them that the registry does not have: it is older than they are."""
+        return unrecorded(self._denials.read(), self._recorded())
+
+    def _recorded(self) -> dict[NodeId, Standing]:
+        rows = self._connection.execute("SELECT network, node, state, since, who, why, expires FROM standing")
+        return {(network, node): Standing(*rest) for network, node, *rest in rows}
+
+    def decide(
+        self,
+        network: str,
+        node: str,
+        state: str,
+        who: str,
+        why: str,
+        expires: float | None,
+        what: str | None = None,
+    ) -> None:
+        """
+        Write a decision down, and into the history as ``what``.
+
+        The list of denials comes first: what happens between the two leaves the node shut out.
+        """
+        standing = Standing(state, time.time(), who, why, expires)
+        row = (network, node, *standing.__dict__.values())
+        self._connection.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        details = {"expires": expires} if expires else {}
+        trail.write(self._connection, network, node, what or state, who, why, **details)
+        advance_generation(self._connection)
+        self._denials.note({(network, node): standing})
+
+    def list_again(self) -> None:
+        """Put back into the list what the registry denies and the list does not, as somebody deleted it."""
+        recorded, denied = self._recorded(), self._denials.read()
+        self._denials.note({node: each for node, each in recorded.items() if node not in denied})
+
+    def refuse_revoked(self, record: Registration) -> Standing | None:
+        """Returns what else an operator decided about the node."""
+        standing = self.of(record.network, record.node)
+        if standing and standing.state == REVOKED:
+            raise RefusedError(
+                f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back"
+            )
+        return standing
