@@ -75,7 +75,7 @@ class Fleet:
 
     def announce(self, node):
         statement = Rotation(node, "net", public_key(node), public_key("next"), next(serials))
-        assert announce(self.master, self.sign(statement), "alice", "")
+        assert announce(self.master, self.sign(statement), ("net", node), "alice", "")
 
     def reconcile(self, **options):
         return Reconciler(self.master, self, [], 1.0, self.said.append, **options).run()

@@ -22,8 +22,8 @@ def heard(monkeypatch):
     """What the master takes in; it believes everything but what is forged."""
     found = []
 
-    def take_in(master, tag, event):
-        assert master is MASTER
+    def take_in(master, tag, event, asked):
+        assert (master, event["id"]) == (MASTER, asked)
         signed = event["data"]["signed"]
         found.append((tag, event["id"], signed))
         return None if signed == "forged" else False

@@ -198,7 +198,7 @@ def test_a_public_key_in_the_mesh_file_lets_no_other_be_registered_enrolled_or_a
         statements.Rotation("host", "net", public_key("host"), public_key("next"), 7), salt_key("host").private_pem
     )
     with pytest.raises(RefusedError, match="which fixes it"):
-        announce(master, signed, "alice", "")
+        announce(master, signed, ("net", "host"), "alice", "")
 
 
 def test_nobody_else_can_register_a_public_key_that_the_mesh_file_gives_to_a_node(master):

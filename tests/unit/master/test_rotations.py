@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from factories import accept, master_of, public_key, registration, salt_key
-from saltext.wireguard.errors import ConfigError
+from saltext.wireguard.errors import ConfigError, RefusedError
 from saltext.wireguard.master.intake import announce
 from saltext.wireguard.master.rotations import ROTATE_AGAIN_SECONDS, due_for_rotation, renew_secret
 from saltext.wireguard.master.status import UNFINISHED
@@ -39,7 +39,7 @@ def catch_up(master, serial):
 def announces(master, node, serial=1, next_key="next"):
     statement = Rotation(node, "net", public_key(node), public_key(next_key), serial)
     signed = statements.sign(statement, salt_key(node).private_pem)
-    assert announce(master, signed, "alice", "salt-run wireguard.rotate")
+    assert announce(master, signed, ("net", node), "alice", "salt-run wireguard.rotate")
 
 
 def whats(master, node):
@@ -114,3 +114,51 @@ def test_a_renewed_secret_makes_every_node_out_of_date(master):
 def test_a_secret_that_nobody_uses_is_not_renewed(master):
     with pytest.raises(ConfigError, match=r"no network of .* has `preshared_keys: true`"):
         renew_secret(master, "me", "")
+
+
+# --- answers of others
+
+
+def signed_by(node, *, network="net", next_key="next", author=None):
+    statement = Rotation(author or node, network, public_key(author or node), public_key(next_key), 1)
+    return statements.sign(statement, salt_key(node).private_pem)
+
+
+def test_an_announcement_of_another_than_the_one_asked_is_refused(tmp_path):
+    """
+    Whoever answered in a's place with its own announcement got its own key changed, and `rekey: manual` asked nobody:
+    a key that was announced needs no decision.
+    """
+    master = build(tmp_path, "'*': {}", "rekey: manual")
+    register(master, "a")
+    register(master, "b")
+    before = master.registry.snapshot()
+    with pytest.raises(RefusedError, match="it is an announcement of b for network net, and a was asked"):
+        announce(master, signed_by("b"), ("net", "a"), "alice", "")
+    with pytest.raises(RefusedError, match="signature was not made with the accepted Salt key of a"):
+        announce(master, signed_by("b", author="a"), ("net", "a"), "alice", "")
+    assert master.registry.snapshot() is before
+
+
+def test_an_announcement_for_another_network_than_the_one_asked_for_is_refused(tmp_path):
+    master = build(tmp_path, "'*': {}")
+    register(master, "a")
+    with pytest.raises(RefusedError, match="it is an announcement of a for network other, and a was asked"):
+        announce(master, signed_by("a", network="other"), ("net", "a"), "alice", "")
+
+
+def test_an_announcement_of_the_key_of_another_node_puts_nobody_out(tmp_path):
+    """It deleted the row of the other node, which was out, and was refused as a clone when it registered again."""
+    master = build(tmp_path, "'*': {}")
+    register(master, "a")
+    register(master, "b")
+    with pytest.raises(RefusedError, match="already that of b in network net"):
+        announce(master, signed_by("a", next_key="b"), ("net", "a"), "alice", "")
+    assert reasons(master).keys() == {"a", "b"}
+    assert [peer.name for peer in master.moment().fleet().views("a")["net"].peers] == ["b"]
+
+
+@pytest.mark.parametrize("answer", [None, {}, [], "signed", {"statement": "{}"}, {"statement": "["}])
+def test_an_announcement_that_makes_no_sense_is_refused(tmp_path, answer):
+    with pytest.raises(RefusedError, match=r"it is an announcement of \? for network \?"):
+        announce(build(tmp_path, "'*': {}"), answer, ("net", "a"), "alice", "")

@@ -11,7 +11,8 @@ MAX_STATEMENTS = 100
 
 def hear_all(master, node, answer):
     """
-    Take in the signed statements in a node's return. A return can be forged; its statements cannot.
+    Take in the signed statements in a node's return. A return can be forged; its statements cannot, and only those of
+    the node itself count.
 
     Returns whether it may be the node's: not where there are statements, and none of them is believed.
     """
@@ -19,7 +20,7 @@ def hear_all(master, node, answer):
     for tag in (REGISTER_TAG, REPORT_TAG):
         statements = answer.get(tag) if isinstance(answer, dict) else None
         for signed in statements[:MAX_STATEMENTS] if isinstance(statements, list) else []:
-            outcomes.append(take_in(master, tag, {"id": node, "data": {"signed": signed}}))
+            outcomes.append(take_in(master, tag, {"id": node, "data": {"signed": signed}}, asked=node))
     return not outcomes or any(outcome is not None for outcome in outcomes)
 
 

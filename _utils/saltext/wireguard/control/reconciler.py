@@ -34,7 +34,7 @@ class Reconciler:
         self._contact = contact
         self._steps = steps  # to be taken one by one; None: ask everybody at once
         self._course = Staged(timeout, steps=steps) if steps else Reconcile(timeout)
-        self._jobs = {}  # jid -> function
+        self._jobs = {}  # jid -> (function, nodes)
         self._asked_at = {}  # node -> Unix seconds
         self._rotating = rotating  # (network, node) that is in the middle of it right now
         self._forced = forced  # (who, why) when the guards, the master's and the nodes', are to be overridden
@@ -195,7 +195,7 @@ class Reconciler:
 
     def _publish(self, nodes, function, arguments):
         self._asked_at.update(dict.fromkeys(nodes, time.time()))
-        self._jobs[self._bus.publish(nodes, function, arguments)] = function
+        self._jobs[self._bus.publish(nodes, function, arguments)] = function, frozenset(nodes)
 
     def _listen(self):
         """Handle what comes, until something changed what we wait for and nothing more comes right behind it."""
@@ -217,13 +217,12 @@ class Reconciler:
         """Returns whether the event changed anything for us."""
         parts = tag.split("/")
         if tag.startswith("salt/job/") and len(parts) == 5 and parts[3] == "ret" and parts[2] in self._jobs:
-            return self._handle_return(self._jobs[parts[2]], data)
+            function, nodes = self._jobs[parts[2]]
+            return parts[4] in nodes and parts[4] == data.get("id") and self._handle_return(function, data)
         return hear(self._master, tag, data)
 
     def _handle_return(self, function, data):
-        node, answer = data.get("id"), data.get("return")
-        if not isinstance(node, str):  # no minion's return
-            return False
+        node, answer = data["id"], data.get("return")
         if not hear_all(self._master, node, answer) or is_of_clone(answer):
             return False  # the node itself may answer yet
         if function == "wireguard.drop":  # what it could not do, a sync can, or says why not

@@ -55,7 +55,7 @@ class Rotation:
 
     def _announce(self, prepared):
         try:
-            announce(self._master, prepared, self._who, self._why)
+            announce(self._master, prepared, (self._network, self._node), self._who, self._why)
         except RefusedError as exc:
             raise RotationFailed(f"its announcement was refused: {exc}") from exc
 

@@ -11,6 +11,7 @@ from ..fleet.membership import Membership
 from ..meshfile.mesh import Network
 from ..model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from ..registry.evidence import claimed, signed_part, verify
+from ..registry.rows import NodeId
 from ..registry.salt_keys import AcceptedKey
 from .master import Master
 
@@ -25,10 +26,12 @@ def hear(master: Master, tag: str, event: object) -> bool:
     return bool(take_in(master, tag, event))
 
 
-def take_in(master: Master, tag: str, event: object) -> bool | None:
+def take_in(master: Master, tag: str, event: object, asked: str | None = None) -> bool | None:
     """
     Take in an event as ``event.send`` makes it, ``{"id": .., "data": {"signed": ..}}``: verify and store the
     registration or report in it. Returns whether it brought news, and None where it is not believed.
+
+    ``asked``: the node whose answer this is; then a statement of another is not believed.
 
     A statement that is not believed is one line in the log and counts in the registry; it raises nothing, because
     whoever forged it has no say in what else happens. Events with other tags are no news. Raises MeshError and
@@ -39,6 +42,7 @@ def take_in(master: Master, tag: str, event: object) -> bool | None:
         return False
     signed = signed_part(event)
     try:
+        _refuse_other_author(signed, asked)
         return accept(master, signed)
     except RefusedError as exc:
         node, network = claimed(signed)
@@ -76,8 +80,21 @@ def _refuse_future(report: Report) -> None:
         raise RefusedError(f"its generation {report.generation} is more than a day ahead of the master's clock")
 
 
-def announce(master: Master, signed: object, who: str, why: str) -> bool:
-    """Take in the key that a node will rotate to. ``who`` wants that, and ``why``. Raises RefusedError."""
+def _refuse_other_author(signed: object, asked: str | None) -> None:
+    """What a statement claims is enough: if it claims falsely, its signature does not verify."""
+    author, _ = claimed(signed)
+    if asked not in (None, author):
+        raise RefusedError(f"it is a statement of {author} in an answer of {asked}")
+
+
+def announce(master: Master, signed: object, asked: NodeId, who: str, why: str) -> bool:
+    """
+    Take in the key that a node will rotate to. ``who`` wants that, and ``why``. Raises RefusedError, also for an
+    announcement by another than the one that was ``asked``, or for another network.
+    """
+    if claimed(signed) != (asked[1], asked[0]):
+        author, name = claimed(signed)
+        raise RefusedError(f"it is an announcement of {author} for network {name}, and {asked[1]} was asked")
     keys = master.accepted()
     statement, key = verify(signed, Rotation, keys)
     network, members = membership(master, statement.network, keys)

@@ -12,9 +12,19 @@ from .master import Moment
 
 
 def warnings(moment: Moment) -> list[str]:
-    """A hold, addresses that cannot be given, decisions that wait, and machines that present themselves as another."""
+    """A hold, decisions that the registry lost or that wait, missing addresses, and machines that pose as another."""
     hold = current_hold(moment.master.state_dir)
-    return [*([hold] if hold else []), *address_warnings(moment), *_pending(moment), *_impostors(moment)]
+    found = (*_unrecorded(moment), *address_warnings(moment), *_pending(moment), *_impostors(moment))
+    return [*([hold] if hold else []), *found]
+
+
+def _unrecorded(moment: Moment) -> list[str]:
+    return [
+        f"the registry, new or from a backup, lacks what {each.who} decided about {node} in network {network}"
+        f" ({': '.join(filter(None, (each.state, each.why)))}); it still holds. `salt-run wireguard.revoke {node}`,"
+        " `readmit` or `admit` decides it anew"
+        for (network, node), each in sorted(moment.snapshot.unrecorded.items())
+    ]
 
 
 def _pending(moment: Moment) -> list[str]:
