@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 
-from ..errors import ViewError
 from ..model.device import Device, DevicePeer, fingerprint, is_stale
 from ..model.endpoint import canonical_endpoint
 from ..model.view import Peer, View
@@ -58,8 +57,8 @@ def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:
         return resolved
     try:
         return canonical_endpoint(resolved)
-    except ValueError:
-        raise ViewError(f"peer {peer.name}: endpoint {peer.endpoint} resolved to {resolved}: not ip:port") from None
+    except ValueError:  # a resolver's word is somebody else's: one bad name is one peer's without an endpoint
+        return None
 
 
 def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..meshfile.mesh import Network, NodeSettings
-from ..model.addresses import Address
+from ..model.addresses import Address, ipv4_first
 from ..registry.admission import ADMITTED, REVOKED, Standing, excluded
 from ..registry.rows import NodeId, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
@@ -42,8 +42,7 @@ class Member:
     @property
     def addresses(self) -> tuple[Address, ...]:
         """All its addresses, IPv4 first."""
-        both = {*self.settings.addresses, *self.allocated}
-        return tuple(sorted(both, key=lambda address: (address.version, int(address))))
+        return tuple(ipv4_first({*self.settings.addresses, *self.allocated}))
 
 
 class Membership(Collection[str]):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import Problem
 from ..meshfile.mesh import DEFAULT_PORT, ExternalPeer, Network, NodeSettings, Place
-from ..model.addresses import Address
+from ..model.addresses import Address, ipv4_first
 from ..model.hosts import HostName, Hosts, full_names, is_host_name
 from ..model.preshared import Secret, with_secrets
 from ..model.view import REGISTER, View
@@ -124,7 +124,7 @@ class NetworkState:
             versions = {address.version for address in named}
             addresses = [address for address in away.get(name, ()) if address.version not in versions]
             if addresses:
-                found[name] = sorted(addresses, key=lambda address: (address.version, int(address)))
+                found[name] = ipv4_first(addresses)
         return found
 
     def view(self, node: str) -> View:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from ..errors import KeyFormatError
 from ..model import hosts
-from ..model.addresses import Address, Subnet
+from ..model.addresses import SPECIAL, Address, Subnet
 from ..model.endpoint import Endpoint, never_used
 from ..model.keys import parse_public_key
 from ..wording import shown
@@ -22,19 +22,6 @@ INTERFACE = re.compile(r"[A-Za-z0-9_=+.-]{1,15}")
 
 
 _TAKEN_INTERFACES = {".", "..", "lo", "all", "default"}
-
-
-_UNUSABLE = {
-    ip_network("0.0.0.0/8"): "this network",
-    ip_network("127.0.0.0/8"): "loopback",
-    ip_network("169.254.0.0/16"): "link-local",
-    ip_network("224.0.0.0/4"): "multicast",
-    ip_network("255.255.255.255/32"): "broadcast",
-    ip_network("::/127"): "unspecified and loopback",
-    ip_network("::ffff:0:0/96"): "IPv4-mapped",
-    ip_network("fe80::/10"): "link-local",
-    ip_network("ff00::/8"): "multicast",
-}
 
 
 def read_mtu(scope: Scope, value: Value) -> int:
@@ -85,7 +72,7 @@ def _subnet(scope: Scope, value: Value) -> Subnet:
 
 
 def _check_usable(subnet: Subnet, place: Place) -> None:
-    for unusable, why in _UNUSABLE.items():
+    for unusable, why in SPECIAL.items():
         if subnet.overlaps(unusable):
             raise Invalid(place, f"{subnet} overlaps {unusable} ({why}); use private addresses, such as 10.42.0.0/16")
 

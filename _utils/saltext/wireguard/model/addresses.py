@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-
-DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
-
+from collections.abc import Iterable
+from ipaddress import ip_network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
+
+# No addresses for a machine to have in a network that others share with it, and why.
+SPECIAL: dict[Subnet, str] = {
+    ip_network("0.0.0.0/8"): "this network",
+    ip_network("127.0.0.0/8"): "loopback",
+    ip_network("169.254.0.0/16"): "link-local",
+    ip_network("224.0.0.0/4"): "multicast",
+    ip_network("255.255.255.255/32"): "broadcast",
+    ip_network("::/128"): "unspecified",
+    ip_network("::1/128"): "loopback",
+    ip_network("::ffff:0:0/96"): "IPv4-mapped",
+    ip_network("fe80::/10"): "link-local",
+    ip_network("ff00::/8"): "multicast",
+}
+
+_RESERVED = ip_network("240.0.0.0/4")
+
+# Each of these may work where somebody set it up for that: a proxy on the machine itself, one cable, a network that
+# uses what is reserved. An IPv6 address is link-local on one link only, which nobody but its machine can name.
+_LOCAL = {*map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128")), _RESERVED}
 
 
 # Parsing is most of the work of reading a large registry, which is read again after every change.
@@ -19,15 +40,47 @@ def parse_address(text: str) -> Address:
     return ipaddress.ip_address(text)
 
 
-_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+def ipv4_first(addresses: Iterable[Address]) -> list[Address]:
+    """In order, IPv4 before IPv6."""
+    return sorted(addresses, key=lambda address: (address.version, int(address)))
 
 
-def can_be_endpoint(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether another machine can call this address at all, wherever the two stand."""
-    if isinstance(address, ipaddress.IPv6Address):
-        special = address.scope_id is not None or address.ipv4_mapped is not None
-    else:
-        special = address.is_reserved or address in _THIS_NETWORK
-    return not (
-        special or address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local
-    )
+def why_not_reachable(address: Address) -> str | None:
+    """Why a packet to this address never reaches another machine, wherever it is sent from; None if one may."""
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        return "an address with a zone means something on one machine only"
+    kinds = (why for network, why in SPECIAL.items() if address in network and network not in _LOCAL)
+    return next((f"{address} is {_IN_WORDS[why]}" for why in kinds), None)
+
+
+_IN_WORDS = {
+    "this network": "no machine's address",
+    "unspecified": "no machine's address",
+    "multicast": "a multicast address",
+    "broadcast": "a broadcast address",
+    "link-local": "link-local, and each machine has links of its own",
+    "IPv4-mapped": "an IPv4 address in IPv6 notation, which WireGuard cannot use",
+}
+
+
+def is_local(address: Address) -> bool:
+    """Whether only a special set-up lets another machine be reached at this address."""
+    return any(address in network for network in _LOCAL)
+
+
+def can_be_endpoint(address: Address) -> bool:
+    """Whether others may be told to reach a machine at this address without having been asked about it."""
+    return why_not_reachable(address) is None and not is_local(address)
+
+
+def usable(texts: Iterable[str]) -> list[str]:
+    """Those addresses, in canonical form, at which a machine can be reached; the texts may be anything at all."""
+    found = []
+    for text in texts:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            continue
+        if can_be_endpoint(address):
+            found.append(str(address))
+    return found

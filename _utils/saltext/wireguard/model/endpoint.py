@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ..wording import shown
-from .addresses import Address
+from .addresses import Address, why_not_reachable
 
 
 def canonical_endpoint(text: str) -> str:
@@ -48,11 +48,7 @@ def _ipv6(host: str, text: str) -> str:
         address = IPv6Address(host)
     except ValueError:
         raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv6 address") from None
-    if "%" in host:
-        raise ValueError(
-            f"{shown(text)} is not an endpoint: an address with a zone means something on one machine only"
-        )
-    return str(_callable(address, text))
+    return str(_reachable(address, text))
 
 
 def _host(host: str, text: str) -> str:
@@ -69,12 +65,13 @@ def _ipv4(host: str, text: str) -> str:
         address = IPv4Address(host)
     except ValueError:
         raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv4 address") from None
-    return str(_callable(address, text))
+    return str(_reachable(address, text))
 
 
-def _callable(address: Address, text: str) -> Address:
-    if address.is_unspecified or address.is_multicast:
-        raise ValueError(f"{shown(text)} is not an endpoint: nobody can be called at {address}")
+def _reachable(address: Address, text: str) -> Address:
+    problem = why_not_reachable(address)
+    if problem:
+        raise ValueError(f"{shown(text)} is not an endpoint: {problem}")
     return address
 
 

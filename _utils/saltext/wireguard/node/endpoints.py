@@ -6,11 +6,13 @@ import logging
 from collections.abc import Iterable
 
 from ..device import own_endpoints
+from ..model.addresses import usable
 from ..model.device import Device
 from ..model.endpoint import Endpoint
 from ..model.view import View
 from ..system.commands import run
 from ..system.resolve import resolve_names
+from ..wording import shown
 from . import config_files, devices, hostsfile
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ def look_up(texts: Iterable[str], current: set[str]) -> dict[str, str]:
     ``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, ``current`` ones go first.
 
     A name that leads into the tunnel is not looked up: that it became an endpoint takes it out of the hosts file soon.
+    A name that leads nowhere but to addresses at which nobody can be reached does not resolve, and the log says so.
     """
     endpoints = {text: Endpoint.parse(text) for text in texts}
     hosts = {each.host for each in endpoints.values() if not each.address}
@@ -63,7 +66,10 @@ def look_up(texts: Iterable[str], current: set[str]) -> dict[str, str]:
         if endpoint.address:
             found[text] = text
         elif endpoint.host in addresses:
-            usable = [str(Endpoint(address, endpoint.port)) for address in addresses[endpoint.host]]
-            known = [each for each in usable if each in current]
-            found[text] = (known or usable)[0]
+            good = [str(Endpoint(address, endpoint.port)) for address in usable(addresses[endpoint.host])]
+            known = [each for each in good if each in current]
+            found.update((text, each) for each in (known or good)[:1])
+            if not good:
+                said = ", ".join(addresses[endpoint.host])
+                log.warning("wireguard: %s resolves to %s, where nobody can be reached", endpoint.host, shown(said))
     return found

@@ -1,0 +1,47 @@
+"""What the node makes of the answers of a resolver, which are somebody else's words."""
+
+import pytest
+
+from factories import public_key
+from saltext.wireguard.device import mtu
+from saltext.wireguard.model.view import Peer, View
+from saltext.wireguard.node import endpoints, hostsfile
+
+ODD = ["0.0.0.0", "::", "ff02::1", "224.0.0.1", "fe80::1%eth0", "127.0.0.1", "::ffff:192.0.2.1", "\n", "web1"]
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    """Host name -> addresses, as a resolver gives them."""
+    answers = {"db1": ("192.0.2.1",)}
+    monkeypatch.setattr(endpoints, "resolve_names", lambda hosts, _: {h: answers[h] for h in hosts if h in answers})
+    monkeypatch.setattr(hostsfile, "given", set)
+    return answers
+
+
+def view(*hosts):
+    peers = (Peer(host, public_key(host), (), f"{host}:51820") for host in hosts)
+    return View("wg0", ("10.42.0.1/24",), tuple(peers))
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_name_that_resolves_to_nonsense_is_one_that_does_not_resolve(resolver, caplog, odd):
+    """It was a ValueError for all networks of the node, which then applied nothing: no revocation of others either."""
+    resolver["web1"] = (odd,)
+    found = endpoints.resolve(view("web1", "db1"), None)
+    assert found == {"db1:51820": "192.0.2.1:51820"}
+    assert "web1 resolves to" in caplog.text
+    assert "where nobody can be reached" in caplog.text
+    assert "\n" not in caplog.records[0].getMessage()
+    assert mtu.lines(view("web1", "db1"), found)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_of_several_addresses_the_usable_ones_count(resolver, odd):
+    resolver["web1"] = (odd, "192.0.2.7")
+    assert endpoints.resolve(view("web1"), None) == {"web1:51820": "192.0.2.7:51820"}
+
+
+def test_the_address_in_use_is_kept(resolver):
+    resolver["web1"] = ("192.0.2.7", "192.0.2.8")
+    assert endpoints.look_up(["web1:51820"], {"192.0.2.8:51820"}) == {"web1:51820": "192.0.2.8:51820"}
