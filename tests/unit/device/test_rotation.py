@@ -12,8 +12,9 @@ from saltext.wireguard.device.operations import Applied, command_lines, salt_cha
 from saltext.wireguard.device.parse import handshakes
 from saltext.wireguard.device.rotation import back, contract, expand, greeting_addresses, move, next_key_holds
 from saltext.wireguard.errors import DeviceError
+from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.model.device import Device, DevicePeer, live_peers
-from saltext.wireguard.model.view import Peer, View
+from saltext.wireguard.model.view import OtherKey, Peer, View
 
 NOW = 1_700_000_000
 
@@ -86,14 +87,18 @@ def test_a_device_that_knows_neither_key_gives_the_addresses_to_the_current_one(
 def test_the_next_key_is_a_peer_with_the_endpoint_and_nothing_else():
     peers = {peer.name: peer for peer in expand(VIEW, None).peers}
     assert peers["node1"] == replace(NODE1, next_key=None)
-    assert peers["node1 (next key)"] == Peer("node1 (next key)", NEW, (), NODE1.endpoint)
+    assert peers["node1 (next key)"] == Peer(
+        "node1 (next key)", NEW, (), NODE1.endpoint, other_key=OtherKey("node1", is_next=True)
+    )
     assert peers["node2"] == NODE2
 
 
 def test_after_the_switch_the_old_key_is_a_peer_with_the_endpoint_and_nothing_else():
     peers = {peer.name: peer for peer in expand(VIEW, handshaken(NOW - 1, NOW)).peers}
     assert peers["node1"] == replace(NODE1, public_key=NEW, next_key=None)
-    assert peers["node1 (old key)"] == Peer("node1 (old key)", OLD, (), NODE1.endpoint)
+    assert peers["node1 (old key)"] == Peer(
+        "node1 (old key)", OLD, (), NODE1.endpoint, other_key=OtherKey("node1", is_next=False)
+    )
 
 
 def test_each_of_the_two_keys_has_its_own_preshared_key_whichever_is_in_use():
@@ -273,9 +278,20 @@ def test_contracted_is_what_was_expanded_whichever_key_was_in_use(seen):
     assert contract(expand(replace(VIEW, peers=(preshared, NODE2)), seen)).peers == (preshared, NODE2)
 
 
-def test_a_peer_whose_own_name_ends_like_that_of_an_idle_one_stays():
-    odd = replace(VIEW, peers=(replace(NODE2, name="spare (next key)"),))
+@pytest.mark.parametrize("name", ["spare (next key)", "node1 (next key)", "node1 (old key)"])
+def test_a_peer_is_no_key_of_another_one_by_its_name(name):
+    """A minion called "node1 (old key)" was taken for node1's old key, and had node1's addresses after a removal."""
+    odd = replace(VIEW, peers=(replace(NODE1, next_key=None), replace(NODE2, name=name)))
     assert contract(odd) == odd
+    assert contract(wg_quick.parse(config_file(odd), "wg0")).peers == odd.peers
+
+
+@pytest.mark.parametrize("seen", [None, handshaken(5, 0), handshaken(5, 6)])
+def test_which_key_is_which_is_read_back_from_the_configuration_file(seen):
+    expanded = expand(VIEW, seen)
+    written = wg_quick.parse(config_file(expanded), "wg0")
+    assert set(written.peers) == set(expanded.peers)
+    assert contract(written).peers == VIEW.peers
 
 
 def test_a_next_key_that_was_left_out_does_not_come_back():

@@ -55,6 +55,35 @@ def test_who_is_not_in_the_mesh_file_is_nobodys_peer():
     assert joined.views("b") == {}
 
 
+@pytest.mark.parametrize("odd", ["a (old key)", "x@PRIVATE_KEY@", "-a", "a..b", "a b", "ü", "x" * 254, "a\n", "", "'"])
+def test_an_id_that_is_not_like_a_host_name_is_left_out_with_the_reason(odd):
+    """Such ids were taken for something else: another node's old key, a placeholder, an option."""
+    joined = join(rows=[*ROWS, row(odd, ip_address("10.42.0.9"))], keys=accepted(*"abcde", odd))
+    assert names(joined) == ["b", "c", "d", "e"]
+    assert joined.views(odd) == {}
+    assert joined.networks["net"].membership.why_not(odd).startswith("its minion id is not made of letters")
+
+
+def test_an_id_that_differs_from_one_of_the_mesh_file_in_case_only_is_left_out_with_the_reason():
+    joined = join("'*': {}, a: {}", rows=[*ROWS, row("A", ip_address("10.42.0.9"))], keys=accepted(*"abcde", "A"))
+    assert names(joined) == ["b", "c", "d", "e"]
+    assert joined.views("A") == {}
+    assert joined.networks["net"].membership.why_not("A").startswith("the mesh file has a: two ids that differ")
+    assert joined.networks["net"].membership.why_not("a") is None
+
+
+def test_a_minion_is_no_peer_of_the_mesh_file_in_capital_letters():
+    joined = join(peers=PHONE, rows=[*ROWS, row("Phone", ip_address("10.42.0.9"))], keys=accepted(*"abcde", "Phone"))
+    assert joined.networks["net"].membership.why_not("Phone") == "a peer of the mesh file has its name"
+
+
+def test_an_id_that_is_a_groups_name_has_none_of_its_links():
+    nodes = "'a': {groups: [web]}, 'b': {groups: [db]}, '*': {}"
+    rows, keys = [*ROWS, row("db", ip_address("10.42.0.9"))], accepted(*"abcde", "db")
+    assert names(join(nodes, rows=rows, keys=keys, extra="links: [[web, db]]"), "db") == []
+    assert names(join(nodes, rows=rows, keys=keys, extra="links: [[db, '*']]"), "db") == ["b"]
+
+
 def test_whose_key_is_not_accepted_is_nobodys_peer():
     joined = join(keys="abd")
     assert names(joined) == ["b", "d"]

@@ -61,6 +61,13 @@ def test_a_link_joins_all_at_one_end_with_all_at_the_other(links, peers):
     assert {name: names(topology, name) for name in peers} == peers
 
 
+def test_who_is_called_like_a_group_has_none_of_its_links():
+    """A glob lets in whoever an operator accepts, and the id `db` had the links of the group db."""
+    topology = Topology([*GROUPS, participant("db")], (), [("web", "db")], 25, {"web", "db"})
+    assert names(topology, "db") == ""
+    assert names(topology, "a") == "cd"
+
+
 def test_who_is_in_two_groups_has_the_links_of_both():
     both = participant("f", groups=WEB | DB)
     topology = Topology([*GROUPS, both], (), [("web", "e"), ("db", "c")], 25)

@@ -86,14 +86,35 @@ def test_who_has_not_registered_has_no_name_yet():
     assert joined.views("b")["net"].hosts is None
 
 
+def warned_of(*nodes):
+    known = Known(
+        snapshot(*(row(node, ip_address(f"10.42.0.{n}")) for n, node in enumerate(nodes, 1))), accepted(*nodes)
+    )
+    warnings = lint(mesh(extra="hosts: true"), 0, known, {}).warnings
+    return [each.message for each in warnings if "nobody's hosts file" in each.message]
+
+
 def test_an_id_that_no_host_can_have_gets_no_name_and_is_warned_of():
-    joined = fleet(rows=("a", "ü", "10.1.1.1", "localhost"))
+    joined = fleet(rows=("a", "10.1.1.1", "localhost"))
     assert names(joined, "a") == ["a"]
-    known = Known(snapshot(row("ü", ip_address("10.42.0.1"))), accepted("ü"))
-    (problem,) = [
-        each for each in lint(mesh(extra="hosts: true"), 0, known, {}).warnings if "no host name" in each.message
+    (message,) = warned_of("a", "10.1.1.1")
+    assert message.startswith("nobody's hosts file gets '10.1.1.1', as it is no host name")
+
+
+def test_two_ids_that_are_one_host_name_have_none_of_it():
+    """The resolver compares names without case: whoever had the id WEB1 accepted answered for web1."""
+    assert names(fleet(rows=("a", "web1", "WEB1")), "a") == ["a"]
+    assert [message.partition(",")[0] for message in warned_of("a", "web1", "WEB1")] == [
+        "nobody's hosts file gets 'WEB1'",
+        "nobody's hosts file gets 'web1'",
     ]
-    assert problem.message.startswith("'ü' is no host name, so nobody's hosts file gets it")
+
+
+def test_an_id_that_ends_in_the_domain_takes_no_name_away_from_one_that_the_mesh_file_has():
+    domain = "hosts: true\n    domain: mesh.example"
+    rows = ("a", "db1", "db1.mesh.example")
+    assert names(fleet(domain, rows=rows, nodes="'*': {}, db1: {}"), "a") == ["a", "db1"]
+    assert names(fleet(domain, rows=rows), "a") == ["a"]
 
 
 @pytest.mark.parametrize("links", ["[[a, '*']]", "[[a, b], [b, c]]", "[['*', '*']]", "[[a, a], [b, c]]"])

@@ -509,6 +509,10 @@ networks:
         (network(nodes='"a\\nb": {}'), "'a\\nb' is not a minion id"),
         (network(nodes='"a\\0": {}'), "'a\\x00' is not a minion id"),
         (network(nodes="a/b: {}"), "'a/b' is not a minion id"),
+        (network(nodes='"a@PRIVATE_KEY@": {}'), "'a@PRIVATE_KEY@' is no id that a node can have: it must be letters"),
+        (network(nodes="-a: {}"), "'-a' is no id that a node can have"),
+        (network(nodes="a..b: {}"), "'a..b' is no id that a node can have"),
+        (network(nodes="db1: {}, DB1: {}"), "'DB1' and the one at mesh.yml:4 differ in case only"),
         (network(nodes="'': {}"), "'' is not a minion id"),
         (network(nodes="a" * 254 + ": {}"), "is too long for a minion id: at most 253 bytes"),
         (network(nodes="'web[1': {}"), "'web[1' is not a glob: its '[' is never closed"),
@@ -651,7 +655,7 @@ networks:
         (network(peers="'a b': {}"), "mesh.yml:5: 'a b' is not a peer's name"),
         (
             network(nodes="web1: {}", peers="web1: {}"),
-            "mesh.yml:5: peer 'web1' is already a node at mesh.yml:4; keep one",
+            "mesh.yml:5: peer 'web1' is already a node or peer at mesh.yml:4; keep one",
         ),
         (
             network(peers=f"p: {{public_key: {KEY}}},\n q: {{public_key: {KEY}}}"),

@@ -393,6 +393,11 @@ def test_a_minion_that_a_peer_has_the_name_of_is_left_out():
     assert text.startswith("mesh.yml:5: the minion phone is no member, as this peer has its name")
 
 
+def test_a_minion_whose_id_cannot_be_a_nodes_is_left_out_and_warned_of():
+    (text,) = warnings("'*': {}", known=registered("a", keys="a a(b"))
+    assert text.startswith("mesh.yml:4: the minion 'a(b' is no member: its minion id is not made of letters")
+
+
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [

@@ -16,11 +16,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from ..model.device import Device, DevicePeer
-from ..model.view import Peer, View
-
-# What the peer with the key that is not in use is called, after the name of its node.
-_NEXT = " (next key)"
-_OLD = " (old key)"
+from ..model.view import OtherKey, Peer, View
 
 
 def next_key_holds(current: int, next_: int) -> bool:
@@ -37,10 +33,9 @@ def expand(view: View, device: Device | None) -> View:
     """
     Return the view with every peer that announced a next key as two peers, one a key, as this device needs them.
 
-    The key in use has the peer's name, addresses and keepalive; the other is named "... (next key)" or "... (old key)"
-    and has only the endpoint. Each has the preshared key that belongs to it. A next key that is also somebody else's,
-    or our own, is left out: WireGuard could not tell the two apart, and one wrong announcement must not stop everything
-    else.
+    The key in use has the peer's name, addresses and keepalive; the other is marked as such (``OtherKey``) and has only
+    the endpoint. Each has the preshared key that belongs to it. A next key that is also somebody else's, or our own, is
+    left out: WireGuard could not tell the two apart, and one wrong announcement must not stop everything else.
     """
     if not any(peer.next_key for peer in view.peers):
         return view
@@ -65,12 +60,12 @@ def _expanded(peer: Peer, device: Device | None, taken: Mapping[str, int]) -> tu
         return (alone,)
     next_ = replace(alone, public_key=peer.next_key, preshared_key=peer.next_preshared_key)
     if next_key_holds(_latest_handshake(device, peer.public_key), _latest_handshake(device, peer.next_key)):
-        return next_, _idle(alone, _OLD)
-    return alone, _idle(next_, _NEXT)
+        return next_, _idle(alone, OtherKey(peer.name, is_next=False))
+    return alone, _idle(next_, OtherKey(peer.name, is_next=True))
 
 
-def _idle(peer: Peer, which: str) -> Peer:
-    return replace(peer, name=peer.name + which, allowed_ips=(), keepalive=0)
+def _idle(peer: Peer, mark: OtherKey) -> Peer:
+    return replace(peer, name=mark.label, allowed_ips=(), keepalive=0, other_key=mark)
 
 
 def contract(view: View) -> View:
@@ -79,23 +74,22 @@ def contract(view: View) -> View:
 
     A next key that ``expand`` left out is lost.
     """
-    by_name = {peer.name: peer for peer in view.peers}
-    peers = (_contracted(peer, by_name) for peer in view.peers if not _is_idle(peer, by_name))
-    return replace(view, peers=tuple(peers))
+    others = {peer.other_key.node: peer for peer in view.peers if peer.other_key}
+    return replace(view, peers=tuple(_contracted(peer, others) for peer in view.peers if not peer.other_key))
 
 
-def _is_idle(peer: Peer, by_name: Mapping[str, Peer]) -> bool:
-    return any(peer.name.endswith(which) and peer.name.removesuffix(which) in by_name for which in (_NEXT, _OLD))
-
-
-def _contracted(peer: Peer, by_name: Mapping[str, Peer]) -> Peer:
-    next_ = by_name.get(peer.name + _NEXT)
-    old = by_name.get(peer.name + _OLD)
-    if old:
-        next_, peer = peer, replace(peer, public_key=old.public_key, preshared_key=old.preshared_key)
-    if next_:
-        return replace(peer, next_key=next_.public_key, next_preshared_key=next_.preshared_key)
-    return peer
+def _contracted(peer: Peer, others: Mapping[str, Peer]) -> Peer:
+    other = others.get(peer.name)
+    if other is None or other.other_key is None:
+        return peer
+    current, next_ = (peer, other) if other.other_key.is_next else (other, peer)
+    return replace(
+        peer,
+        public_key=current.public_key,
+        preshared_key=current.preshared_key,
+        next_key=next_.public_key,
+        next_preshared_key=next_.preshared_key,
+    )
 
 
 def _latest_handshake(device: Device | None, public_key: str) -> int:

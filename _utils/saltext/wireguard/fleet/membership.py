@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ..meshfile.mesh import Network, NodeSettings
 from ..model.addresses import Address, ipv4_first
+from ..model.names import WHAT_IDS_ARE, is_id
 from ..registry.admission import ADMITTED, REVOKED, Standing, excluded
 from ..registry.rows import NodeId, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
@@ -62,7 +63,6 @@ class Membership(Collection[str]):
         self._vouched = {node: key for node, key in vouched.items() if may_have(network.settings(node), key)}
         self._standings = standings
         self._now = now
-        self._peers = {peer.name for peer in network.peers}
 
     def settings(self, node: object) -> NodeSettings | None:
         """What the mesh file says of the member; None for everybody else."""
@@ -72,12 +72,24 @@ class Membership(Collection[str]):
         """Why the node is no member; None for members."""
         if node not in self._accepted and node not in self._vouched:
             return "its Salt key is not accepted"
-        if node in self._peers:
-            return "a peer of the mesh file has its name"
         settings = self._network.settings(node)
-        if settings is None:
+        if settings is None and not self._network.peer(node):
             return "not in the mesh file"
+        problem = self.problem_of_id(node)
+        if problem:
+            return problem
         return excluded(settings, self._standings.get((self._network.name, node)), self._now)
+
+    def problem_of_id(self, node: str) -> str | None:
+        """Why nobody with this id can be a member, though the mesh file lists it; None where that is possible."""
+        if not is_id(node):
+            return f"its minion id is not made of {WHAT_IDS_ARE}"
+        namesake = self._network.namesake(node)
+        if namesake is None:
+            return None
+        if self._network.peer(namesake):
+            return "a peer of the mesh file has its name"
+        return f"the mesh file has {namesake}: two ids that differ in case only are one host name"
 
     def is_withdrawn(self, row: Row) -> bool:
         """Whether who registered this is trusted no more, whatever the mesh file says."""

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Problem
 from ..meshfile.mesh import DEFAULT_PORT, ExternalPeer, Network, NodeSettings, Place
 from ..model.addresses import Address, ipv4_first
-from ..model.hosts import HostName, Hosts, full_names, is_host_name
+from ..model.hosts import HostName, Hosts, nameless
 from ..model.preshared import Secret, with_secrets
 from ..model.view import REGISTER, View
 from ..registry.admission import expiries
@@ -241,12 +241,13 @@ class NetworkState:
     @cached_property
     def _host_names(self) -> dict[str, HostName]:
         """Of registered members and peers, as far as a hosts file can have their names."""
-        registered = [(m.node, m.addresses) for m in self.members.values() if m.row]
-        peers = [(peer.name, peer.addresses) for peer in self.peers.values()]
+        machines = {m.node: m.addresses for m in self.members.values() if m.row}
+        machines.update((peer.name, peer.addresses) for peer in self.peers.values())
+        left_out = nameless({name: self._network.names(name) for name in machines}, self._network.domain)
         return {
             name: HostName(name, tuple(str(address) for address in addresses))
-            for name, addresses in registered + peers
-            if all(is_host_name(each) for each in full_names(name, self._network.domain))
+            for name, addresses in machines.items()
+            if name not in left_out
         }
 
     def _way_out(self, member: Member) -> dict[str, Any]:
@@ -266,7 +267,7 @@ class NetworkState:
             participant(member, member.row, network.preshared_keys) for member in self.members.values() if member.row
         ]
         peers = [external(peer) for peer in self.peers.values()]
-        return Topology(registered + peers, network.subnets, network.links, network.keepalive)
+        return Topology(registered + peers, network.subnets, network.links, network.keepalive, network.groups)
 
     def _with_prefix(self, address: Address) -> str:
         subnet = self._network.subnet_of(address)

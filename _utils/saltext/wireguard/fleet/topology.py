@@ -27,13 +27,13 @@ participant, and not one for each participant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from itertools import combinations_with_replacement
 from typing import Literal
 
-from ..meshfile.mesh import EVERYBODY, Link
+from ..meshfile.mesh import EVERYBODY, Link, ends_of
 from ..model.addresses import DEFAULTS, Address, Subnet
 from ..model.endpoint import Endpoint, best, kind_of
 from ..model.view import DIGEST_SIZE, Peer
@@ -128,6 +128,7 @@ class Topology:
     :param subnets: of the network, which a hub leads to
     :param links: None joins everybody with everybody
     :param keepalive: seconds, for those behind NAT
+    :param groups: of the mesh file: an end of a link that is one of these is no participant of the same name
     """
 
     def __init__(
@@ -136,10 +137,12 @@ class Topology:
         subnets: Sequence[Subnet],
         links: Sequence[Link] | None,
         keepalive: int,
+        groups: Collection[str] = (),
     ) -> None:
         self._participants = {each.name: each for each in sorted(participants, key=lambda each: each.name)}
         self._subnets = subnets
         self._keepalive = keepalive
+        self._groups = groups
         self._opposite = _opposite(((EVERYBODY, EVERYBODY),) if links is None else links)
         self._ends = {name: self._ends_of(each) for name, each in self._participants.items()}
         self._hubs = sorted((each for each in self._participants.values() if each.hub), key=_preference)
@@ -211,7 +214,8 @@ class Topology:
         return names
 
     def _ends_of(self, participant: Participant) -> frozenset[str]:
-        return frozenset({EVERYBODY, participant.name, *participant.groups} & self._opposite.keys())
+        ends = ends_of(participant.name, participant.groups, self._groups)
+        return frozenset(ends & self._opposite.keys())
 
     def _kind(self, participant: Participant) -> _Kind:
         ends = self._ends[participant.name]

@@ -15,10 +15,13 @@ from dataclasses import replace
 from ..device import exits, forwarding
 from ..errors import ViewError
 from ..model.keys import PrivateKey
-from ..model.view import Peer, View, routes
+from ..model.view import OtherKey, Peer, View, routes
 
 # Comments: wg-quick has no use for them.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
+
+# After the name of a peer that stands for another key of a node.
+_OTHER_KEY = re.compile(r"# (?P<which>Next|Old) key of (?P<node>.+)")
 
 _MARKER = re.compile(
     r"# Managed by Salt \(saltext-wireguard\)(?:, network (?P<network>.+))?\. Changes made here are lost\."
@@ -94,6 +97,8 @@ def parse(text: str, interface: str) -> View | None:
         settings = _settings(first, "[Interface]", _SETTINGS)
         peers = _by_name([_read_peer(section) for section in others])
         view = View.from_dict({"interface": interface, **_read_interface(settings), **peers}, marker["network"])
+        marks = dict(mark for section in others for mark in _read_other_key(section))
+        view = replace(view, peers=tuple(replace(each, other_key=marks.get(each.name)) for each in view.peers))
         path_mtu = _number(settings["MTU"].removesuffix(_BY_PATHS)) if _is_by_paths(settings) else None
         view = replace(view, outside=tuple(exits.outside_of(settings.get("PostUp", ""))), path_mtu=path_mtu)
         hooks = [f"{name} = {settings[name]}" for name in ("PostUp", "PostDown") if name in settings]
@@ -161,6 +166,8 @@ def _hooks(view: View) -> Iterator[str]:
 
 def _peer(peer: Peer) -> Iterator[str]:
     yield f"# {peer.name}"
+    if peer.other_key:
+        yield f"# {'Next' if peer.other_key.is_next else 'Old'} key of {peer.other_key.node}"
     yield "[Peer]"
     yield f"PublicKey = {peer.public_key}"
     if peer.preshared_key:
@@ -209,6 +216,8 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
     title, _, rest = section.partition("\n")
     if not title.startswith("# "):
         raise ValueError(title)
+    if _OTHER_KEY.fullmatch(rest.partition("\n")[0]):
+        rest = rest.partition("\n")[2]
     known = {"PublicKey", "PresharedKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"}
     settings = _settings(rest, "[Peer]", known)
     return title[2:], {
@@ -218,6 +227,14 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
         "endpoint": settings.get("Endpoint"),
         "keepalive": _number(settings.get("PersistentKeepalive")),
     }
+
+
+def _read_other_key(section: str) -> Iterator[tuple[str, OtherKey]]:
+    """(name of the peer, what it stands for), if it stands for another key of a node."""
+    title, second, *_ = section.split("\n")
+    mark = _OTHER_KEY.fullmatch(second)
+    if mark:
+        yield title[2:], OtherKey(mark["node"], mark["which"] == "Next")
 
 
 def _by_name(peers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:

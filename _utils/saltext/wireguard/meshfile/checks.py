@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..model.addresses import Subnet
 from ..wording import shown
-from .mesh import EVERYBODY, Network, Place
+from .mesh import EVERYBODY, Network, Place, ends_of
 from .reading import Scope
 
 # --- checks across entries -------------------------------------------------------------------------------------------
@@ -39,8 +39,7 @@ def check_preshared(scope: Scope, network: Network) -> None:
 
 def check_ends(scope: Scope, network: Network) -> None:
     """A misspelt end would join nobody, and quietly take every tunnel away that it was to keep."""
-    named = [*(entry.groups or () for entry in network.nodes), *(peer.groups for peer in network.peers)]
-    groups = {group for groups in named for group in groups}
+    groups = network.groups
     owners = {entry.pattern for entry in network.nodes if not entry.is_glob} | {peer.name for peer in network.peers}
     for place, end in scope.ends:
         if end in groups and end in owners:
@@ -131,7 +130,7 @@ def _problem_of_via(network: Network, name: str, via: str) -> str | None:
 
 
 def _are_linked(network: Network, one: tuple[str, frozenset[str]], other: tuple[str, frozenset[str]]) -> bool:
-    here, there = ({EVERYBODY, name, *groups} for name, groups in (one, other))
+    here, there = (ends_of(name, groups, network.groups) for name, groups in (one, other))
     return network.links is None or any(
         (a in here and b in there) or (b in here and a in there) for a, b in network.links
     )

@@ -6,6 +6,7 @@ import fnmatch
 import re
 from collections.abc import Mapping
 
+from ..model.names import WHAT_IDS_ARE, is_id
 from ..wording import shown
 from .mesh import WILDCARD, ExternalPeer, NodeEntry, Place
 from .reading import WHAT_IS_REQUIRED, Key, Scope, claim, entries_of, read_entries, read_table
@@ -50,7 +51,8 @@ def read_nodes(scope: Scope, value: Value) -> tuple[NodeEntry, ...]:
 
 def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
     pattern = _minion_id(key)
-    scope.report.claim(("id", scope.network, pattern), key.place)
+    used = f"{shown(pattern)} and the one at {{earlier}} differ in case only, which host names do not; keep one"
+    claim(scope, ("id", scope.network, pattern.lower()), key.place, used)
     if isinstance(value, Scalar) and value.kind == "null":
         return NodeEntry(pattern, key.place)
     values, places = read_table(scope, NODE_KEYS, value, f"node {shown(pattern)}")
@@ -79,6 +81,8 @@ def _minion_id(key: Scalar) -> str:
     if len(pattern.encode(errors="replace")) > 253:
         raise Invalid(key.place, f"{shown(pattern)} is too long for a minion id: at most 253 bytes")
     _check_glob(pattern, key.place)
+    if not any(character in pattern for character in "*?[") and not is_id(pattern):
+        raise Invalid(key.place, f"{shown(pattern)} is no id that a node can have: it must be {WHAT_IDS_ARE}")
     return pattern
 
 
@@ -103,7 +107,8 @@ def read_peers(scope: Scope, value: Value) -> tuple[ExternalPeer, ...]:
 
 def _peer(scope: Scope, key: Scalar, value: Value) -> ExternalPeer:
     name = read_name(key, "a peer's name")
-    claim(scope, ("id", scope.network, name), key.place, f"peer {name!r} is already a node at {{earlier}}; keep one")
+    used = f"peer {name!r} is already a node or peer at {{earlier}}; keep one"
+    claim(scope, ("id", scope.network, name.lower()), key.place, used)
     if isinstance(value, Scalar) and value.kind == "null":
         return ExternalPeer(name, key.place)
     values, places = read_table(scope, PEER_KEYS, value, f"peer {name!r}")

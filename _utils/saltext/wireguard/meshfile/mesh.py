@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -17,6 +17,15 @@ from ..model.endpoint import Endpoint
 # Whom a link joins: two ends, each a group, a minion id, the name of a peer, or everybody.
 Link = tuple[str, str]
 EVERYBODY = "*"
+
+
+def ends_of(name: str, groups: Collection[str], all_groups: Collection[str]) -> set[str]:
+    """
+    The ends of links that mean a node or peer of this name and these groups. Where there is a group of its name, that
+    is meant: whoever comes with such an id is none of the group.
+    """
+    return {EVERYBODY, *groups, *({name} - {*all_groups})}
+
 
 DEFAULT_INTERFACE = "wg0"
 DEFAULT_PORT = 51820
@@ -238,6 +247,26 @@ class Network(_Placed):
     def subnet_of(self, address: Address) -> Subnet | None:
         """Return the subnet that contains ``address``, or None."""
         return next((subnet for subnet in self.subnets if address in subnet), None)
+
+    @cached_property
+    def groups(self) -> frozenset[str]:
+        """All groups that the file gives to nodes or peers."""
+        named = [*(entry.groups or () for entry in self.nodes), *(peer.groups for peer in self.peers)]
+        return frozenset(group for groups in named for group in groups)
+
+    def names(self, name: str) -> bool:
+        """Whether the file has this very name: that of a peer, or a node's id and not only a glob for it."""
+        return name in self._peers_by_name or name in self._exact
+
+    def namesake(self, node: str) -> str | None:
+        """The peer, or the minion id of the file, that a host of the id ``node`` would share its name with."""
+        other = self._folded.get(node.lower())
+        return None if other == node and node in self._exact else other
+
+    @cached_property
+    def _folded(self) -> dict[str, str]:
+        """Host names are compared without case."""
+        return {name.lower(): name for name in (*self._exact, *self._peers_by_name)}
 
     @cached_property
     def _peers_by_name(self) -> dict[str, ExternalPeer]:

@@ -7,10 +7,10 @@ from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from ..errors import KeyFormatError
-from ..model import hosts
 from ..model.addresses import SPECIAL, Address, Subnet
 from ..model.endpoint import Endpoint, never_used
 from ..model.keys import parse_public_key
+from ..model.names import is_host_name
 from ..wording import shown
 from .mesh import DEFAULT_PORT, AddressRange, Link, Place
 from .reading import Scope, claim, read_entries, read_list
@@ -207,7 +207,7 @@ def _route(scope: Scope, value: Value) -> Subnet:
 
 def read_domain(scope: Scope, value: Value) -> str:
     domain = read_text(value, "domain")
-    if not hosts.is_host_name(domain):
+    if not is_host_name(domain):
         raise Invalid(
             value.place,
             f"{shown(domain)} is not a domain; write one without a dot at its end, such as mesh.example.com",

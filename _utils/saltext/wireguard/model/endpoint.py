@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ..wording import shown
 from .addresses import Address, why_not_reachable
+from .names import is_dns_name
 
 
 def canonical_endpoint(text: str) -> str:
@@ -21,7 +22,6 @@ def canonical_endpoint(text: str) -> str:
     return f"[{address}]:{int(port)}" if bracketed else f"{address}:{int(port)}"
 
 
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 # What ends in a number is an IPv4 address to the resolver (inet_aton(3)), even 1.2.3 and 0x7f000001: no such names.
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
@@ -52,10 +52,9 @@ def _ipv6(host: str, text: str) -> str:
 
 
 def _host(host: str, text: str) -> str:
-    labels = host.removesuffix(".").split(".")
-    if _NUMERIC.fullmatch(labels[-1]):
+    if _NUMERIC.fullmatch(host.removesuffix(".").rpartition(".")[2]):
         return _ipv4(host, text)
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+    if not is_dns_name(host):
         raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
     return host
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..wording import some
 from .changes import Facts
+from .names import WHAT_IDS_ARE, is_host_name
 
 # What a change of the names in the hosts file is called.
 SUBJECT = "host names"
-
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True)
@@ -73,15 +71,30 @@ def full_names(name: str, domain: str | None) -> tuple[str, ...]:
     return (with_domain,) if "." in name else (with_domain, name)
 
 
-def is_host_name(name: str) -> bool:
-    """Whether a hosts file can have the name, for other than this very machine."""
-    labels = name.split(".")
-    return (
-        len(name) <= 253
-        and all(_LABEL.fullmatch(label) for label in labels)
-        and not labels[-1].isdecimal()
-        and labels[-1].lower() != "localhost"
-    )
+def nameless(names: Mapping[str, bool], domain: str | None) -> dict[str, str]:
+    """
+    Who gets no name, and why.
+
+    :param names: of a network's machines, and whether the mesh file itself has the name: that one has it for certain.
+        Of two that only globs let in, neither can take a name away from the other
+    """
+    owners: dict[str, set[str]] = {}
+    for name in names:
+        for full in full_names(name, domain):
+            owners.setdefault(full.lower(), set()).add(name)
+    return {name: why for name in names if (why := _why_nameless(name, names, domain, owners))}
+
+
+def _why_nameless(
+    name: str, names: Mapping[str, bool], domain: str | None, owners: Mapping[str, Collection[str]]
+) -> str | None:
+    if not all(is_host_name(each) for each in full_names(name, domain)):
+        return f"it is no host name: only {WHAT_IDS_ARE} are possible there, and no number at the end"
+    for full in full_names(name, domain):
+        rivals = [each for each in sorted(owners[full.lower()]) if each != name and names[each] >= names[name]]
+        if rivals:
+            return f"{rivals[0]} is called {full} as well"
+    return None
 
 
 def parse(names: Mapping[str, Sequence[str]], domain: str | None) -> Hosts:

@@ -66,6 +66,19 @@ HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True)
+class OtherKey:
+    """Marks a peer that stands for the key that a ``node`` has beside the one in use, its next or its old one."""
+
+    node: str
+    is_next: bool
+
+    @property
+    def label(self) -> str:
+        """What the peer is called. No minion id reads like that, and nothing reads it back: the mark itself counts."""
+        return f"{self.node} ({'next' if self.is_next else 'old'} key)"
+
+
+@dataclass(frozen=True)
 class Peer:
     """
     One peer of an interface.
@@ -76,6 +89,8 @@ class Peer:
 
     ``preshared``: whether the two have a preshared key. ``preshared_key`` and ``next_preshared_key`` are the secrets
     themselves, for the one and the other public key of the peer, where this is for the node that has to know them.
+
+    ``other_key`` is there only on the node itself, see ``rotation.expand``.
     """
 
     name: str
@@ -87,6 +102,7 @@ class Peer:
     preshared: bool = False
     preshared_key: str | None = field(default=None, repr=False)
     next_preshared_key: str | None = field(default=None, repr=False)
+    other_key: OtherKey | None = None
 
     @cached_property
     def digest(self) -> bytes:

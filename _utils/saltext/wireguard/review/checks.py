@@ -9,7 +9,7 @@ from ..device.mtu import ETHERNET_MTU, OVERHEAD, WIREGUARD_MTU
 from ..errors import Problem
 from ..fleet.losses import Outside, losses
 from ..model.addresses import Address, Subnet
-from ..model.hosts import full_names, is_host_name
+from ..model.hosts import nameless
 from ..registry.pool import allocatable, is_excluded, size
 from ..registry.rows import NodeId
 from ..wording import shown, some
@@ -294,22 +294,25 @@ def pending_losses(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
             yield problem(place, message)
 
 
-def namesakes(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
-    for peer in scene.network.peers:
-        if scene.known and peer.name in scene.known.accepted and scene.network.settings(peer.name):
-            message = f"the minion {peer.name} is no member, as this peer has its name; give the peer another one"
-            yield problem(peer.place, message)
+def impossible_ids(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Minions that the file lists, and that are left out for what they are called."""
+    if scene.known is None or scene.joined is None:
+        return
+    for node in sorted(scene.known.accepted):
+        why = scene.network.settings(node) and scene.joined.membership.problem_of_id(node)
+        namesake = scene.network.peer(scene.network.namesake(node) or "")
+        if why and namesake:
+            message = f"the minion {node} is no member, as this peer has its name; give the peer another one"
+            yield problem(namesake.place, message)
+        elif why:
+            yield problem(scene.place_of(node), f"the minion {shown(node)} is no member: {why}; give it another id")
 
 
-def nameless(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def nameless_parties(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
     """Who gets no name though the file wants names."""
-    for name in sorted(scene.parties) if scene.network.hosts else ():
-        if not all(is_host_name(each) for each in full_names(name, scene.network.domain)):
-            yield problem(
-                scene.place_of(name),
-                f"{shown(name)} is no host name, so nobody's hosts file gets it: other than letters, digits, '-', '_'"
-                " and dots is not possible there",
-            )
+    names = {name: scene.network.names(name) for name in scene.parties} if scene.network.hosts else {}
+    for name, why in sorted(nameless(names, scene.network.domain).items()):
+        yield problem(scene.place_of(name), f"nobody's hosts file gets {shown(name)}, as {why}")
 
 
 def one_key_twice(scene: Context, scenes: list[Context]) -> Iterator[Problem]:

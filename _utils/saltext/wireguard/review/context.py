@@ -96,7 +96,9 @@ class Context:
         self.parties = {name: _participant(network, member) for name, member in self.members.items()}
         with_key = self.joined.peers if self.joined else {}
         self.parties.update((peer.name, external(with_key.get(peer.name, peer))) for peer in network.peers)
-        self.topology = Topology(self.parties.values(), network.subnets, network.links, network.keepalive)
+        self.topology = Topology(
+            self.parties.values(), network.subnets, network.links, network.keepalive, network.groups
+        )
 
     def _members(self) -> dict[str, Member]:
         """Who is a member, or will be once its Salt key is accepted."""

@@ -1,0 +1,31 @@
+"""What a machine can be called: host names, minion ids, and names of interfaces."""
+
+from __future__ import annotations
+
+import re
+
+MAX_HOST_NAME = 253
+
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+# In words, for messages.
+WHAT_IDS_ARE = "letters, digits, '-', '_' and dots, as in a host name"
+
+
+def is_id(name: str) -> bool:
+    """
+    Whether a minion can take part under this id: what is made like a host name cannot be mistaken for anything else,
+    be it a part of a command, of a file, or a note of ours in it. An IP address is one as well.
+    """
+    return len(name) <= MAX_HOST_NAME and all(_LABEL.fullmatch(label) for label in name.split("."))
+
+
+def is_host_name(name: str) -> bool:
+    """Whether a hosts file can have the name, for other than this very machine."""
+    last = name.rpartition(".")[2]
+    return is_id(name) and not last.isdecimal() and last.lower() != "localhost"
+
+
+def is_dns_name(name: str) -> bool:
+    """Whether a resolver can be asked for the name, which may end in a dot."""
+    return is_id(name.removesuffix(".")) and "_" not in name
