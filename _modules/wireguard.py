@@ -300,7 +300,7 @@ def sync(test=False, signed=False, force=False, reason=None):
         return _sync.sync(minion, test, signed, force, reason)
 
 
-def drop(peers, signed=False):
+def drop(peers, signed=False, generation=0, withdrawn=None):
     """
     Drop peers at once, without a pillar: what the master pushes when nodes have left, as that is quicker than ``sync``.
 
@@ -313,6 +313,14 @@ def drop(peers, signed=False):
     signed
         Return the node's signed reports as well, as ``sync`` does.
 
+    generation
+        That of the registry when this was decided. A node that has heeded a later one refuses, and nothing older is
+        applied on it from then on.
+
+    withdrawn
+        Those of ``peers``, in the same form, that are trusted no more. They go at once and on no trial, and what is
+        rolled back or booted afterwards does not have them.
+
     Returns what ``sync`` returns.
 
     CLI Example:
@@ -322,7 +330,7 @@ def drop(peers, signed=False):
         salt '*' wireguard.drop '{backbone: [mz8OIWOFMGdsAaGpl4S01Wzn7LBVlnBHSn9cBWJTsFs=]}'
     """
     with _minion() as minion:
-        return _sync.drop(minion, peers, signed)
+        return _sync.drop(minion, peers, signed, generation, withdrawn or {})
 
 
 def gone(networks):

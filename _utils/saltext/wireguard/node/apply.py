@@ -17,6 +17,7 @@ from .converge import Outcome
 from .minion import Minion
 from .pillar import chosen, everything, label, views
 from .trial import Safety
+from .withdrawal import is_outdated
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def apply(
     """
     safety = minion.safety(force, reason)
     results = {}
-    for found in chosen(everything(minion.pillar), network):
+    for found in _newest(minion, network):
         if test:
             view, outcome = found, would(minion, found, safety)
         else:
@@ -43,6 +44,17 @@ def apply(
             reports.send_once(minion, view)
             reports.heed_schedule(minion, view)
     return results
+
+
+def _newest(minion: Minion, network: str | None) -> list[View]:
+    """
+    The views of the pillar in memory; of a fresh one where that is older than what was applied here. A minion fetches
+    its pillar when it starts and for a state run, and a sync tells the others nothing of the one that it fetched.
+    """
+    found = chosen(everything(minion.pillar), network)
+    if minion.has_master and any(is_outdated(view, minion.journal(view.interface)) for view in found):
+        return chosen(everything(minion.fresh_pillar()), network)
+    return found
 
 
 def apply_interface(
@@ -66,7 +78,7 @@ def remove(minion: Minion, interface: str, test: bool) -> Outcome:
 
 def differences(minion: Minion, network: str | None) -> dict[str, Any]:
     """What ``apply`` would do to the devices, as data."""
-    return {label(view): converge.difference(view) for view in chosen(everything(minion.pillar), network)}
+    return {label(view): converge.difference(view) for view in _newest(minion, network)}
 
 
 def result(outcome: Outcome) -> dict[str, Any]:

@@ -22,12 +22,12 @@ from ..formats import wg_quick
 from ..model.answers import total
 from ..model.device import Device
 from ..model.hosts import block_changes
-from ..model.view import View
+from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run_with_secrets
 from ..system.files import is_written, read, rename, replace
 from ..wording import some
-from . import config_files, devices, endpoints, hostsfile, keys, local_facts
+from . import config_files, devices, endpoints, hostsfile, keys, local_facts, withdrawal
 from . import trial as node_trial
 from .boot.managers import Changes, Manager, Setup
 from .trial import Safety, Trial
@@ -58,13 +58,16 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
     :raises WireguardError: or OSError, where anything else fails
     """
     refuse_foreign(view, key_file)
+    journal = safety.journal(view.interface)
+    withdrawal.refuse_outdated(view, journal)
+    withdrawn = () if test else withdrawal.withdraw(view, journal, boot, safety.share)
     public_key = keys.public_key(key_file)
     if public_key is None:
         changes: Changes = {"device": {"old": None, "new": view.interface}}
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
     place = partial(local_facts.placed, master=safety.master, caller=safety.caller)
     way = Convergence(view, key_file, public_key, boot, place=place)
-    changes = way.changes()
+    changes = {**_went(withdrawn), **way.changes()}
     objections = way.objections(safety)
     if objections and not safety.forced:
         raise GuardError(_refusal(view, objections))
@@ -80,6 +83,17 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
     disturbs = way.disturbs()
     comment = f"{view.interface} would be changed: {_summary(changes)}{_cut_off(disturbs)}{forced}"
     return Outcome(changes, comment, pending=True, disturbs=disturbs)
+
+
+def _went(peers: Sequence[Peer]) -> Changes:
+    """What has been done about them before anything else was looked at."""
+    return {
+        f"peer {peer.name}": {
+            "old": {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)},
+            "new": None,
+        }
+        for peer in peers
+    }
 
 
 def _cut_off(disturbs: Mapping[str, int]) -> str:

@@ -33,8 +33,9 @@ def of_rollback(minion: Minion, view: View) -> list[Signed]:
 def _reports(minion: Minion, view: View, digest: str) -> list[Signed]:
     if not minion.has_master:
         return []
-    rolled_back = minion.journal(view.interface).taken_back()
-    return [minion.statements().report(str(view.network), digest, view.serial, rolled_back)]
+    journal = minion.journal(view.interface)
+    statements = minion.statements()
+    return [statements.report(str(view.network), digest, view.serial, journal.taken_back(), journal.generation())]
 
 
 def heed_schedule(minion: Minion, view: View) -> None:

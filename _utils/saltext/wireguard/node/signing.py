@@ -46,16 +46,27 @@ class Statements:
         return self._sign(statement)
 
     def report(
-        self, network: str, digest: str, last_serial: int = 0, taken_back: Mapping[str, Any] | None = None
+        self,
+        network: str,
+        digest: str,
+        last_serial: int = 0,
+        taken_back: Mapping[str, Any] | None = None,
+        generation: int = 0,
     ) -> Signed:
         """
-        That this was applied; ``last_serial``: the last one that the master knows of this node. ``taken_back``: what
-        the journal of the interface has of a change that was not.
+        That this was applied; ``last_serial``: the last one that the master knows of this node. ``taken_back`` and
+        ``generation``: what the journal of the interface has of a change that was not, and of how new all that is.
         """
-        serial = self._notes.next_serial(network, last_serial)
-        return self._sign(
-            statements.Report(self._node, network, digest, serial, config_files.boot_id(), _rollback(taken_back))
+        statement = statements.Report(
+            self._node,
+            network,
+            digest,
+            serial=self._notes.next_serial(network, last_serial),
+            boot=config_files.boot_id(),
+            rollback=_rollback(taken_back),
+            generation=generation,
         )
+        return self._sign(statement)
 
     def rotation(self, view: View, public_key: str, next_key: str) -> Signed:
         """The announcement of a next key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..errors import RolledBackError, WireguardError
 from ..model import answers
 from ..model.statements import ABSENT, REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
-from . import apply, clones, config_files, converge, keys, removal, reports
+from . import apply, clones, config_files, converge, keys, removal, reports, withdrawal
 from .converge import Outcome
 from .minion import Minion
 from .pillar import networks, views
@@ -36,17 +36,27 @@ def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | No
     return _Sync(minion, test, safety).run(views(pillar)).answer(minion, signed)
 
 
-def drop(minion: Minion, peers: Mapping[str, Collection[str]], signed: bool) -> dict[str, Any]:
+def drop(
+    minion: Minion,
+    peers: Mapping[str, Collection[str]],
+    signed: bool,
+    generation: int,
+    withdrawn: Mapping[str, Collection[str]],
+) -> dict[str, Any]:
     """
     Drop peers at once, without a pillar.
 
     :param peers: network -> public keys
     :param signed: as in ``sync``
+    :param generation: that of the registry when it was decided; 0 where nothing tells
+    :param withdrawn: those of the peers that are trusted no more, and so go on no trial
     """
     said = _Said({REPORT_TAG: []})
     for interface, network in config_files.managed().items():
         if network is not None and network in peers:
-            said.results[network] = _Drop(minion, network, interface, said).run(peers[network])
+            bare = View(interface, (), network=network, generation=generation)
+            job = replace(bare, withdrawn=tuple(withdrawn.get(network, ())))
+            said.results[network] = _Drop(minion, job, said).run(peers[network])
     return said.answer(minion, signed)
 
 
@@ -141,10 +151,12 @@ class _Sync:
 class _Drop:
     """Peers of one network that go, or the network itself."""
 
-    def __init__(self, minion: Minion, network: str, interface: str, said: _Said) -> None:
+    def __init__(self, minion: Minion, job: View, said: _Said) -> None:
+        """``job``: a view of which only interface, network, generation and ``withdrawn`` are known."""
         self._minion = minion
-        self._network = network
-        self._interface = interface
+        self._job = job
+        self._network = str(job.network)
+        self._interface = job.interface
         self._said = said
         self._view: View | None = None
 
@@ -154,6 +166,7 @@ class _Drop:
     def _dropped(self, public_keys: Collection[str]) -> Part:
         key_file = config_files.key_file(self._interface)
         with self._minion.lock(self._interface):
+            withdrawal.refuse_outdated(self._job, self._minion.journal(self._interface))
             is_own = keys.public_key(key_file) in public_keys
             outcome, report = self._left() if is_own else self._without(public_keys, key_file)
         self._said.statements[REPORT_TAG] += report
@@ -165,8 +178,11 @@ class _Drop:
         return outcome, [self._minion.statements().report(self._network, ABSENT)]
 
     def _without(self, public_keys: Collection[str], key_file: str) -> tuple[Outcome, Sequence[Signed]]:
-        self._view = view = removal.view_without(self._interface, public_keys)
-        outcome = converge.converge(view, key_file, self._minion.boot(), False, self._safety())
+        safety, boot = self._safety(), self._minion.boot()
+        withdrawal.withdraw(self._job, safety.journal(self._interface), boot, 1.0 if safety.forced else safety.share)
+        reduced = removal.view_without(self._interface, public_keys)
+        self._view = view = replace(reduced, generation=self._job.generation)
+        outcome = converge.converge(view, key_file, boot, False, safety)
         return outcome, reports.of_success(self._minion, view)
 
     def _safety(self) -> Safety:

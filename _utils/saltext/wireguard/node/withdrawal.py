@@ -29,10 +29,15 @@ from .notes import Journal
 PEERS_PER_COMMAND = 64
 
 
+def is_outdated(view: View, journal: Journal) -> bool:
+    """Whether this interface has something later already."""
+    return 0 < view.generation < journal.generation()
+
+
 def refuse_outdated(view: View, journal: Journal) -> None:
     """Raise OutdatedError for a view that is older than what this interface has already."""
-    has = journal.generation()
-    if 0 < view.generation < has:
+    if is_outdated(view, journal):
+        has = journal.generation()
         raise OutdatedError(
             f"{view.interface}: this pillar is older than what was applied here already, and nothing was changed."
             f" `wireguard.sync` on this minion fetches a newer one. If that says the same, the master gives out old"
