@@ -870,6 +870,33 @@ def reject(node, network=None):
     return _shown({"rejected": rejected})
 
 
+def forget_serials(node, network=None, reason=""):
+    """
+    Let a node speak again whose statements are refused, because it, or this master, had a clock that was ahead. Old
+    statements of it stay refused.
+
+    network
+        Only in this one; by default in all networks that know the node.
+
+    reason
+        For the history.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.forget_serials web7
+    """
+    with _salt_errors():
+        master = Master.from_opts(__opts__)
+        networks = _networks_of(master.moment(), node, network)
+        forgotten = [name for name in networks if master.registry.forget_serials(name, node, _operator(), str(reason))]
+        _announce(__opts__, master)
+        if not forgotten:
+            raise ConfigError(f"no serial of {node} is in the future; see `salt-run wireguard.nodes` for refusals")
+    return _shown({"forgotten": forgotten})
+
+
 # -- nodes that change keys
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from factories import public_key, registration
 from saltext.wireguard.master.status import statuses
+from saltext.wireguard.model.statements import Report
 from speaking import says, want_preshared_keys
 
 
@@ -45,3 +46,13 @@ def test_threads_that_ask_while_nodes_register_get_consistent_answers(master):
         thread.join()
     assert wrong == []
     assert master.moment().fleet().views("a")["net"].serial == 29
+
+
+def test_a_node_is_told_the_highest_serial_of_all_its_statements(master):
+    """It was that of its registration: after a lost cache and a clock set back, its reports were refused."""
+    says(master, registration("a", 5))
+    says(master, Report("a", "net", "digest", 9))
+    before = master.moment().fleet().views("a")["net"]
+    told = master.moment().views("a")["net"]
+    assert (before.serial, told.serial) == (5, 9)
+    assert told.digest == before.digest

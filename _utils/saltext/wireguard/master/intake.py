@@ -9,16 +9,13 @@ from collections.abc import Mapping
 from ..errors import RefusedError
 from ..fleet.membership import Membership
 from ..meshfile.mesh import Network
-from ..model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
+from ..model.statements import MAX_AHEAD_NS, REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from ..registry.evidence import claimed, signed_part, verify
 from ..registry.rows import NodeId
 from ..registry.salt_keys import AcceptedKey
 from .master import Master
 
 log = logging.getLogger(__name__)
-
-# How far the clock of a master may have been ahead when it gave out a generation that a node reports.
-MAX_AHEAD_NS = 86_400 * 10**9
 
 
 def hear(master: Master, tag: str, event: object) -> bool:

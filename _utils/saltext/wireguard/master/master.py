@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -139,4 +139,13 @@ class Moment:
         if losses:
             summary = "; ".join(loss.summary for loss in losses)
             raise LossError(f"{summary}. `salt-run wireguard.reconcile` on the master says which, and how to go on")
-        return self.unguarded.told(node) or ({} if self.unguarded.was_member(node) else None)
+        told = self.unguarded.told(node)
+        if not told:
+            return {} if self.unguarded.was_member(node) else None
+        serials = self._last_serials(node)
+        return {name: replace(view, serial=max(view.serial, serials.get(name, 0))) for name, view in told.items()}
+
+    def _last_serials(self, node: str) -> dict[str, int]:
+        """Of all its statements: reports make no new snapshot."""
+        key = self.keys.get(node)
+        return self.master.registry.last_serials(node, key.fingerprint) if key else {}

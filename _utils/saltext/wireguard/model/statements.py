@@ -33,6 +33,9 @@ MAX_ENDPOINTS = 16
 MAX_TEXT = 253
 MAX_SERIAL = 2**63 - 1
 
+# How far a serial, or a generation, may be ahead of the clock of who checks it. They are times.
+MAX_AHEAD_NS = 86_400 * 10**9
+
 
 @dataclass(frozen=True)
 class Registration:

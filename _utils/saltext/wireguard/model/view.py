@@ -144,14 +144,14 @@ class View:
     ``via`` is the name of the exit node that the default route leads through, a peer unless it is gone; None leaves the
     default route alone. ``beside`` are then the ports of the node's other interfaces, whose packets stay outside.
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
-    registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is that of
-    the registration, so that a node which lost its clock still knows what to exceed. ``waiting`` is the decision about
-    the node, "admit" or "rekey", that an operator has not made yet, or REGISTER. ``boot`` is the boot that the master
-    believes to speak for the node. ``generation`` is that of the registry that the view was made from: a node goes from
-    one to a later one only, see ``node.generation``. ``withdrawn`` are the public keys of nodes that are trusted no
-    more: they go at once, on no trial. None of these five is part of the digest. ``clones`` are the boots of other
-    machines that speak with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file has;
-    None leaves them out.
+    registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is the
+    highest of its statements, so that a node which lost its clock knows what to exceed. ``waiting`` is the decision
+    about the node, "admit" or "rekey", that an operator has not made yet, or REGISTER. ``boot`` is the boot that the
+    master believes to speak for the node. ``generation`` is that of the registry that the view was made from: a node
+    goes from one to a later one only, see ``node.generation``. ``withdrawn`` are the public keys of nodes that are
+    trusted no more: they go at once, on no trial. None of these five is part of the digest. ``clones`` are the boots of
+    other machines that speak with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file
+    has; None leaves them out.
 
     ``preshared`` names the secret that preshared keys come from; None where there are none. ``next_preshared_keys``:
     public key of a peer to the preshared key that the two have once this node uses the key that it has announced.

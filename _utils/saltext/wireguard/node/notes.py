@@ -7,6 +7,7 @@ import os
 import time
 from typing import Any
 
+from ..model.statements import MAX_AHEAD_NS
 from ..system import files
 from ..system.files import names, replace
 from . import config_files
@@ -53,8 +54,12 @@ class Notes:
     def next_serial(self, network: str, last_serial: int) -> int:
         """
         Larger than any before, also when this node's clock or its cache was set back: the master tells its last one.
+
+        What was used while this node's clock was days ahead does not count: the master has refused it.
         """
-        serial: int = max(time.time_ns(), last_serial + 1, self.read(network).get("serial", 0) + 1)
+        least = max(time.time_ns(), last_serial + 1)
+        used = self.read(network).get("serial", 0)
+        serial: int = least if used > least + MAX_AHEAD_NS else max(least, used + 1)
         self.add(network, serial=serial)
         return serial
 

@@ -34,6 +34,7 @@ WHATS = (
     "rotated",
     "rotating",
     "rotation_failed",
+    "serials_forgotten",
     "superseded",
     "waiting",
 )

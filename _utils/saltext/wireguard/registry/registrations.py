@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from ..errors import RefusedError
 from ..meshfile.mesh import Network
-from ..model.statements import Registration, Report, Rotation
+from ..model.statements import Registration
 from . import admission
 from . import history as trail
 from .decisions import Decisions
@@ -18,27 +18,6 @@ from .ledger import Stored, pass_time
 from .pool import Pool
 from .public_keys import take_over
 from .rows import VOUCHED
-
-
-def advance_serial(connection: sqlite3.Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
-    """
-    Move the serial forward. False: this very serial was seen, so the statement came twice, which is no harm.
-
-    Serials are kept for each Salt key, because re-installed hardware starts over with a new one, while statements
-    signed with its old key must not come back to life if that key is ever accepted again.
-    """
-    key = (statement.KIND, statement.network, statement.node, salt_key)
-    known = connection.execute(
-        "SELECT value FROM serial WHERE kind = ? AND network = ? AND node = ? AND salt_key = ?", key
-    ).fetchone()
-    if known and known[0] == statement.serial:
-        return False
-    if known and known[0] > statement.serial:
-        raise RefusedError(
-            f"its serial {statement.serial} is not newer than {known[0]}: it came late, or somebody sent it again"
-        )
-    connection.execute("INSERT OR REPLACE INTO serial VALUES (?, ?, ?, ?, ?)", (*key, statement.serial))
-    return True
 
 
 def question_of(

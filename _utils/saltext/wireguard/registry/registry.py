@@ -44,12 +44,12 @@ from .queries import (
 )
 from .registrations import (
     accept,
-    advance_serial,
     let_wait,
     pool_of,
     question_of,
 )
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Refusal, Snapshot
+from .serials import advance_serial, forget_serials, highest_serials
 
 MAX_REFUSALS = 500
 
@@ -134,6 +134,11 @@ class Registry:
         """Whether the node has ever registered or reported, as far as anybody remembers."""
         sql = "SELECT 1 FROM {} WHERE (network, node) = (?, ?)"
         return any(self._store.all(sql.format(table), (network, node)) for table in ("node", "report"))
+
+    def last_serials(self, node: str, salt_key: str) -> dict[str, int]:
+        """Network -> the highest serial of all statements of a node, which its next one must exceed."""
+        empty: dict[str, int] = {}
+        return self._store.read(lambda connection: highest_serials(connection, node, salt_key), empty)
 
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
@@ -289,6 +294,14 @@ class Registry:
                 (*who, report.digest, salt_key, time.time(), json.dumps(asdict(rollback)) if rollback else None),
             )
             return True
+
+    def forget_serials(self, network: str, node: str, who: str, why: str) -> bool:
+        """Let a node speak again that used serials of the future. Returns whether it did."""
+        with self._store.write() as connection:
+            forgotten = forget_serials(connection, network, node)
+            if forgotten:
+                trail.write(connection, network, node, "serials_forgotten", who, why)
+            return forgotten
 
     def settle_boots(self, nodes: Collection[str]) -> None:
         """Take the machines of these nodes for the only ones: all that have their Salt key were asked to speak."""

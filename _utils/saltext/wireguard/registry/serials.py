@@ -1,0 +1,64 @@
+"""
+The serials of statements, which only grow, so that an old statement is worth nothing.
+
+They are kept for each Salt key, because re-installed hardware starts over with a new one, while statements signed with
+its old key must not come back to life if that key is ever accepted again. They are times, in nanoseconds since 1970:
+one far ahead of the master's clock is refused, as its node could say nothing more until then.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from ..errors import RefusedError
+from ..model.statements import MAX_AHEAD_NS, Registration, Report, Rotation
+
+
+def advance_serial(connection: sqlite3.Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
+    """
+    Move the serial forward. False: this very serial was seen, so the statement came twice, which is no harm.
+
+    Raises RefusedError where it is not newer, or far ahead of the clock.
+    """
+    key = (statement.KIND, statement.network, statement.node, salt_key)
+    known = connection.execute(
+        "SELECT value FROM serial WHERE kind = ? AND network = ? AND node = ? AND salt_key = ?", key
+    ).fetchone()
+    if known and known[0] == statement.serial:
+        return False
+    latest = time.time_ns() + MAX_AHEAD_NS
+    if known and known[0] > statement.serial:
+        raise RefusedError(
+            f"its serial {statement.serial} is not newer than {known[0]}: "
+            + (_ahead(statement.node, known[0]) if known[0] > latest else "it came late, or somebody sent it again")
+        )
+    if statement.serial > latest:
+        raise RefusedError(f"its serial {statement.serial} is a wrong time: {_ahead(statement.node, statement.serial)}")
+    connection.execute("INSERT OR REPLACE INTO serial VALUES (?, ?, ?, ?, ?)", (*key, statement.serial))
+    return True
+
+
+def _ahead(node: str, serial: int) -> str:
+    days = (serial - time.time_ns()) // MAX_AHEAD_NS
+    return (
+        f"that is {days} days ahead of the master's clock. Put the clock right that is wrong; if that was the master's,"
+        f" `salt-run wireguard.forget_serials {node}` lets the node speak again"
+    )
+
+
+def highest_serials(connection: sqlite3.Connection, node: str, salt_key: str) -> dict[str, int]:
+    """Network -> the highest serial of any kind that the node used with this Salt key."""
+    sql = "SELECT network, max(value) FROM serial WHERE (node, salt_key) = (?, ?) GROUP BY network"
+    return dict(connection.execute(sql, (node, salt_key)).fetchall())
+
+
+def forget_serials(connection: sqlite3.Connection, network: str, node: str) -> bool:
+    """
+    Let a node speak again whose serials are in the future. Returns whether there were such.
+
+    They become the present time, so that what it said before stays old.
+    """
+    now = time.time_ns()
+    sql = "UPDATE serial SET value = ? WHERE (network, node) = (?, ?) AND value > ?"
+    return connection.execute(sql, (now, network, node, now)).rowcount > 0
