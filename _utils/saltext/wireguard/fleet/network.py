@@ -206,7 +206,7 @@ class NetworkState:
             waiting=waiting.question if waiting else missing,
             boot=boots.current,
             generation=self._snapshot.generation,
-            withdrawn=self._withdrawn,
+            withdrawn=self.withdrawn,
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,
             hosts=self._hosts(member.node) if network.hosts else None,
@@ -214,7 +214,7 @@ class NetworkState:
         )
 
     @cached_property
-    def _withdrawn(self) -> tuple[str, ...]:
+    def withdrawn(self) -> tuple[str, ...]:
         """
         The public keys of those that are trusted no more: revoked, expired, or without the Salt key that proved them.
         Not of those that an edit of the mesh file took out: a slip there must not cut off whoever is behind them.

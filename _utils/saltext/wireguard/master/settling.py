@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..errors import RefusedError
 from ..fleet.membership import Membership
@@ -11,7 +12,7 @@ from ..fleet.network import NetworkState
 from ..meshfile.mesh import Network
 from ..registry.registry import Registry
 from ..registry.rows import NodeId, Snapshot
-from .master import Master
+from .master import Master, Moment
 
 log = logging.getLogger(__name__)
 
@@ -70,3 +71,19 @@ def keys_of(snapshot: Snapshot, nodes: Iterable[NodeId]) -> dict[str, list[str]]
     for row in (snapshot.rows[each] for each in nodes if each in snapshot.rows):
         found.setdefault(row.network, []).extend(key for key in (row.public_key, row.next_key) if key)
     return found
+
+
+def drop_arguments(moment: Moment, left: Mapping[str, Sequence[str]]) -> list[Any]:
+    """
+    The arguments of the job ``wireguard.drop``, as Salt publishes them, by which others let those go that left.
+
+    :param moment: taken after they had left, so that nothing older brings them back
+    :param left: network -> public keys
+    """
+    networks = moment.unguarded.networks
+    withdrawn = {
+        name: [key for key in keys if key in networks[name].withdrawn]
+        for name, keys in left.items()
+        if name in networks
+    }
+    return [dict(left), {"__kwarg__": True, "generation": moment.snapshot.generation, "withdrawn": withdrawn}]
