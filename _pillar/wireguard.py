@@ -13,8 +13,8 @@ docs/without-a-master.md.
 
 A minion finds its own view under ``wireguard:networks:<network>`` and nothing about nodes that it does not talk to. No
 private key is ever here; of preshared keys, which a network may have, a minion finds its own. An invalid mesh file
-raises, which puts the error into the pillar and stops ``state.apply``: returning nothing instead would tell every node
-to drop its peers.
+raises for its members, which puts an error into the pillar and stops ``state.apply``: returning nothing instead would
+tell every node to drop its peers. What is wrong is said on the master only. Other minions notice nothing.
 """
 
 import time
@@ -22,6 +22,7 @@ import time
 from saltext.wireguard.device.reresolve import SCHEDULE
 from saltext.wireguard.fleet.masterless import masterless_views
 from saltext.wireguard.master.master import Master
+from saltext.wireguard.master.pillar import views_for
 from saltext.wireguard.meshfile.load import load_mesh
 
 __virtualname__ = "wireguard"
@@ -44,7 +45,8 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
 
     :param mesh: path of the mesh file or directory
     :param preshared_secret: what preshared keys come from, if not from a file of ours
-    :raises MeshError: for an invalid mesh file, naming every problem with file and line
+    :raises PillarError: for an invalid mesh file, to all that may be in it, without saying what is wrong there; without
+        a master MeshError, which names every problem with file and line
     :raises LossError: when most nodes of a network of this minion would leave it at once, or nodes would lose their
         addresses, and nobody confirmed that
     """
@@ -61,5 +63,4 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
 def _views(minion_id, mesh):
     if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
         return masterless_views(load_mesh(mesh), minion_id, time.time())
-    master = Master.from_opts(__opts__)
-    return master.moment().views(minion_id) if master.is_trusted(minion_id) else None
+    return views_for(Master.from_opts(__opts__), minion_id)

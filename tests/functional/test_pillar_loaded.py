@@ -14,7 +14,7 @@ import salt.exceptions
 import masters
 from hosts import key
 from masters import NETWORK, MasterSide
-from saltext.wireguard.errors import LossError, MeshError
+from saltext.wireguard.errors import LossError, PillarError
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.master.settling import settle
 from saltext.wireguard.meshfile import load
@@ -87,16 +87,47 @@ def test_a_node_whose_salt_key_was_deleted_is_told_nothing_and_is_nobodys_peer(m
     assert master.pillar("node2")["wireguard"]["networks"][NETWORK]["peers"] == {}
 
 
-def test_an_invalid_mesh_file_raises_for_members_and_says_where(master):
-    master.mesh.write_text("networks:\n  backbone:\n    subnet: [10.42.0.0/24]\n    nodes: {}\n")
-    with pytest.raises(MeshError, match=r"mesh\.yml:3: unknown key 'subnet'"):
+SECRET = "cGhvbmUgcHJpdmF0ZSBrZXkgb2YgMzIgYnl0ZXMhISE="
+
+
+def test_an_invalid_mesh_file_raises_for_members_and_says_nothing_of_what_is_in_it(master):
+    """What was wrong was in everybody's pillar, quoted: also a preshared key that stood where `true` belongs."""
+    master.mesh.write_text(f"networks:\n  backbone:\n    preshared_keys: {SECRET}\n    nodes: {{}}\n")
+    with pytest.raises(PillarError, match=r"is invalid, so this minion keeps what it has; `salt-run") as caught:
         master.pillar("node1")
+    assert "preshared" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value.__context__)
     assert master.pillar("stranger") == {}
+
+
+def test_an_invalid_mesh_file_does_not_concern_minions_that_were_never_in_it(master):
+    """It stopped the `state.apply` of every minion of the master, also of those that have nothing to do with it."""
+    master.write_mesh("nodes: {'node[12]': {}}")
+    master.accept("node3")
+    assert master.pillar("node3") == {}
+    master.mesh.write_text("networks: []\n")
+    assert master.pillar("node3") == {}
+
+
+def test_who_was_in_the_mesh_file_before_and_never_registered_is_told_that_it_is_invalid(master):
+    master.accept("node3")
+    assert master.pillar("node3")
+    master.mesh.write_text("networks: []\n")
+    with pytest.raises(PillarError):
+        master.pillar("node3")
+
+
+def test_who_is_registered_is_told_so_by_a_master_that_never_saw_a_valid_file(master):
+    master.mesh.write_text("networks: []\n")
+    load._last_valid.clear()
+    with pytest.raises(PillarError):
+        master.pillar("node1")
 
 
 def test_a_mesh_file_that_is_missing_raises(master):
     master.mesh.unlink()
-    with pytest.raises(MeshError, match="No such file"):
+    with pytest.raises(PillarError):
         master.pillar("node1")
 
 

@@ -1,6 +1,10 @@
 """How messages name what may be many, long or hostile."""
 
-from saltext.wireguard.wording import shown, some
+import pytest
+
+from saltext.wireguard.wording import shown, some, without_keys
+
+KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 
 
 def test_of_many_names_the_first_are_listed_in_order():
@@ -11,3 +15,21 @@ def test_of_many_names_the_first_are_listed_in_order():
 def test_a_quoted_text_shows_what_does_not_print_and_is_cut():
     assert shown("two\nlines") == r"'two\nlines'"
     assert shown("x" * 61) == "'" + "x" * 60 + "'..."
+
+
+@pytest.mark.parametrize("text", [KEY, KEY[:-1], KEY[1:], f" {KEY}", KEY[:41], f"true {KEY}", "x" * 50 + KEY])
+def test_what_looks_like_a_key_is_not_quoted(text):
+    """A key that was written into the wrong line of the mesh file went into logs, events and pillars."""
+    assert KEY[2:40] not in shown(text)
+    assert KEY[2:40] not in shown([text])
+    assert "(hidden" in shown(text) + "(hidden" * text.startswith("x")
+
+
+def test_what_is_no_text_is_quoted_as_it_is_written():
+    assert shown({"a": [1]}) == "{'a': [1]}"
+    assert shown(list(range(40))).endswith("...")
+
+
+def test_a_key_that_is_known_to_be_public_may_be_quoted():
+    assert without_keys(f"no peer {KEY}", [KEY]) == f"no peer {KEY}"
+    assert without_keys("a" * 43) == "a" * 43

@@ -34,6 +34,10 @@ class MeshError(WireguardError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class PillarError(WireguardError):
+    """Raised for a minion whose master cannot say what it must have. The details are for readers on the master."""
+
+
 class LossError(WireguardError):
     """
     Raised when most of a network's nodes would leave it at once, or nodes would lose their addresses, and no operator

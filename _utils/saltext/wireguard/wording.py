@@ -1,15 +1,32 @@
-"""How messages name what may be many, long or hostile."""
+"""How messages name what may be many, long, hostile or secret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 
 _MOST = 5
 
+# A key of WireGuard, also one that lacks a character: it is quoted most of all where it was mistyped or misplaced.
+_MAYBE_A_KEY = re.compile(r"[A-Za-z0-9+/]{40,}=*")
+_HIDDEN = "(hidden)"
 
-def shown(text: str) -> str:
-    """Quote a text that may be hostile or long for an error message."""
-    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
+
+def shown(value: object) -> str:
+    """Quote what may be hostile, long or a key for an error message."""
+    text = without_keys(value if isinstance(value, str) else repr(value))
+    cut = text if len(text) <= 60 else text[:60]
+    return (repr(cut) if isinstance(value, str) else cut) + ("..." if cut != text else "")
+
+
+def without_keys(text: str, known: Collection[str] = ()) -> str:
+    """The text with nothing in it that looks like a key, private, preshared or public, but for the ``known`` ones."""
+    return _MAYBE_A_KEY.sub(lambda found: found[0] if found[0] in known or not _is_mixed(found[0]) else _HIDDEN, text)
+
+
+def _is_mixed(text: str) -> bool:
+    """Random base64 has letters of either case; long names and numbers have not."""
+    return text.upper() != text != text.lower()
 
 
 def some(names: Iterable[str]) -> str:

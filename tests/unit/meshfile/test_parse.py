@@ -659,7 +659,7 @@ networks:
         ),
         (
             network(peers=f"p: {{public_key: {KEY}}},\n q: {{public_key: {KEY}}}"),
-            f"mesh.yml:6: public key {KEY} is already used at mesh.yml:5; every peer has its own",
+            "mesh.yml:6: this public key is already used at mesh.yml:5; every peer has its own",
         ),
         (
             network(nodes="a: {addresses: [10.42.0.5]}", peers="p: {addresses: [10.42.0.5]}"),
@@ -761,3 +761,40 @@ def test_the_public_key_of_a_node_is_read():
 )
 def test_a_public_key_that_cannot_be_meant_is_an_error(text, expected):
     assert any(expected in problem for problem in problems(text))
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "preshared_keys: {}",
+        "keepalive: {}",
+        "mtu: {}",
+        "interface: {}",
+        "domain: {}",
+        "rotate_every: {}",
+        "admit: {}",
+        "subnets: {}",
+        "subnets: [{}]",
+        "exclude: [{}]",
+        "links: [[{}, a]]",
+        "links: {}",
+        "{}: 1",
+        "nodes: {}",
+        "nodes: {{a: {}}}",
+        "nodes: {{a: {{public_key: '{}x'}}}}",
+        "nodes: {{a: {{endpoint: {}}}}}",
+        "nodes: {{a: {{expires: {}}}}}",
+        "nodes: {{a: {{via: {}}}}}",
+        "nodes: {{a: {{groups: [{}]}}}}",
+        "nodes: {{a: {{site: {}}}}}",
+        "peers: {{phone: {{preshared_key: {}}}}}",
+        "peers: {{{}: {{}}}}",
+        "subnets: [10.42.0.0/16], nodes: {{a: {{{}: 1}}}}",
+    ],
+)
+def test_a_key_in_the_wrong_place_is_not_quoted(where):
+    """A preshared key that stood where `true` belongs was quoted in logs, events and everybody's pillar."""
+    secret = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
+    with pytest.raises(MeshError) as caught:
+        parse_mesh([("mesh.yml", "networks: {net: {" + where.format(secret) + "}}\n")])
+    assert secret[1:41] not in str(caught.value)

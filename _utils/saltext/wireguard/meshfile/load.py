@@ -11,6 +11,7 @@ from .parse import parse_mesh
 
 Stamp = tuple[tuple[str, int, int, int], ...]  # (path, mtime in ns, size, inode) of every file
 _cache: dict[str, tuple[Stamp, Mesh | tuple[Problem, ...]]] = {}
+_last_valid: dict[str, Mesh] = {}
 
 # A file that is written twice within one tick of the file system's clock looks the same after both.
 _SETTLED_NS = 100_000_000
@@ -44,11 +45,16 @@ def load_mesh(path: str) -> Mesh:
     raise MeshError(result)  # a new one: raising the same object again and again makes its traceback grow
 
 
+def last_valid(path: str) -> Mesh | None:
+    """The mesh that was last in ``path`` while this process has run; None where it has seen no valid one."""
+    return _last_valid.get(path)
+
+
 def _parse(path: str, now: Stamp) -> Mesh | tuple[Problem, ...]:
     before = time.time_ns()
     result: Mesh | tuple[Problem, ...]
     try:
-        result = parse_mesh([(name, _read(name)) for name, *_ in now])
+        result = _last_valid[path] = parse_mesh([(name, _read(name)) for name, *_ in now])
     except MeshError as exc:
         result = exc.problems
     if all(before - mtime > _SETTLED_NS for _, mtime, _, _ in now):

@@ -47,7 +47,7 @@ def read_public_key(scope: Scope, value: Value) -> str:
         scope,
         ("public key", key),
         value.place,
-        f"public key {key} is already used at {{earlier}}; every peer has its own",
+        "this public key is already used at {earlier}; every peer has its own",
     )
     return key
 

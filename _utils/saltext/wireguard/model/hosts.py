@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..wording import some
+from ..wording import shown, some
 from .changes import Facts
 from .names import WHAT_IDS_ARE, is_host_name
 
@@ -105,7 +105,7 @@ def parse(names: Mapping[str, Sequence[str]], domain: str | None) -> Hosts:
     for each in made.names:
         for name in full_names(each.name, domain):
             if not is_host_name(name):
-                raise ValueError(f"{name!r:.60} is no host name")
+                raise ValueError(f"{shown(name)} is no host name")
     return made
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from ..errors import KeyFormatError
+from ..wording import shown
 
 _P = 2**255 - 19
 _HIGH_BIT = 2**255
@@ -51,7 +52,7 @@ def parse_public_key(text: str) -> str:
     points are listed at https://cr.yp.to/ecdh.html#validate and in libsodium's ``x25519_ref10.c``), so that no
     handshake with such a peer can succeed.
 
-    Raises KeyFormatError, whose message shows at most 60 characters of the text, quoted.
+    Raises KeyFormatError, whose message shows nothing that looks like a key: it may be the private one.
     """
     if not isinstance(text, str) or not _BASE64.fullmatch(text):
         raise _refused(text, "must be 44 characters of base64 that end in '=', as `wg pubkey` prints it")
@@ -87,5 +88,5 @@ def _check_point(text: str, number: int) -> None:
 
 
 def _refused(text: object, why: str) -> KeyFormatError:
-    shown = repr(text[:60]) if isinstance(text, str) else f"of type {type(text).__name__}"
-    return KeyFormatError(f"public key {shown} {why}")
+    given = shown(text) if isinstance(text, str) else f"of type {type(text).__name__}"
+    return KeyFormatError(f"public key {given} {why}")

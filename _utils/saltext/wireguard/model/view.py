@@ -17,6 +17,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Any, TypeVar
 
 from ..errors import KeyFormatError, ViewError
+from ..wording import shown
 from . import hosts
 from .endpoint import Endpoint
 from .hosts import Hosts
@@ -341,19 +342,19 @@ def _hosts(value: object) -> Hosts:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"must be a mapping, not {value!r:.60}")
+        raise ValueError(f"must be a mapping, not {shown(value)}")
     return value
 
 
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {value!r:.60}")
+        raise ValueError(f"must be true or false, not {shown(value)}")
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be text, not {value!r:.60}")
+        raise ValueError(f"must be text, not {shown(value)}")
     return value
 
 
@@ -361,7 +362,7 @@ def _interface(value: object) -> str:
     name = _text(value)
     allowed = all(char.isascii() and (char.isalnum() or char in "_=+.-") for char in name)
     if not allowed or name in {"", ".", ".."} or len(name) > MAX_INTERFACE_NAME:
-        raise ValueError(f"{name!r:.60} is no interface name: 1 to {MAX_INTERFACE_NAME} letters, digits and _=+.-")
+        raise ValueError(f"{shown(name)} is no interface name: 1 to {MAX_INTERFACE_NAME} letters, digits and _=+.-")
     return name
 
 
@@ -381,7 +382,7 @@ def _without_zone(value: object) -> str:
     """Python takes any text at all for the zone of an IPv6 address, even line breaks."""
     text = _text(value)
     if "%" in text:
-        raise ValueError(f"{text!r:.60} has a zone: write the address without '%'")
+        raise ValueError(f"{shown(text)} has a zone: write the address without '%'")
     return text
 
 
@@ -405,7 +406,7 @@ def _preshared_keys(value: object) -> dict[str, str]:
 def _integer(low: int, high: int) -> Callable[[object], int]:
     def convert(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}, not {value!r:.60}")
+            raise ValueError(f"must be a whole number from {low} to {high}, not {shown(value)}")
         return value
 
     return convert
@@ -414,7 +415,7 @@ def _integer(low: int, high: int) -> Callable[[object], int]:
 def _list_of(convert: Callable[[object], T]) -> Callable[[object], list[T]]:
     def convert_all(value: object) -> list[T]:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"must be a list, not {value!r:.60}")
+            raise ValueError(f"must be a list, not {shown(value)}")
         return [convert(item) for item in value]
 
     return convert_all

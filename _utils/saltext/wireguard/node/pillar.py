@@ -18,6 +18,18 @@ def views(pillar: Mapping[str, Any]) -> dict[str, View]:
     return {name: View.from_dict(data[name], name) for name in sorted(data)}
 
 
+def each_view(pillar: Mapping[str, Any]) -> tuple[dict[str, View], dict[str, str]]:
+    """Network -> View, and network -> why it has none: one that is malformed is no reason to leave out the others."""
+    found: dict[str, View] = {}
+    broken: dict[str, str] = {}
+    for name, data in sorted((networks(pillar) or {}).items()):
+        try:
+            found[name] = View.from_dict(data, name)
+        except ViewError as exc:
+            broken[name] = str(exc)
+    return found, broken
+
+
 def everything(pillar: Mapping[str, Any]) -> dict[str, View]:
     """The same with the interfaces that the pillar describes by hand, by their names."""
     found = views(pillar)

@@ -15,7 +15,7 @@ from ..model.view import REGISTER, View
 from . import apply, clones, config_files, converge, keys, removal, reports, withdrawal
 from .converge import Outcome
 from .minion import Minion
-from .pillar import networks, views
+from .pillar import each_view, networks
 from .signing import Signed
 from .trial import Safety
 
@@ -33,7 +33,7 @@ def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | No
     pillar = minion.fresh_pillar()
     if networks(pillar) is None:
         return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
-    return _Sync(minion, test, safety).run(views(pillar)).answer(minion, signed)
+    return _Sync(minion, test, safety).run(*each_view(pillar)).answer(minion, signed)
 
 
 def drop(
@@ -94,10 +94,14 @@ class _Sync:
         self._safety = safety
         self._said = _Said({REGISTER_TAG: [], REPORT_TAG: []})
 
-    def run(self, wanted: Mapping[str, View]) -> _Said:
-        for name, view in wanted.items():
+    def run(self, views: Mapping[str, View], broken: Mapping[str, str]) -> _Said:
+        """``broken``: network -> why there is no view of it."""
+        wanted = [*views, *broken]
+        for name, view in views.items():
             self._said.results[name] = self._result(view)
-        for interface in left_interfaces(list(wanted)):
+        for name, why in broken.items():
+            self._said.results[name] = {"result": False, "comment": why}
+        for interface in left_interfaces(wanted):
             self._said.results[interface] = _or_failure(partial(self._removed, interface))
         if not self._test and self._minion.has_master:
             self._said.statements[REPORT_TAG] += self._reports_of_absence(wanted)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import NodeError
-
-# Also a key that lacks a character: `wg` quotes what it cannot read.
-_MAYBE_A_KEY = re.compile(r"[A-Za-z0-9+/]{40,}=*")
+from ..wording import without_keys
 
 _PACKAGES = {"wg": "wireguard-tools", "ip": "iproute2"}
 
@@ -54,7 +51,8 @@ def run(
     except subprocess.TimeoutExpired as exc:
         raise NodeError(f"`{shown}` did not end within 60 s") from exc
     if check and done.returncode:
-        reason = "" if secret else f": {_quotable(done.stderr, command)[-300:]}"
+        # `wg` quotes what it cannot read. Of keys, only the public ones that the command itself names are repeated.
+        reason = "" if secret else f": {without_keys(done.stderr.strip(), command)[-300:]}"
         raise NodeError(f"`{shown}` failed with code {done.returncode}{reason}")
     return done.stdout
 
@@ -82,8 +80,3 @@ def _pipe(text: str) -> Iterator[int]:
         yield reading
     finally:
         os.close(reading)
-
-
-def _quotable(stderr: str, command: Sequence[str]) -> str:
-    """Of keys, only the public ones that the command itself names."""
-    return _MAYBE_A_KEY.sub(lambda found: found[0] if found[0] in command else "(hidden)", stderr.strip())
