@@ -16,7 +16,8 @@ PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv
 LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
-.PHONY: help setup demo test test-slow lint unit functional integration test-3006 bench schema clean
+.PHONY: help setup demo test test-slow lint unit functional functional-slow integration integration-slow test-3006 bench \
+    schema clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +32,13 @@ test: .venv/.ready  ## Every check, and every test but the slow ones (root)
 
 test-slow: .venv/.ready  ## The tests that take a fleet through its life, and faults at every point of it (root)
 	@.ci/sshd
-	@$(PYTHON) $(PYTEST) $(FILES_AT_ONCE) -m slow tests/functional tests/integration
+	@.ci/side_by_side integration-slow functional-slow
+
+functional-slow: .venv/.ready
+	@$(PYTHON) $(PYTEST) $(AT_ONCE) -m slow tests/functional
+
+integration-slow: .venv/.ready
+	@$(PYTHON) $(PYTEST) $(FILES_AT_ONCE) -m slow tests/integration
 
 lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/ruff check --quiet
@@ -55,8 +62,8 @@ test-3006:
 	@echo 'Skipped: no Python 3.10 for Salt 3006'
 endif
 
-bench: .venv/.ready  ## Measure how long traffic stops while a key is rotated (root)
-	@$(PYTHON) bench/rotation_gap.py
+bench: .venv/.ready  ## Run all benchmarks and write the table of bench/README.md (root)
+	@$(PYTHON) bench/all.py
 
 schema: .venv/.ready  ## Write docs/mesh-file.schema.json anew, after a change of the mesh file's keys
 	@$(PYTHON) .ci/schema

@@ -14,95 +14,60 @@ those of this machine at this moment; the ratios are what can be compared. Needs
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
-REPO = Path(__file__).resolve().parents[1]
-LAB = [sys.executable, str(REPO / "lab" / "lab"), "--name", f"b{os.getpid()}"]
+from mesh_lab import MeshLab
+from report import REPO, Comparison, Measured, Size, run
+
 PLAIN_TAG = "bench/plain"
 
 
-def lab(*words: str) -> str:
-    """Run a command of the lab; return its output."""
-    done = subprocess.run([*LAB, *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"lab {' '.join(words)}: exit code {done.returncode}\n{done.stderr}")
-    return done.stdout
-
-
-def burst(keys: str, count: int, *more: str) -> dict[str, Any]:
+def burst(lab: MeshLab, keys: str, count: int, *more: str) -> dict[str, Any]:
     """All minions send an event, as fast as they can."""
     words = ["--keys", keys, "--count", str(count), "--seconds", "0", "--bad-share", "0", *more]
-    said = json.loads(lab("exec", "master", "python3", str(REPO / "bench" / "load.py"), *words))
+    said = json.loads(lab.run("exec", "master", "python3", str(REPO / "lab" / "load.py"), *words))
     return {"rate": count / said["seconds"], "cpu": said["master_cpu_seconds"] / count, "again": said["again"]}
 
 
-def ping_seconds() -> float:
-    """How long the simplest job takes, for scale."""
-    started = time.monotonic()
-    lab("salt", "*", "test.ping")
-    return time.monotonic() - started
-
-
-def measure(count: int, rounds: int) -> dict[str, Any]:
+def measure(count: int, rounds: int) -> Measured:
     """Plain events and registrations in turns."""
     plain, registrations, pings = [], [], []
+    lab = MeshLab()
     with tempfile.TemporaryDirectory() as keys:
         try:
-            lab("up", "1", "--trigger", "engine")
-            for number in range(rounds):
-                pings.append(ping_seconds())
-                plain.append(burst(keys, count, "--tag", PLAIN_TAG))
+            lab.run("up", "1", "--trigger", "engine")
+            for _ in range(rounds):
+                pings.append(lab.ping_minions())
+                plain.append(burst(lab, keys, count, "--tag", PLAIN_TAG))
                 # the first round is about minions that are new, the others about such as register again
-                registrations.append(burst(keys, count, "--wait", "300", "--report"))
-                print(f"round {number + 1} of {rounds} is done", file=sys.stderr)
+                registrations.append(burst(lab, keys, count, "--wait", "300", "--report"))
         finally:
-            lab("down")
-    return summary(count, plain, registrations, pings)
+            lab.run("down", check=False)
+    return summary(plain, registrations, pings)
 
 
-def summary(count: int, plain: list[Any], registrations: list[Any], pings: list[float]) -> dict[str, Any]:
-    """Medians, and their ratios."""
+def summary(plain: list[Any], registrations: list[Any], pings: list[float]) -> Measured:
+    """Medians of both."""
 
-    def median(rows: list[Any], name: str) -> float:
-        return statistics.median(row[name] for row in rows)
+    def median(rows: list[Any], name: str, factor: int = 1) -> float:
+        return round(factor * statistics.median(row[name] for row in rows), 1)
 
-    ping = statistics.median(pings)
-    return {
-        "count": count,
-        "registrations_per_second": round(median(registrations, "rate"), 1),
-        "cpu_ms_per_registration": round(1000 * median(registrations, "cpu"), 1),
+    details = {
         "sent_again": sum(row["again"] for row in registrations),
-        "plain_events_per_second": round(median(plain, "rate"), 1),
-        "cpu_ms_per_plain_event": round(1000 * median(plain, "cpu"), 1),
-        "ping_seconds": round(ping, 2),
-        "cpu_ratio": round(median(registrations, "cpu") / median(plain, "cpu"), 2),
-        "time_ratio": round(median(plain, "rate") / median(registrations, "rate"), 2),
-        "registrations_per_ping": round(median(registrations, "rate") * ping),
+        "registrations_per_ping": round(median(registrations, "rate") * statistics.median(pings)),
     }
-
-
-def main() -> None:
-    """Print the outcome."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=100, help="minions (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
-    options = parser.parse_args()
-    result = measure(options.count, options.rounds)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(f"{name.replace('_', ' '):26} {value}" for name, value in result.items()))
+    event = "an event that nothing acts on"
+    rates = [median(rows, "rate") for rows in (registrations, plain)]
+    cpu = [median(rows, "cpu", 1000) for rows in (registrations, plain)]
+    return details, [
+        Comparison("registrations a second", *rates, event, ""),
+        Comparison("CPU of a registration", *cpu, event, "ms"),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(__doc__, measure, count=Size(100, 5, "minions"), rounds=Size(3, 1, "how often")))

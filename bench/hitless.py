@@ -14,7 +14,6 @@ machine loses by itself; ``wireguard.sync``; ``wg syncconf`` with the whole conf
 
 from __future__ import annotations
 
-import argparse
 import base64
 import random
 import statistics
@@ -22,16 +21,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from mesh_lab import machine, show
-from rotation_nodes import Node, Nodes, why_not
+from report import BenchError, Comparison, Measured, Size, run
 from saltext.wireguard.model.view import Peer, View
+from wgmachines.nodes import Node, Nodes, why_not
 
-WINDOW_SECONDS = 4.0
 # At its beginning and its end, only packets flow: the last change is over when the last packet is sent.
 MARGIN_SECONDS = 0.5
 PEERS = 40
@@ -53,7 +48,9 @@ class Mesh:
 
     @property
     def view(self) -> View:
-        return replace(self._bare, peers=(*self._bare.peers, *self._others.values()))
+        """Its peers are in the order of their names, as the master sends them: that is part of the digest."""
+        peers = (*self._bare.peers, *self._others.values())
+        return replace(self._bare, peers=tuple(sorted(peers, key=lambda peer: peer.name)))
 
     def change(self) -> View:
         """Something happens."""
@@ -155,60 +152,62 @@ def by_restart(node: Node, view: View) -> None:
     node.do("restart", view.to_dict())
 
 
-def window(nodes: Nodes, mesh: Mesh, way: Way, limit: int) -> None:
+def window(nodes: Nodes, mesh: Mesh, way: Way, limit: int, seconds: float) -> None:
     """Let packets flow for some seconds, and apply as many changes, up to a limit, as there is time for."""
     node, one, other = nodes.all
     by_sync(node, mesh.view)  # another way may have left routes or a file behind
     nodes.ping(node, one, 30)
     nodes.ping(other, node, 30)
     streams = [
-        node.begin("echoes", one.address, WINDOW_SECONDS),
-        other.begin("echoes", node.address, WINDOW_SECONDS),
+        node.begin("echoes", one.address, seconds),
+        other.begin("echoes", node.address, seconds),
     ]
     started = time.monotonic()
     time.sleep(MARGIN_SECONDS)
     way.seconds = way.seconds or []
-    while way.apply and limit and time.monotonic() < started + WINDOW_SECONDS - 2 * MARGIN_SECONDS:
+    while way.apply and limit and time.monotonic() < started + seconds - 2 * MARGIN_SECONDS:
         view = mesh.change()
         began = time.monotonic()
         way.apply(node, view)
         way.seconds.append(time.monotonic() - began)
         limit -= 1
     for stream in streams:
-        result = stream.result(WINDOW_SECONDS + 60)
+        result = stream.result(seconds + 60)
         way.sent += result["sent"]
         way.lost += result["sent"] - result["received"]
         way.gap = max(way.gap, result["gap"])
 
 
-def compare(changes: int, seed: int) -> dict[str, Any]:
+def compare(changes: int, seed: int, seconds: float) -> Measured:
     """All ways in turns, until two of them have done so many changes, and the restart a tenth of that."""
+    if reason := why_not():
+        raise BenchError(reason)
     ways = {"idle": Way(None), "sync": Way(by_sync), "syncconf": Way(by_syncconf), "restart": Way(by_restart)}
     counts = {"sync": changes, "syncconf": changes, "restart": max(changes // 10, 1)}
     with Nodes(3) as nodes:
         nodes.set_up()
         mesh = Mesh(nodes, random.Random(seed))  # noqa: S311
         while any(len(ways[name].seconds or []) < count for name, count in counts.items()):
-            window(nodes, mesh, ways["idle"], 0)
+            window(nodes, mesh, ways["idle"], 0, seconds)
             for name, count in counts.items():
                 if left := count - len(ways[name].seconds or []):
-                    window(nodes, mesh, ways[name], left)
-    rows = {f"{name}_{what}": value for name, way in ways.items() for what, value in way.row().items()}
-    return {**machine(), "seed": seed, **rows}
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--changes", type=int, default=200, help="of each way but the restart (default: 200)")
-    parser.add_argument("--seed", type=int, default=1, help="of the random changes (default: 1)")
-    options = parser.parse_args()
-    if why_not():
-        print(f"hitless: {why_not()}", file=sys.stderr)
-        return 2
-    show(compare(options.changes, options.seed), options.json)
-    return 0
+                    window(nodes, mesh, ways[name], left, seconds)
+    rows = {name: way.row() for name, way in ways.items()}
+    comparisons = [
+        Comparison(f"{what} a change", rows["sync"][field], rows[other][field], against, unit)
+        for what, field, unit in (("packets lost", "lost_a_change", ""), ("time", "seconds_a_change", "s"))
+        for other, against in (("syncconf", "`wg syncconf`"), ("restart", "`wg-quick down` and `up`"))
+    ]
+    return {f"{name}_{what}": value for name, row in rows.items() for what, value in row.items()}, comparisons
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run(
+            __doc__,
+            compare,
+            changes=Size(200, 3, "of each way but the restart"),
+            seed=Size(1, 1, "of the random changes"),
+            seconds=Size(4.0, 2.0, "how long packets flow at a time"),
+        )
+    )

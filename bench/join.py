@@ -13,7 +13,6 @@ round. Needs root.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import sqlite3
@@ -24,11 +23,11 @@ import threading
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from mesh_lab import PATIENCE, REPO, BenchError, MeshLab, against, machine, mesh_lab, show
+from mesh_lab import PATIENCE, MeshLab, against_ping, mesh_lab
+from report import REPO, BenchError, Measured, Size, run
 
-RECORDER = REPO / "tests/integration/record_events.py"
+RECORDER = REPO / "lab/record_events.py"
 
 
 def record(lab: MeshLab) -> Path:
@@ -73,7 +72,7 @@ def join(lab: MeshLab, events: Path, node: str, nodes: int) -> tuple[float, floa
     return seconds, reported_at(lab) - started
 
 
-def measure(nodes: int, rounds: int) -> dict[str, Any]:
+def measure(nodes: int, rounds: int) -> Measured:
     joins, in_sync, baseline, pings = [], [], [], []
     with mesh_lab(nodes - 1) as lab:
         events = record(lab)
@@ -86,26 +85,19 @@ def measure(nodes: int, rounds: int) -> dict[str, Any]:
             pings.append(lab.seconds("ping"))
             lab.run("remove", name)
             lab.settle(nodes - 1)
-    return {
-        "benchmark": "join",
-        "nodes": nodes,
-        **against(joins, baseline),
-        "in_sync_after_seconds": round(statistics.median(in_sync), 2),
-        "in_sync_ratio": round(statistics.median(in_sync) / statistics.median(baseline), 2),
-        "of_it_the_pings_themselves": round(sorted(pings)[len(pings) // 2], 2),
-        **machine(),
-    }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("--nodes", type=int, default=8, help="size of the fleet with the new node (default: 8)")
-    parser.add_argument("--rounds", type=int, default=3, help="joins (default: 3)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
-    show(measure(options.nodes, options.rounds), options.json)
-    return 0
+    comparisons = [
+        against_ping("until all pairs ping", joins, baseline),
+        against_ping("until all nodes are in sync", in_sync, baseline),
+    ]
+    return {"of_it_the_pings_themselves": round(statistics.median(pings), 2)}, comparisons
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run(
+            __doc__,
+            measure,
+            nodes=Size(8, 3, "size of the fleet with the new node"),
+            rounds=Size(3, 1, "joins"),
+        )
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -14,12 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-REPO = Path(__file__).resolve().parent.parent
+from report import REPO, BenchError, Comparison
+
 PATIENCE = 180.0
-
-
-class BenchError(Exception):
-    """The fleet did not do what is to be measured."""
 
 
 class MeshLab:
@@ -79,35 +75,6 @@ def mesh_lab(nodes: int, trigger: str = "engine") -> Iterator[MeshLab]:
         lab.run("down", check=False)
 
 
-def machine() -> dict[str, Any]:
-    """What this ran on, and how busy that was."""
-    with open("/proc/meminfo", encoding="ascii") as handle:
-        memory = int(handle.readline().split()[1]) / 2**20
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "cores": os.cpu_count(),
-        "memory_gb": round(memory, 1),
-        "load_average": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "wireguard": "kernel" if Path("/sys/module/wireguard").exists() else "wireguard-go",
-    }
-
-
-def against(measured: list[float], baseline: list[float]) -> dict[str, Any]:
-    """Medians of both, and their ratio."""
-    ours, theirs = statistics.median(measured), statistics.median(baseline)
-    return {
-        "rounds": len(measured),
-        "seconds": round(ours, 2),
-        "longest_seconds": round(max(measured), 2),
-        "test_ping_seconds": round(theirs, 2),
-        "ratio": round(ours / theirs, 2),
-    }
-
-
-def show(result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name.replace('_', ' '):28} {value}")
+def against_ping(what: str, measured: list[float], pings: list[float]) -> Comparison:
+    """Medians of both."""
+    return Comparison(what, *(round(statistics.median(each), 2) for each in (measured, pings)), "`salt '*' test.ping`")

@@ -11,7 +11,6 @@ one such state ("run"), which is what somebody waits for; and ``state.single`` i
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import logging
@@ -26,26 +25,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from mesh_lab import machine, show
-from rotation_nodes import NETWORK, REPO, STATE_DIR, Node, Nodes, why_not
+from report import REPO, BenchError, Comparison, Measured, Size, run
 from saltext.wireguard.model.view import Peer, View
+from wgmachines import NETWORK, STATE_DIR
+from wgmachines.nodes import Node, Nodes, why_not
 
 STATES = {"test_nop": ("test.nop", "nothing"), "present": ("wireguard.present", NETWORK)}
+INSIDE = "--inside"  # how this program is called on the machine itself
 CONFIG_DIR = f"{STATE_DIR}/salt"
 
 
-def compare(rounds: int, peers: int) -> dict[str, Any]:
+def compare(rounds: int, peers: int) -> Measured:
     """Make a machine with such a device, and measure there."""
+    if reason := why_not():
+        raise BenchError(reason)
     with Nodes(1) as nodes:
         (node,) = nodes.all
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             file.write(_view(nodes, node, peers))
             file.flush()
-            words = [sys.executable, __file__, "--inside", file.name, "--rounds", str(rounds)]
-            measured = json.loads(node.run(*words, seconds=rounds * 60).splitlines()[-1])
-    return {**machine(), "rounds": rounds, "peers": peers, **measured}
+            words = [sys.executable, __file__, INSIDE, file.name, str(rounds)]
+            measured = json.loads(node.run(*words, seconds=(rounds + 1) * 60).splitlines()[-1])
+    comparisons = [
+        Comparison(f"{title}, {unit}", *measured[what][name], "`test.nop`", "ms")
+        for what, title in (("run", "`salt-call --local state.apply`"), ("job", "`state.single`, Salt loaded"))
+        for name, unit in (("wall", "wall time"), ("cpu", "CPU time"))
+    ]
+    return {}, comparisons
 
 
 def _view(nodes: Nodes, node: Node, peers: int) -> str:
@@ -73,18 +79,16 @@ def _peer(number: int, chance: random.Random) -> Peer:
 
 
 def inside(view: dict[str, Any], rounds: int) -> dict[str, Any]:
-    """Both measures, with their ratios."""
+    """Both measures: medians in milliseconds, of ours and of the baseline."""
     _configure(view)
     runs = {name: lambda name=name: _salt_call(name) for name in STATES}
-    jobs = _jobs()
     result: dict[str, Any] = {}
-    for what, calls, count in (("run", runs, rounds), ("job", jobs, rounds * 5)):
-        for name, (wall, cpu) in _in_turns(calls, count).items():
-            result[f"{what}_{name}_ms"] = round(wall * 1000, 1)
-            result[f"{what}_{name}_cpu_ms"] = round(cpu * 1000, 1)
-        for unit in ("ms", "cpu_ms"):
-            ratio = result[f"{what}_present_{unit}"] / result[f"{what}_test_nop_{unit}"]
-            result[f"{what}_ratio_{unit.removesuffix('_ms').replace('ms', 'wall')}"] = round(ratio, 2)
+    for what, calls, count in (("run", runs, rounds), ("job", _jobs(), rounds * 5)):
+        taken = _in_turns(calls, count)
+        for index, name in enumerate(("wall", "cpu")):
+            result.setdefault(what, {})[name] = [
+                round(1000 * taken[state][index], 1) for state in ("present", "test_nop")
+            ]
     return result
 
 
@@ -160,22 +164,15 @@ def _cpu() -> float:
     return sum(os.times()[:4])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--rounds", type=int, default=10, help="runs of each kind, and jobs five times (default: 10)")
-    parser.add_argument("--peers", type=int, default=50, help="of the device (default: 50)")
-    parser.add_argument("--inside", metavar="FILE", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.inside:
-        print(json.dumps(inside(json.loads(Path(options.inside).read_text()), options.rounds)))
-        return 0
-    if why_not():
-        print(f"noop: {why_not()}", file=sys.stderr)
-        return 2
-    show(compare(options.rounds, options.peers), options.json)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == [INSIDE]:
+        print(json.dumps(inside(json.loads(Path(sys.argv[2]).read_text()), int(sys.argv[3]))))
+        sys.exit(0)
+    sys.exit(
+        run(
+            __doc__,
+            compare,
+            rounds=Size(10, 1, "runs of each kind, and jobs five times"),
+            peers=Size(50, 5, "of the device"),
+        )
+    )

@@ -11,19 +11,14 @@ are. Needs no root.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
-import json
 import statistics
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPO / "_utils"))
-
+from report import Comparison, Measured, Size, run
 from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.model.statements import Registration
 from saltext.wireguard.registry.registry import Registry
@@ -40,7 +35,7 @@ def registration(number: int) -> Registration:
     return Registration(f"n{number}", "net", key, ("192.0.2.1",), 51820, 1)
 
 
-def measure(nodes: int) -> dict[str, float]:
+def measure(nodes: int) -> Measured:
     """Medians in milliseconds of the first and the last registrations, and of a settling of all."""
     (network,) = parse_mesh([("mesh.yml", MESH)]).networks
     names = {f"n{number}" for number in range(nodes)}
@@ -55,28 +50,10 @@ def measure(nodes: int) -> dict[str, float]:
             started = time.perf_counter()
             registry.settle(network, names)
             settled = 1000 * (time.perf_counter() - started)
-    first, last = (statistics.median(part) for part in (taken[:SAMPLE], taken[-SAMPLE:]))
-    return {
-        "nodes": nodes,
-        "first_ms": round(first, 3),
-        "last_ms": round(last, 3),
-        "ratio": round(last / first, 2),
-        "settle_ms": round(settled, 1),
-    }
-
-
-def main() -> None:
-    """Print the outcome."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nodes", type=int, default=5000, help="registrations (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="JSON on standard output")
-    options = parser.parse_args()
-    result = measure(options.nodes)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(f"{name.replace('_', ' '):12} {value}" for name, value in result.items()))
+    first, last = (round(statistics.median(part), 3) for part in (taken[:SAMPLE], taken[-SAMPLE:]))
+    compared = Comparison(f"one of the last {SAMPLE} registrations", last, first, f"one of the first {SAMPLE}", "ms")
+    return {"settle_ms": round(settled, 1)}, [compared]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(__doc__, measure, nodes=Size(5000, 500, "registrations")))

@@ -11,13 +11,13 @@ again after each round. Needs root.
 
 from __future__ import annotations
 
-import argparse
 import json
+import statistics
 import sys
 import time
-from typing import Any
 
-from mesh_lab import BenchError, MeshLab, against, machine, mesh_lab, show
+from mesh_lab import MeshLab, against_ping, mesh_lab
+from report import BenchError, Measured, Size, run
 
 
 def revoke(lab: MeshLab, node: str, others: int) -> tuple[float, float]:
@@ -30,7 +30,7 @@ def revoke(lab: MeshLab, node: str, others: int) -> tuple[float, float]:
     return seconds, float(said["seconds"])
 
 
-def measure(nodes: int, rounds: int) -> dict[str, Any]:
+def measure(nodes: int, rounds: int) -> Measured:
     walls, inner, baseline = [], [], []
     with mesh_lab(nodes) as lab:
         for _ in range(rounds):
@@ -40,24 +40,12 @@ def measure(nodes: int, rounds: int) -> dict[str, Any]:
             inner.append(own)
             lab.run("salt-run", "wireguard.readmit", f"node{nodes}", check=False)
             lab.settle(nodes)
-    return {
-        "benchmark": "revocation",
-        "nodes": nodes,
-        **against(walls, baseline),
-        "of_it_after_the_decision": round(sorted(inner)[len(inner) // 2], 2),
-        **machine(),
+    details = {
+        "longest_seconds": round(max(walls), 2),
+        "of_it_after_the_decision": round(statistics.median(inner), 2),
     }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("--nodes", type=int, default=8, help="size of the fleet (default: 8)")
-    parser.add_argument("--rounds", type=int, default=5, help="revocations (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
-    show(measure(options.nodes, options.rounds), options.json)
-    return 0
+    return details, [against_ping("until all have dropped the node", walls, baseline)]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, measure, nodes=Size(8, 3, "size of the fleet"), rounds=Size(5, 1, "revocations")))

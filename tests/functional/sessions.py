@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rotation_nodes import NodeError, Nodes
+from wgmachines.nodes import NodeError, Nodes
 
 
 @contextmanager

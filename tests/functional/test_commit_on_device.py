@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("salt")
 
-from rotation_nodes import INTERFACE, NETWORK, why_not
 from sessions import machines_in_session
+from wgmachines.nodes import INTERFACE, NETWORK, why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 

@@ -3,16 +3,14 @@
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("salt")
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
-from rotation_nodes import INTERFACE, NETWORK, NodeError, why_not
 from sessions import machines
+from wgmachines.nodes import INTERFACE, NETWORK, NodeError, why_not
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 

@@ -1,18 +1,15 @@
 """MTUs from real routes and devices, and packets that do and do not come through tunnels."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("salt")
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
 from hosts import ETC, peer, registered
-from rotation_nodes import INTERFACE, NETWORK, NodeError, why_not
 from sessions import machines
+from wgmachines.nodes import INTERFACE, NETWORK, NodeError, why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 

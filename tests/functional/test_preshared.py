@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("salt")
 
-from rotation_nodes import NETWORK, NodeError, why_not
 from saltext.wireguard.model import preshared
 from sessions import machines_in_session
+from wgmachines.nodes import NETWORK, NodeError, why_not
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 

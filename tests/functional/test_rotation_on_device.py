@@ -4,9 +4,9 @@ import pytest
 
 pytest.importorskip("salt")
 
-from rotation_gap import measure
-from rotation_nodes import NETWORK, NodeError, why_not
 from sessions import machines_in_session
+from wgmachines.nodes import NETWORK, NodeError, why_not
+from wgmachines.packets import measure
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 

@@ -275,7 +275,7 @@ class Recorder:
 
     def __init__(self, lab: Any) -> None:
         self.file = lab.dir / "events.jsonl"
-        script = ["python3", str(HERE / "record_events.py"), str(self.file)]
+        script = ["python3", str(HERE.parents[1] / "lab" / "record_events.py"), str(self.file)]
         process = subprocess.Popen(lab.argv("exec", "master", *script), stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "listening\n"
         process.stdout.close()  # it ends with the master's host

@@ -3,7 +3,7 @@ Many registrations at once at a real master: all are stored, once, and they cost
 them is refused. A master that dies in the middle loses nothing that it had acknowledged.
 
 The minions are key pairs that sign in and register, and nothing else, so reconciles ask them in vain. Making and using
-so many RSA keys is much of the work; ``bench/load.py`` takes any number.
+so many RSA keys is much of the work; ``lab/load.py`` takes any number.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from saltext.wireguard.registry.registry import Registry
 
 pytestmark = pytest.mark.slow
 
-LOAD = str(steps.HERE.parents[1] / "bench" / "load.py")
+LOAD = str(steps.HERE.parents[1] / "lab" / "load.py")
 WITH_ENGINE, WITH_REACTOR, WITH_DEATHS = 300, 300, 120
 DEATHS = 20
 HOST = "node1"

@@ -11,7 +11,7 @@ master's host.
 
 Runs on a host of the lab; the key directory must be for this only:
 
-    lab exec master bench/load.py --keys /tmp/load-keys --count 300 --seconds 5 --wait 60
+    lab exec master lab/load.py --keys /tmp/load-keys --count 300 --seconds 5 --wait 60
 """
 
 from __future__ import annotations

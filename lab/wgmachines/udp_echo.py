@@ -2,8 +2,8 @@
 """
 Numbered UDP packets there and back, in a process of its own, so that nothing else here holds them up.
 
-    bench/udp_echo.py serve                     send back whatever comes
-    bench/udp_echo.py stream ADDRESS SECONDS RATE
+    udp_echo.py serve                         send back whatever comes
+    udp_echo.py stream ADDRESS SECONDS RATE   "-" for SECONDS: until the standard input ends
 
 ``stream`` prints how many packets were ``sent`` and ``received``, and the ``gap``: the longest time without an answer.
 """
@@ -29,7 +29,7 @@ def serve() -> None:
                 udp.sendto(data, sender)
 
 
-def stream(address: str, seconds: float, rate: int) -> None:
+def stream(address: str, seconds: float | None, rate: int) -> None:
     arrivals: dict[int, float] = {}
     ended = threading.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -38,7 +38,8 @@ def stream(address: str, seconds: float, rate: int) -> None:
         listener.start()
         started = time.monotonic()
         sent = 0
-        while time.monotonic() - started < seconds:
+        asked_to_end = _end_of_input() if seconds is None else threading.Event()
+        while not asked_to_end.is_set() and (seconds is None or time.monotonic() - started < seconds):
             time.sleep(max(started + sent / rate - time.monotonic(), 0))
             with contextlib.suppress(OSError):
                 udp.sendto(sent.to_bytes(8, "big") + bytes(56), (address, PORT))
@@ -50,6 +51,17 @@ def stream(address: str, seconds: float, rate: int) -> None:
     times = [started, *sorted(arrivals.values()), max(stopped, *arrivals.values(), 0)]
     gap = max(later - earlier for earlier, later in itertools.pairwise(times))
     print(json.dumps({"sent": sent, "received": len(arrivals), "gap": gap}))
+
+
+def _end_of_input() -> threading.Event:
+    ended = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return ended
 
 
 def _listen(udp: socket.socket, arrivals: dict[int, float], ended: threading.Event) -> None:
@@ -64,6 +76,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
         serve()
     elif len(sys.argv) == 5 and sys.argv[1] == "stream":
-        stream(sys.argv[2], float(sys.argv[3]), int(sys.argv[4]))
+        stream(sys.argv[2], None if sys.argv[3] == "-" else float(sys.argv[3]), int(sys.argv[4]))
     else:
         sys.exit(__doc__)
