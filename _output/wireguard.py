@@ -1,6 +1,6 @@
 """Shows what the ``wireguard`` runner returns as plain text with tables. ``--out=json`` shows it as data instead."""
 
-from saltext.wireguard.control.text import render
+from saltext.wireguard.control import text as _text
 
 __virtualname__ = "wireguard"
 
@@ -19,8 +19,4 @@ def output(data, **kwargs):
 
         salt-run wireguard.nodes --out=wireguard
     """
-    if isinstance(data, dict) and set(data) == {"suffix", "event"}:  # progress, as salt-run wraps it
-        data = data["event"].get("message", "")
-    # the exit code is for the shell, which has it already
-    shown = {name: value for name, value in data.items() if name != "retcode"} if isinstance(data, dict) else data
-    return render(shown)
+    return _text.render_return(data)

@@ -18,12 +18,18 @@ tell every node to drop its peers. What is wrong is said on the master only. Oth
 """
 
 import time
+from typing import TYPE_CHECKING, Any
 
+# Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
 from saltext.wireguard.device.reresolve import SCHEDULE
-from saltext.wireguard.fleet.masterless import masterless_views
+from saltext.wireguard.fleet import masterless as _masterless
+from saltext.wireguard.master import pillar as _pillar
 from saltext.wireguard.master.master import Master
-from saltext.wireguard.master.pillar import views_for
-from saltext.wireguard.meshfile.load import load_mesh
+from saltext.wireguard.meshfile import load as _load
+
+if TYPE_CHECKING:
+    # Salt's loader puts this here.
+    __opts__: dict[str, Any] = {}
 
 __virtualname__ = "wireguard"
 
@@ -53,14 +59,14 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     views = _views(minion_id, mesh)
     if views is None:
         return {}
-    told = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
+    found = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
     if any(view.has_names for view in views.values()):
         # What the pillar has so far is repeated, or with `pillar_source_merging_strategy: overwrite` it would be gone.
-        told["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
-    return told
+        found["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
+    return found
 
 
 def _views(minion_id, mesh):
     if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
-        return masterless_views(load_mesh(mesh), minion_id, time.time())
-    return views_for(Master.from_opts(__opts__), minion_id)
+        return _masterless.masterless_views(_load.load_mesh(mesh), minion_id, time.time())
+    return _pillar.views_for(Master.from_opts(__opts__), minion_id)

@@ -9,58 +9,21 @@ What an operator asks of the master about WireGuard, and the reconcile that reac
     salt-run wireguard.reconcile
 """
 
-import contextlib
-import fnmatch
-import logging
-import time
+from typing import TYPE_CHECKING, Any
 
-import salt.exceptions
-import salt.utils.user
+# Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
+from saltext.wireguard.control import admission as _admission
+from saltext.wireguard.control import check as _check
+from saltext.wireguard.control import export as _export
+from saltext.wireguard.control import operator as _operator
+from saltext.wireguard.control import reconcile as _reconcile
+from saltext.wireguard.control import removal as _removal
+from saltext.wireguard.control import rotate as _rotate
+from saltext.wireguard.control import rows as _rows
 
-from saltext.wireguard.control.bus import Bus, has_master
-from saltext.wireguard.control.bus import announce as _announce
-from saltext.wireguard.control.check import check
-from saltext.wireguard.control.export import Delivery
-from saltext.wireguard.control.export import export as _export
-from saltext.wireguard.control.plan import NodeQuery, Plan, PlanResult
-from saltext.wireguard.control.progress import Progress
-from saltext.wireguard.control.reconciler import Reconciler
-from saltext.wireguard.control.rotation import Rotation, RotationFailed
-from saltext.wireguard.control.ssh import Ssh
-from saltext.wireguard.errors import ConfigError, LossError, MeshError, Problem, RefusedError, WireguardError
-from saltext.wireguard.formats import external_peer
-from saltext.wireguard.master.decisions import admit as _admit
-from saltext.wireguard.master.decisions import enroll as _enroll
-from saltext.wireguard.master.decisions import networks_of as _networks_of
-from saltext.wireguard.master.decisions import networks_to_enroll as _networks_to_enroll
-from saltext.wireguard.master.external_peers import find_peer as _find_peer
-from saltext.wireguard.master.external_peers import peer_statuses as _peer_statuses
-from saltext.wireguard.master.intake import hear as _hear
-from saltext.wireguard.master.master import Master
-from saltext.wireguard.master.rotations import due_for_rotation as _due_for_rotation
-from saltext.wireguard.master.rotations import nodes_with_preshared_keys as _nodes_with_preshared_keys
-from saltext.wireguard.master.rotations import renew_secret as _renew_secret
-from saltext.wireguard.master.status import calls_for_reconcile as _calls_for_reconcile
-from saltext.wireguard.master.status import just_booted as _just_booted
-from saltext.wireguard.master.status import left_out as _left_out
-from saltext.wireguard.master.status import own_removal as _own_removal
-from saltext.wireguard.master.status import registered as _registered
-from saltext.wireguard.master.status import revoked as _revoked
-from saltext.wireguard.master.status import statuses as _statuses
-from saltext.wireguard.master.warnings import address_warnings as _address_warnings
-from saltext.wireguard.master.warnings import usage as _usage
-from saltext.wireguard.master.warnings import warnings as _warnings
-from saltext.wireguard.meshfile.duration import parse_duration as _parse_duration
-from saltext.wireguard.meshfile.load import load_mesh as _load_mesh
-from saltext.wireguard.review.lint import Findings
-from saltext.wireguard.rollout import staged
-from saltext.wireguard.rollout.hold import current_hold as _current_hold
-from saltext.wireguard.rollout.hold import put_on_hold as _put_on_hold
-from saltext.wireguard.rollout.hold import release_hold as _release_hold
-from saltext.wireguard.rollout.lock import reconcile_lock as _reconcile_lock
-from saltext.wireguard.wording import some
-
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    # Salt's loader puts this here.
+    __opts__: dict[str, Any] = {}
 
 __virtualname__ = "wireguard"
 
@@ -69,18 +32,11 @@ def __virtual__():
     return __virtualname__
 
 
-@contextlib.contextmanager
-def _salt_errors():
-    """Translate our errors into the only one that ``salt-run`` prints as its message instead of a traceback."""
-    try:
-        yield
-    except WireguardError as exc:
-        raise salt.exceptions.NotImplemented(str(exc)) from exc
-
-
-def _shown(data, failed=False):
-    """As ``salt-run`` prints it, with an exit code of 1 if ``failed``."""
-    return {"outputter": "wireguard", "data": {**data, "retcode": 1} if failed else data}
+def _run(verb, *args, **kwargs):
+    """What every function below comes down to."""
+    # Salt puts `__jid_event__` here where a runner was started as a job
+    operator = _operator.Operator(__opts__, _operator.teller(__opts__, globals().get("__jid_event__")))
+    return _operator.run(verb, operator, *args, **kwargs)
 
 
 def validate(mesh=None):
@@ -103,46 +59,7 @@ def validate(mesh=None):
         salt-run wireguard.validate
         salt-run wireguard.validate mesh=/home/me/mesh.yml --out=json
     """
-    with _salt_errors():
-        master = _master_unless(mesh)
-        path = mesh or master.mesh_path
-        try:
-            parsed = _load_mesh(path)
-        except MeshError as exc:
-            return _shown({"valid": False, "errors": _problems(exc.problems)}, failed=True)
-        findings = check(parsed, master)
-    networks = [
-        {
-            "network": network.name,
-            "interface": network.interface,
-            "subnets": [str(subnet) for subnet in network.subnets],
-            "node entries": len(network.nodes),
-            "peers": len(network.peers),
-        }
-        for network in parsed.networks
-    ]
-    answer = {
-        "valid": not findings.errors,
-        "errors": _problems(findings.errors),
-        "warnings": _problems(findings.warnings),
-        "checked": ["mesh file", "registry", "accepted keys"] if master else ["mesh file"],
-        "networks": networks,
-    }
-    return _shown(answer, failed=bool(findings.errors))
-
-
-def _master_unless(mesh):
-    """A mesh file that is named can be judged where no master is configured, too: then None."""
-    try:
-        return Master.from_opts(__opts__)
-    except ConfigError:
-        if mesh:
-            return None
-        raise
-
-
-def _problems(problems):
-    return [{"where": each.where, "message": each.message} for each in problems]
+    return _run(_check.validate, mesh)
 
 
 def plan(mesh=None, timeout=20):
@@ -171,51 +88,7 @@ def plan(mesh=None, timeout=20):
         salt-run wireguard.plan
         salt-run wireguard.plan mesh=/home/me/mesh.yml --out=json
     """
-    with _salt_errors():
-        master = _master_unless(mesh)
-        path = mesh or master.mesh_path
-        try:
-            parsed = _load_mesh(path)
-            running = master is not None and has_master(__opts__)
-            if not running and not (master and master.registry.exists()):
-                return _planned(
-                    "the mesh file was checked by itself: there is no salt-master here, and no registry", check(parsed)
-                )
-            findings = check(parsed, master)
-            with Bus(__opts__) if running else contextlib.nullcontext() as bus:
-                plans = Plan(master, NodeQuery(bus, timeout, Progress(_say)) if bus else None)
-                outlook = plans.edited(parsed) if mesh else plans.present()
-        except MeshError as exc:
-            return _planned("the mesh file cannot be applied", Findings(errors=exc.problems))
-        except (LossError, RefusedError) as exc:
-            return _planned("the mesh file cannot be applied", Findings(errors=(Problem(path, 0, str(exc)),)))
-        answer = outlook.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
-        return _planned(answer, findings, outlook, _warnings(master.moment()))
-
-
-def _planned(answer, findings, outlook=None, warnings=()):
-    outlook = outlook or PlanResult()
-    again = "its exported configuration would be out of date: export it again then, see `salt-run wireguard.nodes`"
-    data = {
-        "answer": answer,
-        "errors": _problems(findings.errors),
-        "warnings": _problems(findings.warnings)
-        + [{"where": "registry", "message": text} for text in warnings]
-        + [{"where": name, "message": again} for name in outlook.outdated],
-        "changes": [step.to_dict() for step in outlook.changes],
-        "drift": [step.to_dict() for step in outlook.drift],
-        "relayed": [
-            {"network": network, "hub": each.hub, "pairs": each.pairs, "nodes": list(each.nodes)}
-            for network, each in findings.relayed
-        ],
-        "failed": outlook.failed,
-        "unreachable": [
-            {"network": each.network, "node": each.node, "why": each.why, "last_seen": _time(each.seen)}
-            for each in outlook.unreachable
-        ],
-    }
-    code = 1 if findings.errors or outlook.failed else 0 if outlook.is_quiet else 2
-    return _shown({**data, "retcode": code} if code else data)
+    return _run(_check.plan, mesh, timeout)
 
 
 def nodes(network=None):
@@ -237,71 +110,7 @@ def nodes(network=None):
         salt-run wireguard.nodes
         salt-run wireguard.nodes network=backbone --out=json
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        moment = master.moment()
-        statuses = sorted(_statuses(moment), key=lambda status: (status.network, status.member.node))
-        table = [_node(status) for status in statuses if network in (None, status.network)]
-        peers = [_client(each) for each in _peer_statuses(moment) if network in (None, each.network)]
-        refused = [
-            {
-                "node": refusal.node,
-                "network": refusal.network,
-                "count": refusal.count,
-                "last": _time(refusal.last),
-                "reason": refusal.reason,
-            }
-            for refusal in master.registry.refusals()
-        ]
-        left_out = [
-            {"network": name, "node": node, "why": why}
-            for name, node, why in _left_out(moment)
-            if network in (None, name)
-        ]
-        warnings = _warnings(moment)
-    return _shown({"nodes": table, "peers": peers, "left_out": left_out, "warnings": warnings, "refused": refused})
-
-
-def _node(status):
-    row = status.member.row
-    return {
-        "network": status.network,
-        "node": status.member.node,
-        "addresses": [str(address) for address in status.member.addresses],
-        "public_key": row.public_key if row else None,
-        "endpoint": _endpoint_of(status.member.settings.endpoint, row),
-        "in_sync": status.reason is None,
-        "why": status.reason,
-        "last_seen": _time(status.seen),
-    }
-
-
-def _client(each):
-    peer = each.peer
-    if each.export:
-        state = "as exported" if each.is_current else "out of date; export it again"
-    else:
-        state = "by hand" if peer.public_key else "not exported"
-    return {
-        "network": each.network,
-        "peer": peer.name,
-        "addresses": [str(address) for address in peer.addresses],
-        "public_key": peer.public_key,
-        "exported": _time(each.export.exported if each.export else 0),
-        "configuration": state,
-    }
-
-
-def _endpoint_of(configured, row):
-    if configured is False:
-        return "none: it calls the others"
-    if configured:
-        return ", ".join(map(str, configured))
-    return row.endpoints[0] if row and row.endpoints else None
-
-
-def _time(seconds):
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "never"
+    return _run(_rows.nodes, network)
 
 
 def addresses(network=None):
@@ -322,45 +131,7 @@ def addresses(network=None):
         salt-run wireguard.addresses
         salt-run wireguard.addresses backbone --out=json
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        moment = master.moment()
-        usages = {name: usage for name, usage in _usage(moment).items() if network in (None, name)}
-        if network and not usages:
-            raise ConfigError(f"there is no network {network} in the mesh file {master.mesh_path}")
-        pools = [pool for usage in usages.values() for pool in usage.pools()]
-        quarantined = [(name, *each) for name, usage in usages.items() for each in usage.quarantined()]
-        warnings = _address_warnings(moment)
-    return _shown(
-        {
-            "pools": [_pool(pool) for pool in pools],
-            "free": [
-                {
-                    "network": pool.network,
-                    "first": str(hole.first),
-                    "last": str(hole.last),
-                    "count": int(hole.last) - int(hole.first) + 1,
-                }
-                for pool in pools
-                for hole in pool.holes
-            ],
-            "quarantined": [
-                {"network": name, "address": str(holding.address), "node": holding.node, "until": _time(until)}
-                for name, holding, until in quarantined
-            ],
-            "warnings": warnings,
-        }
-    )
-
-
-def _pool(pool):
-    counts = ("size", "used", "reserved", "excluded", "quarantined", "free")
-    return {
-        "network": pool.network,
-        "subnet": str(pool.subnet),
-        **{name: getattr(pool, name) for name in counts},
-        "next": str(pool.next) if pool.next else None,
-    }
+    return _run(_rows.addresses, network)
 
 
 def view(node):
@@ -373,14 +144,7 @@ def view(node):
 
         salt-run wireguard.view node1
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        if not master.is_trusted(node):
-            raise ConfigError(f"{node} is not an accepted minion: see `salt-key -L`")
-        networks = {name: each.to_dict() for name, each in master.moment().fleet().views(node).items()}
-        if not networks:
-            raise ConfigError(f"{node} is in no network of the mesh file {master.mesh_path}")
-    return {"networks": networks}
+    return _run(_rows.view, node)
 
 
 def hear(tag, event):
@@ -396,14 +160,7 @@ def hear(tag, event):
 
         salt-run wireguard.hear wireguard/register '{"data": {"signed": {"statement": "...", "signature": "..."}}}'
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        news = _hear(master, tag, event)
-        if news and _calls_for_reconcile(master, tag, event):
-            reconcile(contact=[], wait=False)
-        else:
-            _announce(__opts__, master)
-    return news
+    return _run(_reconcile.hear, tag, event)
 
 
 def reconcile(
@@ -470,35 +227,18 @@ def reconcile(
         salt-run wireguard.reconcile canary=web1 batch=10% stop_after=2
         salt-run wireguard.reconcile force=True reason="half of the web servers are replaced"
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        forced = _forced(force, reason)
-        in_steps = staged.parse_stages(canary, batch, stop_after, _registered(master.moment()) if canary else ())
-        with _reconcile_lock(master.state_dir, wait=wait) as ours:
-            if not ours:
-                return _shown({"queued": "another reconcile is about to start and will see this"})
-            on_hold = _current_hold(master.state_dir)
-            if on_hold and not in_steps:
-                _announce(__opts__, master)
-                return _shown({"held": on_hold}, failed=True)
-            if in_steps:
-                _put_on_hold(master.state_dir, _operator(), "step by step")
-            booted = _just_booted(master.moment())
-            patience = timeout or (60 if in_steps else 20)
-            suspects = "*" if everybody else booted
-            with Bus(__opts__) as bus:
-                asking = Reconciler(
-                    master, bus, contact, patience, _say, suspects=suspects, steps=in_steps, forced=forced
-                )
-                result = asking.run()
-            if in_steps and not result["stopped"]:
-                _release_hold(master.state_dir)
-            master.registry.settle_boots(booted.difference(result["silent"], result.get("not asked", ())))
-        _announce(__opts__, master)
-    failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
-    if failed:
-        log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
-    return _shown(result, failed)
+    return _run(
+        _reconcile.reconcile,
+        contact=contact,
+        wait=wait,
+        timeout=timeout,
+        everybody=everybody,
+        canary=canary,
+        batch=batch,
+        stop_after=stop_after,
+        force=force,
+        reason=reason,
+    )
 
 
 def hold(reason=""):
@@ -519,11 +259,7 @@ def hold(reason=""):
 
         salt-run wireguard.hold reason="new ports, carefully"
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        with _reconcile_lock(master.state_dir):  # what runs already gets to its end
-            _put_on_hold(master.state_dir, _operator(), " ".join(str(reason).split()))
-        return _shown({"held": _current_hold(master.state_dir)})
+    return _run(_reconcile.hold, reason)
 
 
 def release():
@@ -536,17 +272,7 @@ def release():
 
         salt-run wireguard.release
     """
-    with _salt_errors():
-        _release_hold(Master.from_opts(__opts__).state_dir)
-    return reconcile()
-
-
-def _forced(force, reason):
-    """Who overrides the guards, and why; None if nobody does."""
-    why = str(reason or "").strip()
-    if force and not why:
-        raise ConfigError("force=True needs a reason, for the history: reason='...'")
-    return (_operator(), why) if force else None
+    return _run(_reconcile.release)
 
 
 # -- nodes that go
@@ -575,18 +301,7 @@ def revoke(node, network=None, reason="", timeout=20):
 
         salt-run wireguard.revoke web7 reason="stolen"
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        networks = _networks_of(master.moment(), node, network)
-        for name in networks:
-            master.registry.revoke(name, node, _operator(), reason)
-        try:
-            return _pursue_removal(master, node, networks, timeout)
-        except (MeshError, LossError) as exc:
-            raise ConfigError(
-                f"{node} is revoked, but NOBODY HAS DROPPED IT YET, as no node can be told anything: {exc}\nPut that"
-                f" right, and run `salt-run wireguard.dropped {node}`"
-            ) from exc
+    return _run(_removal.revoke, node, network, reason, timeout)
 
 
 def dropped(node, network=None, timeout=20):
@@ -601,52 +316,7 @@ def dropped(node, network=None, timeout=20):
 
         salt-run wireguard.dropped web7
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        networks = _networks_of(master.moment(), node, network)
-        joined = master.moment().fleet().networks
-        still = [name for name in networks if name in joined and node in joined[name].members]
-        if still:
-            raise ConfigError(
-                f"{node} is a member of {', '.join(still)}. To remove it, take it out of the mesh file, delete its Salt"
-                f" key by `salt-key -d {node}`, or run `salt-run wireguard.revoke {node}`"
-            )
-        return _pursue_removal(master, node, networks, timeout)
-
-
-def _pursue_removal(master, node, networks, timeout):
-    started = time.monotonic()
-    with _reconcile_lock(master.state_dir), Bus(__opts__) as bus:
-        Reconciler(master, bus, [], timeout, _say).run()
-    _announce(__opts__, master)
-    moment = master.moment()
-    members = {}  # a node in two networks has dropped the peer when both say so
-    for status in _statuses(moment):
-        if status.network in networks and status.member.row:
-            members.setdefault(status.member.node, []).append(status)
-    missing = [
-        {"node": name, "why": reasons[0], "last_seen": _time(max(status.seen for status in statuses))}
-        for name, statuses in sorted(members.items())
-        for reasons in [[status.reason for status in statuses if status.reason]]
-        if reasons
-    ]
-    seconds = round(time.monotonic() - started, 2)
-    answer = f"{len(members) - len(missing)} of {len(members)} nodes have dropped {node} ({seconds:g} s)"
-    if missing:
-        answer += "; not confirmed: " + ", ".join(f"{row['node']} (last seen {row['last_seen']})" for row in missing)
-    return _shown(
-        {
-            "answer": answer,
-            "node": node,
-            "networks": networks,
-            "confirmed": len(members) - len(missing),
-            "of": len(members),
-            "missing": missing,
-            "node itself": _own_removal(moment, node, networks),
-            "seconds": seconds,
-        },
-        failed=bool(missing),
-    )
+    return _run(_removal.dropped, node, network, timeout)
 
 
 def readmit(node, network=None, reason=""):
@@ -659,19 +329,10 @@ def readmit(node, network=None, reason=""):
 
         salt-run wireguard.readmit web7
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        networks = [
-            name for name in _networks_of(master.moment(), node, network) if (name, node) in _revoked(master.moment())
-        ]
-        if not networks:
-            raise ConfigError(f"{node} is not revoked{f' in network {network}' if network else ''}")
-        for name in networks:
-            master.registry.readmit(name, node, _operator(), reason)
-    return reconcile(contact=[node])
+    return _run(_removal.readmit, node, network, reason)
 
 
-# -- peers that are not minions
+# -- external peers
 
 
 def export(name, network=None, format="wg-quick", public_key=None, file=None, rekey=False, reason=""):
@@ -716,34 +377,7 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
         salt-run wireguard.export branch-router format=mikrotik file=/root/branch-router.rsc
         salt-run wireguard.export alice-phone rekey=True reason="lost"
     """
-    with _salt_errors():
-        if __opts__.get("fun") != "wireguard.export" or __opts__.get("async"):
-            raise ConfigError(
-                "wireguard.export shows a private key, which must not get to the event bus or the job cache: run"
-                " `salt-run wireguard.export` by hand on the master, and not with --async or --auth, by the API, a"
-                " reactor or an orchestration"
-            )
-        if __opts__.get("output") and not file:
-            raise ConfigError("with --out, give `file=`: the configuration would be in the middle of the data")
-        delivery = Delivery(format, file)
-        master = Master.from_opts(__opts__)
-        where, peer = _find_peer(master.moment(), str(name), network)
-        done = _export(master, where, peer, delivery, public_key, rekey, _operator(), str(reason or ""))
-    place = f"in {delivery.file}" if delivery.file else "above"
-    key = (
-        "and its private key nowhere else" if done.has_key else f"without the private key: {external_peer.PLACEHOLDER}"
-    )
-    told = reconcile(contact=[])["data"] if has_master(__opts__) else "no salt-master runs here; the nodes learn later"
-    return _shown(
-        {
-            "answer": f"the configuration of {peer.name} is {place}, {key}",
-            "network": where.name,
-            "addresses": list(done.view.addresses),
-            "public_key": done.view.public_key,
-            "unreachable": external_peer.unreachable(done.view),
-            "reconcile": told,
-        }
-    )
+    return _run(_export.export, name, network, format, public_key, file, rekey, reason)
 
 
 # -- nodes that come
@@ -771,26 +405,7 @@ def enroll(node, network=None):
 
         salt-run wireguard.enroll host1
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        networks = _networks_to_enroll(master.moment(), node, network)
-        statements = Ssh(__opts__).registrations(node, networks)
-        for statement in statements:
-            _enroll(master, statement, _operator())
-        members = {name: member for name, member in master.moment().fleet().members() if member.node == node}
-        rows = [
-            {
-                "network": statement.network,
-                "public_key": statement.public_key,
-                "addresses": [str(address) for address in members[statement.network].addresses],
-                "endpoint": _endpoint_of(members[statement.network].settings.endpoint, members[statement.network].row),
-            }
-            for statement in statements
-            if statement.network in members
-        ]
-    reconcile(contact=[])
-    answer = f"{node} is enrolled; now run `salt-ssh {node} state.apply wireguard`"
-    return _shown({"answer": answer, "enrolled": rows})
+    return _run(_admission.enroll, node, network)
 
 
 def pending():
@@ -803,19 +418,7 @@ def pending():
 
         salt-run wireguard.pending
     """
-    with _salt_errors():
-        snapshot = Master.from_opts(__opts__).registry.snapshot()
-    rows = [
-        {
-            "network": waiting.network,
-            "node": waiting.node,
-            "question": waiting.question,
-            "public_key": waiting.public_key,
-            "since": _time(waiting.since),
-        }
-        for _, waiting in sorted(snapshot.waiting.items())
-    ]
-    return _shown({"pending": rows})
+    return _run(_rows.pending)
 
 
 def admit(node, network=None, valid_for=None):
@@ -832,19 +435,7 @@ def admit(node, network=None, valid_for=None):
         salt-run wireguard.admit web7
         salt-run wireguard.admit guest1 valid_for=8h
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        expires = time.time() + _duration(valid_for) if valid_for else None
-        for name in _networks_of(master.moment(), node, network):
-            _admit(master, name, node, _operator(), expires)
-    return reconcile(contact=[node])
-
-
-def _duration(text):
-    try:
-        return _parse_duration(str(text))
-    except ValueError as exc:
-        raise ConfigError(f"valid_for: {exc}") from exc
+    return _run(_admission.admit, node, network, valid_for)
 
 
 def reject(node, network=None):
@@ -857,17 +448,7 @@ def reject(node, network=None):
 
         salt-run wireguard.reject web7
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        rejected = {}
-        for name in _networks_of(master.moment(), node, network):
-            public_key = master.registry.reject(name, node, _operator())
-            if public_key:
-                rejected[name] = public_key
-        _announce(__opts__, master)
-        if not rejected:
-            raise ConfigError(f"nothing of {node} waits; see `salt-run wireguard.pending`")
-    return _shown({"rejected": rejected})
+    return _run(_admission.reject, node, network)
 
 
 def forget_serials(node, network=None, reason=""):
@@ -887,14 +468,7 @@ def forget_serials(node, network=None, reason=""):
 
         salt-run wireguard.forget_serials web7
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        networks = _networks_of(master.moment(), node, network)
-        forgotten = [name for name in networks if master.registry.forget_serials(name, node, _operator(), str(reason))]
-        _announce(__opts__, master)
-        if not forgotten:
-            raise ConfigError(f"no serial of {node} is in the future; see `salt-run wireguard.nodes` for refusals")
-    return _shown({"forgotten": forgotten})
+    return _run(_admission.forget_serials, node, network, reason)
 
 
 # -- nodes that change keys
@@ -927,31 +501,7 @@ def rotate(node, network=None, timeout=20, force=False):
         salt-run wireguard.rotate web7
         salt-run wireguard.rotate '*' network=backbone
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        wanted = [
-            (status.network, status.member.node)
-            for status in _statuses(master.moment())
-            if status.member.has_registered
-            and fnmatch.fnmatchcase(status.member.node, node)
-            and network in (None, status.network)
-        ]
-        if not wanted:
-            raise ConfigError(f"no registered node matches {node!r}; see `salt-run wireguard.nodes`")
-        if not force:
-            _refuse_to_cut_off_peers(master, {name for name, _ in wanted})
-        why = (_operator(), "salt-run wireguard.rotate")
-        rows = [_rotate_one(master, name, each, timeout, *why) for name, each in sorted(wanted)]
-    return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
-
-
-def _refuse_to_cut_off_peers(master, names):
-    for name, network in master.moment().fleet().networks.items():
-        if name in names and network.peers:
-            raise ConfigError(
-                f"network {name} has peers that no minion runs on ({some(network.peers)}): they lose a node that"
-                " changes its key. With force=True it does; then export them again, or give them the new key by hand"
-            )
+    return _run(_rotate.rotate, node, network, timeout, force)
 
 
 def rotate_due(limit=1):
@@ -968,11 +518,7 @@ def rotate_due(limit=1):
 
         salt-run wireguard.rotate_due
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        due = [] if _current_hold(master.state_dir) else _due_for_rotation(master.moment())[:limit]
-        rows = [_rotate_one(master, name, node, 20, "master", "rotate_every") for name, node in due]
-    return _shown({"rotations": rows}, failed=not all(row["rotated"] for row in rows))
+    return _run(_rotate.rotate_due, limit)
 
 
 def rotate_secret(reason="", timeout=20, force=False):
@@ -1000,44 +546,7 @@ def rotate_secret(reason="", timeout=20, force=False):
 
         salt-run wireguard.rotate_secret reason="an administrator left"
     """
-    with _salt_errors():
-        master = Master.from_opts(__opts__)
-        with _reconcile_lock(master.state_dir):
-            on_hold = _current_hold(master.state_dir)
-            if on_hold:  # between nodes that have it and nodes that do not, tunnels would end
-                raise ConfigError(on_hold)
-            if not force:
-                _refuse_if_silent({node for _, node in _nodes_with_preshared_keys(master.moment())}, timeout)
-            _renew_secret(master, _operator(), str(reason))
-    return reconcile(contact=[], timeout=timeout)
-
-
-def _refuse_if_silent(nodes, timeout):
-    with Bus(__opts__) as bus:
-        silent = bus.silent(nodes, timeout)
-    if silent:
-        raise ConfigError(
-            f"{some(silent)} did not answer within {timeout} s, and would have no tunnels until the next sync. Nothing"
-            " was changed. Bring them up first; or, if they reach this master without the mesh, use `force=True`"
-        )
-
-
-def _rotate_one(master, network, node, timeout, who, why):
-    started = time.monotonic()
-    with _reconcile_lock(master.state_dir), Bus(__opts__) as bus:
-        on_hold = _current_hold(master.state_dir)
-        if on_hold:  # each of the peers would get more than the new key
-            raise ConfigError(on_hold)
-        try:
-            comment = Rotation(master, bus, network, node, timeout, _say, who, why).run()
-            rotated = True
-        except RotationFailed as exc:
-            comment, rotated = str(exc), False
-            master.registry.note_failed_rotation(network, node, who, comment)
-            log.warning("wireguard: network %s: the key of %s was not rotated: %s", network, node, comment)
-    _announce(__opts__, master)
-    row = {"network": network, "node": node, "rotated": rotated, "comment": comment}
-    return {**row, "seconds": round(time.monotonic() - started, 2)}
+    return _run(_rotate.rotate_secret, reason, timeout, force)
 
 
 def history(node=None, limit=50):
@@ -1051,18 +560,4 @@ def history(node=None, limit=50):
         salt-run wireguard.history
         salt-run wireguard.history web7 limit=500 --out=json
     """
-    with _salt_errors():
-        entries = Master.from_opts(__opts__).registry.history(node, limit)
-    return _shown({"history": [{**entry.to_dict(), "time": _time(entry.time)} for entry in entries]})
-
-
-def _operator():
-    """Who runs this: the person behind sudo, if any."""
-    return salt.utils.user.get_specific_user().removeprefix("sudo_")
-
-
-def _say(text):
-    """Progress for the person who waits. ``__jid_event__`` exists only where a runner was started as a job."""
-    if not __opts__.get("output"):  # progress among JSON would spoil it
-        with contextlib.suppress(NameError):
-            __jid_event__.fire_event({"message": text, "outputter": "wireguard"}, "progress")
+    return _run(_rows.history, node, limit)

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import sys
 import time
 
 import pytest
@@ -14,6 +13,7 @@ import salt.exceptions
 import masters
 from hosts import key
 from masters import NETWORK, MasterSide
+from saltext.wireguard.control import operator, reconcile
 from saltext.wireguard.master.settling import settle
 from saltext.wireguard.master.status import carriers
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG
@@ -344,14 +344,12 @@ def test_validate_warns_of_it_before_it_goes_live(shrunk):
     ],
 )
 def test_a_reconcile_that_makes_no_sense_is_an_error_before_anybody_is_asked(master, run, monkeypatch, words, message):
-    module = sys.modules[run.functions["wireguard.reconcile"].__module__]
-    monkeypatch.setattr(module, "Bus", None)  # nobody can be asked without one
+    monkeypatch.setattr(operator, "SaltBus", None)  # nobody can be asked without one
     assert message in error(run, "reconcile", **words)
 
 
 def test_on_hold_nobody_is_asked_but_step_by_step(master, run, monkeypatch):
-    module = sys.modules[run.functions["wireguard.reconcile"].__module__]
-    monkeypatch.setattr(module, "Bus", contextlib.nullcontext)  # which cannot publish
+    monkeypatch.setattr(operator, "SaltBus", contextlib.nullcontext)  # which cannot publish
     sentence = run("hold", reason="new\nports")["data"]["held"]
     assert "(new ports)" in sentence
     for words in ({}, {"contact": ["node2"], "wait": False}, {"everybody": True}):
@@ -376,9 +374,8 @@ def test_the_node_on_the_masters_machine_is_known_by_salts_own_rule(master):
 def heard(run, monkeypatch):
     """hear(), with the reconcile that follows a registration only noted down: it needs a running master."""
     run.reconciled = []
-    module = sys.modules[run.functions["wireguard.hear"].__module__]
-    monkeypatch.setattr(module, "reconcile", lambda **kwargs: run.reconciled.append(kwargs))
-    monkeypatch.setattr(module, "_announce", lambda opts, master: None, raising=False)
+    monkeypatch.setattr(reconcile, "reconcile", lambda _, **kwargs: run.reconciled.append(kwargs))
+    monkeypatch.setattr(operator, "fire", lambda opts, entries: None)
     return run
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
-from saltext.wireguard.control.reconciler import Reconciler
+from saltext.wireguard.control.reconciler import Reconciler, Request
 from saltext.wireguard.master.intake import announce, hear
 from saltext.wireguard.model import statements
 from saltext.wireguard.model.statements import ABSENT, REGISTER_TAG, REPORT_TAG, Report, Rotation
@@ -78,7 +78,7 @@ class Fleet:
         assert announce(self.master, self.sign(statement), ("net", node), "alice", "")
 
     def reconcile(self, **options):
-        return Reconciler(self.master, self, [], 1.0, self.said.append, **options).run()
+        return Reconciler(self.master, self, self.said.append, Request(timeout=1.0, **options)).run()
 
     def publish(self, nodes, function, arguments):
         self.asked += sorted(nodes)

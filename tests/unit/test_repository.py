@@ -95,16 +95,17 @@ def test_what_people_call_shows_how_to_call_it(folder: str, name: str, node: ast
     assert re.search(rf"^    salt(-run|-call)? .*\bwireguard\.{name}\b", docstring, re.MULTILINE)
 
 
-def test_the_execution_module_offers_no_function_of_others() -> None:
+@pytest.mark.parametrize("folder", LOADED)
+def test_a_salt_module_offers_no_function_of_others(folder: str) -> None:
     """Salt offers every function that has a public name in a module, wherever it came from."""
     pytest.importorskip("salt")
-    spec = importlib.util.spec_from_file_location("wireguard_module", REPO / "_modules/wireguard.py")
+    spec = importlib.util.spec_from_file_location("wireguard_module", REPO / folder / "wireguard.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     public = {name: each for name, each in inspect.getmembers(module, inspect.isfunction) if name[0] != "_"}
-    assert {name.rstrip("_") for name in public} == {name for name, _ in functions("_modules")}
+    assert {name.rstrip("_") for name in public} == {name for name, _ in functions(folder)}
     assert {each.__module__ for each in public.values()} == {"wireguard_module"}
 
 

@@ -37,11 +37,12 @@ class Impostor:
         self._fleet = fleet
         self._answer = answer
 
-    def call(self, *_):
-        return {"success": True, "retcode": 0, "return": self._answer}
+    def publish(self, nodes, function, arguments):
+        self._fleet._events += [("salt/job/1/ret/" + node, node, self._answer) for node in nodes]
+        return "1"
 
-    def __getattr__(self, name):
-        return getattr(self._fleet, name)
+    def events(self, seconds):
+        return self._fleet.events(seconds)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_a_rotation_takes_no_announcement_of_another(fleet, network, next_key, r
     before = fleet.row("a"), fleet.row("b")
     answer = fleet.sign(Announcement("b", network, public_key("b"), public_key(next_key), 10**9))
     with pytest.raises(RotationFailed, match=reason):
-        Rotation(fleet.master, Impostor(fleet, answer), "net", "a", 1, print, "alice", "").run()
+        Rotation(fleet.master, Impostor(fleet, answer), print, "net", "a", 1, "alice", "").run()
     assert (fleet.row("a"), fleet.row("b")) == before
 
 

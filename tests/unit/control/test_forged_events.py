@@ -6,7 +6,7 @@ import pytest
 
 from saltext.wireguard.control import rotation
 from saltext.wireguard.control.progress import Progress
-from saltext.wireguard.control.reconciler import Reconciler
+from saltext.wireguard.control.reconciler import Reconciler, Request
 from saltext.wireguard.model.statements import FOLLOWING_TAG
 
 
@@ -38,7 +38,7 @@ def nothing(*_):
 @pytest.mark.parametrize("id_", NO_IDS)
 def test_a_forged_return_without_a_proper_id_is_passed_over(id_):
     """Lists in lists raised RecursionError, which ended the reconcile."""
-    heard = Reconciler(SimpleNamespace(), Bus(), [], 20, nothing)
+    heard = Reconciler(SimpleNamespace(), Bus(), nothing, Request(20))
     heard._publish(["a"], "wireguard.sync", [])
     assert heard._handle("salt/job/1/ret/a", {"id": id_, "return": {"networks": {}}}) is False
     assert heard._handle("salt/job/1/ret/a", {"id": "a", "return": {"networks": {}}}) is True
@@ -54,7 +54,7 @@ def test_a_forged_word_that_a_peer_follows_does_not_end_the_rotation(id_, monkey
     ]
     monkeypatch.setattr(rotation, "statuses", lambda _: statuses)
     master = SimpleNamespace(moment=lambda: None)
-    rotating = rotation.Rotation(master, bus, "net", "a", 20, nothing, "alice", "")
+    rotating = rotation.Rotation(master, bus, nothing, "net", "a", 20, "alice", "")
     rotating._follow(SimpleNamespace(public_key="old", next_key="new"))
     assert list(bus.events(0)) == [(FOLLOWING_TAG, later)]  # it waits for nobody after the last one
 
@@ -66,6 +66,6 @@ def test_progress_that_cannot_be_shown_does_not_end_the_reconcile():
         raise RuntimeError("This event loop is already running")
 
     progress = Progress(fail)
-    progress._told = 1.0  # long ago
+    progress._last = 1.0  # long ago
     progress.wait_for(["a"])
-    assert progress._told > 1.0
+    assert progress._last > 1.0

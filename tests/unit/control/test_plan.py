@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
-from saltext.wireguard.control.plan import LEFT, MAX_KEYS, NodeQuery, Plan
+from saltext.wireguard.control.node_query import NodeQuery
+from saltext.wireguard.control.plan import LEFT, MAX_KEYS, Plan
 from saltext.wireguard.control.progress import Progress
 from saltext.wireguard.master.intake import hear
 from saltext.wireguard.meshfile.load import load_mesh

@@ -133,7 +133,7 @@ def test_the_keys_reach_the_nodes_whole_and_fit_into_a_job():
     assert len(str(peers)) < 4096
 
 
-@pytest.mark.parametrize("careful", [{"steps": Stages(batch=2)}, {"forced": ("alice", "")}], ids=["steps", "forced"])
+@pytest.mark.parametrize("careful", [{"stages": Stages(batch=2)}, {"forced": ("alice", "")}], ids=["stages", "forced"])
 def test_an_operator_who_goes_carefully_or_by_force_asks_to_sync(fleet, careful):
     revoke(fleet)
     fleet.reconcile(**careful)

@@ -30,7 +30,7 @@ def test_peers_get_both_keys_whole_whatever_letters_are_in_them(current, followi
     monkeypatch.setattr(rotation, "statuses", lambda _: [member])
     master = SimpleNamespace(moment=lambda: None)
     row = SimpleNamespace(public_key=current, next_key=following)
-    rotation.Rotation(master, Bus(), "net", "a", 1, print, "alice", "")._follow(row)
+    rotation.Rotation(master, Bus(), print, "net", "a", 1, "alice", "")._follow(row)
     ((nodes, function, arguments),) = published
     assert (nodes, function) == (["b"], "wireguard.rotate_follow")
     (given,) = salt.utils.args.parse_input(arguments, condition=True)

@@ -18,7 +18,7 @@ def parse(canary=None, batch=None, stop_after=None):
 
 
 def course(**words):
-    return Staged(20.0, steps=Stages(**words))
+    return Staged(20.0, stages=Stages(**words))
 
 
 def confirm(walk, wanted, nodes):
@@ -267,7 +267,7 @@ def stories(draw):
 @given(stories())
 def test_whatever_happens_the_order_is_kept_and_it_ends(story):
     nodes, words, last, answers, changes = story
-    walk = Staged(5.0, steps=words)
+    walk = Staged(5.0, stages=words)
     wanted = dict.fromkeys(nodes, "0")
     asked = []
     for moment in itertools.count():

@@ -1,26 +1,46 @@
-"""Jobs to minions and what comes back over the master's event bus."""
+"""Jobs to minions, and what comes back over the master's event bus."""
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
+import salt.client
 import salt.utils.event
 
+from ..registry.history import Entry
 
-def has_master(opts):
-    """Whether a salt-master runs here, so that jobs can be published."""
-    with salt.utils.event.get_event("master", opts=opts, listen=False) as bus:
-        return bus.connect_pull(timeout=2)
+# As Salt takes keyword arguments of a job: a text like "reason=..." would be parsed as YAML.
+KEYWORDS = {"__kwarg__": True}
 
 
-class Bus:
-    """Publishes jobs and hears what comes on the master's event bus."""
+class Bus(Protocol):
+    """
+    A way to ask minions and to hear what comes of it.
 
-    def __init__(self, opts):
+    ``SaltBus`` is the real one; the tests have a fake, and a contract that both keep.
+    """
+
+    def publish(self, nodes: Collection[str], function: str, arguments: Sequence[Any]) -> str | None:
+        """Have the nodes run an execution function. Returns the job's id, None when nobody can take it."""
+
+    def events(self, seconds: float) -> Iterator[tuple[str, Any]]:
+        """
+        (tag, data) of each event until the time is over; a node's answer has the tag ``salt/job/JID/ret/NODE``.
+
+        Everybody can fire events, with any tag and data.
+        """
+
+
+class SaltBus:
+    """Publishes jobs and hears what comes on the master's event bus, within a ``with`` block."""
+
+    def __init__(self, opts: Mapping[str, Any]) -> None:
         self._opts = opts
 
-    def __enter__(self):
+    def __enter__(self) -> SaltBus:
         self._stack = contextlib.ExitStack()
         # listening comes first, so that no answer is missed
         bus = salt.utils.event.get_event("master", opts=self._opts, listen=True)
@@ -28,45 +48,50 @@ class Bus:
         self._client = self._stack.enter_context(salt.client.get_local_client(mopts=self._opts))
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
 
-    def publish(self, nodes, function, arguments):
-        """Returns the job's id, None when nobody can take it."""
+    def publish(self, nodes: Collection[str], function: str, arguments: Sequence[Any]) -> str | None:
         job = self._client.run_job(sorted(nodes), function, arguments, tgt_type="list", listen=False)
-        return job["jid"] if job else None
+        return str(job["jid"]) if job else None
 
-    def events(self, seconds):
-        """(tag, data) of each event until the time is over."""
+    def events(self, seconds: float) -> Iterator[tuple[str, Any]]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             event = self._bus.get_event(wait=max(deadline - time.monotonic(), 0.01), full=True, auto_reconnect=True)
             if event:
                 yield event["tag"], event["data"]
 
-    def call(self, node, function, arguments, timeout):
-        """What one node answers, as its return event says it; None when it does not answer in time."""
-        jid = self.publish([node], function, arguments)
-        if jid:
-            for tag, data in self.events(timeout):
-                if tag == f"salt/job/{jid}/ret/{node}":
-                    return data
-        return None
 
-    def silent(self, nodes, timeout):
-        """Those of the nodes that do not answer in time."""
-        missing = set(nodes)
-        jid = self.publish(missing, "test.ping", [])
-        for tag, _ in self.events(timeout if jid and missing else 0):
-            missing.discard(tag.removeprefix(f"salt/job/{jid}/ret/"))
-            if not missing:
-                break
-        return missing
+def answer_of(bus: Bus, node: str, function: str, arguments: Sequence[Any], timeout: float) -> Mapping[str, Any] | None:
+    """What one node answers, as its return event has it; None when it does not answer in time."""
+    jid = bus.publish([node], function, arguments)
+    if jid:
+        for tag, data in bus.events(timeout):
+            if tag == f"salt/job/{jid}/ret/{node}":
+                return data if isinstance(data, Mapping) else {}
+    return None
 
 
-def announce(opts, master):
-    """Fire an event for everything in the history that nobody has fired one for."""
-    entries = master.registry.claim_history()
+def silent_nodes(bus: Bus, nodes: Collection[str], timeout: float) -> set[str]:
+    """Those of the nodes that do not answer a ping in time."""
+    missing = set(nodes)
+    jid = bus.publish(missing, "test.ping", []) if missing else None
+    for tag, _ in bus.events(timeout if jid else 0):
+        missing.discard(tag.removeprefix(f"salt/job/{jid}/ret/"))
+        if not missing:
+            break
+    return missing
+
+
+def has_master(opts: Mapping[str, Any]) -> bool:
+    """Whether a salt-master runs here, so that jobs can be published."""
+    with salt.utils.event.get_event("master", opts=opts, listen=False) as bus:
+        return bool(bus.connect_pull(timeout=2))
+
+
+def fire(opts: Mapping[str, Any], entries: Collection[Entry]) -> None:
+    """Fire an event for each entry of the history."""
     if entries:
         with salt.utils.event.get_master_event(opts, opts["sock_dir"], listen=False) as bus:
             for entry in entries:

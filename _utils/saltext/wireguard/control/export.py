@@ -1,5 +1,5 @@
 """
-The configuration of a peer that is not a minion: made here once, handed to the operator, and kept nowhere.
+The configuration of an external peer: made here once, handed to the operator, and kept nowhere.
 
 What a runner returns becomes an event and goes into the job cache, so a private key is never in what is returned here.
 It goes to the terminal or into a file.
@@ -7,24 +7,24 @@ It goes to the terminal or into a file.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ConfigError
 from ..formats import external_peer
-from ..master.external_peers import view_with_key
+from ..master.external_peers import find_peer, view_with_key
 from ..master.intake import membership
+from ..master.master import Master
+from ..meshfile.mesh import ExternalPeer, Network
 from ..model.keys import PrivateKey, parse_public_key
 from ..model.view import View
-from ..system.files import beside, remove_leftovers
+from ..registry.exports import Export
 from ..system.keypair import generate, public_of
-
-# These show a wg-quick file.
-PICTURES = ("qr", "png")
+from .delivery import Delivery
+from .operator import Operator, shown
+from .reconcile import reconcile
 
 
 @dataclass(frozen=True)
@@ -35,25 +35,80 @@ class Exported:
     has_key: bool
 
 
-def export(master, network, peer, delivery, public_key, rekey, who, why):
+@dataclass(frozen=True)
+class Key:
+    """
+    What the operator says of the peer's key.
+
+    ``given``: the public key, if the peer has made its key pair itself. ``rekey``: whether the key that it has may be
+    dropped.
+    """
+
+    given: object = None
+    rekey: bool = False
+
+
+def export(
+    operator: Operator,
+    name: object,
+    network: str | None = None,
+    form: str = "wg-quick",
+    public_key: object = None,
+    file: object = None,
+    rekey: bool = False,
+    reason: object = "",
+) -> dict[str, Any]:
+    """``salt-run wireguard.export``."""
+    _refuse_to_leak(operator.opts, file)
+    delivery = Delivery(form, file)
+    where, peer = find_peer(operator.master.moment(), str(name), network)
+    done = hand_out(operator.master, where, peer, delivery, Key(public_key, rekey), operator.name, str(reason or ""))
+    place = f"in {delivery.file}" if delivery.file else "above"
+    secret = (
+        "and its private key nowhere else" if done.has_key else f"without the private key: {external_peer.PLACEHOLDER}"
+    )
+    told = "no salt-master runs here; the nodes learn later"
+    return shown(
+        {
+            "answer": f"the configuration of {peer.name} is {place}, {secret}",
+            "network": where.name,
+            "addresses": list(done.view.addresses),
+            "public_key": done.view.public_key,
+            "unreachable": external_peer.unreachable(done.view),
+            "reconcile": reconcile(operator, contact=[])["data"] if operator.has_master() else told,
+        }
+    )
+
+
+def _refuse_to_leak(opts: Mapping[str, Any], file: object) -> None:
+    if opts.get("fun") != "wireguard.export" or opts.get("async"):
+        raise ConfigError(
+            "wireguard.export shows a private key, which must not get to the event bus or the job cache: run"
+            " `salt-run wireguard.export` by hand on the master, and not with --async or --auth, by the API, a"
+            " reactor or an orchestration"
+        )
+    if opts.get("output") and not file:
+        raise ConfigError("with --out, give `file=`: the configuration would be in the middle of the data")
+
+
+def hand_out(
+    master: Master, network: Network, peer: ExternalPeer, delivery: Delivery, key: Key, who: str, why: str
+) -> Exported:
     """
     Make a key pair unless there is a public key, hand the configuration out, and remember the public key.
 
-    :param network: of the mesh file, which has the ``peer``
-    :param public_key: that of the peer, if it has made its key pair itself
-    :param rekey: whether the key that it has may be dropped
-    :raises WireguardError: and then the peer is as it was, unless the message says otherwise
+    Raises WireguardError, and then the peer is as it was, unless the message says otherwise.
     """
     _, members = membership(master, network.name, master.accepted())
     before = master.registry.prepare_export(network, peer.name, members, members.suspended)
-    key, private = _key_pair(peer, before, public_key, rekey)
-    if delivery.form in PICTURES and private is None:
+    public_key, private = _key_pair(peer, before, key)
+    if delivery.is_picture and private is None:
         raise ConfigError(f"format={delivery.form} is of use only with the private key, which is not known here")
-    view = view_with_key(master.moment(), network.name, peer.name, key)
-    with delivery.ready(external_peer.text(view, peer.name, private, delivery.form_of_text)) as hand_out:
-        master.registry.export(before, key, view.digest, who, why)
+    view = view_with_key(master.moment(), network.name, peer.name, public_key)
+    with delivery.ready(external_peer.text(view, peer.name, private, delivery.form_of_text)) as finish:
+        master.registry.export(before, public_key, view.digest, who, why)
         try:
-            hand_out()
+            finish()
         except OSError as exc:
             raise ConfigError(
                 f"{peer.name} has a new key, and its configuration could not be handed out: {exc.strerror}. Put that"
@@ -62,14 +117,14 @@ def export(master, network, peer, delivery, public_key, rekey, who, why):
     return Exported(view, private is not None)
 
 
-def _key_pair(peer, before, public_key, rekey):
+def _key_pair(peer: ExternalPeer, before: Export, key: Key) -> tuple[str, PrivateKey | None]:
     """The peer's public key, and the private one if it is made now."""
-    given = parse_public_key(str(public_key)) if public_key else None
+    given = parse_public_key(str(key.given)) if key.given else None
     if peer.public_key:
-        if rekey or given not in (None, peer.public_key):
+        if key.rekey or given not in (None, peer.public_key):
             raise ConfigError(f"the mesh file has the public key of {peer.name}: change it there")
         return peer.public_key, None
-    if before.public_key and not rekey and given != before.public_key:
+    if before.public_key and not key.rekey and given != before.public_key:
         day = time.strftime("%Y-%m-%d", time.localtime(before.exported))
         raise ConfigError(
             f"{peer.name} was exported on {day}, and its private key was not kept. `public_key={before.public_key}`"
@@ -80,85 +135,3 @@ def _key_pair(peer, before, public_key, rekey):
         return given, None
     private = generate()
     return public_of(private), PrivateKey(private)
-
-
-class Delivery:
-    """
-    Where a configuration goes, and in which form.
-
-    :param form: one of ``external_peer.FORMS`` or ``PICTURES``
-    :param file: a path that does not exist yet; None for the terminal
-    :raises ConfigError: where that is not possible
-    """
-
-    def __init__(self, form, file):
-        if form not in (*external_peer.FORMS, *PICTURES):
-            raise ConfigError(f"there is no format {form}; it can be {', '.join((*external_peer.FORMS, *PICTURES))}")
-        self.form = form
-        self.form_of_text = "wg-quick" if form in PICTURES else form
-        self.file = os.path.abspath(str(file)) if file else None
-        if form in PICTURES:
-            _segno(form)
-        if self.file is None:
-            self._check_terminal()
-        elif os.path.lexists(self.file):
-            raise ConfigError(f"{self.file} exists already; remove it, or choose another `file=`")
-
-    def _check_terminal(self):
-        if self.form == "png":
-            raise ConfigError("format=png needs `file=`, the path to write the picture to")
-        if not sys.stdout.isatty():
-            raise ConfigError(
-                "the configuration is shown on a terminal only, and this is none; `file=` is the path to write it to,"
-                " readable for you alone"
-            )
-
-    @contextlib.contextmanager
-    def ready(self, text):
-        """Do all that can fail; what this gives does the rest. Raises ConfigError."""
-        content = self._content(text)
-        if self.file is None:
-            yield lambda: print(content, flush=True)
-            return
-        remove_leftovers(self.file)
-        with contextlib.ExitStack() as stack:
-            try:
-                finished = stack.enter_context(beside(self.file, content))
-            except OSError as exc:
-                raise ConfigError(f"{self.file} could not be written: {exc.strerror}; nothing was exported") from exc
-            yield lambda: os.rename(finished, self.file)
-
-    def _content(self, text):
-        if self.form not in PICTURES:
-            return text
-        return picture(external_peer.without_comments(text), self.form)
-
-
-def picture(text, form):
-    """A QR code of the text: for a terminal, or the content of a PNG file. Raises ConfigError."""
-    segno = _segno(form)
-    try:
-        code = segno.make(text, error="l", micro=False)
-    except segno.DataOverflowError as exc:
-        raise ConfigError(
-            f"{len(text.encode())} bytes do not fit into a QR code, which has room for 2953: link the peer with fewer"
-            " nodes, such as a hub, or use another format"
-        ) from exc
-    if form == "png":
-        png = io.BytesIO()
-        code.save(png, kind="png", scale=4)
-        return png.getvalue()
-    drawn = io.StringIO()
-    code.terminal(drawn, compact=True)
-    return drawn.getvalue()
-
-
-def _segno(form):
-    try:
-        import segno
-    except ImportError as exc:
-        raise ConfigError(
-            f"format={form} needs the Python package segno on this machine: `salt-pip install segno` where Salt has a"
-            " Python of its own, else `pip install segno`"
-        ) from exc
-    return segno

@@ -1,15 +1,19 @@
-"""A plan: what would change on which node, found out on paper as far as that goes, and else by asking the nodes."""
+"""A plan: what would change on which node, worked out by the master as far as it can, and else by asking the nodes."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from ..master.master import Master, Moment
 from ..master.status import leftovers, statuses
-from ..model.answers import ALL, Answer, Step, total
-from ..review.plan import compare, merge, outdated, projected, unregistered
-from ..rollout.reconcile import Reconcile
-from .answers import failure
+from ..meshfile.mesh import Mesh
+from ..model.answers import ALL, Sessions, Step, total
+from ..registry.rows import NodeId
+from ..review.plan import Difference, compare, merge, outdated, projected, unregistered
+from .bus import KEYWORDS
+from .node_query import Answers, NetworkAnswers, NodeQuery
 
 # A job's arguments go to every minion: a key has 44 bytes.
 MAX_KEYS = 100
@@ -45,10 +49,10 @@ class PlanResult:
     unreachable: list[Silent] = field(default_factory=list)
     outdated: list[str] = field(default_factory=list)
 
-    def answer(self):
+    def answer(self) -> str:
         """All of it in a sentence."""
         steps = self.changes + self.drift
-        cut = {}
+        cut: dict[tuple[str, str], dict[str, int]] = {}
         for step in steps:
             cut.setdefault((step.network, step.node), {})[step.subject] = step.disturbs or 0
         parts = [
@@ -61,67 +65,29 @@ class PlanResult:
         return "; ".join(part for part in parts if part)
 
     @property
-    def is_quiet(self):
+    def is_quiet(self) -> bool:
         """Whether nothing would change, as far as anybody knows."""
         return not self.changes and not self.drift and not any(silent.why for silent in self.unreachable)
 
 
-def _nodes(names):
+def _nodes(names: Collection[str]) -> str:
     return f"{len(names)} node{'' if len(names) == 1 else 's'}"
 
 
-class NodeQuery:
-    """Asks nodes what they would change, which changes nothing."""
-
-    def __init__(self, bus, timeout, progress):
-        self._bus = bus
-        self._timeout = timeout
-        self._progress = progress
-
-    def ask(self, function, nodes, arguments):
-        """Node -> its Answer for each network, or the text of its error; silent nodes are missing."""
-        course = Reconcile(self._timeout)
-        jobs, answers = set(), {}
-        while True:
-            left = {node: function for node in nodes if node not in answers}
-            due = course.next(left, time.monotonic())
-            if due:
-                jobs.add(self._bus.publish(due, function, arguments))
-            waiting = course.waiting(time.monotonic())
-            if not waiting:
-                return answers
-            self._progress.wait_for(waiting)
-            for tag, data in self._bus.events(0.2):
-                node = data.get("id")
-                if tag.rpartition("/")[0] in {f"salt/job/{jid}/ret" for jid in jobs} and node in left:
-                    answers[node] = _answers(function, data)
-                    if answers.keys() >= set(waiting):
-                        break
-
-
-def _answers(function, data):
-    """A job's return can be forged: no shape is certain."""
-    answer = data.get("return")
-    networks = answer.get("networks") if isinstance(answer, dict) else None
-    if not isinstance(networks, dict):
-        return failure(function, {**data, "success": False}) or "its answer is not understood"
-    return {str(network): Answer.from_dict(each) for network, each in networks.items()}
-
-
 class Plan:
-    """``survey`` is None where nobody can be asked, because no salt-master runs."""
+    """``query`` is None where nobody can be asked, because no salt-master runs."""
 
-    def __init__(self, master, survey):
+    def __init__(self, master: Master, query: NodeQuery | None) -> None:
         self._master = master
-        self._survey = survey
-        self._outlook = PlanResult()
+        self._query = query
+        self._result = PlanResult()
 
-    def present(self):
+    def present(self) -> PlanResult:
         """What the mesh file as it is would change, and what drifted."""
         moment = self._master.moment()
         before = moment.fleet()
         after = projected(moment.mesh, moment.snapshot, moment.keys, moment.now)
-        self._outlook.outdated = outdated(before, after)
+        self._result.outdated = outdated(before, after)
         differences = {(each.network, each.node): each for each in compare(before, after)}
         members = _members(moment)
         left = _left(moment)
@@ -137,52 +103,59 @@ class Plan:
         answers |= self._ask(_SYNC, late | doubtful, ["test=True"])
         for node, said in sorted(answers.items()):
             self._take(node, _by_network(said, node, left), differences, keys, node in late)
-        self._outlook.unreachable += [each for (_, node), each in {**members, **left}.items() if node not in answers]
+        self._result.unreachable += [each for (_, node), each in {**members, **left}.items() if node not in answers]
         for each in differences.values():  # of those who were not asked, or did not answer
-            self._outlook.changes += each.steps(None)
-        return self._outlook
+            self._result.changes += each.steps(None)
+        return self._result
 
-    def edited(self, mesh):
+    def edited(self, mesh: Mesh) -> PlanResult:
         """What another mesh file would change in place of the present one."""
         moment = self._master.moment()
         sources = moment.snapshot, moment.keys, moment.now
         mentioned = [who for who, _ in unregistered(moment.fleet())]
         before = projected(moment.mesh, *sources, mentioned)
         after = projected(mesh, *sources, mentioned)
-        self._outlook.outdated = outdated(before, after)
+        self._result.outdated = outdated(before, after)
         differences = [*compare(before, after, mentioned)]
         keys = _keys(differences)
         concerned = {each.node for each in differences if each.cuts}
         answers = self._ask(_DRIFT, concerned, [_live(keys)])
         for each in differences:
             said = answers.get(each.node)
-            self._outlook.changes += each.steps(_sessions(said, each.network, keys))
-        self._outlook.failed |= {node: said for node, said in answers.items() if isinstance(said, str)}
+            self._result.changes += each.steps(_sessions(said, each.network, keys))
+        self._result.failed |= {node: said for node, said in answers.items() if isinstance(said, str)}
         silent = concerned - answers.keys()
-        self._outlook.unreachable += [each for (_, node), each in _members(moment).items() if node in silent]
-        return self._outlook
+        self._result.unreachable += [each for (_, node), each in _members(moment).items() if node in silent]
+        return self._result
 
-    def _ask(self, function, nodes, arguments):
-        return self._survey.ask(function, nodes, arguments) if self._survey and nodes else {}
+    def _ask(self, function: str, nodes: Collection[str], arguments: Sequence[Any]) -> Answers:
+        return self._query.ask(function, nodes, arguments) if self._query and nodes else {}
 
-    def _take(self, node, said, differences, keys, is_late):
+    def _take(
+        self,
+        node: str,
+        said: NetworkAnswers | str,
+        differences: dict[NodeId, Difference],
+        keys: Sequence[str],
+        is_late: bool,
+    ) -> None:
         """What one node answered, with what the master knows of it besides."""
         if isinstance(said, str):
-            self._outlook.failed[node] = said
+            self._result.failed[node] = said
             return
-        steps = self._outlook.changes if is_late else self._outlook.drift
+        steps = self._result.changes if is_late else self._result.drift
         for network, answer in said.items():
             if answer.error:
-                self._outlook.failed[node] = answer.error
+                self._result.failed[node] = answer.error
             difference = differences.pop((network, node), None)
             if difference and is_late:
                 answer = replace(answer, changes=merge(answer.changes, difference.changes))
             elif difference:
-                self._outlook.changes += difference.steps(_sessions(said, network, keys))
+                self._result.changes += difference.steps(_sessions(said, network, keys))
             steps += answer.steps(network, node)
 
 
-def _members(moment):
+def _members(moment: Moment) -> dict[NodeId, Silent]:
     """Those that registered: (network, node) -> what to say if it does not answer."""
     return {
         (status.network, status.member.node): Silent(status.network, status.member.node, status.reason, status.seen)
@@ -191,12 +164,12 @@ def _members(moment):
     }
 
 
-def _left(moment):
+def _left(moment: Moment) -> dict[NodeId, Silent]:
     """The same for those that have left a network and still have an interface there."""
     return {who: Silent(*who, LEFT, moment.applied[who].reported) for who in leftovers(moment)}
 
 
-def _by_network(said, node, left):
+def _by_network(said: NetworkAnswers | str, node: str, left: Iterable[NodeId]) -> NetworkAnswers | str:
     """An interface that goes is answered by its own name: the node's pillar does not say whose it is."""
     if isinstance(said, str):
         return said
@@ -204,23 +177,22 @@ def _by_network(said, node, left):
     return {networks[0] if networks and [*answer.changes] == [name] else name: answer for name, answer in said.items()}
 
 
-def _is_doubtful(said, network, digest):
+def _is_doubtful(said: NetworkAnswers | str | None, network: str, digest: str) -> bool:
     if said is None or isinstance(said, str):
         return False
     return network not in said or (not said[network].error and said[network].digest != digest)
 
 
-def _keys(differences):
+def _keys(differences: Iterable[Difference]) -> list[str]:
     """The public keys whose sessions are concerned."""
     return sorted({key for each in differences for key in each.cuts.values() if key != ALL})
 
 
-def _live(keys):
-    # as Salt passes keyword arguments on; in a text they would be parsed as YAML
-    return {"__kwarg__": True, "live": keys if len(keys) <= MAX_KEYS else []}
+def _live(keys: Sequence[str]) -> dict[str, Any]:
+    return {**KEYWORDS, "live": keys if len(keys) <= MAX_KEYS else []}
 
 
-def _sessions(said, network, keys):
+def _sessions(said: NetworkAnswers | str | None, network: str, keys: Sequence[str]) -> Sessions | None:
     """None where the node did not say; with too many keys to ask for, only their number is known."""
     if not isinstance(said, dict) or network not in said:
         return None

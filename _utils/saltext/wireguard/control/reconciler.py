@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ..master.intake import hear
+from ..master.master import Master, Moment
 from ..master.settling import keys_of, settle
-from ..master.status import UNFINISHED, carriers, just_booted, leftovers, revoked, statuses
+from ..master.status import UNFINISHED, Status, carriers, just_booted, leftovers, revoked, statuses
+from ..registry.rows import NodeId
 from ..rollout.reconcile import Reconcile
-from ..rollout.staged import Staged
+from ..rollout.staged import Staged, Stages
 from .answers import failure, hear_all, is_of_clone
-from .progress import Progress
+from .bus import KEYWORDS, Bus
+from .progress import Progress, Say
 
 log = logging.getLogger(__name__)
 
@@ -25,80 +31,97 @@ SECOND_ANSWER_SECONDS = 2.0
 MAX_DROPPED = 50
 
 
+@dataclass(frozen=True)
+class Request:
+    """
+    What one reconcile is to do.
+
+    ``timeout``: seconds that a node has to answer. ``contact``: the members that never registered to ask for a first
+    ``state.apply``; "*": all. ``suspects``: nodes to ask even if they are in sync for all the master knows; "*": all.
+    ``rotating``: the node that is in the middle of a rotation right now. ``stages``: to be taken one by one; None: ask
+    everybody at once. ``forced``: (who, why) when the guards, the master's and the nodes', are to be overridden.
+    """
+
+    timeout: float
+    contact: str | Collection[str] = ()
+    suspects: str | Collection[str] = ()
+    rotating: NodeId | None = None
+    stages: Stages | None = None
+    forced: tuple[str, str] | None = None
+
+
 class Reconciler:
     """One reconcile: asks, listens, and lets ``Reconcile`` decide."""
 
-    def __init__(self, master, bus, contact, timeout, say, rotating=None, suspects=(), steps=None, forced=None):
+    def __init__(self, master: Master, bus: Bus, say: Say, request: Request) -> None:
         self._master = master
         self._bus = bus
-        self._contact = contact
-        self._steps = steps  # to be taken one by one; None: ask everybody at once
-        self._course = Staged(timeout, steps=steps) if steps else Reconcile(timeout)
-        self._jobs = {}  # jid -> (function, nodes)
-        self._asked_at = {}  # node -> Unix seconds
-        self._rotating = rotating  # (network, node) that is in the middle of it right now
-        self._forced = forced  # (who, why) when the guards, the master's and the nodes', are to be overridden
-        self._suspects = suspects  # nodes to ask also if they are in sync for all the master knows; "*": all
-        self._left = {}  # network -> public keys of those that left it just now
-        self._behind = set()  # nodes that lack nothing but that, for all the master knows
         self._progress = Progress(say)
-        self._told_step = ""
+        self._request = request
+        self._staged = Staged(request.timeout, stages=request.stages) if request.stages else None
+        self._course: Reconcile = self._staged or Reconcile(request.timeout)
+        self._jobs: dict[str, tuple[str, Collection[str]]] = {}  # jid -> (function, nodes)
+        self._asked_at: dict[str, float] = {}  # node -> Unix seconds
+        self._left: dict[str, list[str]] = {}  # network -> public keys of those that left it just now
+        self._behind: set[str] = set()  # nodes that lack nothing but that, for all the master knows
+        self._last_line = ""
 
-    def run(self):
+    def run(self) -> dict[str, Any]:
+        """Returns what the runner's ``reconcile`` documents."""
         started = time.monotonic()
         log.info("wireguard: a reconcile begins")
         with self._master.registry.held():
-            self._left = settle(self._master, self._forced)
+            self._left = settle(self._master, self._request.forced)
             self._behind = self._only_behind_departures()
-            # not in steps: one that joins changes everybody, which is no way to be careful
-            first = [] if self._steps else self._greet()
+            # not in stages: one that joins changes everybody, which is no way to be careful
+            first = [] if self._staged else self._greet()
             self._pursue()
             if just_booted(self._master.moment()).intersection(self._asked_at):
                 self._hear_out()
                 self._pursue()
             settle(self._master)
             result = self._result(first, started)
-        if self._steps:
-            result = {**self._result_of_steps(result), **result}
+        if self._staged:
+            result = {**self._result_of_stages(self._staged, result), **result}
         log.info("wireguard: a reconcile ends: %d nodes asked, %g s", len(result["asked"]), result["seconds"])
         return result
 
-    def _greet(self):
+    def _greet(self) -> list[str]:
         """Ask members that never registered for a full state.apply; they register by it, and report."""
         first = self._unregistered()
         if first:
             self._publish(first, "state.apply", ["wireguard"])
-            if self._contact == "*":  # an operator waits for the outcome; others learn it from the registrations
+            if self._request.contact == "*":  # an operator waits for that; others learn it from the registrations
                 self._course.expect(first, time.monotonic() + FIRST_CONTACT_SECONDS)
         return first
 
-    def _unregistered(self):
+    def _unregistered(self) -> list[str]:
         """
         The members to greet. Of those that merely appeared, only in networks that have a registered node already: the
         first state.apply of a new network is the operator's decision, and must not collide with one of ours.
         """
         found = statuses(self._master.moment())
-        if self._contact == "*":
-            return sorted({status.member.node for status in found if status.member.is_to_register})
+        contact = self._request.contact
         live = {status.network for status in found if status.member.row}
         return sorted(
             {
                 status.member.node
                 for status in found
-                if status.member.is_to_register and status.network in live and status.member.node in self._contact
+                if status.member.is_to_register
+                and (contact == "*" or (status.network in live and status.member.node in contact))
             }
         )
 
-    def _pursue(self):
+    def _pursue(self) -> None:
         excluded = revoked(self._master.moment())
         while True:
-            if self._steps:
+            if self._staged:
                 excluded = self._drop_revoked(excluded)
             now = time.monotonic()
             self._forget_rotations()
             moment = self._master.moment()
             due = self._course.next(self._out_of_date(moment), now, carriers(moment))
-            self._tell_step()
+            self._tell_stage()
             if due:
                 self._ask(due)
             waiting = self._course.waiting(now)
@@ -107,10 +130,10 @@ class Reconciler:
             self._progress.wait_for(waiting)
             self._listen()
 
-    def _drop_revoked(self, before):
+    def _drop_revoked(self, before: set[NodeId]) -> set[NodeId]:
         """
         Who is revoked on the way is dropped by all at once: their pillar would bring the change to those, too, that no
-        step has reached, and `revoke` itself waits for its turn until the last one. It asks for the proof then.
+        stage has reached, and `revoke` itself waits for its turn until the last one. It asks for the proof then.
         """
         moment = self._master.moment()
         excluded = revoked(moment)
@@ -121,7 +144,7 @@ class Reconciler:
             self._bus.publish(nodes, "wireguard.drop", [left])
         return excluded
 
-    def _ask(self, nodes):
+    def _ask(self, nodes: Sequence[str]) -> None:
         """
         To sync, for which each of them fetches its pillar; but first to drop the peers that left where that may be all,
         which costs the master a tenth. A node whose report after it is not what it must be is asked to sync at once.
@@ -134,22 +157,21 @@ class Reconciler:
         if first != set(nodes):
             self._publish(set(nodes) - first, "wireguard.sync", self._sync_arguments(nodes))
 
-    def _sync_arguments(self, nodes):
-        if not self._forced:
+    def _sync_arguments(self, nodes: Collection[str]) -> list[Any]:
+        if not self._request.forced:
             return ["signed=True"]
-        who, why = self._forced
+        who, why = self._request.forced
         self._master.registry.note("forced", self._networks_of(nodes), who, why)
-        # as Salt passes keyword arguments on; a text like "reason=..." would be parsed as YAML
-        return ["signed=True", {"__kwarg__": True, "force": True, "reason": why}]
+        return ["signed=True", {**KEYWORDS, "force": True, "reason": why}]
 
-    def _networks_of(self, nodes):
+    def _networks_of(self, nodes: Collection[str]) -> list[NodeId]:
         moment = self._master.moment()
         members = [(status.network, status.member.node) for status in statuses(moment)]
         return [each for each in {*members, *leftovers(moment)} if each[1] in nodes]
 
-    def _only_behind_departures(self):
+    def _only_behind_departures(self) -> set[str]:
         """The nodes that left, and those that were in sync before, as far as can be told without their old views."""
-        careful = self._steps or self._forced
+        careful = self._request.stages or self._request.forced
         if careful or sum(map(len, self._left.values())) > MAX_DROPPED:
             return set()
         moment = self._master.moment()
@@ -160,44 +182,46 @@ class Reconciler:
         }
         return staying.union(node for network, node in leftovers(moment) if network in self._left)
 
-    def _out_of_date(self, moment):
+    def _out_of_date(self, moment: Moment) -> dict[str, str]:
         """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
-        wanted = {}
+        wanted: dict[str, str] = {}
         for status in statuses(moment):
             wrong = status.reason and not self._is_rotating(status)
             if status.member.has_registered and (wrong or self._is_unchecked(status)):
-                wanted[status.member.node] = wanted.get(status.member.node, "") + status.wanted
+                wanted[status.member.node] = wanted.get(status.member.node, "") + str(status.wanted)
         for network, node in leftovers(moment):
             wanted[node] = wanted.get(node, "") + f"without {network}"
         return wanted
 
-    def _is_unchecked(self, status):
+    def _is_unchecked(self, status: Status) -> bool:
         """Whether this node is asked in any case, and has not said since that its device is as it should be."""
-        asked = self._suspects == "*" or status.member.node in self._suspects
+        asked = self._request.suspects == "*" or status.member.node in self._request.suspects
         return asked and not self._has_reported(status)
 
-    def _has_reported(self, status):
+    def _has_reported(self, status: Status) -> bool:
         asked = self._asked_at.get(status.member.node)
         return bool(asked and status.applied and asked < status.applied.reported)
 
-    def _is_rotating(self, status):
-        return status.reason == UNFINISHED and (status.network, status.member.node) == self._rotating
+    def _is_rotating(self, status: Status) -> bool:
+        return status.reason == UNFINISHED and (status.network, status.member.node) == self._request.rotating
 
-    def _forget_rotations(self):
+    def _forget_rotations(self) -> None:
         """
-        A node whose rotation broke off, and that reported since this round asked it, has the key that it had before:
-        with the announced one it would have registered, which ends the announcement.
+        A node whose rotation broke off, and that has reported since this reconcile asked it, has the key that it had
+        before: with the announced one it would have registered, which ends the announcement.
         """
         unfinished = [status for status in statuses(self._master.moment()) if status.reason == UNFINISHED]
         for status in unfinished:
             if self._has_reported(status) and not self._is_rotating(status):
                 self._master.registry.forget_announced(status.network, status.member.node)
 
-    def _publish(self, nodes, function, arguments):
+    def _publish(self, nodes: Collection[str], function: str, arguments: Sequence[Any]) -> None:
         self._asked_at.update(dict.fromkeys(nodes, time.time()))
-        self._jobs[self._bus.publish(nodes, function, arguments)] = function, frozenset(nodes)
+        jid = self._bus.publish(nodes, function, arguments)
+        if jid:
+            self._jobs[jid] = function, frozenset(nodes)
 
-    def _listen(self):
+    def _listen(self) -> None:
         """Handle what comes, until something changed what we wait for and nothing more comes right behind it."""
         changed = False
         for tag, data in self._bus.events(0.5):
@@ -208,20 +232,21 @@ class Reconciler:
             for tag, data in self._bus.events(0.02):
                 self._handle(tag, data)
 
-    def _hear_out(self):
+    def _hear_out(self) -> None:
         """Of two machines with one Salt key, the other one may answer later than the one that came up."""
         for tag, data in self._bus.events(SECOND_ANSWER_SECONDS):
             self._handle(tag, data)
 
-    def _handle(self, tag, data):
+    def _handle(self, tag: str, data: Any) -> bool:
         """Returns whether the event changed anything for us."""
         parts = tag.split("/")
         if tag.startswith("salt/job/") and len(parts) == 5 and parts[3] == "ret" and parts[2] in self._jobs:
             function, nodes = self._jobs[parts[2]]
-            return parts[4] in nodes and parts[4] == data.get("id") and self._handle_return(function, data)
+            is_answer = isinstance(data, Mapping) and parts[4] in nodes and parts[4] == data.get("id")
+            return is_answer and self._handle_return(function, data)
         return hear(self._master, tag, data)
 
-    def _handle_return(self, function, data):
+    def _handle_return(self, function: str, data: Mapping[str, Any]) -> bool:
         node, answer = data["id"], data.get("return")
         if not hear_all(self._master, node, answer) or is_of_clone(answer):
             return False  # the node itself may answer yet
@@ -232,14 +257,14 @@ class Reconciler:
             self._course.answered(node, failure(function, data))
         return True
 
-    def _tell_step(self):
-        """One line for each step that is through."""
-        if self._steps and self._course.progress != self._told_step:
-            self._told_step = self._course.progress
-            log.info("wireguard: %s", self._told_step)
-            self._progress.tell(self._told_step)
+    def _tell_stage(self) -> None:
+        """One line for each stage that is through."""
+        if self._staged and self._staged.progress != self._last_line:
+            self._last_line = self._staged.progress
+            log.info("wireguard: %s", self._last_line)
+            self._progress.tell(self._last_line)
 
-    def _result(self, first, started):
+    def _result(self, first: Iterable[str], started: float) -> dict[str, Any]:
         moment = self._master.moment()
         found = statuses(moment)
         out_of_date = {status.member.node for status in found if status.reason or self._is_unchecked(status)}
@@ -261,13 +286,13 @@ class Reconciler:
             "seconds": round(time.monotonic() - started, 2),
         }
 
-    def _result_of_steps(self, result):
+    def _result_of_stages(self, course: Staged, result: Mapping[str, Any]) -> dict[str, Any]:
         """What an operator who goes step by step wants to know first."""
-        told = ("confirmed", "failed", "silent")
-        left = sorted(self._out_of_date(self._master.moment()).keys() - self._course.asked.keys())
+        counted = ("confirmed", "failed", "silent")
+        left = sorted(self._out_of_date(self._master.moment()).keys() - course.asked.keys())
         return {
-            "answer": self._course.progress or "every node is in sync",
-            "stopped": self._course.stopped,
-            "counts": {**{name: len(result[name]) for name in told}, "not asked": len(left)},
+            "answer": course.progress or "every node is in sync",
+            "stopped": course.stopped,
+            "counts": {**{name: len(result[name]) for name in counted}, "not asked": len(left)},
             "not asked": left,
         }

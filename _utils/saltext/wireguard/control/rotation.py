@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
 from ..errors import RefusedError
 from ..master.intake import announce
+from ..master.master import Master
 from ..master.status import statuses
 from ..model.statements import FOLLOWING_TAG
+from ..registry.rows import NodeId, Row
 from .answers import failure, hear_all
-from .reconciler import Reconciler
+from .bus import Bus, answer_of
+from .progress import Say
+from .reconciler import Reconciler, Request
 
 # How long to wait for the peers to watch for the new key.
 FOLLOW_SECONDS = 5.0
@@ -19,25 +27,29 @@ class RotationFailed(Exception):
     """The node goes on with its old key, or may have changed to the new one; the message says which, and why."""
 
 
+@dataclass(frozen=True)
 class Rotation:
-    """One node's change of keys in one network; the protocol is in docs/rotation.md."""
+    """
+    One node's change of keys in one network; the protocol is in docs/rotation.md.
 
-    def __init__(self, master, bus, network, node, timeout, say, who, why):
-        self._master = master
-        self._bus = bus
-        self._network = network
-        self._node = node
-        self._timeout = timeout
-        self._say = say  # for progress
-        self._who = who  # wants this, and why: for the history
-        self._why = why
+    ``timeout``: seconds that a node has to answer. ``who`` wants this, and ``why``: for the history.
+    """
 
-    def run(self):
+    master: Master
+    bus: Bus
+    say: Say
+    network: str
+    node: str
+    timeout: float
+    who: str
+    why: str
+
+    def run(self) -> str:
         """Returns a sentence about the outcome. Raises RotationFailed."""
-        self._say(f"{self._network}: {self._node} gets a new key")
+        self.say(f"{self.network}: {self.node} gets a new key")
         prepared, error = (None, None) if self._row().next_key else self._prepare()
         if prepared is None:  # an earlier try may have been left open, and the node may have switched in that one
-            Reconciler(self._master, self._bus, [], self._timeout, self._say, suspects={self._node}).run()
+            self._run_reconciler(suspects={self.node})
             if self._row().next_key:
                 raise RotationFailed(f"an earlier rotation is not over, and it does not answer; {_OPEN}")
             prepared, error = self._prepare()
@@ -53,74 +65,78 @@ class Rotation:
         left = self._reconcile()
         return f"new key {row.next_key}" + (f"; not yet known to {', '.join(left)}" if left else "")
 
-    def _announce(self, prepared):
+    def _run_reconciler(self, rotating: NodeId | None = None, suspects: Collection[str] = ()) -> Mapping[str, Any]:
+        request = Request(self.timeout, rotating=rotating, suspects=suspects)
+        return Reconciler(self.master, self.bus, self.say, request).run()
+
+    def _announce(self, prepared: Mapping[str, Any]) -> None:
         try:
-            announce(self._master, prepared, (self._network, self._node), self._who, self._why)
+            announce(self.master, prepared, (self.network, self.node), self.who, self.why)
         except RefusedError as exc:
             raise RotationFailed(f"its announcement was refused: {exc}") from exc
 
-    def _row(self):
-        member = self._master.moment().fleet().networks[self._network].members.get(self._node)
+    def _row(self) -> Row:
+        member = self.master.moment().fleet().networks[self.network].members.get(self.node)
         if member is None or member.row is None:
             raise RotationFailed("it is no member any more")
         return member.row
 
-    def _reconcile(self):
+    def _reconcile(self) -> list[str]:
         """Make all peers know the keys as they are now. Returns those that could not be reached."""
-        rotating = (self._network, self._node)
-        result = Reconciler(self._master, self._bus, [], self._timeout, self._say, rotating).run()
+        result = self._run_reconciler(rotating=(self.network, self.node))
         left = sorted({*result["silent"], *result["failed"]})
-        if self._node in left:
+        if self.node in left:
             self._give_up("it stopped answering")
         return left
 
-    def _follow(self, row):
+    def _follow(self, row: Row) -> None:
         """Let the peers watch for the new key, and wait until they do. That saves time; nothing depends on it."""
         peers = {
             status.member.node
-            for status in statuses(self._master.moment())
-            if status.network == self._network and status.reason is None and status.member.node != self._node
+            for status in statuses(self.master.moment())
+            if status.network == self.network and status.reason is None and status.member.node != self.node
         }
         if not peers:
             return
         # by name: Salt takes what ends in "=", as these keys do, for the name of an argument
         keys = [f"current_key={row.public_key}", f"next_key={row.next_key}"]
-        self._bus.publish(peers, "wireguard.rotate_follow", [f"network={self._network}", *keys])
-        for tag, data in self._bus.events(FOLLOW_SECONDS):
-            if tag == FOLLOWING_TAG and isinstance(data.get("id"), str):  # anybody can send it, with any id
-                peers.discard(data["id"])
+        self.bus.publish(peers, "wireguard.rotate_follow", [f"network={self.network}", *keys])
+        for tag, data in self.bus.events(FOLLOW_SECONDS):
+            node = data.get("id") if tag == FOLLOWING_TAG and isinstance(data, Mapping) else None
+            if isinstance(node, str):  # anybody can send it, with any id
+                peers.discard(node)
             if not peers:
                 return
 
-    def _switch(self):
+    def _switch(self) -> None:
         """A node that gives no clear answer may have switched all the same: then its next key must stay known."""
-        data = self._bus.call(self._node, "wireguard.rotate_switch", [self._network], self._timeout + 10)
+        data = answer_of(self.bus, self.node, "wireguard.rotate_switch", [self.network], self.timeout + 10)
         if data is None:
             raise RotationFailed(f"it does not say whether it switched; {_OPEN}")
         switched = data.get("return")
         if not isinstance(switched, dict):
             raise RotationFailed(f"{failure('wireguard.rotate_switch', data)}; {_OPEN}")
-        hear_all(self._master, self._node, switched)
+        hear_all(self.master, self.node, switched)
         if not switched.get("switched"):
             self._give_up(switched.get("comment") or "it did not switch")
 
-    def _prepare(self):
+    def _prepare(self) -> tuple[Mapping[str, Any] | None, str | None]:
         """Returns the node's announcement, or why there is none."""
         function = "wireguard.rotate_prepare"
-        data = self._bus.call(self._node, function, [self._network], self._timeout)
+        data = answer_of(self.bus, self.node, function, [self.network], self.timeout)
         if data is None:
             return None, "it does not answer"
         if not isinstance(data.get("return"), dict):
             return None, failure(function, data)
         return data["return"], None
 
-    def _give_up(self, reason):
+    def _give_up(self, reason: str) -> NoReturn:
         """
         Forget the new key everywhere. What the node itself cannot be told now, its next sync tells it.
 
         A node that has switched all the same, and could not say so, registers its new key by that sync.
         """
-        self._bus.publish([self._node], "wireguard.rotate_abort", [self._network])
-        self._bus.publish([self._node], "wireguard.sync", [])
-        self._master.registry.forget_announced(self._network, self._node)
+        self.bus.publish([self.node], "wireguard.rotate_abort", [self.network])
+        self.bus.publish([self.node], "wireguard.sync", [])
+        self.master.registry.forget_announced(self.network, self.node)
         raise RotationFailed(f"{reason}; it goes on with its old key")

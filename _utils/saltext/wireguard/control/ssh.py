@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import salt.exceptions
 
 from ..errors import ConfigError, RefusedError
+from ..meshfile.mesh import Network
 from ..model.statements import Registration
 from .answers import failure
 
@@ -15,25 +18,25 @@ from .answers import failure
 class Ssh:
     """Runs functions on hosts of the roster."""
 
-    def __init__(self, opts):
+    def __init__(self, opts: Mapping[str, Any]) -> None:
         # Not at the top: every call of our runner, of which the reactor makes many, would import it.
         import salt.client.ssh.client
 
         self._client = salt.client.ssh.client.SSHClient(mopts=dict(opts))
 
-    def registrations(self, node, networks):
+    def registrations(self, node: str, networks: Sequence[Network]) -> list[Registration]:
         """
         Have the host make its keys, and return what it would register in each of the networks.
 
         Nothing is signed: what the host says is as good as its ssh host key, and the operator's word for it. Raises
         ConfigError where it cannot be reached, and RefusedError for an answer that makes no sense.
         """
-        self._call(node, "state.single", ["saltutil.sync_all", "wireguard", "refresh=True"])
+        self._run(node, "state.single", ["saltutil.sync_all", "wireguard", "refresh=True"])
         interfaces = json.dumps([network.interface for network in networks])
-        said = self._call(node, "wireguard.enrollment", [interfaces])  # salt-ssh takes words only, and parses them
+        said = self._run(node, "wireguard.enrollment", [interfaces])  # salt-ssh takes words only, and parses them
         return [_registration(node, network, said) for network in networks]
 
-    def _call(self, node, function, arguments):
+    def _run(self, node: str, function: str, arguments: Sequence[str]) -> Any:
         try:
             answers = self._client.cmd(node, function, arguments)
         except (salt.exceptions.SaltException, SystemExit) as exc:
@@ -46,7 +49,7 @@ class Ssh:
         return data["return"]
 
 
-def _why(function, data):
+def _why(function: str, data: object) -> str | None:
     """salt-ssh has many ways to say that something went wrong."""
     if not isinstance(data, dict):
         return str(data).strip()[:500]
@@ -56,18 +59,19 @@ def _why(function, data):
     )
 
 
-def _registration(node, network, said):
+def _registration(node: str, network: Network, said: Any) -> Registration:
     """As a minion would sign it. A host that lies can but harm itself: who it is, the operator says."""
     keys = said.get("public_keys") if isinstance(said, dict) else None
     if not isinstance(keys, dict):
         raise RefusedError(f"what {node} answered is not understood: {str(said)[:300]}")
+    settings = network.settings(node)
     return Registration.from_dict(
         {
             "node": node,
             "network": network.name,
             "public_key": keys.get(network.interface),
             "endpoints": said.get("endpoints"),
-            "port": network.settings(node).port,
+            "port": settings and settings.port,
             "serial": time.time_ns(),
         }
     )

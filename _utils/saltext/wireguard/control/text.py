@@ -11,6 +11,15 @@ from .plantext import COLUMNS, fold
 WIDEST = 8
 
 
+def render_return(data: object) -> str:
+    """What ``salt-run`` has to print: the return of one of our runner functions, or its progress."""
+    if isinstance(data, dict) and set(data) == {"suffix", "event"}:  # progress, as salt-run wraps it
+        return render(data["event"].get("message", ""))
+    if isinstance(data, dict):  # the exit code is for the shell, which has it already
+        return render({name: value for name, value in data.items() if name != "retcode"})
+    return render(data)
+
+
 def render(data: object) -> str:
     """Data as it comes from a runner function; what comes from outside cannot move the cursor or change colours."""
     lines = _lines(data, "") if isinstance(data, Mapping) else str(data).splitlines()

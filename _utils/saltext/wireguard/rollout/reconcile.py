@@ -24,7 +24,7 @@ class Reconcile:
     """
     ``patience``: seconds that a node has to answer. All times are seconds of one monotonic clock.
 
-    All nodes are asked at once, as far as the window allows; ``staged.Staged`` goes step by step.
+    All nodes are asked at once, as far as the window allows; ``staged.Staged`` goes in stages.
     """
 
     patience: float

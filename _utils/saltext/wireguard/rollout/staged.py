@@ -1,4 +1,4 @@
-"""A reconcile step by step: a canary first, alone, then batches, and no further step when too many failed."""
+"""A reconcile in stages: a canary first, alone, then batches, and no further stage once too many failed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Stages:
 
 def parse_stages(canary: object, batch: object, stop_after: object, nodes: Collection[str]) -> Stages | None:
     """
-    The steps that an operator's words mean; None for no words, which is all nodes at once.
+    The stages that an operator's words mean; None for no words, which is all nodes at once.
 
     ``canary``: a minion id, a glob, or a list of these, each of which must match one of ``nodes``. ``batch``: a number
     or a percentage, as ``salt --batch`` has it. Raises ConfigError.
@@ -85,17 +85,17 @@ def _parse_limit(stop_after: object) -> int:
 @dataclass
 class Staged(Reconcile):
     """
-    A reconcile that takes the next of its ``staged`` when the present one is through: of its nodes, none is waited for,
-    and none is due. ``progress``: how far that is, in a line. ``stopped``: why no further step is taken, if so.
+    A reconcile that takes the next of its ``stages`` when the present one is through: of its nodes, none is waited for,
+    and none is due. ``progress``: how far that is, in a line. ``stopped``: why no further stage is taken, if so.
 
-    A node whose view changes after its step is asked again, in the place of one of the step that runs.
+    A node whose view changes after its stage is asked again, in the place of one of the stage that runs.
     """
 
-    steps: Stages = field(default_factory=Stages)
+    stages: Stages = field(default_factory=Stages)
     progress: str = ""
     stopped: str | None = None
-    _open: set[str] = field(default_factory=set)  # the nodes of the steps taken so far
-    _size: int = 0  # of a batch; 0 before the first step
+    _open: set[str] = field(default_factory=set)  # the nodes of the stages taken so far
+    _size: int = 0  # of a batch; 0 before the first stage
     _batch: int = 0  # the number of the present one; 0 before the first
 
     def _admit(
@@ -109,18 +109,18 @@ class Staged(Reconcile):
         return [node for node in due if node in self._open][: max(room - len(busy), 0)]
 
     def _go_on(self, rest: list[str], wanted: Mapping[str, str], last: frozenset[str]) -> None:
-        """``rest``: the nodes that no step has had yet."""
-        canaries = set(self.steps.canary).intersection(rest)
+        """``rest``: the nodes that no stage has had yet."""
+        canaries = set(self.stages.canary).intersection(rest)
         if self._size:
             self._sum_up(rest, wanted, last)
         else:
-            self._size = self.steps.size(len(rest))
+            self._size = self.stages.size(len(rest))
             self._open = canaries
             self.progress = "" if canaries else self._canary(set())
         if rest and not self.stopped and not self._open.intersection(rest):
             others = [node for node in rest if node not in last]
             self._batch += 1
-            self._asks.clear()  # the limit holds for each step: on a long way, much changes
+            self._asks.clear()  # the limit holds for each stage: on a long way, much changes
             self._open.update((others or rest)[: self._size])
 
     def _sum_up(self, rest: list[str], wanted: Mapping[str, str], last: frozenset[str]) -> None:
@@ -130,15 +130,15 @@ class Staged(Reconcile):
         place = "; ".join(filter(None, [self._canary(bad), self._numbered(rest, last)]))
         total = len({*self.asked, *wanted})
         self.progress = f"{place}: {len(self.asked) - len(bad)} of {total} nodes have it, {outcome}"
-        if rest and (len(bad) >= self.steps.stop_after or bad.intersection(self.steps.canary)):
+        if rest and (len(bad) >= self.stages.stop_after or bad.intersection(self.stages.canary)):
             self.stopped = f"{outcome}; {len(rest)} not asked"
 
     def _canary(self, bad: set[str]) -> str:
-        if not self.steps.canary:
+        if not self.stages.canary:
             return ""
-        asked = set(self.steps.canary).intersection(self.asked)
+        asked = set(self.stages.canary).intersection(self.asked)
         state = "not ok" if asked.intersection(bad) else "ok" if asked else "in sync already"
-        return f"canary {some(self.steps.canary)} {state}"
+        return f"canary {some(self.stages.canary)} {state}"
 
     def _numbered(self, rest: list[str], last: frozenset[str]) -> str:
         """The number of the batch, of as many as there will be if nothing else changes."""

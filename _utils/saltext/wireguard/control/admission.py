@@ -1,0 +1,68 @@
+"""Nodes that come, or come back: enrolled by ssh, admitted or rejected, or heard again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..errors import ConfigError
+from ..master import decisions
+from ..master.decisions import networks_of, networks_to_enroll
+from ..meshfile.duration import parse_duration
+from . import rows
+from .operator import Operator, shown
+from .reconcile import reconcile
+from .ssh import Ssh
+
+
+def enroll(operator: Operator, node: str, network: str | None) -> dict[str, Any]:
+    """``salt-run wireguard.enroll``."""
+    master = operator.master
+    statements = Ssh(operator.opts).registrations(node, networks_to_enroll(master.moment(), node, network))
+    for statement in statements:
+        decisions.enroll(master, statement, operator.name)
+    members = {name: member for name, member in master.moment().fleet().members() if member.node == node}
+    enrolled = [rows.enrolled(each, members[each.network]) for each in statements if each.network in members]
+    reconcile(operator, contact=[])
+    answer = f"{node} is enrolled; now run `salt-ssh {node} state.apply wireguard`"
+    return shown({"answer": answer, "enrolled": enrolled})
+
+
+def admit(operator: Operator, node: str, network: str | None, valid_for: object) -> dict[str, Any]:
+    """``salt-run wireguard.admit``."""
+    master = operator.master
+    expires = time.time() + _duration(valid_for) if valid_for else None
+    for name in networks_of(master.moment(), node, network):
+        decisions.admit(master, name, node, operator.name, expires)
+    return reconcile(operator, contact=[node])
+
+
+def _duration(text: object) -> float:
+    try:
+        return parse_duration(str(text))
+    except ValueError as exc:
+        raise ConfigError(f"valid_for: {exc}") from exc
+
+
+def reject(operator: Operator, node: str, network: str | None) -> dict[str, Any]:
+    """``salt-run wireguard.reject``."""
+    master = operator.master
+    keys = {
+        name: master.registry.reject(name, node, operator.name) for name in networks_of(master.moment(), node, network)
+    }
+    operator.announce()
+    rejected = {name: key for name, key in keys.items() if key}
+    if not rejected:
+        raise ConfigError(f"nothing of {node} waits; see `salt-run wireguard.pending`")
+    return shown({"rejected": rejected})
+
+
+def forget_serials(operator: Operator, node: str, network: str | None, reason: object) -> dict[str, Any]:
+    """``salt-run wireguard.forget_serials``."""
+    registry = operator.master.registry
+    networks = networks_of(operator.master.moment(), node, network)
+    forgotten = [name for name in networks if registry.forget_serials(name, node, operator.name, str(reason))]
+    operator.announce()
+    if not forgotten:
+        raise ConfigError(f"no serial of {node} is in the future; see `salt-run wireguard.nodes` for refusals")
+    return shown({"forgotten": forgotten})

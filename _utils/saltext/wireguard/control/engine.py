@@ -1,0 +1,124 @@
+"""Keeping every node in step unasked: what the engine does with each event, and when it reconciles."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from salt.exceptions import SaltException
+
+from ..errors import WireguardError
+from ..master.intake import hear
+from ..master.master import Moment
+from ..master.status import calls_for_reconcile
+from ..meshfile.load import stamp
+from ..model.statements import REPORT_TAG
+from ..rollout.debounce import Debounce
+from .operator import Operator
+from .reconcile import reconcile
+from .rotate import rotate_due
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """
+    Takes in events, and reconciles once for a burst of them, in a thread of its own.
+
+    ``quiet``, ``at_most`` and ``interval`` are those of ``Debounce``.
+    """
+
+    def __init__(self, operator: Operator, quiet: float, at_most: float, interval: float) -> None:
+        self._operator = operator
+        self._debounce = Debounce(quiet, at_most, interval, time.monotonic())
+        self._debounce.add((), time.monotonic())  # whatever happened while the master was away
+        self._watches = [Watch(self._mesh_stamp, 0.5), Watch(self._membership_ends, 5.0)]
+
+    def step(self, event: Mapping[str, Any] | None) -> None:
+        """Take in an event, or the news that there was none for a while; reconcile when that is due."""
+        with _logged_errors():
+            contact = self._contact_after(event) if event else None
+            changed = [watch for watch in self._watches if watch.changed()]
+            if contact is not None or changed:
+                self._debounce.add(contact or (), time.monotonic())
+        if self._debounce.due(time.monotonic()):
+            # Not again before ``done``, so there is never more than one of these.
+            threading.Thread(target=self._work, args=[self._debounce.begin()], daemon=True).start()
+
+    def _contact_after(self, event: Mapping[str, Any]) -> Collection[str] | None:
+        """None for an event that is none of ours, else the minions that it brings to our notice."""
+        tag, data = event["tag"], event["data"]
+        if tag == "salt/key":
+            return ()
+        if tag.startswith("salt/minion/") and tag.endswith("/start"):
+            return (str(data.get("id")),)
+        news = hear(self._operator.master, tag, data)
+        if news and tag == REPORT_TAG:
+            self._operator.announce()  # it may tell of a rollback, which should not wait for a reconcile
+        return () if news and calls_for_reconcile(self._operator.master, tag, data) else None
+
+    def _work(self, contact: Collection[str]) -> None:
+        try:
+            with _logged_errors():
+                reconcile(self._operator, contact=contact)
+                rotate_due(self._operator, rotations_at_once(self._operator.master.moment(), self._debounce.interval))
+        finally:
+            self._debounce.done(time.monotonic())
+
+    def _mesh_stamp(self) -> object:
+        return stamp(self._operator.master.mesh_path)
+
+    def _membership_ends(self) -> object:
+        """The next time at which a node expires: it changes when that has come."""
+        return self._operator.master.moment().fleet().valid_until
+
+
+class Watch:
+    """Notices that what a function returns changed. An error is a value like any other."""
+
+    def __init__(self, look: Callable[[], object], every: float) -> None:
+        self._look = look
+        self._every = every
+        self._next = 0.0
+        self._value = self._current()
+
+    def changed(self) -> bool:
+        """Whether it is another value than last time; looks at most once ``every`` seconds."""
+        if time.monotonic() < self._next:
+            return False
+        before, self._value = self._value, self._current()
+        return before != self._value
+
+    def _current(self) -> object:
+        self._next = time.monotonic() + self._every
+        try:
+            return self._look()
+        except WireguardError as exc:
+            return str(exc)
+
+
+@contextlib.contextmanager
+def _logged_errors() -> Iterator[None]:
+    """An invalid mesh file must not end the engine: it goes on listening, and the nodes keep what they have."""
+    try:
+        yield
+    except (WireguardError, SaltException) as exc:
+        log.error("wireguard: %s", exc)
+    except Exception:  # a thread that ends by one leaves a traceback on the console, and nothing in the log
+        log.exception("wireguard: please report this")
+
+
+def rotations_at_once(moment: Moment, interval: float) -> int:
+    """Enough to keep up with the shortest ``rotate_every`` when one of these comes every ``interval`` seconds."""
+    networks = moment.fleet().networks
+    rates = [
+        len(networks[network.name].members) / network.rotate_every
+        for network in moment.mesh.networks
+        if network.rotate_every
+    ]
+    return math.ceil(sum(rates) * interval * 2)

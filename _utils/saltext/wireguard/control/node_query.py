@@ -1,0 +1,63 @@
+"""Asking nodes what they would change, which changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ..model.answers import Answer
+from ..rollout.reconcile import Reconcile
+from .answers import failure
+from .bus import Bus
+from .progress import Progress
+
+# Network -> what a node answers about it.
+NetworkAnswers = dict[str, Answer]
+
+# Node -> that, or the text of its error.
+Answers = dict[str, NetworkAnswers | str]
+
+
+class NodeQuery:
+    """Asks nodes what they would change, which changes nothing."""
+
+    def __init__(self, bus: Bus, timeout: float, progress: Progress) -> None:
+        self._bus = bus
+        self._timeout = timeout
+        self._progress = progress
+
+    def ask(self, function: str, nodes: Collection[str], arguments: Sequence[Any]) -> Answers:
+        """What the nodes answer; silent ones are missing."""
+        course = Reconcile(self._timeout)
+        jobs: set[str] = set()  # the tags of their answers, but for the node
+        answers: Answers = {}
+        while True:
+            left = {node: function for node in nodes if node not in answers}
+            due = course.next(left, time.monotonic())
+            if due:
+                jobs.add(f"salt/job/{self._bus.publish(due, function, arguments)}/ret")
+            waiting = course.waiting(time.monotonic())
+            if not waiting:
+                return answers
+            self._progress.wait_for(waiting)
+            for tag, data in self._bus.events(0.2):
+                node = _author(data)
+                if node in left and tag in {f"{job}/{node}" for job in jobs}:
+                    answers[node] = _answers(function, data)
+                    if answers.keys() >= set(waiting):
+                        break
+
+
+def _author(data: object) -> str:
+    node = data.get("id") if isinstance(data, Mapping) else None
+    return node if isinstance(node, str) else ""
+
+
+def _answers(function: str, data: Mapping[str, Any]) -> NetworkAnswers | str:
+    """A job's return can be forged: no shape is certain."""
+    answer = data.get("return")
+    networks = answer.get("networks") if isinstance(answer, dict) else None
+    if not isinstance(networks, dict):
+        return failure(function, {**data, "success": False}) or "its answer is not understood"
+    return {str(network): Answer.from_dict(each) for network, each in networks.items()}
