@@ -142,9 +142,10 @@ def drift(live=()):
     live
         Public keys of peers; the answer says with which of them there is a live session.
 
-    Returns ``{"networks": {network: ...}}`` with ``changes``, by which applying the file again would put it right (not
-    more than 50, ``more`` counts the others), ``disturbs`` (by change, how many live sessions it would cut off),
-    ``live`` (a count), ``live_keys``, and the ``digest`` of the file's content; or ``comment``, why it cannot be told.
+    Returns ``{"networks": {network: ...}}`` with ``changes``, a list of ``{kind, name, old, new, disturbs}`` by which
+    applying the file again would put it right (not more than 50, ``more`` counts the others; ``disturbs`` is the number
+    of live sessions that it would cut off), ``live`` (a count), ``live_keys``, and the ``digest`` of the file's text;
+    or ``comment``, why it cannot be told.
 
     CLI Example:
 
@@ -277,8 +278,7 @@ def sync(test=False, signed=False, force=False, reason=None):
     What the master pushes when something changed: ``apply`` with the newest pillar.
 
     test
-        Only say what would change, with ``changes`` (not more than 50, ``more`` counts the others) and ``disturbs``: by
-        change, how many live sessions it would cut off.
+        Only say what would change, with ``changes`` as in ``drift``.
 
     signed
         Return the node's signed registrations and reports as well, which otherwise go to the master as events. The

@@ -75,7 +75,7 @@ def plan(mesh=None, timeout=20):
     timeout
         Seconds that a node has to answer.
 
-    Returns ``answer`` (a sentence), ``errors``, ``warnings``, ``changes`` and ``drift`` (rows of network, node,
+    Returns ``answer`` (a sentence), ``errors``, ``warnings``, ``changes`` and ``drift`` (rows of network, node, kind,
     subject, old, new, and disturbs: how many live sessions it cuts off, null where that is not known), ``relayed``
     (rows of network, hub, pairs and nodes: so many pairs of these cannot call each other, and meet by way of the hub),
     ``failed`` (node: why it cannot say) and ``unreachable`` (rows of network, node, why it is out of date, last_seen).

@@ -28,6 +28,8 @@ from salt.exceptions import CommandExecutionError
 from saltext.wireguard.device import parse
 from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.master import Master
+from saltext.wireguard.model.answers import Answer
+from saltext.wireguard.model.changes import as_salt
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.registry.salt_keys import load_salt_keys
 
@@ -358,6 +360,11 @@ class Host:
         for secret in self.secrets | self.shared_secrets:
             found = [text for text in said if secret.rstrip("=") in text]
             assert not found, f"{secret[:6]}... is in {found[0].replace(secret, '(here)')[:1000]}"
+
+
+def in_words(part):
+    """The changes in an answer of ``drift`` or of ``sync test=True``, as those of ``apply`` are written."""
+    return as_salt(Answer.from_dict(part).changes)
 
 
 def _lasting(line):

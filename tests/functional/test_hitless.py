@@ -319,7 +319,7 @@ def test_any_view_follows_any_other_and_disturbs_nobody_else(host):
                 assert after.peers[now.public_key].endpoint == now.endpoint
 
         host.forget_commands()
-        assert apply(case.new).changes == {}
+        assert apply(case.new).changes == ()
         assert host.writing_commands() == []
 
     follows()

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import PEERS, peer, registered
+from hosts import PEERS, in_words, peer, registered
 from saltext.wireguard.model.hosts import HostName, Hosts
 from saltext.wireguard.model.statements import REPORT_TAG
 
@@ -290,7 +290,7 @@ def test_somebody_who_edits_the_block_has_it_put_right(host, file):
     want(host)
     host.call("apply")
     file.write_text(file.read_text().replace("10.42.0.2 node2", "6.6.6.6 node2"))
-    changes = host.call("drift")["networks"]["backbone"]["changes"]
+    changes = in_words(host.call("drift")["networks"]["backbone"])
     assert changes == {"host names": {"old": "6.6.6.6 node2", "new": "10.42.0.2 node2"}}
     host.call("apply")
     assert file.read_text().endswith(ALL)

@@ -948,7 +948,7 @@ def test_an_interface_is_removed_and_its_key_kept_aside(host):
     assert (ETC / aside).read_text() == private
     assert stat.S_IMODE((ETC / aside).stat().st_mode) == 0o600
     assert f"its key is kept in {ETC / aside}" in result["comment"]
-    assert result["changes"] == {"wg0": {"old": "present", "new": None}}
+    assert result["changes"] == {"interface wg0": {"old": "present", "new": None}}
 
 
 def test_a_second_removal_does_nothing(host):

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import ETC, key, peer, registered, view
+from hosts import ETC, in_words, key, peer, registered, view
 
 STRANGER = key("stranger")
 
@@ -32,7 +32,7 @@ def applied(host):
 
 def test_a_node_that_nobody_touched_has_no_drift_and_names_the_view_that_it_has(applied):
     answer = told(applied)
-    assert (answer["changes"], answer["more"]) == ({}, 0)
+    assert (answer["changes"], answer["more"]) == ([], 0)
     assert answer["digest"] == applied.wanted.digest
     assert (answer["live"], answer["live_keys"]) == (0, [])
 
@@ -43,7 +43,7 @@ def test_what_was_changed_by_hand_is_named_and_a_test_run_names_the_same(applied
     applied.run("ip", "-4", "route", "del", "192.168.40.0/24", "dev", "wg0")
     applied.run("ip", "address", "del", "fd42::1/64", "dev", "wg0")
     applied.run("ip", "link", "set", "dev", "wg0", "mtu", "1300")
-    changes = told(applied)["changes"]
+    changes = in_words(told(applied))
     assert changes[f"peer {STRANGER}"]["new"] is None
     assert changes[f"peer {STRANGER}"]["old"]["allowed_ips"] == ["10.42.7.7/32"]
     assert changes["peer node3"]["new"]["public_key"] == key("node3")
@@ -52,25 +52,25 @@ def test_what_was_changed_by_hand_is_named_and_a_test_run_names_the_same(applied
     assert changes["mtu"] == {"old": "1300", "new": "1380"}
     assert applied.call("apply", test=True)["backbone"]["changes"] == changes
     assert applied.state("present", "backbone", test=True)["changes"] == changes
-    assert applied.call("sync", test=True)["networks"]["backbone"]["changes"] == changes
+    assert in_words(applied.call("sync", test=True)["networks"]["backbone"]) == changes
 
 
 def test_what_a_test_run_says_is_what_a_run_then_changes(applied):
     applied.run("wg", "set", "wg0", "peer", key("node3"), "remove")
-    would = applied.call("sync", test=True)["networks"]["backbone"]["changes"]
+    would = in_words(applied.call("sync", test=True)["networks"]["backbone"])
     assert applied.call("apply")["backbone"]["changes"] == would
-    assert told(applied)["changes"] == {}
+    assert in_words(told(applied)) == {}
 
 
 def test_a_device_that_is_gone_is_drift(applied):
     applied.delete_device()
-    assert told(applied)["changes"]["device"] == {"old": None, "new": "wg0"}
+    assert in_words(told(applied))["device"] == {"old": None, "new": "wg0"}
 
 
 def test_a_pillar_that_changed_is_no_drift(applied):
     applied.set_networks(replace(applied.wanted, mtu=1400))
-    assert told(applied)["changes"] == {}
-    would = applied.call("sync", test=True)["networks"]["backbone"]["changes"]
+    assert in_words(told(applied)) == {}
+    would = in_words(applied.call("sync", test=True)["networks"]["backbone"])
     assert set(would) == {"mtu", str(ETC / "wg0.conf")}
 
 
@@ -100,4 +100,4 @@ def test_a_node_that_is_not_registered_says_so_in_both_kinds_of_test_run(host):
     host.set_networks(view(None))
     applied = host.call("apply", test=True)["backbone"]
     synced = host.call("sync", test=True)["networks"]["backbone"]
-    assert applied["changes"] == synced["changes"] == {"wg0": {"old": None, "new": "present"}}
+    assert applied["changes"] == in_words(synced) == {"interface wg0": {"old": None, "new": "present"}}

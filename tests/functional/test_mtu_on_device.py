@@ -81,7 +81,7 @@ def test_a_path_that_changed_is_followed_by_the_next_run_and_shown_before(machin
     machine.run("ip", "link", "set", "eth0", "mtu", "1400")
     expected = {"mtu": {"old": "1432", "new": "1340"}, str(ETC / "wg0.conf"): {"old": None, "new": "written"}}
     assert machine.call("apply", test=True)["backbone"]["changes"] == expected
-    assert machine.call("drift")["networks"]["backbone"]["changes"] == {}
+    assert machine.call("drift")["networks"]["backbone"]["changes"] == []
     assert machine.call("apply")["backbone"]["changes"] == expected
     assert machine.device().mtu == 1340
 
@@ -108,7 +108,7 @@ def test_a_file_from_before_mtus_were_computed_is_no_drift(machine):
     config = ETC / "wg0.conf"
     config.write_text("".join(line for line in config.read_text().splitlines(True) if not line.startswith("MTU")))
     machine.run("ip", "link", "set", "dev", "wg0", "mtu", "1420")
-    assert machine.call("drift")["networks"]["backbone"]["changes"] == {}
+    assert machine.call("drift")["networks"]["backbone"]["changes"] == []
     assert set(machine.call("apply")["backbone"]["changes"]) == {"mtu", str(config)}
 
 

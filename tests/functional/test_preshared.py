@@ -108,7 +108,8 @@ def test_a_key_that_somebody_removed_by_hand_is_set_again(nodes):
     turn(nodes, SECRET)
     node, peer, _ = nodes.all
     node.run("wg", "set", "wg0", "peer", nodes.keys[peer.name], "preshared-key", "/dev/null")
-    assert list(node.call("drift")["networks"][NETWORK]["changes"]) == ["peer node2"]
+    (change,) = node.call("drift")["networks"][NETWORK]["changes"]
+    assert (change["kind"], change["name"]) == ("peer", "node2")
     nodes.sync(node)
     assert on_devices(nodes) == derived(nodes)
 

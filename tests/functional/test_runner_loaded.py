@@ -152,7 +152,10 @@ def test_a_plan_of_the_present_file_names_who_could_not_be_asked_and_who_never_r
     master.confirm("node1")
     data = run("plan")["data"]
     assert [(row["node"], row["why"]) for row in data["unreachable"]] == [("node1", None)]
-    assert {(row["node"], row["subject"]) for row in data["changes"]} == {("node1", "peer node2"), ("node2", "wg0")}
+    assert {(row["node"], row["subject"]) for row in data["changes"]} == {
+        ("node1", "peer node2"),
+        ("node2", "interface wg0"),
+    }
     assert data["retcode"] == 2
 
 

@@ -161,7 +161,7 @@ def test_an_interface_becomes_absent_and_stays_so(host):
     registered(host)
     host.state("present", "backbone")
     announced = host.state("absent", "wg0", test=True)
-    assert (announced["result"], announced["changes"]) == (None, {"wg0": {"old": "present", "new": None}})
+    assert (announced["result"], announced["changes"]) == (None, {"interface wg0": {"old": "present", "new": None}})
     assert host.device() is not None
     assert host.state("absent", "wg0") == {**announced, "result": True, "comment": host_comment(announced, host)}
     assert host.device() is None

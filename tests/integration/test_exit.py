@@ -82,7 +82,7 @@ def test_with_an_exit_that_is_seen_and_the_connection_to_the_master_stays(fleet)
 def test_everybody_is_found_to_be_right_then(fleet):
     code, said = steps.reconcile(fleet, "everybody=True")
     assert (code, said["failed"], said["silent"]) == (0, {}, [])
-    assert fleet.salt_json("pc", "wireguard.drift")["pc"]["networks"][steps.NETWORK]["changes"] == {}
+    assert fleet.salt_json("pc", "wireguard.drift")["pc"]["networks"][steps.NETWORK]["changes"] == []
 
 
 def test_it_boots_with_its_exit_from_its_file_alone(fleet):

@@ -38,7 +38,7 @@ def plan(lab, *args):
 
 def subjects(rows):
     """(node, subject) of rows, without the file that every change of a node writes."""
-    return {(row["node"], row["subject"]) for row in rows if not row["subject"].startswith("/")}
+    return {(row["node"], row["subject"]) for row in rows if row["kind"] != "file"}
 
 
 def test_a_fleet_in_sync_has_nothing_to_do(fleet):
@@ -78,13 +78,13 @@ def test_another_mesh_file_is_judged_before_it_is_live(fleet):
         ("node2", "peer node1"),
         ("node2", "peer node3"),
         ("node2", "peer node4"),
-        ("node3", "wg0"),
-        ("node4", "wg0"),
+        ("node3", "interface wg0"),
+        ("node4", "interface wg0"),
     }
-    assert rows["node4", "wg0"]["new"] == "registers, and gets an address"
+    assert rows["node4", "interface wg0"]["new"] == "registers, and gets an address"
     assert rows["node1", "listen port"]["disturbs"] == 2
     assert rows["node2", "peer node3"]["disturbs"] == 1
-    assert rows["node3", "wg0"]["disturbs"] == 2
+    assert rows["node3", "interface wg0"]["disturbs"] == 2
     shown = fleet.salt_run("wireguard.plan", f"mesh={other}").stdout
     assert "~ listen port" in shown
     assert "node1, node2" in shown

@@ -9,9 +9,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from saltext.wireguard.device.operations import changes_of
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.meshfile.parse import parse_mesh
+from saltext.wireguard.model.changes import Change, Kind, as_salt
 from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.statements import Registration
 from saltext.wireguard.registry.registry import Registry
@@ -46,6 +48,23 @@ def salt_key(name):
     )
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return SaltKey(private, public)
+
+
+def change(words, old=None, new=None):
+    """A change, by the words that it has in Salt's ``changes``."""
+    kinds = {kind.value: kind for kind in Kind}
+    kind = Kind.FILE if words.startswith("/") else kinds.get(words) or kinds[words.partition(" ")[0]]
+    name = words if kind == Kind.FILE else words.removeprefix(kind.value).strip()
+    return Change(kind, name, old, new)
+
+
+def subject(words):
+    return change(words).subject
+
+
+def in_words(operations):
+    """What the operations change, as Salt's ``changes`` have it."""
+    return as_salt(changes_of(operations))
 
 
 def config_file(view):

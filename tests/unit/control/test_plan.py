@@ -4,18 +4,19 @@ import itertools
 
 import pytest
 
-from factories import accept, master_of, mesh_text, public_key, registration, salt_key
+from factories import accept, change, master_of, mesh_text, public_key, registration, salt_key, subject
 from saltext.wireguard.control.node_query import NodeQuery
 from saltext.wireguard.control.plan import LEFT, MAX_KEYS, Plan
 from saltext.wireguard.control.progress import Progress
 from saltext.wireguard.master.intake import hear
 from saltext.wireguard.meshfile.load import load_mesh
 from saltext.wireguard.model import statements
-from saltext.wireguard.model.answers import Answer, Sessions
+from saltext.wireguard.model.answers import Answer, Sessions, brief
+from saltext.wireguard.model.changes import removal
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Report
 
 serials = itertools.count(100)
-ROGUE = {"peer rogue": {"old": {"public_key": "R"}, "new": None}}
+ROGUE = (change("peer rogue", {"public_key": "R"}, None),)
 
 
 class Fleet:
@@ -76,7 +77,7 @@ def fleet(tmp_path):
 
 
 def steps(found):
-    return {(step.node, step.subject): step.disturbs for step in found}
+    return {(step.node, str(step.change.subject)): step.disturbs for step in found}
 
 
 # -- the mesh file as it is
@@ -96,7 +97,7 @@ def test_a_node_that_does_not_answer_is_named_and_is_no_change_by_itself(fleet):
 
 
 def test_drift_is_told_apart_from_what_the_mesh_file_changes(fleet):
-    fleet.says["a"] = Answer(ROGUE, {"peer rogue": 1}, fleet.digests["net", "a"])
+    fleet.says["a"] = Answer(ROGUE, {ROGUE[0].subject: 1}, fleet.digests["net", "a"])
     outlook = fleet.present()
     assert steps(outlook.drift) == {("a", "peer rogue"): 1}
     assert outlook.changes == []
@@ -105,7 +106,7 @@ def test_drift_is_told_apart_from_what_the_mesh_file_changes(fleet):
 
 def test_nodes_that_are_out_of_date_are_asked_what_their_pillar_would_change(fleet):
     fleet.edit("a: {}, b: {port: 4500}, c: {}")
-    fleet.says["b"] = Answer({"listen port": {"old": "51820", "new": "4500"}}, {"listen port": 2})
+    fleet.says["b"] = Answer((change("listen port", "51820", "4500"),), {subject("listen port"): 2})
     outlook = fleet.present()
     assert fleet.jobs() == [("wireguard.sync", ["a", "b", "c"])]
     assert fleet.asked[0][2] == ["test=True"]
@@ -130,11 +131,12 @@ def test_addresses_that_the_registry_has_not_given_yet_are_told_before_it_does(f
 
 def test_a_node_that_left_is_asked_and_what_it_would_take_down_is_of_its_network(fleet):
     fleet.edit("a: {}, c: {}")
-    gone = {"wg0": {"old": "present", "new": None}}
-    fleet.says["b"] = {"networks": {"wg0": {"result": None, "changes": gone, "disturbs": {"wg0": 1}}}}
+    gone = brief(removal("wg0"), {subject("interface wg0"): 1})
+    fleet.says["b"] = {"networks": {"wg0": {"result": None, **gone}}}
     fleet.says["a"] = Answer()
     outlook = fleet.present()
-    assert [(step.network, step.node, step.subject) for step in outlook.changes] == [("net", "b", "wg0")]
+    assert [step.network for step in outlook.changes] == ["net"]
+    assert steps(outlook.changes) == {("b", "interface wg0"): 1}
 
 
 def test_a_node_that_left_and_is_off_is_named(fleet):
@@ -184,13 +186,17 @@ def test_only_those_are_asked_whose_sessions_are_concerned_and_only_for_these(fl
     ((function, nodes, (arguments,)),) = fleet.asked
     assert (function, nodes) == ("wireguard.drift", ["a", "b", "c"])
     assert arguments["live"] == [public_key("c")]
-    assert steps(outlook.changes) == {("a", "peer c"): 0, ("b", "peer c"): 0, ("c", "wg0"): None}
+    assert steps(outlook.changes) == {("a", "peer c"): 0, ("b", "peer c"): 0, ("c", "interface wg0"): None}
     assert [silent.node for silent in outlook.unreachable] == ["c"]
 
 
 def test_a_live_session_with_who_leaves_is_counted(fleet):
     fleet.says["a"] = Answer(sessions=Sessions(3, frozenset([public_key("b")])))
-    assert steps(fleet.edited("a: {}, c: {}").changes) == {("a", "peer b"): 1, ("b", "wg0"): 5, ("c", "peer b"): None}
+    assert steps(fleet.edited("a: {}, c: {}").changes) == {
+        ("a", "peer b"): 1,
+        ("b", "interface wg0"): 5,
+        ("c", "peer b"): None,
+    }
 
 
 def test_nobody_is_asked_when_nothing_is_cut_off(fleet):
@@ -205,7 +211,7 @@ def test_with_many_keys_only_the_number_of_sessions_is_asked_for(fleet, monkeypa
     outlook = fleet.edited("a: {}, c: {}")
     assert fleet.asked[0][2][0]["live"] == []
     assert steps(outlook.changes)["a", "peer b"] is None
-    assert steps(outlook.changes)["b", "wg0"] == 5
+    assert steps(outlook.changes)["b", "interface wg0"] == 5
 
 
 def test_the_sentence_counts_nodes_and_every_session_once(fleet):

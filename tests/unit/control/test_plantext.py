@@ -1,5 +1,6 @@
 """The steps of a plan as a person reads them."""
 
+from factories import change
 from saltext.wireguard.control.plantext import COLUMNS, fold
 from saltext.wireguard.control.text import render
 from saltext.wireguard.model.answers import Step
@@ -7,8 +8,8 @@ from saltext.wireguard.model.answers import Step
 JOINS = {"public_key": "K" * 44, "allowed_ips": ["10.42.0.9/32"], "endpoint": "192.0.2.9:51820", "keepalive": 0}
 
 
-def step(node, subject, old, new, disturbs=0):
-    return Step("net", node, subject, old, new, disturbs).to_dict()
+def step(node, words, old, new, disturbs=0):
+    return Step("net", node, change(words, old, new), disturbs).to_dict()
 
 
 def folded(*steps):
@@ -38,7 +39,7 @@ def test_what_changes_is_shown_before_and_after():
 
 
 def test_sessions_that_nobody_could_count_are_said_to_be_unknown():
-    assert folded(step("a", "wg0", "present", None, None))[0][3] == "not known"
+    assert folded(step("a", "interface wg0", "present", None, None))[0][3] == "not known"
     both = [step("a", "peer x", JOINS, None, 1), step("b", "peer x", JOINS, None, None)]
     assert folded(*both)[0][3] == "1 or more"
 

@@ -125,7 +125,7 @@ def test_the_way_back_from_nothing_is_nothing():
 def test_what_the_change_added_goes_again():
     added = Peer("c", public_key("c"), ("172.16.0.0/12",), "192.0.2.4:51820")
     _, steps = back_from(replace(VIEW, peers=(A, B, added)))
-    assert {(step.subject, step.new) for step in steps} == {
+    assert {(str(step.change.subject), step.change.new) for step in steps} == {
         (f"peer {public_key('c')}", None),
         ("route 172.16.0.0/12", None),
     }
@@ -136,13 +136,15 @@ def test_an_endpoint_that_the_change_set_is_the_one_that_was_in_use_again():
     before = replace(VIEW, peers=(replace(A, endpoint="a.example:51820"), B))
     roamed = {A.public_key: on_device(A, endpoint="203.0.113.7:999"), B.public_key: on_device(B)}
     _, steps = back_from(replace(VIEW, peers=(A, B)), before, device(before, peers=roamed))
-    assert [(step.subject, step.new) for step in steps] == [("peer a", {"endpoint": "203.0.113.7:999"})]
+    assert [(str(step.change.subject), step.change.new) for step in steps] == [
+        ("peer a", {"endpoint": "203.0.113.7:999"})
+    ]
 
 
 def test_a_removed_peer_comes_back_where_it_was():
     roamed = {A.public_key: on_device(A, endpoint="203.0.113.7:999"), B.public_key: on_device(B)}
     _, (step,) = back_from(replace(VIEW, peers=(B,)), at_first=device(peers=roamed))
-    assert step.new["endpoint"] == "203.0.113.7:999"
+    assert step.change.new["endpoint"] == "203.0.113.7:999"
 
 
 def test_a_peer_that_the_change_did_not_touch_stays_where_it_moved_meanwhile():
@@ -151,13 +153,16 @@ def test_a_peer_that_the_change_did_not_touch_stays_where_it_moved_meanwhile():
     moved = {A.public_key: on_device(A, endpoint="203.0.113.7:999"), B.public_key: on_device(B)}
     view, applied = way_back(VIEW, kept)
     steps = operations(device(tried, peers=moved), view, applied)
-    assert [step.subject for step in steps] == ["listen port"]
+    assert [str(step.change.subject) for step in steps] == ["listen port"]
 
 
 def test_what_the_system_had_chosen_is_put_back():
     before = replace(VIEW, port=None, mtu=None)
     _, steps = back_from(VIEW, before)
-    assert {(step.subject, step.new) for step in steps} == {("listen port", "40000"), ("mtu", "1380")}
+    assert {(str(step.change.subject), step.change.new) for step in steps} == {
+        ("listen port", "40000"),
+        ("mtu", "1380"),
+    }
 
 
 def test_of_two_changes_the_first_of_which_never_ended_the_way_leads_back_before_both():

@@ -11,6 +11,7 @@ from ipaddress import ip_interface
 
 import pytest
 
+from factories import change, in_words
 from saltext.wireguard.device.diff import check, diff
 from saltext.wireguard.device.operations import (
     PRESHARED_KEY,
@@ -18,7 +19,6 @@ from saltext.wireguard.device.operations import (
     Operation,
     command_lines,
     preshared_keys,
-    salt_changes,
 )
 from saltext.wireguard.errors import ViewError
 from saltext.wireguard.model.device import Device, DevicePeer, fingerprint
@@ -125,12 +125,12 @@ def test_a_peer_that_is_right_is_mentioned_in_no_command():
 
 def test_a_device_that_does_not_exist_is_created_first():
     first, *_ = operations(view(), None)
-    assert first == Operation("device", None, "wg0", ("ip", "link", "add", "dev", "wg0", "type", "wireguard"))
+    assert first == Operation(change("device", None, "wg0"), ("ip", "link", "add", "dev", "wg0", "type", "wireguard"))
 
 
 def test_everything_is_set_up_before_peers_and_routes():
     wanted = view(peer("node2", "10.42.0.2/32", "192.168.4.0/24"), port=51820, mtu=1380)
-    assert [operation.subject for operation in operations(wanted, None)] == [
+    assert [str(operation.change.subject) for operation in operations(wanted, None)] == [
         "device",
         "private key",
         "listen port",
@@ -148,7 +148,7 @@ def test_a_wrong_private_key_is_set_by_the_path_of_its_file():
 
 def test_the_change_of_a_private_key_shows_public_keys_only():
     (operation,) = operations(view(), device(public_key=key("other")))
-    assert (operation.old, operation.new) == ({"public_key": key("other")}, {"public_key": OWN})
+    assert (operation.change.old, operation.change.new) == ({"public_key": key("other")}, {"public_key": OWN})
 
 
 def test_a_wrong_port_is_set():
@@ -175,7 +175,7 @@ def test_a_node_that_passes_packets_on_forwards_what_it_does_not_forward_yet(for
     addresses = ["10.42.0.1/16", "fd42::1/64"]
     wanted = view(addresses=addresses, forwarding=True)
     found = operations(wanted, device(addresses=addresses), forwarded=forwarded)
-    assert salt_changes(found) == {f"IPv{version} forwarding": {"old": "off", "new": "on"} for version in turned_on}
+    assert in_words(found) == {f"IPv{version} forwarding": {"old": "off", "new": "on"} for version in turned_on}
 
 
 def test_forwarding_that_somebody_else_turned_on_stays():
@@ -238,7 +238,7 @@ def test_an_address_that_goes_is_put_back_first_where_another_of_its_network_too
 
 def test_holding_an_address_is_no_change():
     held = operations(view(addresses=["10.42.0.2/16"]), device(addresses=["10.42.0.1/16"]))
-    assert salt_changes(held) == {
+    assert in_words(held) == {
         "address 10.42.0.1/16": {"old": "10.42.0.1/16", "new": None},
         "address 10.42.0.2/16": {"old": None, "new": "10.42.0.2/16"},
     }
@@ -327,7 +327,7 @@ def test_of_a_peer_whose_preshared_key_differs_only_that_is_set(before):
 def test_a_new_peer_has_its_preshared_key_from_the_beginning():
     (operation,) = operations(view(with_preshared("node2", ONE)), device())
     assert operation.argv[:7] == ("wg", "set", "wg0", "peer", key("node2"), "preshared-key", PRESHARED_KEY)
-    assert operation.new["preshared_key"] == "set"
+    assert operation.change.new["preshared_key"] == "set"
 
 
 def test_a_command_finds_the_preshared_key_of_each_of_its_peers():
@@ -363,14 +363,14 @@ def test_a_rekeyed_nodes_networks_move_to_its_new_key_before_the_old_one_goes():
 def test_a_network_is_taken_by_its_new_peer_before_its_old_one_lets_it_go():
     wanted = view(peer("node2", "10.42.0.3/32"), peer("node3", "10.42.0.4/32"), peer("node4", "10.42.0.5/32"))
     current = device(have("node2", "10.42.0.2/32"), have("node3", "10.42.0.3/32"), have("node4", "10.42.0.4/32"))
-    subjects = [operation.subject for operation in operations(wanted, current)]
+    subjects = [str(operation.change.subject) for operation in operations(wanted, current)]
     assert subjects == ["peer node2", "peer node3", "peer node4"]
 
 
 def test_networks_are_taken_first_whatever_the_peers_are_called():
     wanted = view(peer("node2", "10.42.0.5/32"), peer("node3", "10.42.0.2/32"), peer("node4", "10.42.0.3/32"))
     current = device(have("node2", "10.42.0.2/32"), have("node3", "10.42.0.3/32"), have("node4", "10.42.0.4/32"))
-    subjects = [operation.subject for operation in operations(wanted, current)]
+    subjects = [str(operation.change.subject) for operation in operations(wanted, current)]
     assert subjects == ["peer node4", "peer node3", "peer node2"]
 
 
@@ -383,7 +383,7 @@ def test_a_peer_that_loses_a_network_to_another_is_not_touched():
 def test_a_peer_that_loses_a_network_to_another_is_a_change_nevertheless():
     wanted = view(peer("node2", "10.42.0.2/32"), peer("node3", "10.42.0.3/32", "10.42.9.0/24"))
     current = device(have("node2", "10.42.0.2/32", "10.42.9.0/24"), have("node3", "10.42.0.3/32"))
-    assert salt_changes(operations(wanted, current))["peer node2"] == {
+    assert in_words(operations(wanted, current))["peer node2"] == {
         "old": {"allowed_ips": ["10.42.0.2/32", "10.42.9.0/24"]},
         "new": {"allowed_ips": ["10.42.0.2/32"]},
     }
@@ -512,7 +512,7 @@ def test_removals_come_last():
     wanted = view(peer("node3", "10.42.0.3/32", "192.168.5.0/24"), addresses=["10.43.0.1/16"])
     current = device(have("node2", "10.42.0.2/32", "192.168.4.0/24"), routes=["192.168.4.0/24"])
     record = Applied(routes=frozenset({"192.168.4.0/24"}))
-    assert [operation.subject for operation in operations(wanted, current, applied=record)] == [
+    assert [str(operation.change.subject) for operation in operations(wanted, current, applied=record)] == [
         "address 10.43.0.1/16",
         "peer node3",
         "route 10.42.0.3/32",
@@ -546,7 +546,7 @@ def test_a_command_has_64_peers_at_most():
 
 
 def test_an_operation_without_a_command_runs_none():
-    assert command_lines([Operation("peer node2", {"keepalive": 0}, {"keepalive": 1}, ())], "wg0") == []
+    assert command_lines([Operation(change("peer node2", {"keepalive": 0}, {"keepalive": 1}), ())], "wg0") == []
 
 
 # Changes
@@ -554,7 +554,7 @@ def test_an_operation_without_a_command_runs_none():
 
 def test_a_new_peer_is_a_change_with_all_it_has():
     wanted = view(peer("node2", "10.42.0.2/32", endpoint=A, keepalive=25))
-    assert salt_changes(operations(wanted, device(), {A: A}))["peer node2"] == {
+    assert in_words(operations(wanted, device(), {A: A}))["peer node2"] == {
         "old": None,
         "new": {"public_key": key("node2"), "allowed_ips": ["10.42.0.2/32"], "endpoint": A, "keepalive": 25},
     }
@@ -562,14 +562,14 @@ def test_a_new_peer_is_a_change_with_all_it_has():
 
 def test_a_changed_peer_is_a_change_of_what_differs():
     wanted = view(peer("node2", "10.42.0.2/32", keepalive=25))
-    assert salt_changes(operations(wanted, device(have("node2", "10.42.0.2/32"))))["peer node2"] == {
+    assert in_words(operations(wanted, device(have("node2", "10.42.0.2/32"))))["peer node2"] == {
         "old": {"keepalive": 0},
         "new": {"keepalive": 25},
     }
 
 
 def test_a_removed_peer_is_known_by_its_key():
-    assert salt_changes(operations(view(), device(have("node2", "10.42.0.2/32", endpoint=A)))) == {
+    assert in_words(operations(view(), device(have("node2", "10.42.0.2/32", endpoint=A)))) == {
         f"peer {key('node2')}": {
             "old": {"public_key": key("node2"), "allowed_ips": ["10.42.0.2/32"], "endpoint": A, "keepalive": 0},
             "new": None,
@@ -579,13 +579,13 @@ def test_a_removed_peer_is_known_by_its_key():
 
 def test_a_removed_peer_has_its_name_where_the_last_configuration_had_one():
     record = Applied(names={key("node2"): "node2"})
-    assert list(salt_changes(operations(view(), device(have("node2")), applied=record))) == ["peer node2"]
+    assert list(in_words(operations(view(), device(have("node2")), applied=record))) == ["peer node2"]
 
 
 def test_a_new_key_of_a_node_is_one_change():
     wanted = view(peer("node2", "10.42.0.2/32", public_key=key("new")))
     current = device(have("node2", "10.42.0.2/32"))
-    result = salt_changes(operations(wanted, current, applied=Applied(names={key("node2"): "node2"})))
+    result = in_words(operations(wanted, current, applied=Applied(names={key("node2"): "node2"})))
     assert result == {
         "peer node2": {
             "old": {"public_key": key("node2"), "allowed_ips": ["10.42.0.2/32"], "keepalive": 0},
@@ -597,7 +597,7 @@ def test_a_new_key_of_a_node_is_one_change():
 def test_a_removed_peer_whose_name_another_one_took_is_known_by_its_key():
     wanted = view(peer("node2", "10.42.0.3/32", public_key=key("node3"), keepalive=25))
     current = device(have("node2", "10.42.0.2/32"), have("node3", "10.42.0.3/32"))
-    result = salt_changes(operations(wanted, current, applied=Applied(names={key("node2"): "node2"})))
+    result = in_words(operations(wanted, current, applied=Applied(names={key("node2"): "node2"})))
     assert list(result) == ["peer node2", f"peer {key('node2')}"]
 
 
@@ -609,7 +609,7 @@ def test_changes_say_of_a_preshared_key_only_what_happens_to_it(before, wanted, 
     current = device(have("node2", "10.42.0.2/32", preshared_key=before))
     wanted = view(peer("node2", "10.42.0.2/32", preshared=bool(wanted), preshared_key=wanted))
     found = operations(wanted, current)
-    assert salt_changes(found)["peer node2"] == {"old": {"preshared_key": old}, "new": {"preshared_key": new}}
+    assert in_words(found)["peer node2"] == {"old": {"preshared_key": old}, "new": {"preshared_key": new}}
     assert ONE not in repr(found)
     assert OTHER not in repr(found)
 
@@ -843,6 +843,6 @@ def test_between_any_two_views_peers_that_stay_as_they_are_are_not_touched(moved
 
 def test_between_any_two_views_changes_name_no_peer_that_stays_as_it_is(moved_host):
     _, before, old, new = moved_host
-    named = salt_changes(operations(new, before, {A: A, B: B}, applied_by(old)))
+    named = in_words(operations(new, before, {A: A, B: B}, applied_by(old)))
     differing = {peer.name for peer in set(old.peers) ^ set(new.peers)}
     assert {subject for subject in named if subject.startswith("peer ")} <= {f"peer {name}" for name in differing}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from factories import change, subject
 from saltext.wireguard.device.disruption import cuts, disturbed, public_keys
 from saltext.wireguard.model.answers import ALL, Sessions, total
 from saltext.wireguard.model.device import Device, DevicePeer
@@ -32,25 +33,25 @@ DEVICE = Device(
 PEERS = [Peer(name.lower(), name, ()) for name in "ABCD"]
 
 
-def by(subject, old, new):
-    return cuts({subject: {"old": old, "new": new}}, "wg0", public_keys(PEERS, DEVICE)).get(subject)
+def by(words, old, new):
+    return cuts((change(words, old, new),), public_keys(PEERS, DEVICE)).get(subject(words))
 
 
 @pytest.mark.parametrize(
-    ("subject", "old", "new"),
+    ("words", "old", "new"),
     [
-        ("wg0", "present", None),
+        ("interface wg0", "present", None),
         ("private key", {"public_key": "x"}, {"public_key": "y"}),
         ("listen port", "51820", "4500"),
         ("address 10.42.0.1/24", "10.42.0.1/24", None),
     ],
 )
-def test_what_the_node_itself_loses_cuts_all_sessions(subject, old, new):
-    assert by(subject, old, new) == ALL
+def test_what_the_node_itself_loses_cuts_all_sessions(words, old, new):
+    assert by(words, old, new) == ALL
 
 
 @pytest.mark.parametrize(
-    ("subject", "old", "new"),
+    ("words", "old", "new"),
     [
         ("device", None, "wg0"),
         ("address 10.43.0.1/24", None, "10.43.0.1/24"),
@@ -65,8 +66,8 @@ def test_what_the_node_itself_loses_cuts_all_sessions(subject, old, new):
         ("/etc/wireguard/wg0.conf", None, "written"),
     ],
 )
-def test_what_is_gained_or_moved_cuts_none(subject, old, new):
-    assert by(subject, old, new) is None
+def test_what_is_gained_or_moved_cuts_none(words, old, new):
+    assert by(words, old, new) is None
 
 
 def test_a_peer_that_goes_changes_its_key_or_loses_networks_is_cut_off():
@@ -80,18 +81,19 @@ def test_a_route_that_goes_cuts_off_whom_it_leads_to():
 
 
 def test_only_live_sessions_are_counted():
-    def count(subject, old, new=None):
-        return disturbed({subject: {"old": old, "new": new}}, PEERS, DEVICE, NOW)
+    def count(words, old, new=None):
+        return {str(each): number for each, number in disturbed((change(words, old, new),), PEERS, DEVICE, NOW).items()}
 
     assert Sessions.of(DEVICE, NOW).count == 2
-    assert count("wg0", "present") == {"wg0": 2}
+    assert count("interface wg0", "present") == {"interface wg0": 2}
     assert count("peer a", {"public_key": "A"}) == {"peer a": 1}
     assert count("peer c", {"public_key": "C"}) == {}  # too long ago
     assert count("peer d", {"public_key": "D"}) == {}  # never
-    assert disturbed({"wg0": {"old": "present", "new": None}}, (), None, NOW) == {}
+    assert disturbed((change("interface wg0", "present"),), (), None, NOW) == {}
 
 
 def test_a_session_that_several_changes_cut_off_counts_once():
     assert total({}) == 0
-    assert total({"peer a": 1, "peer b": 1, "route 10.9.0.0/24": 1}) == 2
-    assert total({"listen port": 5, "private key": 5, "peer a": 1}) == 5
+    peers = {subject("peer a"): 1, subject("peer b"): 1}
+    assert total({**peers, subject("route 10.9.0.0/24"): 1}) == 2
+    assert total({**peers, subject("listen port"): 5, subject("private key"): 5}) == 5

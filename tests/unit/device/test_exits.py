@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from factories import config_file, public_key
+from factories import config_file, in_words, public_key
 from saltext.wireguard.device import exits
 from saltext.wireguard.device.confirm import new_exit
 from saltext.wireguard.device.diff import check, diff
 from saltext.wireguard.device.exits import Item, Policy
-from saltext.wireguard.device.operations import Applied, command_lines, salt_changes
+from saltext.wireguard.device.operations import Applied, command_lines
 from saltext.wireguard.errors import DeviceError, ViewError
 from saltext.wireguard.formats import networkd
 from saltext.wireguard.formats.wg_quick import parse
+from saltext.wireguard.model.changes import as_salt
 from saltext.wireguard.model.device import Device
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.review.plan import as_device, between
@@ -82,7 +83,7 @@ def test_what_is_right_needs_no_command():
 def test_another_exit_is_a_matter_of_the_peers_alone():
     found = operations(through("gw1"), through("gw2"))
     assert [argv[:3] for argv in command_lines(found, "wg0")] == [("wg", "set", "wg0")]
-    assert salt_changes(found)["IPv4 default route"] == {"old": "via gw1", "new": "via gw2"}
+    assert in_words(found)["IPv4 default route"] == {"old": "via gw1", "new": "via gw2"}
 
 
 def test_only_ip_versions_of_the_network_are_led_through_the_exit():
@@ -134,7 +135,7 @@ def test_a_mark_that_somebody_else_gave_stays():
 
 def test_a_strict_check_of_sources_is_loosened_and_a_loose_one_left_alone():
     strict = Policy(Policy.of(through("gw1")).items, strict=True)
-    assert "reverse path filter" in salt_changes(operations(through("gw1"), through("gw1"), policy=strict))
+    assert "reverse path filter" in in_words(operations(through("gw1"), through("gw1"), policy=strict))
     assert operations(PLAIN, PLAIN, policy=Policy(strict=True)) == ()
 
 
@@ -149,10 +150,10 @@ def test_without_a_port_there_is_nothing_to_tell_packets_by():
 
 
 def test_a_plan_tells_it_in_plain_words():
-    found = between(PLAIN, through("gw1", beside=(51830,)))
+    found = as_salt(between(PLAIN, through("gw1", beside=(51830,))))
     assert found["IPv6 default route"] == {"old": None, "new": "via gw1"}
     assert found["outside the tunnel: UDP port 51830"] == {"old": None, "new": "yes"}
-    assert between(through("gw1"), PLAIN)["IPv4 default route"] == {"old": "into the tunnel", "new": None}
+    assert as_salt(between(through("gw1"), PLAIN))["IPv4 default route"] == {"old": "into the tunnel", "new": None}
 
 
 # --- who must answer -------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factories import config_file, public_key
+from factories import change, config_file, public_key
 from saltext.wireguard.device import exits, mtu
 from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.operations import Applied
@@ -151,7 +151,5 @@ def test_it_is_set_where_it_is_another_one():
 
 
 def test_a_plan_tells_that_the_nodes_find_out_themselves_from_now_on():
-    assert between(view(mtu=1400), view()) == {
-        "mtu": {"old": "1400", "new": "what fits through the paths to its peers"}
-    }
-    assert between(view(), view()) == {}
+    assert between(view(mtu=1400), view()) == (change("mtu", "1400", "what fits through the paths to its peers"),)
+    assert between(view(), view()) == ()

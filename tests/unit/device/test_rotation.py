@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from factories import config_file
+from factories import config_file, in_words
 from saltext.wireguard.device.diff import diff
-from saltext.wireguard.device.operations import Applied, command_lines, salt_changes
+from saltext.wireguard.device.operations import Applied, command_lines
 from saltext.wireguard.device.parse import handshakes
 from saltext.wireguard.device.rotation import back, contract, expand, greeting_addresses, move, next_key_holds
 from saltext.wireguard.errors import DeviceError
@@ -194,7 +194,7 @@ def test_after_the_rotation_only_the_old_key_goes():
 
 
 def test_changes_name_both_keys_of_a_rotating_peer():
-    assert "peer node1 (next key)" in salt_changes(operations(expand(VIEW, settled()), settled(), APPLIED))
+    assert "peer node1 (next key)" in in_words(operations(expand(VIEW, settled()), settled(), APPLIED))
 
 
 def test_the_configuration_file_has_both_keys_and_the_addresses_once():

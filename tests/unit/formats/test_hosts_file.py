@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import accepted, config_file, mesh, public_key, row, snapshot
+from factories import accepted, change, config_file, mesh, public_key, row, snapshot
 from saltext.wireguard.errors import ViewError
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.formats import wg_quick
@@ -155,10 +155,10 @@ def test_a_pillar_with_what_is_no_address_is_refused():
 
 def test_a_plan_tells_of_names():
     before, after = fleet(rows="a").views("a")["net"], fleet(rows="ab").views("a")["net"]
-    assert plan.between(before, after)["host names"] == {"old": None, "new": "10.42.0.2 b"}
-    assert plan.between(after, before)["host names"] == {"old": "10.42.0.2 b", "new": None}
-    assert "host names" not in plan.between(after, after)
-    assert plan.between(None, after)["host names"] == {"old": None, "new": "10.42.0.1 a, 10.42.0.2 b"}
+    assert change("host names", None, "10.42.0.2 b") in plan.between(before, after)
+    assert change("host names", "10.42.0.2 b", None) in plan.between(after, before)
+    assert plan.between(after, after) == ()
+    assert change("host names", None, "10.42.0.1 a, 10.42.0.2 b") in plan.between(None, after)
 
 
 # -- lines
@@ -191,8 +191,8 @@ def test_a_taken_name_is_left_out_and_a_line_with_none_is_no_line():
 
 
 def test_changes_of_many_names_are_cut_short():
-    change = block_changes([], [f"10.42.0.{number} n{number}" for number in range(9)])["host names"]
-    assert change["new"].endswith(" and 4 more")
+    (change,) = block_changes([], [f"10.42.0.{number} n{number}" for number in range(9)])
+    assert change.new.endswith(" and 4 more")
 
 
 # -- the file

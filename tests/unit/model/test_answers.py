@@ -4,16 +4,17 @@ import json
 
 import pytest
 
+from factories import change, subject
 from saltext.wireguard.model.answers import MAX_CHANGES, Answer, Sessions, brief
 
-CHANGES = {
-    "peer a": {"old": {"public_key": "A", "allowed_ips": ["10.42.0.1/32"], "keepalive": 0}, "new": None},
-    "mtu": {"old": "1420", "new": "1380"},
-}
+CHANGES = (
+    change("peer a", {"public_key": "A", "allowed_ips": ["10.42.0.1/32"], "keepalive": 0}, None),
+    change("mtu", "1420", "1380"),
+)
 
 
 def test_an_answer_comes_back_as_it_was_sent():
-    sent = Answer(CHANGES, {"peer a": 1}, "d" * 64, Sessions(3, frozenset(["A"])))
+    sent = Answer(CHANGES, {subject("peer a"): 1}, "d" * 64, Sessions(3, frozenset(["A"])))
     assert Answer.from_dict(json.loads(json.dumps(sent.to_dict()))) == sent
 
 
@@ -22,20 +23,21 @@ def test_an_error_is_all_that_a_node_says_that_cannot_tell():
 
 
 def test_only_so_many_changes_travel_first_those_that_cut_sessions_off():
-    changes = {f"peer {number}": {"old": None, "new": {}} for number in range(MAX_CHANGES + 7)}
-    told = brief(changes, {f"peer {MAX_CHANGES + 6}": 1})
+    changes = tuple(change(f"peer {number}", None, {}) for number in range(MAX_CHANGES + 7))
+    told = brief(changes, {changes[-1].subject: 1})
     assert len(told["changes"]) == MAX_CHANGES
-    assert f"peer {MAX_CHANGES + 6}" in told["changes"]
+    assert told["changes"][0]["name"] == str(MAX_CHANGES + 6)
     assert told["more"] == 7
-    assert [step.subject for step in Answer.from_dict(told).steps("net", "a")][-1] == "7 more changes"
+    assert [str(step.change.subject) for step in Answer.from_dict(told).steps("net", "a")][-1] == "7 more changes"
 
 
 def test_steps_bear_the_sessions_that_they_cut_off():
-    steps = {step.subject: step for step in Answer(CHANGES, {"peer a": 1}).steps("net", "n")}
+    steps = {str(step.change.subject): step for step in Answer(CHANGES, {subject("peer a"): 1}).steps("net", "n")}
     assert (steps["peer a"].disturbs, steps["mtu"].disturbs) == (1, 0)
     assert steps["mtu"].to_dict() == {
         "network": "net",
         "node": "n",
+        "kind": "mtu",
         "subject": "mtu",
         "old": "1420",
         "new": "1380",
@@ -56,12 +58,16 @@ def nested(depth):
         None,
         [],
         "text",
-        {"changes": []},
-        {"changes": {"x": 1}},
-        {"changes": {"x": {"old": {"a": nested(3000)}}}},
-        {"changes": {1: {}}},
-        {"disturbs": {"x": -1}},
-        {"disturbs": {"x": "1"}},
+        {"changes": {"kind": "mtu"}},
+        {"changes": [1]},
+        {"changes": [{"kind": "mtu", "old": {"a": nested(3000)}}]},
+        {"changes": [{"kind": "peer", "name": 1}]},
+        {"changes": [{"kind": "peers", "name": "x"}]},
+        {"changes": [{"kind": [], "name": "x"}]},
+        {"changes": [{"name": "x"}]},
+        {"changes": [{"kind": "peer", "name": "x"}, {"kind": "peer", "name": "x"}]},
+        {"changes": [{"kind": "mtu", "disturbs": -1}]},
+        {"changes": [{"kind": "mtu", "disturbs": "1"}]},
         {"live": 2**70},
         {"live_keys": "A"},
         {"digest": 3},
@@ -73,6 +79,6 @@ def test_a_return_can_be_forged_and_is_then_not_understood(odd):
 
 
 def test_what_is_huge_is_cut():
-    huge = {"changes": {"x" * 10_000: {"old": "y" * 10_000, "new": {"a": ["z" * 10_000] * 10_000}}}}
-    ((subject, change),) = Answer.from_dict(huge).changes.items()
-    assert max(len(subject), len(change["old"]), len(change["new"]["a"][0]), len(change["new"]["a"])) <= 200
+    facts = {"old": "y" * 10_000, "new": {"a": ["z" * 10_000] * 10_000}}
+    (cut,) = Answer.from_dict({"changes": [{"kind": "peer", "name": "x" * 10_000, **facts}]}).changes
+    assert max(len(cut.name), len(cut.old), len(cut.new["a"][0]), len(cut.new["a"])) <= 200

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from factories import accepted, mesh, network, public_key, registration, row, snapshot, sqlite_registry
 from saltext.wireguard.device import diff, forwarding
-from saltext.wireguard.device.operations import Applied, salt_changes
+from saltext.wireguard.device.operations import Applied, changes_of
 from saltext.wireguard.errors import MeshError, PoolExhaustedError
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.meshfile.parse import parse_mesh
@@ -32,9 +32,9 @@ def differences(before, after, rows=ROWS, keys="abcd", standings=None, skip=Fals
     mentioned = [who for who, _ in plan.unregistered(now)] if skip else []
     then = projected(after, known, accepted(*keys), 0.0, mentioned)
     return {
-        (each.node, subject): (change["old"], change["new"])
+        (each.node, str(change.subject)): (change.old, change.new)
         for each in compare(now, then, mentioned)
-        for subject, change in each.changes.items()
+        for change in each.changes
     }
 
 
@@ -47,7 +47,7 @@ def test_the_same_mesh_file_changes_nothing():
 
 def test_a_node_that_leaves_is_taken_down_and_dropped_by_all_others():
     found = differences(mesh("a: {}, b: {}, c: {}"), mesh("a: {}, b: {}"))
-    assert found["c", "wg0"] == ("present", None)
+    assert found["c", "interface wg0"] == ("present", None)
     assert {who for who, subject in found if subject == "peer c"} == {"a", "b"}
     assert found["a", "peer c"][0]["public_key"] == public_key("c")
     assert found["a", "peer c"][1] is None
@@ -64,7 +64,7 @@ def test_a_node_that_joins_again_gets_its_peers_and_becomes_one():
 def test_a_node_that_never_registered_gets_no_made_up_key_or_address():
     found = differences(mesh("a: {}, b: {}"), mesh("a: {}, b: {}, new: {}"), keys=["a", "b", "new"])
     assert {key: change for key, change in found.items() if "new" in key[0] or "new" in key[1]} == {
-        ("new", "wg0"): (None, "registers, and gets an address"),
+        ("new", "interface wg0"): (None, "registers, and gets an address"),
         ("a", "peer new"): (None, "registers, and gets an address"),
         ("b", "peer new"): (None, "registers, and gets an address"),
     }
@@ -72,7 +72,7 @@ def test_a_node_that_never_registered_gets_no_made_up_key_or_address():
 
 def test_an_address_that_the_mesh_file_gives_to_a_newcomer_is_said():
     found = differences(mesh("a: {}"), mesh("a: {}, x: {addresses: [10.42.0.77]}"), keys="ax")
-    assert found["x", "wg0"] == (None, "registers with 10.42.0.77")
+    assert found["x", "interface wg0"] == (None, "registers with 10.42.0.77")
 
 
 def test_who_was_installed_anew_gets_the_addresses_back():
@@ -84,7 +84,7 @@ def test_who_was_installed_anew_gets_the_addresses_back():
 def test_a_newcomer_that_must_be_admitted_is_nobodys_peer_yet():
     manual = mesh("'*': {}", extra="admit: manual")
     found = differences(manual, manual, ROWS[:1], keys="ab")
-    assert found == {("b", "wg0"): (None, "registers, and waits to be admitted")}
+    assert found == {("b", "interface wg0"): (None, "registers, and waits to be admitted")}
     admitted = {("net", "b"): Standing(ADMITTED, 0.0, "alice", "")}
     assert ("a", "peer b") in differences(manual, manual, ROWS[:1], keys="ab", standings=admitted)
 
@@ -123,15 +123,15 @@ def test_a_network_that_vanishes_and_one_that_appears():
     other = parse_mesh([("mesh.yml", "networks: {new: {subnets: [10.9.0.0/24], interface: wg1, nodes: {a: {}}}}")])
     found = differences(mesh("a: {}, b: {}"), other, keys="ab")
     assert found == {
-        ("a", "wg0"): ("present", None),
-        ("b", "wg0"): ("present", None),
-        ("a", "wg1"): (None, "registers, and gets an address"),
+        ("a", "interface wg0"): ("present", None),
+        ("b", "interface wg0"): ("present", None),
+        ("a", "interface wg1"): (None, "registers, and gets an address"),
     }
 
 
 def test_another_interface_is_one_that_goes_and_one_that_comes():
     found = differences(mesh("a: {}, b: {}"), mesh("a: {}, b: {}", extra="interface: wg7"), keys="ab")
-    assert found["a", "wg0"] == ("present", None)
+    assert found["a", "interface wg0"] == ("present", None)
     assert found["a", "device"] == (None, "wg7")
     assert found["a", "peer b"][0] is None
 
@@ -161,6 +161,40 @@ def test_an_address_of_another_is_an_error_as_it_would_be():
         differences(mesh(), mesh("'*': {}, b: {addresses: [10.42.0.1]}"))
 
 
+# -- names that are the words of other changes
+
+
+def test_a_newcomer_called_mtu_does_not_hide_a_change_of_the_mtu():
+    """What was said of the newcomer stood in place of everybody's other MTU."""
+    found = differences(mesh("a: {}, b: {}"), mesh("a: {}, b: {}, mtu: {}", extra="mtu: 1380"), keys=["a", "b", "mtu"])
+    joins = (None, "registers, and gets an address")
+    assert found == {
+        ("a", "mtu"): (None, "1380"),
+        ("b", "mtu"): (None, "1380"),
+        ("a", "peer mtu"): joins,
+        ("b", "peer mtu"): joins,
+        ("mtu", "interface wg0"): joins,
+    }
+
+
+def test_an_external_peer_called_link_that_goes_is_that_peer():
+    link = f"link: {{public_key: {public_key('link')}, addresses: [10.42.0.9]}}"
+    assert cut(mesh("a: {}", peers=link), mesh("a: {}")) == {("a", "peer link"): public_key("link")}
+
+
+def test_an_interface_called_route_goes_with_all_its_sessions_and_one_called_mtu_is_not_the_mtu():
+    found = differences(
+        mesh("a: {}, b: {}", extra="interface: route"), mesh("a: {}", extra="interface: mtu"), keys="ab"
+    )
+    assert found["b", "interface route"] == found["a", "interface route"] == ("present", None)
+    assert found["a", "device"] == (None, "mtu")
+    assert ("a", "mtu") not in found
+    assert cut(mesh("a: {}, b: {}", extra="interface: route"), mesh("a: {}")) == {
+        ("a", "interface route"): ALL,
+        ("b", "interface route"): ALL,
+    }
+
+
 # -- which sessions would be cut off
 
 
@@ -168,11 +202,11 @@ def cut(before, after):
     known = snapshot(*ROWS)
     now = Fleet(before, known, accepted(*"abcd"), 0.0)
     then = projected(after, known, accepted(*"abcd"), 0.0)
-    return {(each.node, subject): by for each in compare(now, then) for subject, by in each.cuts.items()}
+    return {(each.node, str(subject)): by for each in compare(now, then) for subject, by in each.cuts.items()}
 
 
 def test_who_drops_a_peer_loses_the_session_with_it_and_who_leaves_loses_all():
-    assert cut(mesh("a: {}, b: {}"), mesh("a: {}")) == {("a", "peer b"): public_key("b"), ("b", "wg0"): ALL}
+    assert cut(mesh("a: {}, b: {}"), mesh("a: {}")) == {("a", "peer b"): public_key("b"), ("b", "interface wg0"): ALL}
 
 
 def test_an_own_port_or_address_that_goes_cuts_all_sessions_and_a_new_one_none():
@@ -190,7 +224,7 @@ def test_steps_tell_how_many_of_the_live_sessions_end_and_nothing_where_nobody_k
     then = projected(mesh("a: {}, b: {}"), known, accepted(*"abcd"), 0.0)
     found = {each.node: each for each in compare(now, then)}
     (step,) = found["a"].steps(Sessions(3, frozenset([public_key("c")])))
-    assert (step.node, step.subject, step.disturbs) == ("a", "peer c", 1)
+    assert (step.node, str(step.change.subject), step.disturbs) == ("a", "peer c", 1)
     assert [step.disturbs for step in found["a"].steps(Sessions(3))] == [0]
     assert [step.disturbs for step in found["a"].steps(None)] == [None]
     assert [step.disturbs for step in found["c"].steps(Sessions(3))] == [3]
@@ -242,13 +276,13 @@ def test_peers_that_stay_can_be_left_out_of_a_comparison(old, new):
         now=0,
         forwarded=forwarding.versions(old.addresses) if old.forwarding else [],
     )
-    assert between(old, new) == salt_changes(operations)
+    assert between(old, new) == changes_of(operations)
 
 
 @given(views)
 @settings(deadline=None)
 def test_nothing_differs_between_a_view_and_the_device_that_it_makes(view):
-    assert between(view, view) == {}
+    assert between(view, view) == ()
     assert isinstance(as_device(view), Device)
 
 

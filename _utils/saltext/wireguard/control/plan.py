@@ -9,7 +9,8 @@ from typing import Any
 from ..master.master import Master, Moment
 from ..master.status import leftovers, statuses
 from ..meshfile.mesh import Mesh
-from ..model.answers import ALL, Sessions, Step, total
+from ..model.answers import ALL, Answer, Sessions, Step, total
+from ..model.changes import Kind, Subject
 from ..registry.rows import NodeId
 from ..review.plan import Difference, compare, merge, outdated, projected, unregistered
 from .bus import KEYWORDS
@@ -52,9 +53,9 @@ class PlanResult:
     def answer(self) -> str:
         """All of it in a sentence."""
         steps = self.changes + self.drift
-        cut: dict[tuple[str, str], dict[str, int]] = {}
+        cut: dict[tuple[str, str], dict[Subject, int]] = {}
         for step in steps:
-            cut.setdefault((step.network, step.node), {})[step.subject] = step.disturbs or 0
+            cut.setdefault((step.network, step.node), {})[step.change.subject] = step.disturbs or 0
         parts = [
             f"{_nodes({step.node for step in self.changes})} would change",
             f"{_nodes({step.node for step in self.drift})} drifted" if self.drift else "",
@@ -174,7 +175,11 @@ def _by_network(said: NetworkAnswers | str, node: str, left: Iterable[NodeId]) -
     if isinstance(said, str):
         return said
     networks = [network for network, each in left if each == node]
-    return {networks[0] if networks and [*answer.changes] == [name] else name: answer for name, answer in said.items()}
+    return {networks[0] if networks and _is_removal(answer, name) else name: answer for name, answer in said.items()}
+
+
+def _is_removal(answer: Answer, interface: str) -> bool:
+    return [change.subject for change in answer.changes] == [Subject(Kind.INTERFACE, interface)]
 
 
 def _is_doubtful(said: NetworkAnswers | str | None, network: str, digest: str) -> bool:

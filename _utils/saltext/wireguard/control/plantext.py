@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..model.changes import Kind
+
 Row = Mapping[str, Any]
 
-# Of a step, see ``answer.Step``.
-COLUMNS = {"network", "node", "subject", "old", "new", "disturbs"}
+# Of a step, see ``answers.Step``.
+COLUMNS = {"network", "node", "kind", "subject", "old", "new", "disturbs"}
+
+FILE, PEER = Kind.FILE.value, Kind.PEER.value
 
 # So many names are read; more are counted.
 FEW = 4
@@ -33,10 +37,8 @@ def fold(steps: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _without_files(steps: Sequence[Row]) -> list[Row]:
     """That a configuration file is written says something only where nothing else changes."""
-    others = {(step["network"], step["node"]) for step in steps if not step["subject"].startswith("/")}
-    return [
-        step for step in steps if not step["subject"].startswith("/") or (step["network"], step["node"]) not in others
-    ]
+    others = {(step["network"], step["node"]) for step in steps if step["kind"] != FILE}
+    return [step for step in steps if step["kind"] != FILE or (step["network"], step["node"]) not in others]
 
 
 def _change(step: Row) -> tuple[str, str]:
@@ -79,6 +81,7 @@ def _line(network: str, change: str, details: str, steps: Sequence[Row]) -> dict
         "details": details,
         "cuts off": cut if cut != "0" else None,
         "names": nodes,
+        "kind": steps[0]["kind"],
     }
 
 
@@ -86,8 +89,8 @@ def _many_peers(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Many peers that come to, or leave, the very same nodes are one line."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for line in lines:
-        kind = line["change"][:7]
-        alike = kind if kind in ("+ peer ", "- peer ") and not line["cuts off"] else line["change"] + line["details"]
+        comes_or_goes = line.pop("kind") == PEER and line["change"][0] in "+-" and not line["cuts off"]
+        alike = line["change"][0] if comes_or_goes else line["change"] + line["details"]
         groups.setdefault((line["network"], *line.pop("names"), alike), []).append(line)
     result = []
     for group in groups.values():

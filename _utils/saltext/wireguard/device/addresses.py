@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from itertools import groupby
 
+from ..model.changes import Change, Kind
 from ..model.device import Device
 from ..model.view import View
 from .operations import Operation
@@ -19,7 +20,8 @@ def addresses_added(view: View, device: Device) -> list[Operation]:
         if address in device.addresses:
             continue
         operations += [_address_removed(view, old) for old in sorted(replaced) if _host(old) == _host(address)]
-        operations.append(Operation(f"address {address}", None, address, _address_argv(view, "add", address)))
+        added = Change(Kind.ADDRESS, address, None, address)
+        operations.append(Operation(added, _address_argv(view, "add", address)))
     return operations
 
 
@@ -78,15 +80,15 @@ def _hold_route(view: View, verb: str, network: str) -> Operation:
     # Like the kernel's own, so that it is never taken for a route of ours; of all routes there, used last.
     unlike = ("proto", "kernel", "scope", "link", "metric", str(2**32 - 1))
     argv = ("ip", "-4", "route", verb, network, "dev", view.interface, *unlike)
-    return Operation(f"route {network}", None, None, argv)
+    return Operation(Change(Kind.ROUTE, network, None, None), argv)
 
 
 def _step(view: View, verb: str, address: str) -> Operation:
-    return Operation(f"address {address}", None, None, _address_argv(view, verb, address))
+    return Operation(Change(Kind.ADDRESS, address, None, None), _address_argv(view, verb, address))
 
 
 def _address_removed(view: View, address: str) -> Operation:
-    return Operation(f"address {address}", address, None, _address_argv(view, "del", address))
+    return Operation(Change(Kind.ADDRESS, address, address, None), _address_argv(view, "del", address))
 
 
 def _address_argv(view: View, verb: str, address: str) -> tuple[str, ...]:

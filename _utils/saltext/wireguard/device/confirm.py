@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..model.changes import Facts, Kind, Subject
 from ..model.device import Device, DevicePeer, live_peers
 from ..model.view import Peer, View, routes
 from .operations import Applied, Operation
 
 # What of the interface itself concerns the sessions with all peers.
-_FOR_ALL = ("private key", "listen port", "link", "address ")
+_FOR_ALL = (Kind.PRIVATE_KEY, Kind.LISTEN_PORT, Kind.LINK, Kind.ADDRESS)
 
 # What of a peer does not keep it from coming back; or, as a preshared key, not before the other end has it as well, for
 # which the session that lives leaves time.
@@ -36,8 +37,8 @@ def concerned(operations: Iterable[Operation], wanted: View, device: Device | No
     if device is None:
         return frozenset()
     staying = {peer.public_key: peer for peer in wanted.peers if peer.public_key in live_peers(device, now)}
-    changed = {operation.subject: operation.new for operation in operations}
-    if any(subject.startswith(_FOR_ALL) for subject in changed):
+    changed = {operation.change.subject: operation.change.new for operation in operations}
+    if any(subject.kind in _FOR_ALL for subject in changed):
         return frozenset(staying)
     return frozenset(key for key, peer in staying.items() if _is_touched(peer, changed))
 
@@ -54,10 +55,10 @@ def new_exit(before: View | None, wanted: View, device: Device | None) -> str | 
     return next((peer.public_key for peer in wanted.peers if peer.name == wanted.via), None)
 
 
-def _is_touched(peer: Peer, changed: Mapping[str, object]) -> bool:
-    facts = changed.get(f"peer {peer.name}")
+def _is_touched(peer: Peer, changed: Mapping[Subject, Facts]) -> bool:
+    facts = changed.get(Subject(Kind.PEER, peer.name))
     return bool(isinstance(facts, Mapping) and facts.keys() - _HARMLESS) or any(
-        f"route {network}" in changed for network in peer.allowed_ips
+        Subject(Kind.ROUTE, network) in changed for network in peer.allowed_ips
     )
 
 
@@ -115,14 +116,9 @@ class RollbackState:
 
 def _untouched_endpoints(device: Device, operations: Iterable[Operation], wanted: View) -> set[str]:
     """The keys of peers that the change leaves where they are."""
-    moved = {
-        operation.subject
-        for operation in operations
-        if isinstance(operation.new, Mapping) and "endpoint" in operation.new
-    }
-    return {
-        peer.public_key for peer in wanted.peers if peer.public_key in device.peers and f"peer {peer.name}" not in moved
-    }
+    changes = [operation.change for operation in operations if operation.change.kind == Kind.PEER]
+    moved = {change.name for change in changes if isinstance(change.new, Mapping) and "endpoint" in change.new}
+    return {peer.public_key for peer in wanted.peers if peer.public_key in device.peers and peer.name not in moved}
 
 
 def way_back(before: View, kept: RollbackState) -> tuple[View, Applied]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..model.addresses import DEFAULTS
+from ..model.changes import Change, Facts, Kind
 from ..model.device import Device
 from ..model.view import View
 from . import exits
@@ -23,19 +24,20 @@ class WayOut:
     def added(self) -> list[Operation]:
         via = f"via {self._view.via}"
         operations = [
-            Operation(_subject(item), None, via if item.stays_outside is None else "yes", item.added())
+            Operation(_change(item, None, via if item.stays_outside is None else "yes"), item.added())
             for item in self._wanted
             if item not in self._policy.items
         ]
         if self._policy.strict and 4 in exits.versions(self._view):
-            operations.insert(0, Operation("reverse path filter", "strict", "loose", ("sh", "-c", exits.LOOSEN)))
+            loosened = Change(Kind.PATH_FILTER, "", "strict", "loose")
+            operations.insert(0, Operation(loosened, ("sh", "-c", exits.LOOSEN)))
         return operations + self._moved()
 
     def _moved(self) -> list[Operation]:
         """To another exit it moves with the allowed IPs of the two."""
         wanted = ((version, DEFAULTS[version]) for version in exits.versions(self._view))
         return [
-            Operation(f"IPv{version} default route", f"via {self._owners[network]}", f"via {self._view.via}", ())
+            Operation(_default_route(version, f"via {self._owners[network]}", f"via {self._view.via}"), ())
             for version, network in wanted
             if self._owners.get(network, self._view.via) != self._view.via
         ]
@@ -44,7 +46,7 @@ class WayOut:
         """The rules go first, and of these the one that leads into the tunnel."""
         stale = sorted(self._policy.items.difference(self._wanted), key=lambda item: (item.kind, item.words))
         return [
-            Operation(_subject(item), "into the tunnel" if item.stays_outside is None else "yes", None, item.deleted())
+            Operation(_change(item, "into the tunnel" if item.stays_outside is None else "yes", None), item.deleted())
             for item in reversed(stale)
         ]
 
@@ -53,6 +55,11 @@ def _defaults(device: Device) -> list[tuple[str, str]]:
     return [(key, text) for key, peer in device.peers.items() for text in peer.allowed_ips if text.endswith("/0")]
 
 
-def _subject(item: exits.Item) -> str:
-    outside = item.stays_outside
-    return f"IPv{item.version} default route" if outside is None else f"outside the tunnel: {outside}"
+def _change(item: exits.Item, old: Facts, new: Facts) -> Change:
+    if item.stays_outside is None:
+        return _default_route(item.version, old, new)
+    return Change(Kind.BYPASS, item.stays_outside, old, new)
+
+
+def _default_route(version: int, old: Facts, new: Facts) -> Change:
+    return Change(Kind.DEFAULT_ROUTE, f"IPv{version}", old, new)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_interface
 
 from ..errors import ViewError
-from ..model.changes import Facts
+from ..model.changes import Change, Facts, Kind
 from ..model.device import Device
 from ..model.view import Peer, View, routes
 from . import exits, forwarding
@@ -149,7 +149,7 @@ def _no_device(interface: str) -> Device:
 
 def _create(view: View) -> tuple[Operation, ...]:
     argv = ("ip", "link", "add", "dev", view.interface, "type", "wireguard")
-    return (Operation("device", None, view.interface, argv),)
+    return (Operation(Change(Kind.DEVICE, "", None, view.interface), argv),)
 
 
 def _private_key(view: View, device: Device, key_file: str, public_key: str) -> tuple[Operation, ...]:
@@ -157,7 +157,7 @@ def _private_key(view: View, device: Device, key_file: str, public_key: str) -> 
         return ()
     old: Facts = {"public_key": device.public_key} if device.public_key else None
     argv = ("wg", "set", view.interface, "private-key", key_file)
-    return (Operation("private key", old, {"public_key": public_key}, argv),)
+    return (Operation(Change(Kind.PRIVATE_KEY, "", old, {"public_key": public_key}), argv),)
 
 
 def _port(view: View, device: Device) -> tuple[Operation, ...]:
@@ -165,7 +165,7 @@ def _port(view: View, device: Device) -> tuple[Operation, ...]:
         return ()
     port = str(view.port)
     argv = ("wg", "set", view.interface, "listen-port", port)
-    return (Operation("listen port", _number(device.port), port, argv),)
+    return (Operation(Change(Kind.LISTEN_PORT, "", _number(device.port), port), argv),)
 
 
 def _mark_set(view: View, device: Device) -> tuple[Operation, ...]:
@@ -184,7 +184,7 @@ def _mark_removed(view: View, device: Device) -> tuple[Operation, ...]:
 
 def _mark_operation(view: View, device: Device, mark: int) -> Operation:
     old, new = (f"{number:#x}" if number else None for number in (device.mark, mark))
-    return Operation("mark of its own packets", old, new, ("wg", "set", view.interface, "fwmark", str(mark)))
+    return Operation(Change(Kind.MARK, "", old, new), ("wg", "set", view.interface, "fwmark", str(mark)))
 
 
 def _mtu(view: View, device: Device) -> tuple[Operation, ...]:
@@ -192,7 +192,7 @@ def _mtu(view: View, device: Device) -> tuple[Operation, ...]:
         return ()
     mtu = str(view.effective_mtu)
     argv = ("ip", "link", "set", "dev", view.interface, "mtu", mtu)
-    return (Operation("mtu", _number(device.mtu), mtu, argv),)
+    return (Operation(Change(Kind.MTU, "", _number(device.mtu), mtu), argv),)
 
 
 def _number(value: int) -> str | None:
@@ -202,13 +202,13 @@ def _number(value: int) -> str | None:
 def _up(view: View, device: Device) -> tuple[Operation, ...]:
     if device.up:
         return ()
-    return (Operation("link", "down", "up", ("ip", "link", "set", "dev", view.interface, "up")),)
+    return (Operation(Change(Kind.LINK, "", "down", "up"), ("ip", "link", "set", "dev", view.interface, "up")),)
 
 
 def _forwarding(view: View, forwarded: Collection[int]) -> list[Operation]:
     missing = [version for version in forwarding.versions(view.addresses) if version not in forwarded]
     return [
-        Operation(f"IPv{version} forwarding", "off", "on", ("sh", "-c", forwarding.COMMANDS[version]))
+        Operation(Change(Kind.FORWARDING, f"IPv{version}", "off", "on"), ("sh", "-c", forwarding.COMMANDS[version]))
         for version in missing
         if view.forwarding
     ]

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..model.answers import ALL, Sessions
-from ..model.changes import Changes, Facts
+from ..model.changes import Change, Changes, Facts, Kind, Subject
 from ..model.device import Device
 from ..model.view import Peer
 
+# What of an interface all its sessions depend on.
+_ALL_DEPEND_ON = (Kind.INTERFACE, Kind.PRIVATE_KEY, Kind.LISTEN_PORT)
 
-def public_keys(peers: Iterable[Peer], device: Device) -> dict[str, str]:
+
+def public_keys(peers: Iterable[Peer], device: Device) -> dict[Subject, str]:
     """Subject of a change to the public key of the peer that it is about, for all peers and routes of a device."""
-    routed = {f"route {network}": key for key, peer in device.peers.items() for network in peer.allowed_ips}
-    return routed | {f"peer {peer.name}": peer.public_key for peer in peers}
+    routed = {Subject(Kind.ROUTE, net): key for key, peer in device.peers.items() for net in peer.allowed_ips}
+    return routed | {Subject(Kind.PEER, peer.name): peer.public_key for peer in peers}
 
 
-def cuts(changes: Changes, interface: str, keys: Mapping[str, str]) -> dict[str, str]:
+def cuts(changes: Changes, keys: Mapping[Subject, str]) -> dict[Subject, str]:
     """
     Subject to the public key of the session that its change cuts off, ALL for every session of the interface.
 
@@ -26,25 +29,23 @@ def cuts(changes: Changes, interface: str, keys: Mapping[str, str]) -> dict[str,
     :param keys: see ``public_keys``
     """
     found = {}
-    for subject, change in changes.items():
-        by = _cut(subject, change["old"], change["new"], interface, keys)
+    for change in changes:
+        by = _cut(change, keys)
         if by:
-            found[subject] = by
+            found[change.subject] = by
     return found
 
 
-def _cut(subject: str, old: Facts, new: Facts, interface: str, keys: Mapping[str, str]) -> str | None:
+def _cut(change: Change, keys: Mapping[Subject, str]) -> str | None:
+    kind, old, new = change.kind, change.old, change.new
     if old is None:
         return None
-    kind = subject.partition(" ")[0]
-    if subject in (interface, "private key", "listen port"):
+    if kind in _ALL_DEPEND_ON or (kind == Kind.ADDRESS and new is None):
         return ALL
-    if kind == "address" and new is None:
-        return ALL
-    if kind == "route" and new is None:
-        return keys.get(subject)
-    if kind == "peer" and isinstance(old, dict) and (new is None or _loses(old, new)):
-        return str(old.get("public_key") or keys.get(subject, ""))
+    if kind == Kind.ROUTE and new is None:
+        return keys.get(change.subject)
+    if kind == Kind.PEER and isinstance(old, dict) and (new is None or _loses(old, new)):
+        return str(old.get("public_key") or keys.get(change.subject, ""))
     return None
 
 
@@ -60,10 +61,10 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def disturbed(changes: Changes, peers: Iterable[Peer], device: Device | None, now: int) -> dict[str, int]:
+def disturbed(changes: Changes, peers: Iterable[Peer], device: Device | None, now: int) -> dict[Subject, int]:
     """Subject to the number of live sessions that its change cuts off, where that is any. ``now``: Unix seconds."""
     if device is None:
         return {}
     sessions = Sessions.of(device, now)
-    found = cuts(changes, device.interface, public_keys(peers, device))
+    found = cuts(changes, public_keys(peers, device))
     return {subject: number for subject, by in found.items() if (number := sessions.cut(by))}

@@ -73,9 +73,10 @@ def _empties(device: Device, wanted: View) -> Iterator[str]:
 def _removes_many(before: View | None, device: Device, wanted: View, now: int, share: float) -> Iterator[str]:
     """A peer that has another key now is not removed. One without networks is the other key of a peer that rotates."""
     names = Applied.of(before).names
-    stay = {name for peer in wanted.peers for name in (peer.public_key, peer.name)}
+    stay = {peer.public_key for peer in wanted.peers}
+    stay_by_name = {peer.name for peer in wanted.peers}
     up = [key for key in live_peers(device, now) if device.peers[key].allowed_ips]
-    removed = sorted(names.get(key, key) for key in up if not stay.intersection((key, names.get(key))))
+    removed = sorted(names.get(key, key) for key in up if key not in stay and names.get(key) not in stay_by_name)
     if wanted.peers and len(up) >= MIN_PEERS_UP and len(removed) > len(up) * share:
         yield f"remove {len(removed)} of the {len(up)} peers that are up ({some(removed)})"
 

@@ -1,4 +1,4 @@
-"""One step of a change, the command lines that a list of steps comes to, and Salt's ``changes`` of them."""
+"""One step of a change, and what a list of steps comes to: command lines, and changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ..model.changes import Facts
+from ..model.changes import Change, Changes, united
 from ..model.view import View, routes
 from . import exits
 
@@ -61,16 +61,14 @@ class Applied:
 @dataclass(frozen=True)
 class Operation:
     """
-    One step: what it concerns, what was and will be there (None for nothing), and the command that does it.
+    One step: what it changes, and the command that does it.
 
     No field ever has a secret: the private key goes by the path of its file, and in place of a preshared key stands
-    ``PresharedKeyOf``. ``argv`` is empty where another operation has this effect. ``old`` equal to ``new`` marks a step
-    that only serves others.
+    ``PresharedKeyOf``. ``argv`` is empty where another operation has this effect. A change with ``old`` equal to
+    ``new`` marks a step that only serves others.
     """
 
-    subject: str
-    old: Facts
-    new: Facts
+    change: Change
     argv: tuple[str, ...]
 
 
@@ -103,19 +101,6 @@ def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[t
     return [(*prefix, *(word for argv in chunk for word in argv[len(prefix) :])) for chunk in chunks]
 
 
-def salt_changes(operations: Iterable[Operation]) -> dict[str, dict[str, Facts]]:
-    """Return Salt's ``changes``: subject to ``old`` and ``new``. A peer with a new key is one entry."""
-    result: dict[str, dict[str, Facts]] = {}
-    for operation in operations:
-        if operation.old == operation.new:
-            continue
-        entry = result.setdefault(operation.subject, {"old": None, "new": None})
-        for side, facts in (("old", operation.old), ("new", operation.new)):
-            if facts is not None:
-                entry[side] = facts
-    return result
-
-
-def removed(interface: str) -> dict[str, dict[str, Facts]]:
-    """Return Salt's ``changes`` for an interface that goes."""
-    return {interface: {"old": "present", "new": None}}
+def changes_of(operations: Iterable[Operation]) -> Changes:
+    """Return what the operations change altogether. A peer with a new key is one change."""
+    return united(operation.change for operation in operations)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 
+from ..model.changes import Change, Kind
 from ..model.device import Device, DevicePeer, fingerprint, is_stale
 from ..model.endpoint import canonical_endpoint
 from ..model.view import Peer, View
@@ -24,7 +25,7 @@ def peers_set(view: View, device: Device, endpoints: Mapping[str, str], applied:
             operations[peer.public_key] = _peer_added(view, peer, endpoint)
             continue
         operation = _peer_changed(view, peer, have, endpoint, moved)
-        if operation.new:
+        if operation.change.new:
             operations[peer.public_key] = operation
     return [operations[key] for key in _takers_first(view, device, operations)]
 
@@ -72,7 +73,7 @@ def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
         words += ["endpoint", endpoint]
     new["keepalive"] = peer.keepalive
     words += ["persistent-keepalive", str(peer.keepalive), "allowed-ips", ",".join(peer.allowed_ips)]
-    return Operation(f"peer {peer.name}", None, new, _peer_argv(view, peer.public_key, words))
+    return Operation(Change(Kind.PEER, peer.name, None, new), _peer_argv(view, peer.public_key, words))
 
 
 def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None, moved: frozenset[str]) -> Operation:
@@ -96,7 +97,8 @@ def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None
         new["preshared_key"] = ("changed" if have.preshared_key else "set") if peer.preshared else "removed"
         # `wg set` reads an empty file as the all-zero key, which stands for none.
         words += ["preshared-key", PresharedKeyOf(peer.public_key) if peer.preshared else "/dev/null"]
-    return Operation(f"peer {peer.name}", old, new, _peer_argv(view, peer.public_key, words) if words else ())
+    argv = _peer_argv(view, peer.public_key, words) if words else ()
+    return Operation(Change(Kind.PEER, peer.name, old, new), argv)
 
 
 def _fingerprint(peer: Peer) -> str | None:
@@ -133,18 +135,18 @@ def _takers_first(view: View, device: Device, operations: Mapping[str, Operation
 
 def peers_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
     wanted = {peer.public_key for peer in view.peers}
-    # A removal shares its subject with the new key of the same node, and with nothing else.
-    taken = {f"peer {peer.name}" for peer in view.peers if peer.public_key in device.peers}
+    # A removal shares its name with the new key of the same node, and with nothing else.
+    taken = {peer.name for peer in view.peers if peer.public_key in device.peers}
     operations = []
     for key in sorted(set(device.peers) - wanted):
         peer = device.peers[key]
-        subject = f"peer {applied.names.get(key, key)}"
-        if subject in taken:
-            subject = f"peer {key}"
-        taken.add(subject)
+        name = applied.names.get(key, key)
+        if name in taken:
+            name = key
+        taken.add(name)
         old: dict[str, object] = {"public_key": key, "allowed_ips": sorted(peer.allowed_ips)}
         if peer.endpoint:
             old["endpoint"] = peer.endpoint
         old["keepalive"] = peer.keepalive
-        operations.append(Operation(subject, old, None, _peer_argv(view, key, ["remove"])))
+        operations.append(Operation(Change(Kind.PEER, name, old, None), _peer_argv(view, key, ["remove"])))
     return operations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
+from ..model.changes import Change, Kind
 from ..model.device import Device
 from ..model.view import View
 from .operations import Applied, Operation
@@ -19,7 +20,7 @@ def routes_added(view: View, device: Device, wanted: frozenset[str]) -> list[Ope
         # Only over a route that the kernel made for an address of ours, one that goes, there is no other way.
         verb = "replace" if network in connected else "add"
         argv = ("ip", _family(network), "route", verb, network, "dev", view.interface)
-        operations.append(Operation(f"route {network}", None, network, argv))
+        operations.append(Operation(Change(Kind.ROUTE, network, None, network), argv))
     return operations
 
 
@@ -29,7 +30,7 @@ def routes_removed(view: View, device: Device, wanted: frozenset[str], applied: 
     for network in sorted((applied.routes & device.boot_routes) - wanted):
         # With the protocol, or the kernel's own route to the same network may go instead.
         argv = ("ip", _family(network), "route", "del", network, "dev", view.interface, "proto", "boot")
-        operations.append(Operation(f"route {network}", network, None, argv))
+        operations.append(Operation(Change(Kind.ROUTE, network, network, None), argv))
     return operations
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from .changes import Changes, Facts
+from .changes import Change, Changes, Facts, Kind, Subject
 from .device import Device, live_peers
 
 # In ``cuts``: not one session, but every one of the interface.
@@ -42,20 +42,27 @@ MAX_TEXT = 200
 @dataclass(frozen=True)
 class Step:
     """
-    One thing that would change on one node; ``old`` and ``new`` as in Salt's ``changes``.
+    One thing that would change on one node.
 
     ``disturbs`` is the number of live sessions that it would cut off; None: not known.
     """
 
     network: str
     node: str
-    subject: str
-    old: Facts
-    new: Facts
+    change: Change
     disturbs: int | None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As data for people and programs: ``subject`` is in words, ``kind`` is one of a few."""
+        return {
+            "network": self.network,
+            "node": self.node,
+            "kind": self.change.kind.value,
+            "subject": str(self.change.subject),
+            "old": self.change.old,
+            "new": self.change.new,
+            "disturbs": self.disturbs,
+        }
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,8 @@ class Answer:
     left out. ``error``: why it cannot say.
     """
 
-    changes: Changes = field(default_factory=dict)
-    disturbs: Mapping[str, int] = field(default_factory=dict)
+    changes: Changes = ()
+    disturbs: Mapping[Subject, int] = field(default_factory=dict)
     digest: str | None = None
     sessions: Sessions = field(default_factory=Sessions)
     more: int = 0
@@ -95,45 +102,60 @@ class Answer:
 
     def steps(self, network: str, node: str) -> Iterator[Step]:
         """Its changes one by one."""
-        for subject, change in self.changes.items():
-            yield Step(network, node, subject, change["old"], change["new"], self.disturbs.get(subject, 0))
+        for change in self.changes:
+            yield Step(network, node, change, self.disturbs.get(change.subject, 0))
         if self.more:
-            yield Step(network, node, f"{self.more} more changes", None, None, None)
+            yield Step(network, node, Change(Kind.MORE, str(self.more), None, None), None)
 
 
-def brief(changes: Changes, disturbs: Mapping[str, int]) -> dict[str, Any]:
-    """Changes as they travel over the event bus: not more than MAX_CHANGES, and the number of those left out."""
-    subjects = sorted(changes, key=lambda subject: (-disturbs.get(subject, 0), subject))[:MAX_CHANGES]
+def brief(changes: Changes, disturbs: Mapping[Subject, int]) -> dict[str, Any]:
+    """
+    Changes as they travel over the event bus: not more than MAX_CHANGES, those first that cut sessions off, and the
+    number of those left out.
+    """
+    first = sorted(changes, key=lambda each: (-disturbs.get(each.subject, 0), str(each.subject)))[:MAX_CHANGES]
     return {
-        "changes": {subject: changes[subject] for subject in subjects},
-        "disturbs": {subject: disturbs[subject] for subject in subjects if subject in disturbs},
-        "more": len(changes) - len(subjects),
+        "changes": [_travelling(change, disturbs.get(change.subject, 0)) for change in first],
+        "more": len(changes) - len(first),
     }
 
 
-def total(disturbs: Mapping[str, int]) -> int:
+def _travelling(change: Change, disturbs: int) -> dict[str, Any]:
+    return {
+        "kind": change.kind.value,
+        "name": change.name,
+        "old": change.old,
+        "new": change.new,
+        "disturbs": disturbs,
+    }
+
+
+def total(disturbs: Mapping[Subject, int]) -> int:
     """The number of sessions cut off altogether: one that several changes of an interface cut off counts once."""
-    peers = sum(number for subject, number in disturbs.items() if subject.startswith("peer "))
+    peers = sum(number for subject, number in disturbs.items() if subject.kind == Kind.PEER)
     return max([peers, *disturbs.values()]) if disturbs else 0
 
 
 def _answer(data: Mapping[str, object]) -> Answer:
     if data.get("result") is False:
         return Answer(error=_text(data.get("comment")) or "it gave no reason")
-    changes = {
-        _text(subject): {"old": _facts(_mapping(change).get("old")), "new": _facts(_mapping(change).get("new"))}
-        for subject, change in [*_mapping(data.get("changes", {})).items()][:MAX_CHANGES]
-    }
-    disturbs = {_text(subject): _count(number) for subject, number in _mapping(data.get("disturbs", {})).items()}
+    travelling = [_mapping(change) for change in _listed(data.get("changes") or [])]
+    changes = {change.subject: change for change in map(_change, travelling)}
+    counts = [_count(change.get("disturbs", 0)) for change in travelling]
+    disturbs = dict(zip(changes, counts, strict=True))  # which fails where two changes are about the same
     keys = [_text(key) for key in _listed(data.get("live_keys") or [])]
     digest = data.get("digest")
     return Answer(
-        changes=changes,
-        disturbs=disturbs,
+        changes=tuple(changes.values()),
+        disturbs={subject: number for subject, number in disturbs.items() if number},
         digest=_text(digest) if digest else None,
         sessions=Sessions(_count(data.get("live") or 0), frozenset(keys)),
         more=_count(data.get("more") or 0),
     )
+
+
+def _change(data: Mapping[str, object]) -> Change:
+    return Change(Kind(data.get("kind")), _text(data.get("name", "")), _facts(data.get("old")), _facts(data.get("new")))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

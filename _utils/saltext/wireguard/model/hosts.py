@@ -9,11 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..wording import shown, some
-from .changes import Facts
+from .changes import Change, Changes, Kind
 from .names import WHAT_IDS_ARE, is_host_name
-
-# What a change of the names in the hosts file is called.
-SUBJECT = "host names"
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def parse(names: Mapping[str, Sequence[str]], domain: str | None) -> Hosts:
     return made
 
 
-def block_changes(old: Sequence[str], new: Sequence[str]) -> dict[str, dict[str, Facts]]:
-    """What differs between the lines of two blocks, as Salt's changes say it; long lists are cut short."""
+def block_changes(old: Sequence[str], new: Sequence[str]) -> Changes:
+    """What differs between the lines of two blocks; long lists are cut short."""
     gone, added = set(old) - set(new), set(new) - set(old)
-    return {SUBJECT: {"old": some(gone) or None, "new": some(added) or None}} if gone or added else {}
+    return (Change(Kind.HOST_NAMES, "", some(gone) or None, some(added) or None),) if gone or added else ()

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import NodeError, RolledBackError
+from ..model.changes import Change, Kind, as_salt
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
 from . import config_files, converge, keys, registration, reports
-from .boot.managers import Changes
 from .clones import refuse_clone
 from .converge import Outcome
 from .minion import Minion
@@ -83,7 +83,11 @@ def differences(minion: Minion, network: str | None) -> dict[str, Any]:
 
 def result(outcome: Outcome) -> dict[str, Any]:
     """As Salt wants it."""
-    return {"result": None if outcome.pending else True, "changes": outcome.changes, "comment": outcome.comment}
+    return {
+        "result": None if outcome.pending else True,
+        "changes": as_salt(outcome.changes),
+        "comment": outcome.comment,
+    }
 
 
 def would(minion: Minion, view: View, safety: Safety) -> Outcome:
@@ -91,7 +95,7 @@ def would(minion: Minion, view: View, safety: Safety) -> Outcome:
     refuse_clone(minion, view, test=True)
     own_key = keys.public_key(config_files.key_file(view.interface))
     if view.network and (own_key is None or view.public_key != own_key):
-        changes: Changes = {view.interface: {"old": None, "new": "present"}}
+        changes = (Change(Kind.INTERFACE, view.interface, None, "present"),)
         return Outcome(changes, f"{view.interface} would be registered and set up", pending=True)
     return converge_locked(minion, view, config_files.key_file(view.interface), True, safety)
 

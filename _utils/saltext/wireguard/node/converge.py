@@ -16,10 +16,11 @@ from functools import partial
 
 from ..device import confirm, diff, disruption, exits, guard, rotation
 from ..device.confirm import RollbackState
-from ..device.operations import Applied, Operation, command_lines, preshared_keys, removed, salt_changes
+from ..device.operations import Applied, Operation, changes_of, command_lines, preshared_keys
 from ..errors import GuardError, NodeError, RolledBackError, WireguardError
 from ..formats import wg_quick
 from ..model.answers import total
+from ..model.changes import Change, Changes, Kind, Subject, as_salt, removal, united
 from ..model.device import Device
 from ..model.hosts import block_changes
 from ..model.view import Peer, View
@@ -29,7 +30,7 @@ from ..system.files import is_written, read, rename, replace
 from ..wording import some
 from . import config_files, devices, endpoints, hostsfile, keys, local_facts, withdrawal
 from . import trial as node_trial
-from .boot.managers import Changes, Manager, Setup
+from .boot.managers import Manager, Setup
 from .trial import Safety, Trial
 
 
@@ -38,13 +39,13 @@ class Outcome:
     """
     What was changed, or ``pending``: would be. ``comment`` says it in a sentence.
 
-    ``disturbs``: of what would be changed, subject to the number of live sessions that it would cut off.
+    ``disturbs``: subject of what would be changed to the number of live sessions that it would cut off.
     """
 
     changes: Changes
     comment: str
     pending: bool = False
-    disturbs: Mapping[str, int] = field(default_factory=dict)
+    disturbs: Mapping[Subject, int] = field(default_factory=dict)
 
 
 def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety: Safety) -> Outcome:
@@ -63,11 +64,11 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
     withdrawn = () if test else withdrawal.withdraw(view, journal, boot, safety.share)
     public_key = keys.public_key(key_file)
     if public_key is None:
-        changes: Changes = {"device": {"old": None, "new": view.interface}}
+        changes: Changes = (Change(Kind.DEVICE, "", None, view.interface),)
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
     place = partial(local_facts.placed, master=safety.master, caller=safety.caller)
     way = Convergence(view, key_file, public_key, boot, place=place)
-    changes = {**_went(withdrawn), **way.changes()}
+    changes = united((*_went(withdrawn), *way.changes()))
     objections = way.objections(safety)
     if objections and not safety.forced:
         raise GuardError(_refusal(view, objections))
@@ -76,7 +77,7 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
     if not test:
         way.go(safety)
     if not changes:
-        return Outcome({}, f"{view.interface} is as it should be")
+        return Outcome((), f"{view.interface} is as it should be")
     forced = _forced(objections, safety)
     if not test:
         return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}{forced}")
@@ -87,16 +88,13 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
 
 def _went(peers: Sequence[Peer]) -> Changes:
     """What has been done about them before anything else was looked at."""
-    return {
-        f"peer {peer.name}": {
-            "old": {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)},
-            "new": None,
-        }
+    return tuple(
+        Change(Kind.PEER, peer.name, {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)}, None)
         for peer in peers
-    }
+    )
 
 
-def _cut_off(disturbs: Mapping[str, int]) -> str:
+def _cut_off(disturbs: Mapping[Subject, int]) -> str:
     return f"; live sessions cut off: {total(disturbs)}" if disturbs else ""
 
 
@@ -144,7 +142,7 @@ def difference(view: View) -> dict[str, object]:
     if public_key is None or (view.network and view.public_key != public_key):
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
     way = Convergence(view, key_file, public_key, place=partial(local_facts.placed, master=None))
-    return {"commands": [" ".join(command) for command in way.commands()], "changes": way.device_changes()}
+    return {"commands": [" ".join(command) for command in way.commands()], "changes": as_salt(way.device_changes())}
 
 
 class Convergence:
@@ -187,9 +185,9 @@ class Convergence:
 
     def device_changes(self) -> Changes:
         """What differs on the device alone."""
-        return salt_changes(self._operations)
+        return changes_of(self._operations)
 
-    def disturbs(self) -> dict[str, int]:
+    def disturbs(self) -> dict[Subject, int]:
         """Of what differs, subject to the number of live sessions that putting it right cuts off."""
         return disruption.disturbed(self.device_changes(), self._view.peers, self._device, int(time.time()))
 
@@ -203,10 +201,11 @@ class Convergence:
         """What differs altogether."""
         changes = self.device_changes()
         if not self._is_written():
-            changes[config_files.config_file(self._interface)] = {"old": None, "new": "written"}
-        changes |= self._missing_at_boot
+            changes += (Change(Kind.FILE, config_files.config_file(self._interface), None, "written"),)
+        changes += self._missing_at_boot
         if self._has_outdated_key():
-            changes[config_files.previous_key_file(self._interface)] = {"old": "kept for going back", "new": None}
+            path = config_files.previous_key_file(self._interface)
+            changes += (Change(Kind.FILE, path, "kept for going back", None),)
         return changes
 
     def go(self, safety: Safety) -> None:
@@ -274,7 +273,7 @@ class Convergence:
         # By the same answers of the resolver, and with the view's endpoints as applied: a live peer may have roamed.
         set_now = {peer.public_key: peer.endpoint for peer in self._view.peers if peer.endpoint}
         applied = dataclasses.replace(self._applied, endpoints=set_now)
-        left = salt_changes(self._to(devices.read(self._interface), applied))
+        left = changes_of(self._to(devices.read(self._interface), applied))
         if left:
             raise NodeError(
                 f"{self._interface} is still not what it should be after applying: {_summary(left)}."
@@ -307,7 +306,7 @@ class Convergence:
 
     @functools.cached_property
     def _missing_at_boot(self) -> Changes:
-        return self._boot.missing(self._setup) if self._boot else {}
+        return self._boot.missing(self._setup) if self._boot else ()
 
     def _has_outdated_key(self) -> bool:
         """The key from before a rotation, once the pillar shows that the master has taken in the new one."""
@@ -315,8 +314,9 @@ class Convergence:
         return known and os.path.exists(config_files.previous_key_file(self._interface))
 
 
-def _summary(changes: Mapping[str, object]) -> str:
-    return some(subject if len(subject) < 60 else subject[:57] + "..." for subject in changes)
+def _summary(changes: Changes) -> str:
+    subjects = [str(change.subject) for change in changes]
+    return some(each if len(each) < 60 else each[:57] + "..." for each in subjects)
 
 
 # -- what is not ours
@@ -359,9 +359,9 @@ def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
     if interface not in config_files.managed():
         if os.path.exists(config_files.config_file(interface)):
             raise NodeError(_not_ours(interface))
-        return Outcome({}, f"{interface} is not set up")
+        return Outcome((), f"{interface} is not set up")
     names = hostsfile.written(config_files.managed()[interface])
-    changes = {**removed(interface), **block_changes(names, [])}
+    changes = removal(interface) + block_changes(names, [])
     if test:
         disturbs = disruption.disturbed(changes, (), devices.read(interface), int(time.time()))
         comment = f"{interface} would be removed{_cut_off(disturbs)}"

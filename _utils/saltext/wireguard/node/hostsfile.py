@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from ..errors import NodeError
 from ..formats.hosts_file import BrokenBlockError, block, defined_names, given_names, with_block
+from ..model.changes import Change, Changes, Kind
 from ..model.endpoint import Endpoint
-from ..model.hosts import SUBJECT, block_changes
+from ..model.hosts import block_changes
 from ..model.view import View
 from ..system.files import beside, remove_leftovers, sync
 from . import config_files, lock
-from .boot.managers import Changes, Setup
+from .boot.managers import Setup
 
 HOSTS_FILE = "/etc/hosts"
 
@@ -45,16 +46,16 @@ class HostsFile:
         """What of the network's block differs. A broken one is told of here, and an error when it is to be changed."""
         network = setup.view.network
         if network is None:
-            return {}
+            return ()
         text = _read()
         try:
             present = block(text, network)
         except BrokenBlockError as exc:
-            return {SUBJECT: {"old": f"{HOSTS_FILE} is broken: {exc}", "new": None}}
+            return (Change(Kind.HOST_NAMES, "", f"{HOSTS_FILE} is broken: {exc}", None),)
         wanted = self._lines(text, setup.view)
         if present == [] and wanted is None:
-            return {SUBJECT: {"old": "an empty block", "new": None}}
-        return {**block_changes(present or [], wanted or [])}
+            return (Change(Kind.HOST_NAMES, "", "an empty block", None),)
+        return block_changes(present or [], wanted or [])
 
     def enable(self, setup: Setup) -> None:
         """Raises NodeError where that fails."""

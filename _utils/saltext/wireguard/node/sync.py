@@ -214,7 +214,7 @@ def _or_failure(work: Callable[[], Part], rolled_back: Callable[[], None] | None
 
 def _brief(outcome: Outcome) -> Part:
     """Without the changes in full: returns travel over the event bus and are kept, and a fleet makes many of them."""
-    told = {"changed": sorted(outcome.changes)[:20], "comment": outcome.comment}
+    told = {"changed": sorted(str(change.subject) for change in outcome.changes)[:20], "comment": outcome.comment}
     if outcome.pending:
         return {"result": None, **told, **answers.brief(outcome.changes, outcome.disturbs)}
     return {"result": True, **told}

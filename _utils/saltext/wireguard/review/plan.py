@@ -1,7 +1,7 @@
 """
 What would change, before anything does: a fleet as it is beside the fleet as it will be, on paper.
 
-The words are those of ``operations.salt_changes``, so that plan, test run and run say the same of one change.
+The changes are those of ``device.diff``, so that plan, test run and run say the same of one change.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from ..device import diff, exits, forwarding, rotation
 from ..device.disruption import cuts, public_keys
 from ..device.exits import NO_POLICY, Policy
-from ..device.operations import Applied, removed, salt_changes
+from ..device.operations import Applied, changes_of
 from ..fleet.fleet import Fleet
 from ..fleet.membership import Member
 from ..fleet.network import NetworkState
 from ..meshfile.mesh import Mesh
 from ..model.answers import Sessions, Step
-from ..model.changes import Changes
+from ..model.changes import Change, Changes, Kind, Subject, removal
 from ..model.device import Device, DevicePeer, fingerprint
 from ..model.hosts import block_changes
 from ..model.view import Peer, View, routes
@@ -37,14 +37,14 @@ class Difference:
     network: str
     node: str
     changes: Changes
-    cuts: Mapping[str, str] = field(default_factory=dict)
+    cuts: Mapping[Subject, str] = field(default_factory=dict)
 
     def steps(self, sessions: Sessions | None) -> Iterator[Step]:
         """``sessions`` None: nobody knows, as the node did not answer."""
-        for subject, change in self.changes.items():
-            cut = self.cuts.get(subject)
+        for change in self.changes:
+            cut = self.cuts.get(change.subject)
             disturbs = 0 if cut is None else sessions.cut(cut) if sessions else None
-            yield Step(self.network, self.node, subject, change["old"], change["new"], disturbs)
+            yield Step(self.network, self.node, change, disturbs)
 
 
 def projected(
@@ -105,12 +105,13 @@ def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> 
             member = new.members.get(node) if new else None
             if new and member and _is_newcomer(member):
                 if (name, node) not in mentioned:
-                    yield Difference(name, node, {new.view(node).interface: {"old": None, "new": _joins(member)}})
+                    joins = Change(Kind.INTERFACE, new.view(node).interface, None, _joins(member))
+                    yield Difference(name, node, (joins,))
                 continue
             have, want = _view(old, node), _view(new, node)
             changes = _with_newcomers(between(have, want), new)
             if changes:
-                yield Difference(name, node, changes, cuts(changes, *_on_paper(have, changes)))
+                yield Difference(name, node, changes, cuts(changes, _on_paper(have, changes)))
 
 
 def outdated(before: Fleet, after: Fleet) -> list[str]:
@@ -138,11 +139,13 @@ def _joins(member: Member) -> str:
 
 def _with_newcomers(changes: Changes, joined: NetworkState | None) -> Changes:
     members = joined.members if joined else {}
-    return {
-        subject: {"old": None, "new": _joins(member)} if member and member.row and _is_newcomer(member) else change
-        for subject, change in changes.items()
-        for member in [members.get(subject.removeprefix("peer "))]
-    }
+    newcomers = {name: each for name, each in members.items() if each.row and _is_newcomer(each)}
+    return tuple(
+        replace(change, old=None, new=_joins(newcomers[change.name]))
+        if change.kind == Kind.PEER and change.name in newcomers
+        else change
+        for change in changes
+    )
 
 
 def _view(joined: NetworkState | None, node: str) -> View | None:
@@ -154,20 +157,20 @@ def _view(joined: NetworkState | None, node: str) -> View | None:
 def between(old: View | None, new: View | None) -> Changes:
     """The changes that make an interface that is as one view says what another view says; None for no interface."""
     names = (each.hosts.lines() if each and each.hosts else [] for each in (old, new))
-    return {**_interface_between(old, new), **block_changes(*names)}
+    return _interface_between(old, new) + block_changes(*names)
 
 
 def _interface_between(old: View | None, new: View | None) -> Changes:
     if new is None:
-        return removed(old.interface) if old else {}
+        return removal(old.interface) if old else ()
     if old is None or old.interface != new.interface:
-        gone = removed(old.interface) if old else {}
-        return {**gone, **_changes(rotation.expand(new, None), None, Applied())}
+        gone = removal(old.interface) if old else ()
+        return gone + _changes(rotation.expand(new, None), None, Applied())
     old, new = _without_what_stays(rotation.expand(old, None), rotation.expand(new, None))
     forwarded = forwarding.versions(old.addresses) if old.forwarding else ()
     changes = _changes(new, as_device(old), Applied.of(old), forwarded, Policy.of(old))
-    by_paths = {"mtu": {"old": str(old.mtu), "new": "what fits through the paths to its peers"}}
-    return {**changes, **(by_paths if old.mtu is not None and new.mtu is None else {})}
+    by_paths = Change(Kind.MTU, "", str(old.mtu), "what fits through the paths to its peers")
+    return (*changes, by_paths) if old.mtu is not None and new.mtu is None else changes
 
 
 def _without_what_stays(old: View, new: View) -> tuple[View, View]:
@@ -195,7 +198,7 @@ def _changes(
         forwarded=forwarded,
         policy=policy,
     )
-    return salt_changes(operations)
+    return changes_of(operations)
 
 
 def as_device(view: View) -> Device:
@@ -228,26 +231,29 @@ def _as_device_peer(peer: Peer) -> DevicePeer:
     )
 
 
-def _on_paper(view: View | None, changes: Changes) -> tuple[str, Mapping[str, str]]:
-    """The arguments of ``cuts`` besides the changes; of the peers, most of which stay, only those that it asks for."""
+def _on_paper(view: View | None, changes: Changes) -> Mapping[Subject, str]:
+    """The keys that ``cuts`` wants; of the peers, most of which stay, only those that it asks for."""
     if view is None:
-        return "", {}
-    names = {subject.partition(" ")[2] for subject in changes}
-    peers = [peer for peer in view.peers if peer.name in names or not names.isdisjoint(peer.allowed_ips)]
-    return view.interface, public_keys(peers, as_device(replace(view, peers=tuple(peers))))
+        return {}
+    names = {change.name for change in changes if change.kind == Kind.PEER}
+    routed = {change.name for change in changes if change.kind == Kind.ROUTE}
+    peers = [peer for peer in view.peers if peer.name in names or not routed.isdisjoint(peer.allowed_ips)]
+    return public_keys(peers, as_device(replace(view, peers=tuple(peers))))
 
 
 def merge(first: Changes, then: Changes) -> Changes:
     """The changes of two steps as those of one."""
-    result = {subject: dict(change) for subject, change in first.items()}
-    for subject, change in then.items():
-        if subject in result:
-            old, new = result[subject]["old"], change["new"]
-            if isinstance(old, dict) and isinstance(change["old"], dict):
-                old = {**change["old"], **old}
-            if isinstance(new, dict) and isinstance(result[subject]["new"], dict):
-                new = {**result[subject]["new"], **new}  # type: ignore[dict-item]
-            result[subject] = {"old": old, "new": new}
-        else:
-            result[subject] = dict(change)
-    return result
+    result = {change.subject: change for change in first}
+    for change in then:
+        before = result.get(change.subject)
+        result[change.subject] = _merged(before, change) if before else change
+    return tuple(result.values())
+
+
+def _merged(first: Change, then: Change) -> Change:
+    old, new = first.old, then.new
+    if isinstance(old, dict) and isinstance(then.old, dict):
+        old = {**then.old, **old}
+    if isinstance(new, dict) and isinstance(first.new, dict):
+        new = {**first.new, **new}
+    return replace(first, old=old, new=new)

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ...model.changes import Facts
+from ...model.changes import Changes
 from ...model.view import View
 
-Changes = dict[str, dict[str, Facts]]
 # Salt's functions by name, and what calls one of them.
 Functions = Mapping[str, Callable[..., Any]]
 Call = Callable[..., Any]
@@ -56,7 +55,7 @@ class Together:
 
     def missing(self, setup: Setup) -> Changes:
         """What any of them has to change."""
-        return {subject: change for each in self.managers for subject, change in each.missing(setup).items()}
+        return tuple(change for each in self.managers for change in each.missing(setup))
 
     def enable(self, setup: Setup) -> None:
         """In order, those that have something to change."""
@@ -79,7 +78,7 @@ class InPlaceOf:
 
     def missing(self, setup: Setup) -> Changes:
         """What either has to change."""
-        return {**self.manager.missing(setup), **self.other.left(setup.view.interface)}
+        return self.manager.missing(setup) + self.other.left(setup.view.interface)
 
     def enable(self, setup: Setup) -> None:
         """First the one, then not the other: a power cut in between does not leave the interface to nobody."""

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from ...errors import NodeError
 from ...formats import networkd, preshared, wg_quick
 from ...formats.preshared import is_in
+from ...model.changes import Change, Changes, Kind
 from ...system import files
 from ...system.files import is_written, names, read, remove, remove_leftovers, replace
 from .. import config_files
-from .managers import Call, Changes, Setup, not_enabled
+from .managers import Call, Setup, not_enabled
 
 CONFIG_DIR = "/etc/systemd/network"
 SERVICE = "systemd-networkd"
@@ -39,15 +40,15 @@ class Networkd:
 
     def missing(self, setup: Setup) -> Changes:
         """Its files, the mode of the key file, and the daemon. Raises NodeError for files of somebody else."""
-        changes: Changes = {}
+        changes = []
         for path, text in _texts(setup).items():
             if not is_written(path, text, *_access(text)):
-                changes[path] = {"old": None, "new": "written"}
+                changes.append(Change(Kind.FILE, path, None, "written"))
         if not _can_read(setup.key_file):
-            changes[setup.key_file] = {"old": "for root only", "new": f"readable for {GROUP}"}
+            changes.append(Change(Kind.FILE, setup.key_file, "for root only", f"readable for {GROUP}"))
         if not self._call("service.enabled", SERVICE):
-            changes[SERVICE] = {"old": "disabled", "new": "enabled"}
-        return changes
+            changes.append(Change(Kind.SERVICE, SERVICE, "disabled", "enabled"))
+        return tuple(changes)
 
     def enable(self, setup: Setup) -> None:
         """
@@ -66,7 +67,7 @@ class Networkd:
     def left(self, interface: str) -> Changes:
         """Those of its files that are there and ours."""
         paths = (netdev_file(interface), network_file(interface))
-        return {path: {"old": "present", "new": None} for path in paths if _is_ours(path)}
+        return tuple(Change(Kind.FILE, path, "present", None) for path in paths if _is_ours(path))
 
     def disable(self, interface: str) -> None:
         """The ``.netdev`` file goes last: as long as it is there, the next run knows that there is something to do."""

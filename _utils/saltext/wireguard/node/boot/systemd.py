@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...errors import NodeError
-from .managers import Call, Changes, Setup, not_enabled
+from ...model.changes import Change, Changes, Kind
+from .managers import Call, Setup, not_enabled
 
 
 class Systemd:
@@ -23,8 +24,8 @@ class Systemd:
     def missing(self, setup: Setup) -> Changes:
         """The service, unless it is enabled."""
         if self.is_enabled(setup.view.interface):
-            return {}
-        return {self.service(setup.view.interface): {"old": "disabled", "new": "enabled"}}
+            return ()
+        return (Change(Kind.SERVICE, self.service(setup.view.interface), "disabled", "enabled"),)
 
     def enable(self, setup: Setup) -> None:
         """Raises NodeError where that fails."""
@@ -34,7 +35,9 @@ class Systemd:
 
     def left(self, interface: str) -> Changes:
         """The service, if it is enabled."""
-        return {self.service(interface): {"old": "enabled", "new": "disabled"}} if self.is_enabled(interface) else {}
+        if not self.is_enabled(interface):
+            return ()
+        return (Change(Kind.SERVICE, self.service(interface), "enabled", "disabled"),)
 
     def disable(self, interface: str) -> None:
         """Also one that is not enabled."""
