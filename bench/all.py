@@ -18,7 +18,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
-PROGRAMS = ("revocation", "join", "rotation", "rotation_gap", "hitless", "noop", "burst", "registry")
+PROGRAMS = ("revocation", "join", "rotation", "rotation_gap", "hitless", "noop", "burst", "registry", "refusals")
 
 
 def measure(program: str, *options: str) -> dict[str, Any]:

@@ -24,7 +24,12 @@ def all_benchmarks():
 
 
 @pytest.mark.parametrize(
-    "program", ["registry", *(pytest.param(name, marks=needs_machines) for name in ("hitless", "noop", "rotation_gap"))]
+    "program",
+    [
+        "registry",
+        "refusals",
+        *(pytest.param(name, marks=needs_machines) for name in ("hitless", "noop", "rotation_gap")),
+    ],
 )
 def test_a_benchmark_without_daemons_runs(program):
     """One failed for weeks before somebody ran it: the views that it made were not in the order of their digests."""

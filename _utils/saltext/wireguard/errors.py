@@ -54,7 +54,15 @@ class KeyFormatError(WireguardError):
 
 
 class RefusedError(WireguardError):
-    """Raised when the master does not believe, or cannot accept, what a node says of itself."""
+    """
+    Raised when the master does not believe, or cannot accept, what a node says of itself.
+
+    ``kind`` is a word for the reason: refusals are counted by it.
+    """
+
+    def __init__(self, message: str, kind: str = "malformed") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class PoolExhaustedError(RefusedError):

@@ -1,4 +1,4 @@
-"""The audit trail: complete, in order, announced once, and not at an attacker's disposal."""
+"""The audit trail: complete, in order, and announced once."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from saltext.wireguard.registry import history
 from saltext.wireguard.registry.database import Database
-from saltext.wireguard.registry.history import MAX_REFUSALS_AN_HOUR, Entry
+from saltext.wireguard.registry.history import Entry
 
 
 @pytest.fixture
@@ -17,12 +17,6 @@ def store(tmp_path):
 def write(store, node="a", what="joined", network="net", who="alice", why="because", **details):
     with store.write() as connection:
         history.write(connection, network, node, what, who, why, **details)
-
-
-def refuse(store, count, node="a"):
-    with store.write() as connection:
-        for number in range(count):
-            history.write_refusal(connection, "net", node, f"reason {number}")
 
 
 def read(store, node=None, limit=1000):
@@ -76,25 +70,6 @@ def test_each_entry_is_claimed_once(store):
     write(store, "c")
     assert [entry.node for entry in claim(store)] == ["c"]
     assert len(read(store)) == 3
-
-
-def test_refusals_stop_filling_the_history_when_there_are_many(store):
-    refuse(store, MAX_REFUSALS_AN_HOUR + 50)
-    assert len(read(store)) == MAX_REFUSALS_AN_HOUR
-
-
-def test_refusals_of_one_node_do_not_push_out_what_happens_to_others(store):
-    refuse(store, MAX_REFUSALS_AN_HOUR + 1)
-    write(store, "b", "revoked")
-    assert [entry.what for entry in read(store, "b")] == ["revoked"]
-
-
-def test_after_an_hour_there_is_room_for_refusals_again(store):
-    refuse(store, MAX_REFUSALS_AN_HOUR)
-    with store.write() as connection:
-        connection.execute("UPDATE history SET time = time - 3601")
-    refuse(store, 1, "b")
-    assert read(store)[-1].node == "b"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from saltext.wireguard.model.statements import Report
 from saltext.wireguard.registry import boots as boots_module
 from saltext.wireguard.registry import database, registrations
 from saltext.wireguard.registry import registry as module
-from saltext.wireguard.registry.registry import MAX_REFUSALS, Registry
+from saltext.wireguard.registry.registry import Registry
 from saltext.wireguard.registry.rows import Boots
 
 BACKENDS = [pytest.param(sqlite_registry, id="sqlite")]
@@ -602,18 +602,6 @@ def test_refusals_come_newest_first(registry):
     assert [each.node for each in registry.refusals()] == ["a", "b"]
 
 
-def test_only_the_newest_refusals_are_kept(registry, monkeypatch):
-    monkeypatch.setattr(module, "MAX_REFUSALS", 5)
-    for number in range(8):
-        registry.refuse("net", "a", f"reason {number}")
-        time.sleep(0.002)
-    assert [each.reason for each in registry.refusals()] == [f"reason {number}" for number in (7, 6, 5, 4, 3)]
-
-
-def test_the_cap_of_refusals_is_sensible():
-    assert 100 <= MAX_REFUSALS <= 10_000
-
-
 def test_a_refusal_leaves_the_snapshot_as_it_is(registry):
     register(registry, registration("a"))
     before = registry.snapshot()
@@ -1165,31 +1153,6 @@ def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
     execute(file, "PRAGMA user_version = 99")
     with pytest.raises(RegistryError, match=r"has format 99, this software knows \d+: update saltext-wireguard on"):
         call(file)
-
-
-# What makes a file of the version before one of this version.
-DOWNGRADES = {
-    4: [
-        *("DROP INDEX address_of_node", "CREATE INDEX address_of_node ON address (network, node)"),
-        *("DROP INDEX address_freed", "ALTER TABLE address DROP COLUMN freed", "DROP TABLE pool", "DROP TABLE looked"),
-    ],
-    3: ["DROP TABLE export"],
-    2: ["ALTER TABLE report DROP COLUMN rollback"],
-}
-
-
-@each_call
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_a_registry_of_an_older_version_is_brought_up_to_date_and_keeps_what_is_in_it(file, call, version):
-    register(file, registration("a"))
-    before = file.snapshot().rows
-    for newer, statements in DOWNGRADES.items():
-        for statement in statements if newer > version else ():
-            execute(file, statement)
-    execute(file, f"PRAGMA user_version = {version}")
-    call(file)
-    assert file.applied() == {} or file.applied()["net", "a"].rollback is None
-    assert file.snapshot().rows.items() >= before.items()
 
 
 @each_call

@@ -30,9 +30,9 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
 
     ``asked``: the node whose answer this is; then a statement of another is not believed.
 
-    A statement that is not believed is one line in the log and counts in the registry; it raises nothing, because
-    whoever forged it has no say in what else happens. Events with other tags are no news. Raises MeshError and
-    RegistryError.
+    A statement that is not believed counts in the registry, and is one line in the log unless there are many. It raises
+    nothing, because whoever forged it has no say in what else happens. Events with other tags are no news. Raises
+    MeshError and RegistryError.
     """
     accept = {REGISTER_TAG: _register, REPORT_TAG: _report}.get(tag)
     if accept is None:
@@ -43,7 +43,8 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
         return accept(master, signed)
     except RefusedError as exc:
         node, network = claimed(signed)
-        master.registry.refuse(network, node, str(exc))
+        if not master.registry.refuse(network, node, str(exc), exc.kind):
+            return None  # one of so many that they are only counted
         sender = event.get("id") if isinstance(event, Mapping) else None
         sender = sender[:100] if isinstance(sender, str) else type(sender).__name__
         text = "refused what came as %s in the name of %s for network %s: %s (the event names %r as its sender)"
@@ -52,7 +53,7 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
 
 
 def _register(master: Master, signed: object) -> bool:
-    keys = master.accepted()
+    keys = master.salt_keys()
     statement, key = verify(signed, Registration, keys)
     network, members = membership(master, statement.network, keys)
     _refuse_stranger(members, statement.node, statement.network)
@@ -61,7 +62,7 @@ def _register(master: Master, signed: object) -> bool:
 
 
 def _report(master: Master, signed: object) -> bool:
-    keys = master.accepted()
+    keys = master.salt_keys()
     statement, key = verify(signed, Report, keys)
     _refuse_future(statement)
     if not master.registry.knows(statement.network, statement.node):
@@ -74,14 +75,16 @@ def _report(master: Master, signed: object) -> bool:
 def _refuse_future(report: Report) -> None:
     """Generations are times. One that is far ahead would be that of the registry from then on."""
     if report.generation > time.time_ns() + MAX_AHEAD_NS:
-        raise RefusedError(f"its generation {report.generation} is more than a day ahead of the master's clock")
+        raise RefusedError(
+            f"its generation {report.generation} is more than a day ahead of the master's clock", "future"
+        )
 
 
 def _refuse_other_author(signed: object, asked: str | None) -> None:
     """What a statement claims is enough: if it claims falsely, its signature does not verify."""
     author, _ = claimed(signed)
     if asked not in (None, author):
-        raise RefusedError(f"it is a statement of {author} in an answer of {asked}")
+        raise RefusedError(f"it is a statement of {author} in an answer of {asked}", "author")
 
 
 def announce(master: Master, signed: object, asked: NodeId, who: str, why: str) -> bool:
@@ -91,8 +94,8 @@ def announce(master: Master, signed: object, asked: NodeId, who: str, why: str) 
     """
     if claimed(signed) != (asked[1], asked[0]):
         author, name = claimed(signed)
-        raise RefusedError(f"it is an announcement of {author} for network {name}, and {asked[1]} was asked")
-    keys = master.accepted()
+        raise RefusedError(f"it is an announcement of {author} for network {name}, and {asked[1]} was asked", "author")
+    keys = master.salt_keys()
     statement, key = verify(signed, Rotation, keys)
     network, members = membership(master, statement.network, keys)
     _refuse_stranger(members, statement.node, statement.network)
@@ -108,7 +111,7 @@ def membership(master: Master, name: str, keys: Mapping[str, AcceptedKey]) -> tu
     """
     network = master.mesh().network(name)
     if network is None:
-        raise RefusedError(f"the mesh file has no network {name}")
+        raise RefusedError(f"the mesh file has no network {name}", "network")
     standings, vouched = master.registry.standings(), master.registry.vouched(name)
     return network, Membership(network, keys, standings, time.time(), vouched)
 
@@ -116,17 +119,19 @@ def membership(master: Master, name: str, keys: Mapping[str, AcceptedKey]) -> tu
 def _refuse_stranger(members: Membership, node: str, network: str) -> None:
     reason = members.why_not(node)
     if reason:
-        raise RefusedError(f"{node} is no member of network {network}: {reason}")
+        raise RefusedError(f"{node} is no member of network {network}: {reason}", "membership")
 
 
 def refuse_wrong_key(network: Network, node: str, public_key: str) -> None:
     """Raises RefusedError where the mesh file gives this key to another, or another key to this node."""
     for peer in network.peers:
         if peer.public_key == public_key:
-            raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file")
+            raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file", "key")
     for entry in network.nodes:
         if entry.public_key == public_key and entry.pattern != node:
-            raise RefusedError(f"its public key is that of {entry.pattern} in the mesh file ({entry.place})")
+            raise RefusedError(f"its public key is that of {entry.pattern} in the mesh file ({entry.place})", "key")
         if entry.pattern == node and entry.public_key not in (None, public_key):
             where = entry.place_of("public_key")
-            raise RefusedError(f"its public key {public_key} is not the one in the mesh file ({where}), which fixes it")
+            raise RefusedError(
+                f"its public key {public_key} is not the one in the mesh file ({where}), which fixes it", "key"
+            )

@@ -23,7 +23,7 @@ from ..model.preshared import Secret
 from ..model.view import View
 from ..registry.registry import Registry
 from ..registry.rows import Applied, NodeId, Snapshot
-from ..registry.salt_keys import AcceptedKey, load_salt_keys
+from ..registry.salt_keys import AcceptedKey, SaltKeys, load_salt_keys
 from .config import keys_dir_of, mesh_path_of, secret_of
 from .secretfile import load_secret
 
@@ -63,6 +63,10 @@ class Master:
     def accepted(self) -> Mapping[str, AcceptedKey]:
         """The minion keys accepted now."""
         return load_salt_keys(self.keys_dir)
+
+    def salt_keys(self) -> Mapping[str, AcceptedKey]:
+        """The same, looked up one by one: for what concerns few of them."""
+        return SaltKeys(self.keys_dir)
 
     def is_trusted(self, node: str) -> bool:
         """Whether its Salt key is accepted, or an operator vouches for its public key in some network."""

@@ -25,7 +25,8 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
     if state == "clone":
         raise RefusedError(
             f"a second machine uses the Salt key of {statement.node} (boot id {statement.boot}): a clone. Delete"
-            " /etc/salt/pki/minion and /etc/wireguard on the clone, and give it a minion id of its own"
+            " /etc/salt/pki/minion and /etc/wireguard on the clone, and give it a minion id of its own",
+            "clone",
         )
     if state in ("current", "fresh"):
         return

@@ -36,7 +36,7 @@ def outgrow(connection: sqlite3.Connection, generation: int) -> None:
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -49,6 +49,7 @@ CREATE TABLE node (
     next_key TEXT, keyed REAL NOT NULL,
     PRIMARY KEY (network, node), UNIQUE (network, public_key)
 ) WITHOUT ROWID;
+CREATE INDEX vouched ON node (network, node) WHERE salt_key = 'vouched';
 CREATE TABLE address (
     network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL, freed REAL,
     PRIMARY KEY (network, address)
@@ -69,10 +70,6 @@ CREATE TABLE report (
     network TEXT NOT NULL, node TEXT NOT NULL, digest TEXT NOT NULL, salt_key TEXT NOT NULL, reported REAL NOT NULL,
     rollback TEXT,
     PRIMARY KEY (network, node)
-) WITHOUT ROWID;
-CREATE TABLE refusal (
-    network TEXT NOT NULL, node TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL, last REAL NOT NULL,
-    PRIMARY KEY (network, node, reason)
 ) WITHOUT ROWID;
 CREATE TABLE standing (
     network TEXT NOT NULL, node TEXT NOT NULL, state TEXT NOT NULL, since REAL NOT NULL, who TEXT NOT NULL,
@@ -102,39 +99,13 @@ CREATE TABLE boot (
 ) WITHOUT ROWID;
 CREATE TABLE history (
     id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, network TEXT NOT NULL, node TEXT NOT NULL,
-    what TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, details TEXT NOT NULL, announced INTEGER NOT NULL
+    what TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, details TEXT NOT NULL, announced INTEGER NOT NULL,
+    kind TEXT, times INTEGER NOT NULL, last REAL NOT NULL
 );
+CREATE INDEX history_of_refusals ON history (kind, node, id) WHERE kind IS NOT NULL;
 CREATE INDEX history_of_node ON history (node, id);
 CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;
 """
-
-
-# What makes a file of the version before one of this version.
-_UPGRADES = {
-    2: ["ALTER TABLE report ADD COLUMN rollback TEXT"],
-    3: [
-        """CREATE TABLE export (
-            network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
-            PRIMARY KEY (network, peer), UNIQUE (network, public_key)
-        ) WITHOUT ROWID"""
-    ],
-    4: [
-        "ALTER TABLE address ADD COLUMN freed REAL",
-        "DROP INDEX address_of_node",
-        "CREATE INDEX address_of_node ON address (network, node, freed)",
-        "CREATE INDEX address_freed ON address (network, freed) WHERE freed IS NOT NULL",
-        """CREATE TABLE pool (
-            network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,
-            PRIMARY KEY (network, subnet)
-        ) WITHOUT ROWID""",
-        "CREATE TABLE looked (time REAL NOT NULL)",
-        "INSERT INTO looked VALUES (0)",
-    ],
-}
-
-
-class _OutdatedError(Exception):
-    """Raised when an older version made the file."""
 
 
 class Database:
@@ -153,20 +124,14 @@ class Database:
         with self._errors():
             if not _exists(self.path):
                 return empty
-            try:
-                return self._read(query)
-            except _OutdatedError:
-                with self.write():  # brings it up to date
-                    pass
-                return self._read(query)
+            return self._read(query)
 
     def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         connection = sqlite3.connect(f"{Path(self.path).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
             # one transaction, so that the generation and the rows read after it belong together
             connection.execute("BEGIN")
-            if _version(connection) < SCHEMA_VERSION:
-                raise _OutdatedError
+            _check_version(connection)
             return query(connection)
         finally:
             connection.close()
@@ -187,7 +152,7 @@ class Database:
                 if _exists(self.path):
                     connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
                     stack.callback(connection.close)
-                    _version(connection)  # the first query is what opens the file
+                    _check_version(connection)  # the first query is what opens the file
             yield
 
     @contextmanager
@@ -204,10 +169,7 @@ class Database:
             try:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
-                for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
-                    for statement in _UPGRADES[version]:
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {version}")
+                _check_version(connection)
                 yield connection
                 connection.execute("COMMIT")
             finally:
@@ -256,8 +218,8 @@ def _create(path: str) -> None:
         os.unlink(temporary)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """The version of the software that made the file. Raises RegistryError for a later one, and an empty file."""
+def _check_version(connection: sqlite3.Connection) -> None:
+    """Raise RegistryError for a file that later software made, and for an empty one."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version == 0:
         raise RegistryError(
@@ -269,4 +231,3 @@ def _version(connection: sqlite3.Connection) -> int:
             f"the registry has format {version}, this software knows {SCHEMA_VERSION}: update saltext-wireguard on the"
             " master, or restore the registry from a backup"
         )
-    return version

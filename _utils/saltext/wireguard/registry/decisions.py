@@ -73,6 +73,7 @@ class Decisions:
         standing = self.of(record.network, record.node)
         if standing and standing.state == REVOKED:
             raise RefusedError(
-                f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back"
+                f"{record.node} was revoked by {standing.who}; `salt-run wireguard.readmit` takes that back",
+                "revoked",
             )
         return standing

@@ -53,7 +53,7 @@ def verify(signed: object, kind: type[Statement], accepted: Mapping[str, Accepte
     node = short_text(data, "node")
     key = accepted.get(node)
     if key is None:
-        raise RefusedError(f"{node} is not an accepted minion")
+        raise RefusedError(f"{node} is not an accepted minion", "stranger")
     _check_signature(text, signature, node, key)
     return kind.from_dict(data), key
 
@@ -66,13 +66,13 @@ def _check_signature(text: str, signature: bytes, node: str, key: AcceptedKey) -
     try:
         public = serialization.load_pem_public_key(key.pem)
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise RefusedError(f"the accepted Salt key of {node} is not readable") from exc
+        raise RefusedError(f"the accepted Salt key of {node} is not readable", "signature") from exc
     if not isinstance(public, rsa.RSAPublicKey):
-        raise RefusedError(f"the accepted Salt key of {node} is not an RSA key")
+        raise RefusedError(f"the accepted Salt key of {node} is not an RSA key", "signature")
     try:
         public.verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature as exc:
-        raise RefusedError(f"its signature was not made with the accepted Salt key of {node}") from exc
+        raise RefusedError(f"its signature was not made with the accepted Salt key of {node}", "signature") from exc
 
 
 def _part(signed: object, name: str, limit: int) -> str:

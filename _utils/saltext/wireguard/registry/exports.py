@@ -86,7 +86,9 @@ def refuse_taken(connection: sqlite3.Connection, network: str, name: str, public
     owners = connection.execute("SELECT network, peer FROM export WHERE public_key = ?", [public_key]).fetchall()
     for owner in owners:
         if owner != (network, name):
-            raise RefusedError(f"the public key {public_key} is that of the peer {owner[1]} in network {owner[0]}")
+            raise RefusedError(
+                f"the public key {public_key} is that of the peer {owner[1]} in network {owner[0]}", "key"
+            )
 
 
 def forget(connection: sqlite3.Connection, network: str, peers: Collection[str]) -> None:

@@ -39,9 +39,6 @@ WHATS = (
     "waiting",
 )
 
-# Refusals are the only entries whose number an attacker chooses.
-MAX_REFUSALS_AN_HOUR = 100
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -67,7 +64,7 @@ class Entry:
         return {**self.__dict__}
 
 
-_COLUMNS = "id, time, network, node, what, who, why, details"
+_COLUMNS = "id, time, network, node, what, who, why, details, times, last"
 
 
 def write(
@@ -76,20 +73,23 @@ def write(
     """Add an entry within the caller's transaction. ``what`` is one of WHATS."""
     if what not in WHATS:
         raise ValueError(f"{what} is not one of WHATS")
+    now = time.time()
+    _insert(connection, (now, network, node, what, who, why, json.dumps(details), None, 1, now))
+
+
+def write_refusal(
+    connection: sqlite3.Connection, network: str, node: str, why: str, kind: str, times: int, now: float
+) -> None:
+    """Add a refusal, which more of the same are counted in; see ``refusals``."""
+    _insert(connection, (now, network, node, "refused", "master", why, json.dumps({"kind": kind}), kind, times, now))
+
+
+def _insert(connection: sqlite3.Connection, values: tuple[object, ...]) -> None:
     connection.execute(
-        "INSERT INTO history (time, network, node, what, who, why, details, announced) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-        (time.time(), network, node, what, who, why, json.dumps(details)),
+        "INSERT INTO history (time, network, node, what, who, why, details, kind, times, last, announced)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        values,
     )
-
-
-def write_refusal(connection: sqlite3.Connection, network: str, node: str, why: str) -> None:
-    """Add a refusal, unless there were so many lately that they say nothing new."""
-    recent = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM history WHERE what = 'refused' AND time > ? LIMIT ?)",
-        (time.time() - 3600, MAX_REFUSALS_AN_HOUR),
-    ).fetchone()[0]
-    if recent < MAX_REFUSALS_AN_HOUR:
-        write(connection, network, node, "refused", "master", why)
 
 
 def read(connection: sqlite3.Connection, node: str | None, limit: int) -> list[Entry]:
@@ -107,5 +107,6 @@ def claim(connection: sqlite3.Connection) -> list[Entry]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    number, moment, network, node, what, who, why, details = row
-    return Entry(number, moment, network, node, what, who, why, json.loads(details))
+    number, moment, network, node, what, who, why, details, times, last = row
+    often = {"times": times, "last": last} if times > 1 else {}
+    return Entry(number, moment, network, node, what, who, why, {**json.loads(details), **often})

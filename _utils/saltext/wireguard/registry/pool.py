@@ -132,7 +132,8 @@ class Pool:
         if address is None:
             raise PoolExhaustedError(
                 f"network {self._network.name} has no free IPv{version} address for {node}: add a subnet to the mesh"
-                " file, or see `salt-run wireguard.addresses` for who has them"
+                " file, or see `salt-run wireguard.addresses` for who has them",
+                "address",
             )
         self._touch(address)
         return address
@@ -175,7 +176,8 @@ class Pool:
             return
         raise RefusedError(
             f"the mesh file gives {address} to {node}, but {holding.node} has it. Give {node} another address in the"
-            " mesh file"
+            " mesh file",
+            "address",
         )
 
 

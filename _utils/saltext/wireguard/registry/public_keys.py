@@ -66,5 +66,6 @@ def _owners(connection: sqlite3.Connection, node: str, public_key: str) -> Itera
 def _taken(node: str, public_key: str, network: str, owner: str) -> RefusedError:
     return RefusedError(
         f"its public key {public_key} is already that of {owner} in network {network}: a cloned machine?"
-        f" Move the key file on {node} away and apply again; it makes a new key"
+        f" Move the key file on {node} away and apply again; it makes a new key",
+        "key",
     )

@@ -32,7 +32,9 @@ def question_of(
         "SELECT who FROM rejected WHERE (network, node, public_key) = (?, ?, ?)", (*key, record.public_key)
     ).fetchone()
     if question and no:
-        raise RefusedError(f"{no[0]} rejected this key; `salt-run wireguard.admit {record.node}` takes that back")
+        raise RefusedError(
+            f"{no[0]} rejected this key; `salt-run wireguard.admit {record.node}` takes that back", "rejected"
+        )
     return question
 
 

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from ..errors import RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import ABSENT, Registration, Report, Rotation
-from . import exports
+from . import exports, refusals
 from . import history as trail
 from .admission import ADMITTED, REVOKED, Standing
 from .boots import see_boot
@@ -42,6 +42,7 @@ from .queries import (
     read_untouched,
     read_waiting,
 )
+from .refusals import MANY, Refused, Tally
 from .registrations import (
     accept,
     let_wait,
@@ -51,7 +52,7 @@ from .registrations import (
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Refusal, Snapshot
 from .serials import advance_serial, forget_serials, highest_serials
 
-MAX_REFUSALS = 500
+_tallies: dict[str, Tally] = {}
 
 
 # path -> the file that it was read from, None where there was none; the list of denials; what was read
@@ -150,8 +151,8 @@ class Registry:
 
     def refusals(self) -> list[Refusal]:
         """Refused statements, the newest first."""
-        sql = "SELECT network, node, reason, count, last FROM refusal ORDER BY last DESC"
-        return [Refusal(*row) for row in self._store.all(sql)]
+        empty: list[Refusal] = []
+        return self._store.read(refusals.read, empty)
 
     # -- writing
 
@@ -217,7 +218,7 @@ class Registry:
                 (record.next_key, record.network, record.node, record.public_key, salt_key),
             ).rowcount
             if not changed:
-                raise RefusedError(f"{record.public_key} is not the present key of {record.node}")
+                raise RefusedError(f"{record.public_key} is not the present key of {record.node}", "key")
             details = {"public_key": record.next_key, "old_public_key": record.public_key}
             trail.write(connection, record.network, record.node, "rotating", who, why, **details)
             advance_generation(connection)
@@ -321,27 +322,17 @@ class Registry:
                 "UPDATE report SET digest = '' WHERE node = ? AND digest != ?", [(node, ABSENT) for node in nodes]
             )
 
-    def refuse(self, network: str, node: str, reason: str) -> None:
-        """Remember a refusal; the same one again only counts. At most MAX_REFUSALS are kept, the newest."""
-        key = (network, node, reason)
-        with self._store.write() as connection:
-            connection.execute(
-                "INSERT INTO refusal VALUES (?, ?, ?, 1, ?)"
-                " ON CONFLICT DO UPDATE SET count = count + 1, last = excluded.last",
-                (*key, time.time()),
-            )
-            if (
-                connection.execute(
-                    "SELECT count FROM refusal WHERE (network, node, reason) = (?, ?, ?)", key
-                ).fetchone()[0]
-                == 1
-            ):
-                trail.write_refusal(connection, network, node, reason)
-            connection.execute(
-                "DELETE FROM refusal WHERE (network, node, reason) IN"
-                " (SELECT network, node, reason FROM refusal ORDER BY last DESC LIMIT -1 OFFSET ?)",
-                [MAX_REFUSALS],
-            )
+    def refuse(self, network: str, node: str, reason: str, kind: str = "malformed") -> bool:
+        """Remember a refusal, see ``refusals``. False: there are so many that it is only counted."""
+        tally = _tallies.setdefault(self.path, Tally())
+        found = tally.add(Refused(network, node, kind), time.monotonic())
+        if found is None:
+            return False
+        with self._store.write(durable=False) as connection:
+            for refused, times in found.items():
+                said = reason if refused == Refused(network, node, kind) else MANY
+                refusals.write(connection, refused, said, times, time.time())
+        return True
 
     # -- peers that are not minions
 

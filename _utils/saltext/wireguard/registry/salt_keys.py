@@ -8,9 +8,11 @@ directory are refused by the callers, which know Salt's options.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -60,3 +62,52 @@ def _read(path: str) -> AcceptedKey:
     with open(path, "rb") as handle:
         pem = handle.read()
     return AcceptedKey(pem, hashlib.sha256(b"".join(pem.split())).hexdigest())
+
+
+class SaltKeys(Mapping[str, AcceptedKey]):
+    """The same, looked up one by one: a statement is checked against one key, however many there are."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def __getitem__(self, node: str) -> AcceptedKey:
+        key = load_salt_key(self._directory, node)
+        if key is None:
+            raise KeyError(node)
+        return key
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(load_salt_keys(self._directory))
+
+    def __len__(self) -> int:
+        return len(load_salt_keys(self._directory))
+
+
+_single: dict[str, tuple[_Stamp, AcceptedKey]] = {}
+
+
+def load_salt_key(directory: str, node: str) -> AcceptedKey | None:
+    """
+    The accepted key of one minion, if there is one. ``node`` may be anything: who claims to be it made it up.
+
+    Only the name of a file in this very directory is looked up, and one that ``load_salt_keys`` would find.
+    """
+    if not node or node.startswith(".") or "/" in node:
+        return None
+    path = os.path.join(directory, node)
+    try:
+        info = os.stat(path)
+        if not stat.S_ISREG(info.st_mode):
+            return None
+        stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
+        known = _single.get(path)
+        if known is None or known[0] != stamp:
+            known = _single[path] = (stamp, _read(path))
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last one for what no file name can be
+        _single.pop(path, None)
+        return None
+    except OSError as exc:
+        if exc.errno == errno.ENAMETOOLONG:
+            return None
+        raise
+    return known[1]
