@@ -23,7 +23,6 @@ import hypothesis
 from hypothesis import strategies
 
 from hosts import key, peer, view, wait_until
-from saltext.wireguard.model.view import routes
 
 EXAMPLES = os.environ.get("WG_TEST_EXAMPLES")
 
@@ -333,7 +332,7 @@ def pairs(old, new):
 
 def assert_equals(device, wanted):
     assert device.up
-    assert (device.port, device.addresses, device.routes) == (wanted.port, set(wanted.addresses), routes(wanted))
+    assert (device.port, device.addresses, device.routes) == (wanted.port, set(wanted.addresses), wanted.routes)
     assert wanted.mtu in (None, device.mtu)
     assert {peer.public_key: (peer.allowed_ips, peer.keepalive) for peer in device.peers.values()} == {
         peer.public_key: (set(peer.allowed_ips), peer.keepalive) for peer in wanted.peers

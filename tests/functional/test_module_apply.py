@@ -17,7 +17,6 @@ pytest.importorskip("salt")
 
 from hosts import ETC, PEERS, files, key, peer, preshared, registered, view, wait_until
 from isolation import MS_NOSUID, Fork, mount
-from saltext.wireguard.model.view import routes
 from services import Services
 
 CONFIG = ETC / "wg0.conf"
@@ -37,7 +36,7 @@ def assert_equals(host, wanted):
     assert device.public_key == wanted.public_key
     assert (device.port, device.mtu) == (wanted.port, wanted.mtu)
     assert device.addresses == set(wanted.addresses)
-    assert device.routes == routes(wanted)
+    assert device.routes == wanted.routes
     assert {peer.public_key: (peer.allowed_ips, peer.keepalive) for peer in device.peers.values()} == {
         peer.public_key: (set(peer.allowed_ips), peer.keepalive) for peer in wanted.peers
     }
@@ -234,7 +233,7 @@ def test_show_has_everything_but_the_secrets(host):
     assert interface["public_key"] == wanted.public_key
     assert (interface["port"], interface["mtu"], interface["up"]) == (51820, 1380, True)
     assert interface["addresses"] == sorted(wanted.addresses)
-    assert interface["routes"] == sorted(routes(wanted))
+    assert interface["routes"] == sorted(wanted.routes)
     assert interface["peers"][key("node2")] == {
         "endpoint": "127.0.0.1:4444",
         "allowed_ips": ["10.42.0.2/32", "192.168.40.0/24"],

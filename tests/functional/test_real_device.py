@@ -21,7 +21,7 @@ from saltext.wireguard.device.operations import Applied, command_lines
 from saltext.wireguard.device.parse import parse
 from saltext.wireguard.formats.wg_quick import render
 from saltext.wireguard.model.keys import PrivateKey
-from saltext.wireguard.model.view import Peer, View, routes
+from saltext.wireguard.model.view import Peer, View
 
 PROGRAMS = ("unshare", "nsenter", "ip", "wg", "wg-quick")
 DEADLINE = 10
@@ -138,7 +138,7 @@ def view(*peers, addresses=("10.42.0.1/16", "fd42::1/64"), **settings):
 def assert_equals(device, view):
     assert device.up
     assert device.addresses == set(view.addresses)
-    assert device.routes == routes(view)
+    assert device.routes == view.routes
     assert {peer.public_key: (peer.allowed_ips, peer.keepalive) for peer in device.peers.values()} == {
         peer.public_key: (set(peer.allowed_ips), peer.keepalive) for peer in view.peers
     }

@@ -10,7 +10,7 @@ from saltext.wireguard.device.confirm import RollbackState, are_too_many, as_vie
 from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.operations import Applied
 from saltext.wireguard.model.device import Device, DevicePeer
-from saltext.wireguard.model.view import Peer, View, routes
+from saltext.wireguard.model.view import Peer, View
 
 NOW = 1_700_000_000
 OWN = public_key("own")
@@ -29,9 +29,9 @@ def device(view=VIEW, **changes):
         view.port or 40000,
         view.mtu or 1380,
         frozenset(view.addresses),
-        routes(view),
+        view.routes,
         have,
-        routes(view),
+        view.routes,
     )
     return replace(made, **changes)
 

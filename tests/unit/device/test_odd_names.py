@@ -16,7 +16,7 @@ from saltext.wireguard.device.guard import objections
 from saltext.wireguard.device.operations import Applied, changes_of
 from saltext.wireguard.model.changes import removal
 from saltext.wireguard.model.device import Device, DevicePeer
-from saltext.wireguard.model.view import Peer, View, routes
+from saltext.wireguard.model.view import Peer, View
 
 NOW = 1_700_000_000
 ODD = ("mtu", "link", "route", "device", "address", "peer", "interface")
@@ -40,9 +40,9 @@ def device(view=VIEW):
         51820,
         1420,
         frozenset(view.addresses),
-        routes(view),
+        view.routes,
         have,
-        routes(view),
+        view.routes,
     )
 
 

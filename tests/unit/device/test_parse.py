@@ -166,9 +166,9 @@ class TestAMalformedDump:
 @pytest.mark.parametrize(
     ("link", "message"),
     [
-        ("nonsense", "this is not JSON"),
-        ("{}", "this is not a list of objects"),
-        ("[1]", "this is not a list of objects"),
+        ("nonsense", "not understood"),
+        ("{}", "not understood"),
+        ("[1]", "not understood"),
         ("[]", "wg0 is not in it"),
         ('[{"ifname": "wg0", "mtu": "big"}]', "mtu of wg0 is malformed"),
         ('[{"ifname": "wg0", "mtu": 1420, "addr_info": [{"local": "10.42.0.1"}]}]', "an address of wg0 is malformed"),

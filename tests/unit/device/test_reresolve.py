@@ -5,7 +5,7 @@ import pytest
 from factories import public_key as key
 from saltext.wireguard.device.operations import PEERS_PER_COMMAND
 from saltext.wireguard.device.reresolve import endpoint_commands, lost_peers, moved_endpoints
-from saltext.wireguard.model.device import STALE_SECONDS, DevicePeer
+from saltext.wireguard.model.device import SESSION_SECONDS, DevicePeer
 from saltext.wireguard.model.view import Peer, View
 
 NOW = 1_700_000_000
@@ -38,7 +38,7 @@ def test_a_peer_with_a_name_that_never_had_a_session_is_lost(endpoint):
     assert lost_peers(view(peer), device(peer), NOW) == {peer.public_key: endpoint}
 
 
-@pytest.mark.parametrize(("age", "is_lost"), [(0, False), (STALE_SECONDS, False), (STALE_SECONDS + 1, True)])
+@pytest.mark.parametrize(("age", "is_lost"), [(0, False), (SESSION_SECONDS - 1, False), (SESSION_SECONDS, True)])
 def test_a_peer_is_lost_when_its_session_is_given_up(age, is_lost):
     assert bool(lost_peers(view(DB1), device(DB1, latest_handshake=NOW - age), NOW)) is is_lost
 

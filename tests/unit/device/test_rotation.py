@@ -13,7 +13,7 @@ from saltext.wireguard.device.parse import handshakes
 from saltext.wireguard.device.rotation import back, contract, expand, greeting_addresses, move, next_key_holds
 from saltext.wireguard.errors import DeviceError
 from saltext.wireguard.formats import wg_quick
-from saltext.wireguard.model.device import Device, DevicePeer, live_peers
+from saltext.wireguard.model.device import Device, DevicePeer
 from saltext.wireguard.model.view import OtherKey, Peer, View
 
 NOW = 1_700_000_000
@@ -250,7 +250,7 @@ def test_handshakes_that_make_no_sense_are_an_error_that_quotes_nothing(text):
 
 def test_a_peer_is_live_for_three_minutes_after_its_handshake():
     now = device(have(OLD, latest_handshake=NOW - 179), have(NEW, latest_handshake=NOW - 180), have(key("never")))
-    assert live_peers(now, NOW) == {OLD: NOW - 179}
+    assert now.sessions(NOW) == {OLD: NOW - 179}
 
 
 def test_a_peer_is_back_when_it_handshook_later_than_before():

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..model.changes import Facts, Kind, Subject
-from ..model.device import Device, DevicePeer, live_peers
-from ..model.view import Peer, View, routes
+from ..model.device import Device, DevicePeer
+from ..model.view import Peer, View
 from .operations import Applied, Operation
 
 # What of the interface itself concerns the sessions with all peers.
@@ -36,7 +36,8 @@ def concerned(operations: Iterable[Operation], wanted: View, device: Device | No
     """
     if device is None:
         return frozenset()
-    staying = {peer.public_key: peer for peer in wanted.peers if peer.public_key in live_peers(device, now)}
+    sessions = device.sessions(now)
+    staying = {peer.public_key: peer for peer in wanted.peers if peer.public_key in sessions}
     changed = {operation.change.subject: operation.change.new for operation in operations}
     if any(subject.kind in _FOR_ALL for subject in changed):
         return frozenset(staying)
@@ -92,7 +93,7 @@ class RollbackState:
     @classmethod
     def of(cls, device: Device | None, operations: Iterable[Operation], wanted: View) -> RollbackState:
         """From the device as it is before the operations, which lead to the wanted view."""
-        needed = tuple(sorted(routes(wanted)))
+        needed = tuple(sorted(wanted.routes))
         if device is None:
             return cls(routes=needed)
         stay = _untouched_endpoints(device, operations, wanted)

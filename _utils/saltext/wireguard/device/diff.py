@@ -16,9 +16,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_interface
 
 from ..errors import ViewError
+from ..model.addresses import LEAST_MTU
 from ..model.changes import Change, Facts, Kind
 from ..model.device import Device
-from ..model.view import Peer, View, routes
+from ..model.view import Peer, View
 from . import exits, forwarding
 from .addresses import addresses_added, addresses_removed
 from .default_route import WayOut
@@ -26,9 +27,6 @@ from .exits import NO_POLICY, Policy
 from .operations import Applied, Operation
 from .peers import peers_removed, peers_set
 from .routes import routes_added, routes_removed
-
-# Linux takes the IPv6 addresses of an interface away when its MTU falls below this (RFC 8200, 5).
-IPV6_MINIMUM_MTU = 1280
 
 
 def diff(
@@ -60,8 +58,8 @@ def diff(
     current = device or _no_device(view.interface)
     mtu = _mtu(view, current)
     # Below IPv6's minimum the kernel drops IPv6 addresses by itself, and removing them afterwards would fail.
-    mtu_last = view.effective_mtu is not None and view.effective_mtu < IPV6_MINIMUM_MTU
-    wanted = routes(view)
+    mtu_last = view.effective_mtu is not None and view.effective_mtu < LEAST_MTU[6]
+    wanted = view.routes
     way_out = WayOut(view, current, applied, policy)
     return (
         *(() if device else _create(view)),
@@ -125,10 +123,10 @@ def _check_peer(view: View, peer: Peer, public_key: str) -> None:
 
 def _check_mtu(view: View) -> None:
     mtu = view.effective_mtu
-    if mtu is None or mtu >= IPV6_MINIMUM_MTU:
+    if mtu is None or mtu >= LEAST_MTU[6]:
         return
-    if any(":" in network for network in (*view.addresses, *routes(view))):
-        raise ViewError(f"{view.interface}: mtu {mtu} is too small: IPv6 needs at least {IPV6_MINIMUM_MTU}")
+    if any(":" in network for network in (*view.addresses, *view.routes)):
+        raise ViewError(f"{view.interface}: mtu {mtu} is too small: IPv6 needs at least {LEAST_MTU[6]}")
 
 
 # The interface itself

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..model.addresses import DEFAULTS
 from ..model.view import View
-from .parse import objects
+from .ip_json import objects, understood
 
 # Marks, and the tables of the same numbers, are unique to an interface by its port; the mask is what they share: "WG".
 _BASE = 0x57470000
@@ -204,11 +204,14 @@ def networkd(item: Item) -> list[str]:
 def parse_rules(text: str, version: int, marks: Iterable[int]) -> Iterator[Item]:
     """The rules of these marks in the output of ``ip -json -4 rule show``. Raises DeviceError."""
     known = set(marks)
-    for rule in objects(text, f"`ip -json -{version} rule show`"):
-        table = _number(rule.get("fwmark"))
-        if table in known:
+    command = f"`ip -json -{version} rule show`"
+    for rule in objects(text, command):
+        with understood(command):
+            table = _number(rule.get("fwmark"))
             # What somebody made of it counts by what it says, and is not what any view needs.
-            yield Item(version, "rule", _by_preference(rule, table) or f"pref {rule.get('priority')} fwmark {table:#x}")
+            words = _by_preference(rule, table) or f"pref {rule.get('priority')} fwmark {table:#x}"
+        if table in known:
+            yield Item(version, "rule", words)
 
 
 def _by_preference(rule: dict[str, Any], table: int) -> str | None:

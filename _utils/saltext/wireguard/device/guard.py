@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
-from ..model.device import Device, live_peers
+from ..model.device import Device
 from ..model.view import View
 from ..wording import some
 from .operations import Applied
@@ -75,7 +75,7 @@ def _removes_many(before: View | None, device: Device, wanted: View, now: int, s
     names = Applied.of(before).names
     stay = {peer.public_key for peer in wanted.peers}
     stay_by_name = {peer.name for peer in wanted.peers}
-    up = [key for key in live_peers(device, now) if device.peers[key].allowed_ips]
+    up = [key for key in device.sessions(now) if device.peers[key].allowed_ips]
     removed = sorted(names.get(key, key) for key in up if key not in stay and names.get(key) not in stay_by_name)
     if wanted.peers and len(up) >= MIN_PEERS_UP and len(removed) > len(up) * share:
         yield f"remove {len(removed)} of the {len(up)} peers that are up ({some(removed)})"

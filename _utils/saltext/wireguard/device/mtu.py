@@ -10,14 +10,14 @@ Pure: ``ip`` is asked by ``node.local_facts``.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import DeviceError
+from ..model.addresses import LEAST_MTU
 from ..model.endpoint import Endpoint
 from ..model.view import View
 from . import exits
+from .ip_json import answers, understood
 
 # What WireGuard adds to a packet: the outer IP header, UDP, and 32 bytes of its own.
 OVERHEAD = {4: 60, 6: 80}
@@ -28,8 +28,8 @@ ETHERNET_MTU = 1500
 # What WireGuard itself takes.
 WIREGUARD_MTU = ETHERNET_MTU - OVERHEAD[6]
 
-IPV6_MINIMUM_MTU = 1280
-MINIMUM_MTU = 576
+
+_COMMAND = "`ip route get`"
 
 # Of the ranges for documentation: only a default route leads there.
 _ANYWHERE = {4: "192.0.2.255", 6: "2001:db8:ffff::1"}
@@ -55,28 +55,23 @@ def _is_called_from_anywhere(view: View) -> bool:
     return not view.peers or any(peer.endpoint is None for peer in view.peers)
 
 
-def routes(text: str) -> Iterator[dict[str, Any]]:
+def routes(text: str) -> list[dict[str, Any]]:
     """The routes in the answer, one JSON list for each that there is. Raises DeviceError."""
-    decoder, position = json.JSONDecoder(), 0
-    try:
-        while position < len(text):
-            found, position = decoder.raw_decode(text, position)
-            position += len(text[position:]) - len(text[position:].lstrip())
-            yield from found
-    except (ValueError, TypeError):
-        raise DeviceError("`ip route get` printed what is not understood") from None
+    return answers(text, _COMMAND)
 
 
 def devices(route: Mapping[str, Any]) -> list[str]:
-    """The devices that a route leads to: several where it has several ways."""
-    ways = route.get("nexthops") or [route]
-    return [str(way["dev"]) for way in ways if "dev" in way]
+    """The devices that a route leads to: several where it has several ways. Raises DeviceError."""
+    with understood(_COMMAND):
+        ways = route.get("nexthops") or [route]
+        return [str(way["dev"]) for way in ways if "dev" in way]
 
 
 def path_mtu(route: Mapping[str, Any], of_devices: Iterable[int]) -> int:
-    """The MTU of a route: its own, or else that of its narrowest device."""
-    own = next((metric["mtu"] for metric in route.get("metrics", ()) if "mtu" in metric), None)
-    return int(own) if own is not None else min(of_devices)
+    """The MTU of a route: its own, or else that of its narrowest device. Raises DeviceError."""
+    with understood(_COMMAND):
+        own = next((metric["mtu"] for metric in route.get("metrics", ()) if "mtu" in metric), None)
+        return int(own) if own is not None else min(of_devices)
 
 
 def fitting(view: View, paths: Mapping[int, Iterable[int]]) -> int | None:
@@ -97,4 +92,4 @@ def fitting(view: View, paths: Mapping[int, Iterable[int]]) -> int | None:
 def least(view: View) -> int:
     """The least MTU that the interface can have."""
     networks = [*view.addresses, *(text for peer in view.peers for text in peer.allowed_ips)]
-    return IPV6_MINIMUM_MTU if any(":" in network for network in networks) else MINIMUM_MTU
+    return LEAST_MTU[6 if any(":" in network for network in networks) else 4]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ..model.changes import Change, Changes, united
-from ..model.view import View, routes
+from ..model.view import View
 from . import exits
 
 PRESHARED_KEY = "@PRESHARED_KEY@"
@@ -52,7 +52,7 @@ class Applied:
             return cls()
         return cls(
             endpoints={peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint},
-            routes=routes(view),
+            routes=view.routes,
             names={peer.public_key: peer.name for peer in view.peers},
             mark=exits.mark(view),
         )

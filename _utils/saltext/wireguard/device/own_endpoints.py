@@ -9,7 +9,6 @@ the bridges of containers and virtual machines, which other machines cannot reac
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Collection
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from ..errors import DeviceError
 from ..model.addresses import can_be_endpoint
 from ..model.statements import MAX_ENDPOINTS
+from .ip_json import objects, understood
 
 _INTERNAL = (
     "cali", "cbr", "cilium", "cni", "docker", "flannel", "incusbr", "lxcbr", "lxdbr", "podman", "tailscale",
@@ -32,11 +32,10 @@ def candidates(address_json: str, towards_master: str | None, tunnels: Collectio
     ``address_json``: of ``ip -json address show``. ``towards_master``: the source address of the route to the master,
     if known. ``tunnels``: names of WireGuard interfaces. Raises DeviceError.
     """
-    try:
-        links = json.loads(address_json or "[]")
+    command = "`ip -json address show`"
+    links = objects(address_json, command)
+    with understood(command):
         found = [ipaddress.ip_address(text) for link in links if _outward(link, tunnels) for text in _usable(link)]
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise DeviceError(f"`ip -json address show` printed what is not understood: {exc}") from exc
     good = [address for address in found if can_be_endpoint(address)]
     best_first = sorted(good, key=lambda address: (str(address) != towards_master, address.version))
     return tuple(str(address) for address in best_first[:MAX_ENDPOINTS])
@@ -44,19 +43,21 @@ def candidates(address_json: str, towards_master: str | None, tunnels: Collectio
 
 def source_address(route_json: str) -> str | None:
     """The source address in the answer of ``ip -json route get``, None where it names none."""
-    try:
-        routes = json.loads(route_json or "[]")
-        return str(routes[0]["prefsrc"])
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None
+    source = _route(route_json).get("prefsrc")
+    return source if isinstance(source, str) else None
 
 
 def is_own(route_json: str) -> bool:
     """Whether the answer of ``ip -json route get`` is about an address of this machine."""
+    return _route(route_json).get("type") == "local"
+
+
+def _route(route_json: str) -> dict[str, Any]:
+    """The one that it says, empty where there is none: without a route, `ip` fails and may print anything."""
     try:
-        return bool(json.loads(route_json or "[]")[0].get("type") == "local")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return False
+        return next(iter(objects(route_json, "`ip -json route get`")), {})
+    except DeviceError:
+        return {}
 
 
 def _outward(link: dict[str, Any], tunnels: Collection[str]) -> bool:

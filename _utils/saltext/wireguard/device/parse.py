@@ -7,20 +7,20 @@ has them. A preshared key is known by its fingerprint. What should change about 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from ipaddress import ip_interface, ip_network
 from typing import Any, TypeVar
 
 from ..errors import DeviceError
+from ..model.addresses import DEFAULTS
 from ..model.device import Device, DevicePeer, fingerprint
 from ..model.endpoint import canonical_endpoint
+from .ip_json import objects, understood
 
 _T = TypeVar("_T")
 
 _INTERFACE_FIELDS = 4
 _PEER_FIELDS = 8
-_DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_json: str) -> Device:
@@ -37,7 +37,7 @@ def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_
     routes = _routes(routes4_json, 4) | _routes(routes6_json, 6)
     return Device(
         interface=interface,
-        up="UP" in link.get("flags", ()),
+        up=_is_up(interface, link),
         public_key=public_key,
         port=port,
         mtu=_checked(int, link.get("mtu"), f"mtu of {interface}"),
@@ -107,23 +107,17 @@ def _checked(convert: Callable[[Any], _T], value: object, what: str) -> _T:
     """Convert a value, or say what is malformed without quoting it: in a shifted line it may be a secret."""
     try:
         return convert(value)
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         raise DeviceError(f"{what} is malformed") from None
 
 
-def objects(text: str, what: str) -> list[dict[str, Any]]:
-    """What ``ip -json`` printed; ``what`` names the command in the message. Raises DeviceError."""
-    try:
-        objects = json.loads(text) if text.strip() else []
-    except ValueError:
-        raise DeviceError(f"{what}: this is not JSON") from None
-    if not isinstance(objects, list) or not all(isinstance(item, dict) for item in objects):
-        raise DeviceError(f"{what}: this is not a list of objects")
-    return objects
+def _is_up(interface: str, link: Mapping[str, Any]) -> bool:
+    with understood(_link_command(interface)):
+        return "UP" in link.get("flags", ())
 
 
 def _link(interface: str, text: str) -> dict[str, Any]:
-    what = f"`ip -json address show dev {interface}`"
+    what = _link_command(interface)
     # Some releases of iproute2 print an empty object for every interface that was not asked for.
     for item in objects(text, what):
         if item.get("ifname") == interface:
@@ -131,12 +125,17 @@ def _link(interface: str, text: str) -> dict[str, Any]:
     raise DeviceError(f"{what}: {interface} is not in it")
 
 
+def _link_command(interface: str) -> str:
+    return f"`ip -json address show dev {interface}`"
+
+
 def _addresses(interface: str, link: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(
-        _checked(_address, item, f"an address of {interface}")
-        for item in link.get("addr_info", ())
-        if not (item.get("family") == "inet6" and item.get("scope") == "link")
-    )
+    with understood(_link_command(interface)):
+        return frozenset(
+            _checked(_address, item, f"an address of {interface}")
+            for item in link.get("addr_info", ())
+            if not (item.get("family") == "inet6" and item.get("scope") == "link")
+        )
 
 
 def _address(item: Mapping[str, Any]) -> str:
@@ -148,11 +147,11 @@ def _routes(text: str, version: int) -> dict[str, str]:
     what = f"`ip -json -{version} route show`"
     routes: dict[str, str] = {}
     for item in objects(text, what):
-        protocol = item.get("protocol", "boot")
+        protocol = str(item.get("protocol", "boot"))
         if protocol == "kernel":
             continue
         destination = item.get("dst")
-        text = _DEFAULT_ROUTES[version] if destination == "default" else str(destination)
+        text = DEFAULTS[version] if destination == "default" else str(destination)
         network = str(_checked(ip_network, text, f"{what}: a destination"))
         routes[network] = "boot" if "boot" in (protocol, routes.get(network)) else protocol
     return routes
@@ -165,5 +164,5 @@ def handshakes(text: str) -> dict[str, int]:
         key, _tab, seconds = line.partition("\t")
         if not seconds.isdecimal():
             raise DeviceError(f"`wg show latest-handshakes`, line {number}: this is not a key and a time")
-        result[key] = int(seconds)
+        result[key] = _checked(int, seconds, f"`wg show latest-handshakes`, line {number}: the time")
     return result

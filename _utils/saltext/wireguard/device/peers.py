@@ -7,7 +7,7 @@ from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 
 from ..model.changes import Change, Kind
-from ..model.device import Device, DevicePeer, fingerprint, is_stale
+from ..model.device import Device, DevicePeer, fingerprint
 from ..model.endpoint import canonical_endpoint
 from ..model.view import Peer, View
 from .operations import Applied, Operation, PresharedKeyOf
@@ -47,7 +47,7 @@ def _endpoint(
     if resolved is None or have is None:
         return resolved
     configured_anew = applied.endpoints.get(peer.public_key) != peer.endpoint
-    return resolved if have.endpoint != resolved and (configured_anew or is_stale(have, now)) else None
+    return resolved if have.endpoint != resolved and (configured_anew or not have.has_session(now)) else None
 
 
 def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:

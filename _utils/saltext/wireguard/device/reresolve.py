@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.device import DevicePeer, is_stale
+from ..model.device import DevicePeer
 from ..model.endpoint import canonical_endpoint
 from ..model.view import View
 from .operations import PEERS_PER_COMMAND
@@ -41,7 +41,7 @@ def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[st
         if peer.endpoint
         and peer.is_called_by_name
         and peer.public_key in peers
-        and is_stale(peers[peer.public_key], now)
+        and not peers[peer.public_key].has_session(now)
     }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..model.endpoint import Endpoint
 from ..model.keys import PrivateKey
-from ..model.view import Peer, View, routes
+from ..model.view import Peer, View
 from . import networkd, wg_quick
 
 # What stands in the line of a private key that is not known here.
@@ -99,7 +99,7 @@ def _mikrotik(view: View, private_key: PrivateKey) -> Iterator[str]:
         yield f"/{'ipv6' if is_v6 else 'ip'}/address/add address={address} interface={interface}{advertise}"
     for peer in view.peers:
         yield f"/interface/wireguard/peers/add interface={interface}{_words(_mikrotik_peer(peer))}"
-    for network in sorted(routes(view)):
+    for network in sorted(view.routes):
         yield f"/{'ipv6' if ':' in network else 'ip'}/route/add dst-address={network} gateway={interface}"
 
 

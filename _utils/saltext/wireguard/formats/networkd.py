@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..device import exits
-from ..model.view import Peer, View, routes
+from ..model.view import Peer, View
 from .wg_quick import is_managed, managed_text
 
 
@@ -44,7 +44,7 @@ def network_lines(view: View) -> list[str]:
     lines += ["LinkLocalAddressing=no", "IPv6AcceptRA=no", *(f"Address={address}" for address in view.addresses)]
     if view.forwarding:
         lines.append("IPForward=yes")
-    for destination in sorted(routes(view)):
+    for destination in sorted(view.routes):
         lines += ["", "[Route]", f"Destination={destination}", "Protocol=boot"]
         if ":" not in destination:
             lines.append("Scope=link")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from ..device import exits, forwarding
 from ..errors import ViewError
 from ..model.keys import PrivateKey
-from ..model.view import OtherKey, Peer, View, routes
+from ..model.view import OtherKey, Peer, View
 
 # Comments: wg-quick has no use for them.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
@@ -156,7 +156,7 @@ def _hooks(view: View) -> Iterator[str]:
     """With a default route through an exit, all routes are made here: wg-quick's own way of that is another one."""
     up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
     if view.via is not None:
-        up += [f"ip -{6 if ':' in text else 4} route add {text} dev {view.interface}" for text in sorted(routes(view))]
+        up += [f"ip -{6 if ':' in text else 4} route add {text} dev {view.interface}" for text in sorted(view.routes)]
         up += exits.at_up(view)
     if up:
         yield f"PostUp = {'; '.join(up)}"

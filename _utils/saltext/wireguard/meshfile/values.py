@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from ..errors import KeyFormatError
-from ..model.addresses import SPECIAL, Address, Subnet
+from ..model.addresses import LEAST_MTU, SPECIAL, Address, Subnet
 from ..model.endpoint import Endpoint, never_used
 from ..model.keys import parse_public_key
 from ..model.names import is_host_name
@@ -25,7 +25,7 @@ _TAKEN_INTERFACES = {".", "..", "lo", "all", "default"}
 
 
 def read_mtu(scope: Scope, value: Value) -> int:
-    return read_number(value, "mtu", 1280 if any(subnet.version == 6 for subnet in scope.subnets) else 576, 65535)
+    return read_number(value, "mtu", LEAST_MTU[max((subnet.version for subnet in scope.subnets), default=4)], 65535)
 
 
 def read_interface(scope: Scope, value: Value) -> str:

@@ -10,7 +10,9 @@ from ipaddress import ip_network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+# By IP version: what a default route leads to, and the least MTU that a link must have (RFC 791 and 8200).
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
+LEAST_MTU = {4: 576, 6: 1280}
 
 # No addresses for a machine to have in a network that others share with it, and why.
 SPECIAL: dict[Subnet, str] = {

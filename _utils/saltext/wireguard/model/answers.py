@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .changes import Change, Changes, Facts, Kind, Subject
-from .device import Device, live_peers
+from .device import Device
 
 # In ``cuts``: not one session, but every one of the interface.
 ALL = "*"
@@ -24,7 +24,7 @@ class Sessions:
     @classmethod
     def of(cls, device: Device, now: int) -> Sessions:
         """Those of a device. ``now``: Unix seconds."""
-        live = live_peers(device, now)
+        live = device.sessions(now)
         return cls(len(live), live.keys())
 
     def cut(self, by: str) -> int | None:

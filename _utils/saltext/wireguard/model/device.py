@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # A session is renewed every 120 seconds while it carries packets and refused after 180 (the WireGuard paper, 6.1).
-STALE_SECONDS = 180
-
-
-def is_stale(peer: DevicePeer, now: int) -> bool:
-    """Tell whether there is no session with this peer, or has never been one; ``now`` in Unix seconds."""
-    return now - peer.latest_handshake > STALE_SECONDS
+SESSION_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -33,6 +28,10 @@ class DevicePeer:
     tx: int
     keepalive: int
     preshared_key: str | None
+
+    def has_session(self, now: int) -> bool:
+        """Whether packets can pass without another handshake. ``now``: Unix seconds."""
+        return self.latest_handshake > 0 and now - self.latest_handshake < SESSION_SECONDS
 
 
 @dataclass(frozen=True)
@@ -57,16 +56,11 @@ class Device:
     boot_routes: frozenset[str] = frozenset()
     mark: int = 0
 
+    def sessions(self, now: int) -> dict[str, int]:
+        """Public key to latest handshake of the peers that there is a session with. ``now``: Unix seconds."""
+        return {key: peer.latest_handshake for key, peer in self.peers.items() if peer.has_session(now)}
+
 
 def fingerprint(preshared_key: str) -> str:
     """What tells one preshared key from another, and nothing else about it."""
     return hashlib.sha256(preshared_key.encode()).hexdigest()[:16]
-
-
-def live_peers(device: Device, now: int) -> dict[str, int]:
-    """Return public key to latest handshake of the peers that there is a session with."""
-    return {
-        key: peer.latest_handshake
-        for key, peer in device.peers.items()
-        if peer.latest_handshake and now - peer.latest_handshake < STALE_SECONDS
-    }

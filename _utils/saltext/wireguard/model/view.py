@@ -24,20 +24,6 @@ from .hosts import Hosts
 from .keys import parse_preshared_key, parse_public_key
 
 
-def routes(view: View) -> frozenset[str]:
-    """
-    Return the networks that the kernel must route to the interface: the AllowedIPs that lie in no network of its own
-    addresses, but for everything, which is the matter of ``exits``. wg-quick makes routes for the same.
-    """
-    connected = [ip_interface(address).network for address in view.addresses]
-    return frozenset(
-        text
-        for peer in view.peers
-        for text in peer.allowed_ips
-        if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in connected)
-    )
-
-
 def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
     if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
         return other.subnet_of(network)
@@ -183,6 +169,20 @@ class View:
     beside: tuple[int, ...] = ()
     outside: tuple[str, ...] = ()
     path_mtu: int | None = None
+
+    @cached_property
+    def routes(self) -> frozenset[str]:
+        """
+        The networks that the kernel must route to the interface: the AllowedIPs that lie in no network of its own
+        addresses, but for everything, which is the matter of ``exits``. wg-quick makes routes for the same.
+        """
+        connected = [ip_interface(address).network for address in self.addresses]
+        return frozenset(
+            text
+            for peer in self.peers
+            for text in peer.allowed_ips
+            if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in connected)
+        )
 
     @property
     def effective_mtu(self) -> int | None:

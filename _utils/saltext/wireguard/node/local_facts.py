@@ -62,5 +62,11 @@ def _paths(interface: str, version: int, lines: list[str]) -> list[int]:
     for route in mtu.routes(run(ip, stdin="\n".join(lines) + "\n", check=False)):
         names = mtu.devices(route)
         if names and not {interface, "lo"}.intersection(names):
-            found.append(mtu.path_mtu(route, [int(read(f"/sys/class/net/{name}/mtu")) for name in names]))
+            found.append(mtu.path_mtu(route, map(_mtu_of, names)))
     return found
+
+
+def _mtu_of(device: str) -> int:
+    """Of a device of this machine; of one that is just gone, as much as would not be felt."""
+    text = read(f"/sys/class/net/{device}/mtu").strip()
+    return int(text) if text.isdecimal() else mtu.ETHERNET_MTU

@@ -18,7 +18,6 @@ from ..device.operations import preshared_keys as secrets_of
 from ..errors import NodeError
 from ..formats.preshared import rewrite
 from ..model import preshared
-from ..model.device import live_peers
 from ..model.view import View
 from ..system.commands import run, run_with_secrets
 from ..system.files import is_written, read, remove, replace, supersede
@@ -218,7 +217,7 @@ def _live_peers_of_an_earlier_second(interface: str) -> dict[str, int]:
 
     def is_over() -> bool:
         device = devices.read(interface)
-        live.update(live_peers(device, int(time.time())) if device else {})
+        live.update(device.sessions(int(time.time())) if device else {})
         return max(live.values(), default=0) < int(time.time())
 
     reach.await_(is_over, 2)

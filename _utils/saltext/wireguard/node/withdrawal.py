@@ -19,7 +19,7 @@ from dataclasses import replace
 from ..device import guard
 from ..errors import NodeError, OutdatedError
 from ..formats import wg_quick
-from ..model.view import Peer, View, routes
+from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run
 from . import config_files, devices, endpoints
@@ -62,7 +62,7 @@ def withdraw(view: View, journal: Journal, boot: Manager | None, share: float) -
         return ()
     _remove_from_device(view.interface, view.withdrawn)
     if written and had:
-        _remove_routes(view.interface, routes(written) - routes(_without(written, had)))
+        _remove_routes(view.interface, written.routes - _without(written, had).routes)
         _remove_from_files(view.interface, view.withdrawn, boot)
     return had
 

@@ -21,7 +21,7 @@ from ..model.answers import Sessions, Step
 from ..model.changes import Change, Changes, Kind, Subject, removal
 from ..model.device import Device, DevicePeer, fingerprint
 from ..model.hosts import block_changes
-from ..model.view import Peer, View, routes
+from ..model.view import Peer, View
 from ..registry.admission import question
 from ..registry.rows import NodeId, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
@@ -203,7 +203,7 @@ def _changes(
 
 def as_device(view: View) -> Device:
     """The device that a view makes, apart from what the system chooses; its endpoints may be names."""
-    routed = routes(view)
+    routed = view.routes
     return Device(
         interface=view.interface,
         up=True,

@@ -38,6 +38,7 @@ def run(
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=60,
             pass_fds=files,

@@ -1,0 +1,45 @@
+"""What ``ip -json`` printed, checked as far as everybody who reads it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import DeviceError
+
+
+@contextlib.contextmanager
+def understood(command: str) -> Iterator[None]:
+    """
+    Whatever goes wrong while the output of a command is read is a DeviceError that names the command. It quotes
+    nothing: in a shifted line, anything may be a secret.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        raise DeviceError(f"the output of {command} is not understood") from None
+
+
+def objects(text: str, command: str) -> list[dict[str, Any]]:
+    """The objects of one answer, of which there are none in an empty one. Raises DeviceError."""
+    with understood(command):
+        return _objects(json.loads(text) if text.strip() else [])
+
+
+def answers(text: str, command: str) -> list[dict[str, Any]]:
+    """The objects of many answers, one after the other, as ``ip -json -batch`` prints them. Raises DeviceError."""
+    decoder, position, found = json.JSONDecoder(), 0, []
+    with understood(command):
+        while position < len(text):
+            answer, position = decoder.raw_decode(text, position)
+            position += len(text[position:]) - len(text[position:].lstrip())
+            found += _objects(answer)
+    return found
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise TypeError("not a list of objects")
+    return value
