@@ -154,6 +154,6 @@ def mutated_json(chance, text):
             if chance.random() < 0.2:
                 del place[key]
             else:
-                place[key] = chance.choice(ODD_VALUES)
+                place[key] = json.loads(json.dumps(chance.choice(ODD_VALUES)))
             break
     return json.dumps(data)
