@@ -343,7 +343,8 @@ def gone(networks):
 
         salt '*' wireguard.gone '[backbone]'
     """
-    return _sync.left_interfaces(networks)
+    with _minion() as minion:
+        return _sync.gone(minion, networks)
 
 
 def apply_interface(

@@ -210,3 +210,23 @@ def test_a_report_bears_the_generation_that_was_applied(host):
     host.set_networks(without_node3(before))
     (signed,) = host.call("sync", signed=True)[REPORT_TAG]
     assert json.loads(signed["statement"])["generation"] == 7
+
+
+# -- networks that come and go
+
+
+def test_a_pillar_from_before_the_node_joined_takes_no_interface_down(host):
+    """An empty list of networks says that the node was removed, and bore nothing that told how old it is."""
+    with_all(host, generation=5)
+    host.set_pillar({"wireguard": {"networks": {}, "generation": 4}})
+    assert host.call("sync")["networks"] == {}
+    assert host.call("gone", []) == []
+    assert host.device() is not None
+
+
+@pytest.mark.parametrize("pillar", [{"generation": 6}, {}], ids=["later", "without a generation"])
+def test_a_pillar_without_the_network_takes_it_down(host, pillar):
+    with_all(host, generation=5)
+    host.set_pillar({"wireguard": {"networks": {}, **pillar}})
+    assert host.call("sync")["networks"]["wg0"]["result"] is True
+    assert host.device() is None

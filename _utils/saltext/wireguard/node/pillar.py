@@ -63,6 +63,13 @@ def networks(pillar: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return _mapping(pillar, "networks")
 
 
+def generation_of(pillar: Mapping[str, Any]) -> int:
+    """That of the registry that the pillar was made from: of networks that are not there, no view tells it. 0: none."""
+    settings = pillar.get("wireguard")
+    found = settings.get("generation") if isinstance(settings, Mapping) else None
+    return found if isinstance(found, int) else 0
+
+
 def _mapping(pillar: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     refuse_errors(pillar)
     settings = pillar.get("wireguard")

@@ -15,9 +15,10 @@ from ..model.view import REGISTER, View
 from . import apply, clones, config_files, converge, keys, removal, reports, withdrawal
 from .converge import Outcome
 from .minion import Minion
-from .pillar import each_view, networks
+from .pillar import each_view, generation_of, networks
 from .signing import Signed
 from .trial import Safety
+from .withdrawal import is_outdated
 
 Part = dict[str, Any]
 
@@ -33,7 +34,7 @@ def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | No
     pillar = minion.fresh_pillar()
     if networks(pillar) is None:
         return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
-    return _Sync(minion, test, safety).run(*each_view(pillar)).answer(minion, signed)
+    return _Sync(minion, test, safety, generation_of(pillar)).run(*each_view(pillar)).answer(minion, signed)
 
 
 def drop(
@@ -60,12 +61,24 @@ def drop(
     return said.answer(minion, signed)
 
 
-def left_interfaces(networks: Collection[str]) -> list[str]:
-    """The managed interfaces whose network is none of these. Those set up by explicit arguments stay out."""
+def gone(minion: Minion, networks: Collection[str]) -> list[str]:
+    """What a state run is to take down, by the pillar in memory. Raises OSError."""
+    return left_interfaces(minion, networks, generation_of(minion.pillar))
+
+
+def left_interfaces(minion: Minion, networks: Collection[str], generation: int) -> list[str]:
+    """
+    The managed interfaces whose network is none of these. Those set up by explicit arguments stay out, and those of
+    networks that this node joined after the pillar was made.
+
+    :param generation: that of the pillar
+    """
     return [
         interface
         for interface, network in config_files.managed().items()
-        if network is not None and network not in networks
+        if network is not None
+        and network not in networks
+        and not is_outdated(View(interface, (), generation=generation), minion.journal(interface))
     ]
 
 
@@ -88,10 +101,11 @@ class _Said:
 class _Sync:
     """One sync of all networks. Never waits: who asked will ask again once it has the registration."""
 
-    def __init__(self, minion: Minion, test: bool, safety: Safety) -> None:
+    def __init__(self, minion: Minion, test: bool, safety: Safety, generation: int) -> None:
         self._minion = minion
         self._test = test
         self._safety = safety
+        self._generation = generation
         self._said = _Said({REGISTER_TAG: [], REPORT_TAG: []})
 
     def run(self, views: Mapping[str, View], broken: Mapping[str, str]) -> _Said:
@@ -101,7 +115,7 @@ class _Sync:
             self._said.results[name] = self._result(view)
         for name, why in broken.items():
             self._said.results[name] = {"result": False, "comment": why}
-        for interface in left_interfaces(wanted):
+        for interface in left_interfaces(self._minion, wanted, self._generation):
             self._said.results[interface] = _or_failure(partial(self._removed, interface))
         if not self._test and self._minion.has_master:
             self._said.statements[REPORT_TAG] += self._reports_of_absence(wanted)
