@@ -40,7 +40,10 @@ def __virtual__():
 
 def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     """
-    The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}}}``.
+    The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}, "generation": number}}``.
+
+    The generation is that of the registry. A minion heeds none that is older than what it has applied. There is none
+    without a master.
 
     ``{}`` for minions that no network lists, for unaccepted ids that nobody enrolled by ssh, and for the master's own
     pillar. A minion that was in a network and is in none now gets an *empty* ``networks``: that is how it knows that it
@@ -56,10 +59,13 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     :raises LossError: when most nodes of a network of this minion would leave it at once, or nodes would lose their
         addresses, and nobody confirmed that
     """
-    views = _views(minion_id, mesh)
-    if views is None:
+    told = _views(minion_id, mesh)
+    if told is None:
         return {}
+    views, generation = told
     found = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
+    if generation:
+        found["wireguard"]["generation"] = generation
     if any(view.has_names for view in views.values()):
         # What the pillar has so far is repeated, or with `pillar_source_merging_strategy: overwrite` it would be gone.
         found["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
@@ -68,5 +74,5 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
 
 def _views(minion_id, mesh):
     if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
-        return _masterless.masterless_views(_load.load_mesh(mesh), minion_id, time.time())
+        return _masterless.masterless_views(_load.load_mesh(mesh), minion_id, time.time()), 0
     return _pillar.views_for(Master.from_opts(__opts__), minion_id)

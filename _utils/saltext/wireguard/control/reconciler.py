@@ -10,7 +10,7 @@ from typing import Any
 
 from ..master.intake import hear
 from ..master.master import Master, Moment
-from ..master.settling import keys_of, settle
+from ..master.settling import drop_arguments, keys_of, settle
 from ..master.status import UNFINISHED, Status, carriers, just_booted, leftovers, revoked, statuses
 from ..registry.rows import NodeId
 from ..rollout.reconcile import Reconcile
@@ -141,7 +141,7 @@ class Reconciler:
         if left:
             nodes = {member.node for _, member in moment.fleet().members() if member.has_registered}
             nodes.update(node for _, node in excluded - before)  # it takes its interface down
-            self._bus.publish(nodes, "wireguard.drop", [left])
+            self._bus.publish(nodes, "wireguard.drop", drop_arguments(moment, left))
         return excluded
 
     def _ask(self, nodes: Sequence[str]) -> None:
@@ -153,7 +153,7 @@ class Reconciler:
         first = self._behind.intersection(nodes)
         self._behind -= first
         if first:
-            self._publish(first, "wireguard.drop", [self._left, "signed=True"])
+            self._publish(first, "wireguard.drop", [*drop_arguments(self._master.moment(), self._left), "signed=True"])
         if first != set(nodes):
             self._publish(set(nodes) - first, "wireguard.sync", self._sync_arguments(nodes))
 

@@ -8,9 +8,10 @@ from ..model.view import View
 from .master import Master
 
 
-def views_for(master: Master, node: str) -> dict[str, View] | None:
+def views_for(master: Master, node: str) -> tuple[dict[str, View], int] | None:
     """
-    Network -> what the node must have there; empty if it was a member of some network, None if it never was one.
+    Network -> what the node must have there, which is empty if it was a member of some network; and the generation that
+    this was made from. None for a node that never was a member.
 
     :raises PillarError: where the mesh file is invalid, or contradicts the registry: for those who may be members, who
         must not take that for a removal. What is wrong there is for the operator; a value may be a misplaced secret
@@ -19,7 +20,9 @@ def views_for(master: Master, node: str) -> dict[str, View] | None:
     if not master.is_trusted(node):
         return None
     try:
-        return master.moment().views(node)
+        moment = master.moment()
+        views = moment.views(node)
+        return None if views is None else (views, moment.snapshot.generation)
     except MeshError:
         if not _may_be_member(master, node):
             return None
