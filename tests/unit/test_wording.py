@@ -2,7 +2,7 @@
 
 import pytest
 
-from saltext.wireguard.wording import shown, some, without_keys
+from saltext.wireguard.wording import foreign, shown, some, without_keys
 
 KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 
@@ -33,3 +33,21 @@ def test_what_is_no_text_is_quoted_as_it_is_written():
 def test_a_key_that_is_known_to_be_public_may_be_quoted():
     assert without_keys(f"no peer {KEY}", [KEY]) == f"no peer {KEY}"
     assert without_keys("a" * 43) == "a" * 43
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("no route to host", "no route to host"),
+        ("two\nlines\tand a bell\x07", "two lines and a bell"),
+        ("\x1b[2J\x1b]0;owned\x07\u202e\x9b31m", "[2J ]0;owned 31m"),
+        ("x" * 5_000_000, "x" * 17 + "..."),
+        (None, ""),
+        ([[[]]], ""),
+        ({"a": 1}, ""),
+        (b"bytes", ""),
+    ],
+)
+def test_what_others_said_is_one_printable_line_of_bounded_length(said, line):
+    """Five million characters went from a rotation's answer into history and log, and escape sequences along."""
+    assert foreign(said, 20) == line

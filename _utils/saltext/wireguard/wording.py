@@ -29,6 +29,16 @@ def _is_mixed(text: str) -> bool:
     return text.upper() != text != text.lower()
 
 
+def foreign(value: object, most: int = 300) -> str:
+    """
+    What others said, as one line that may stand in a log, a table or an error: printable, and not longer than ``most``.
+    Empty for what is no text: it may be nested too deeply to be printed, and it was to be a text.
+    """
+    text = value[: 4 * most] if isinstance(value, str) else ""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
 def some(names: Iterable[str]) -> str:
     """The first names in order, and how many more there are."""
     listed = sorted(names)

@@ -4,7 +4,7 @@ import pytest
 
 from answering import Fleet
 from factories import public_key, registration
-from saltext.wireguard.control.answers import hear_all
+from saltext.wireguard.control.answers import hear_all, silent_nodes
 from saltext.wireguard.control.rotation import Rotation, RotationFailed
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Report
 from saltext.wireguard.model.statements import Rotation as Announcement
@@ -77,3 +77,36 @@ def test_a_return_for_a_job_that_was_not_for_its_node_is_passed_over(fleet):
     result = fleet.reconcile()
     assert forged
     assert (result["asked"], result["silent"]) == (["a", "b"], ["a"])
+
+
+class Returns:
+    """A bus on which these returns of the one job come."""
+
+    def __init__(self, *returns):
+        self._returns = returns
+
+    def publish(self, nodes, function, arguments):
+        self.asked = (sorted(nodes), function, arguments)
+        return "1"
+
+    def events(self, seconds):
+        for node, answer in self._returns:
+            yield f"salt/job/1/ret/{node}", {"id": node, "return": answer}
+
+
+def report(fleet, node, serial=10**9):
+    return {REPORT_TAG: [fleet.sign(Report(node, "net", "digest", serial))]}
+
+
+def test_a_node_that_signs_a_new_statement_is_there(fleet):
+    bus = Returns(("a", report(fleet, "a")))
+    assert silent_nodes(bus, fleet.master, ["a", "b"], 1) == {"b"}
+    assert bus.asked == (["a", "b"], "wireguard.sync", ["signed=True"])
+
+
+def test_a_forged_return_does_not_prove_that_a_node_is_there(fleet):
+    """A secret was changed on the word of a forged ping, and cut off the node that had not answered."""
+    old = report(fleet, "b")
+    assert hear_all(fleet.master, "b", old)
+    returns = [("b", answer) for answer in (True, {}, {"networks": {}}, old, report(fleet, "a"), {REPORT_TAG: [None]})]
+    assert silent_nodes(Returns(*returns), fleet.master, ["b"], 1) == {"b"}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..master.intake import take_in
 from ..master.master import Master
 from ..model.statements import REGISTER_TAG, REPORT_TAG
+from ..wording import foreign
+from .bus import Bus
 
 # A return carries one or two for each network of its node.
 MAX_STATEMENTS = 100
+
+# Characters of what is shown of a failure, and of what is looked through for it: a traceback ends with the reason.
+MAX_REASON = 500
+MAX_TRACEBACK = 20_000
 
 
 def hear_all(master: Master, node: str, answer: object) -> bool:
@@ -20,12 +26,34 @@ def hear_all(master: Master, node: str, answer: object) -> bool:
 
     Returns whether it may be the node's: not where there are statements, and none of them is believed.
     """
-    outcomes = []
-    for tag in (REGISTER_TAG, REPORT_TAG):
-        statements = answer.get(tag) if isinstance(answer, dict) else None
-        for signed in statements[:MAX_STATEMENTS] if isinstance(statements, list) else []:
-            outcomes.append(take_in(master, tag, {"id": node, "data": {"signed": signed}}, asked=node))
+    outcomes = _outcomes(master, node, answer)
     return not outcomes or any(outcome is not None for outcome in outcomes)
+
+
+def _outcomes(master: Master, node: str, answer: object) -> list[bool | None]:
+    """What ``take_in`` makes of each statement in a node's return."""
+    found = [(tag, answer.get(tag)) for tag in (REGISTER_TAG, REPORT_TAG)] if isinstance(answer, dict) else []
+    return [
+        take_in(master, tag, {"id": node, "data": {"signed": signed}}, asked=node)
+        for tag, statements in found
+        for signed in (statements[:MAX_STATEMENTS] if isinstance(statements, list) else [])
+    ]
+
+
+def silent_nodes(bus: Bus, master: Master, nodes: Collection[str], timeout: float) -> set[str]:
+    """
+    Those of the nodes that do not prove in time that they are there: by a statement that is signed and new. A return
+    alone, anybody can forge.
+    """
+    missing = set(nodes)
+    jid = bus.publish(missing, "wireguard.sync", ["signed=True"]) if missing else None
+    for tag, data in bus.events(timeout if jid else 0):
+        node = tag.removeprefix(f"salt/job/{jid}/ret/")
+        if node in missing and isinstance(data, Mapping) and any(_outcomes(master, node, data.get("return"))):
+            missing.discard(node)
+        if not missing:
+            break
+    return missing
 
 
 def is_of_clone(answer: object) -> bool:
@@ -46,12 +74,13 @@ def failure(function: str, data: Mapping[str, Any]) -> str | None:
         return None
     bad = [_text(part.get("comment")) for part in parts if isinstance(part, dict) and part.get("result") is False]
     if bad or (function == "wireguard.sync" and isinstance(answer, dict)):
-        return "; ".join(bad)[:500] or None
-    return (_text(answer).splitlines() or ["it gave no reason"])[-1][:300]
+        return foreign("; ".join(bad), MAX_REASON) or None
+    lines = _text(answer).splitlines()
+    return foreign(lines[-1] if lines else "") or "it gave no reason"
 
 
 def _text(answer: object) -> str:
-    """What should be a text, or a list of texts; anything else may be nested too deeply to be printed."""
+    """What should be a text, or a list of texts, as it came: its last line may be the one that says why."""
     if isinstance(answer, list):
-        answer = "; ".join(part for part in answer if isinstance(part, str))
-    return answer.strip() if isinstance(answer, str) else ""
+        answer = "; ".join(part[:MAX_REASON] for part in answer[:MAX_STATEMENTS] if isinstance(part, str))
+    return answer[-MAX_TRACEBACK:].strip() if isinstance(answer, str) else ""

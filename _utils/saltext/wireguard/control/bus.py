@@ -73,17 +73,6 @@ def answer_of(bus: Bus, node: str, function: str, arguments: Sequence[Any], time
     return None
 
 
-def silent_nodes(bus: Bus, nodes: Collection[str], timeout: float) -> set[str]:
-    """Those of the nodes that do not answer a ping in time."""
-    missing = set(nodes)
-    jid = bus.publish(missing, "test.ping", []) if missing else None
-    for tag, _ in bus.events(timeout if jid else 0):
-        missing.discard(tag.removeprefix(f"salt/job/{jid}/ret/"))
-        if not missing:
-            break
-    return missing
-
-
 def has_master(opts: Mapping[str, Any]) -> bool:
     """Whether a salt-master runs here, so that jobs can be published."""
     with salt.utils.event.get_event("master", opts=opts, listen=False) as bus:

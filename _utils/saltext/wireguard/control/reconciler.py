@@ -13,6 +13,7 @@ from ..master.master import Master, Moment
 from ..master.settling import drop_arguments, keys_of, settle
 from ..master.status import UNFINISHED, Status, carriers, just_booted, leftovers, revoked, statuses
 from ..registry.rows import NodeId
+from ..rollout.greetings import Greetings
 from ..rollout.reconcile import Reconcile
 from ..rollout.staged import Staged, Stages
 from .answers import failure, hear_all, is_of_clone
@@ -102,15 +103,12 @@ class Reconciler:
         """
         found = statuses(self._master.moment())
         contact = self._request.contact
+        missing = {(status.network, status.member.node) for status in found if status.member.is_to_register}
+        if contact == "*":
+            return sorted({node for _, node in missing})
         live = {status.network for status in found if status.member.row}
-        return sorted(
-            {
-                status.member.node
-                for status in found
-                if status.member.is_to_register
-                and (contact == "*" or (status.network in live and status.member.node in contact))
-            }
-        )
+        appeared = {node for network, node in missing if network in live and node in contact}
+        return Greetings(self._master.state_dir).due(appeared, time.time())
 
     def _pursue(self) -> None:
         excluded = revoked(self._master.moment())

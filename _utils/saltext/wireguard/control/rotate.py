@@ -15,7 +15,7 @@ from ..master.status import statuses
 from ..registry.rows import NodeId
 from ..rollout.hold import current_hold
 from ..wording import some
-from .bus import silent_nodes
+from .answers import silent_nodes
 from .operator import Operator, shown
 from .reconcile import PATIENCE, reconcile
 from .rotation import Rotation, RotationFailed
@@ -97,7 +97,7 @@ def rotate_secret(operator: Operator, reason: object, timeout: float, force: boo
 
 def _refuse_if_silent(operator: Operator, nodes: Collection[str], timeout: float) -> None:
     with operator.bus() as bus:
-        silent = silent_nodes(bus, nodes, timeout)
+        silent = silent_nodes(bus, operator.master, nodes, timeout)
     if silent:
         raise ConfigError(
             f"{some(silent)} did not answer within {timeout} s, and would have no tunnels until the next sync. Nothing"

@@ -12,6 +12,7 @@ import salt.exceptions
 from ..errors import ConfigError, RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import Registration
+from ..wording import foreign
 from .answers import failure
 
 
@@ -52,18 +53,16 @@ class Ssh:
 def _why(function: str, data: object) -> str | None:
     """salt-ssh has many ways to say that something went wrong."""
     if not isinstance(data, dict):
-        return str(data).strip()[:500]
-    said = [data.get(name) for name in ("_error", "stderr", "stdout")]
-    return "; ".join(text.strip()[:500] for text in said if isinstance(text, str) and text.strip()) or failure(
-        function, {**data, "success": False}
-    )
+        return foreign(data, 500) or "it gave no reason"
+    said = [foreign(data.get(name), 500) for name in ("_error", "stderr", "stdout")]
+    return "; ".join(filter(None, said)) or failure(function, {**data, "success": False})
 
 
 def _registration(node: str, network: Network, said: Any) -> Registration:
     """As a minion would sign it. A host that lies can but harm itself: who it is, the operator says."""
     keys = said.get("public_keys") if isinstance(said, dict) else None
     if not isinstance(keys, dict):
-        raise RefusedError(f"what {node} answered is not understood: {str(said)[:300]}")
+        raise RefusedError(f"what {node} answered is not understood: {foreign(said) or 'no public keys are in it'}")
     settings = network.settings(node)
     return Registration.from_dict(
         {
