@@ -96,6 +96,13 @@ def warm_up():
     hosts.warm_up()
 
 
+@pytest.fixture(autouse=True)
+def mesh_files_are_complete(monkeypatch):
+    """The mesh files of these tests are complete as soon as they are written."""
+    monkeypatch.setattr("saltext.wireguard.fleet.losses.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("saltext.wireguard.fleet.losses.SETTLE_SECONDS_FOR_MANY", 0.0)
+
+
 @pytest.fixture
 def host():
     """A minion on a machine of its own. Looks for private keys where none belong when the test is over."""

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -45,9 +46,10 @@ def mesh(nodes: Any, **settings: Any) -> str:
 
 
 def edit_mesh(lab: Any, text: str) -> None:
-    """Replace the mesh file in one step, as an editor does."""
+    """Replace the mesh file in one step, by one that was complete some time ago: what is new may still be written."""
     new = lab.mesh_file.with_suffix(".new")
     new.write_text(text)
+    os.utime(new, (time.time() - 60, time.time() - 60))
     new.replace(lab.mesh_file)
 
 

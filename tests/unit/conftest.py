@@ -4,6 +4,8 @@ import contextlib
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 with contextlib.suppress(ImportError):
@@ -11,3 +13,10 @@ with contextlib.suppress(ImportError):
 
     hypothesis.settings.register_profile("whatever the load", deadline=None)
     hypothesis.settings.load_profile("whatever the load")
+
+
+@pytest.fixture(autouse=True)
+def mesh_files_are_complete(monkeypatch):
+    """The mesh files of most tests are complete as soon as they are written, and nobody has to wait to see that."""
+    monkeypatch.setattr("saltext.wireguard.fleet.losses.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("saltext.wireguard.fleet.losses.SETTLE_SECONDS_FOR_MANY", 0.0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..master.intake import hear
 from ..master.master import Master, Moment
-from ..master.settling import drop_arguments, keys_of, settle
+from ..master.settling import await_mesh_file, drop_arguments, keys_of, settle
 from ..master.status import UNFINISHED, Status, carriers, just_booted, leftovers, revoked, statuses
 from ..registry.rows import NodeId
 from ..rollout.greetings import Greetings
@@ -71,6 +71,8 @@ class Reconciler:
         """Returns what the runner's ``reconcile`` documents."""
         started = time.monotonic()
         log.info("wireguard: a reconcile begins")
+        if not self._request.forced:
+            await_mesh_file(self._master)
         with self._master.registry.held():
             self._left = settle(self._master, self._request.forced)
             self._behind = self._only_behind_departures()

@@ -17,7 +17,7 @@ from ..model.preshared import Secret
 from ..model.view import View
 from ..registry.rows import NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey
-from .losses import Loss, Outside, losses
+from .losses import Loss, Outside, Unfinished, losses, unfinished
 from .membership import Member, vouched_keys
 from .network import NetworkState
 
@@ -27,7 +27,8 @@ class Fleet:
     Views and members of every network. Raises MeshError when mesh file and registry contradict each other.
 
     ``now`` and ``valid_until`` are in Unix seconds: the time for which this was joined, and the next at which a node
-    expires. ``losses``: what nobody must be told before an operator has said that it is meant. ``secret``: where the
+    expires. ``losses``: what nobody must be told before an operator has said that it is meant; ``unfinished``: what
+    nobody must be told before the mesh file has settled. ``secret``: where the
     preshared keys come from, if there are any and they matter.
     """
 
@@ -45,7 +46,9 @@ class Fleet:
             network.name: NetworkState(network, snapshot, accepted, now, secret, mesh.networks)
             for network in mesh.networks
         }
+        self.unfinished = unfinished(mesh, snapshot, now)
         moments = [moment for joined in self.networks.values() for moment in joined.expiries() if moment > now]
+        moments += [each.until for each in self.unfinished if each.until is not None]
         self.valid_until = min(moments, default=float("inf"))
         problems = [problem for joined in self.networks.values() for problem in joined.problems()]
         if problems:
@@ -87,11 +90,11 @@ class Fleet:
             (name, node): digest for name, joined in self.networks.items() for node, digest in joined.digests().items()
         }
 
-    def losses_of(self, node: str) -> list[Loss | Outside]:
+    def losses_of(self, node: str) -> list[Loss | Outside | Unfinished]:
         """Those of the networks that the node is in, or was in when they were last settled."""
         return [
             loss
-            for loss in self.losses
+            for loss in (*self.losses, *self.unfinished)
             if node in self._noted.get(loss.network, ())
             or (loss.network in self.networks and node in self.networks[loss.network].members)
         ]

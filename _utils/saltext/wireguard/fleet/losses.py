@@ -76,6 +76,54 @@ class Outside:
         )
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """
+    Nodes that the mesh file does not list any more, while it looks as if somebody were still writing it. ``until``: the
+    Unix time from which on it is taken as it is; None where that takes a change of the file.
+    """
+
+    network: str
+    unlisted: frozenset[str]
+    reason: str
+    until: float | None
+
+    @property
+    def summary(self) -> str:
+        """Without names."""
+        nodes = f"{len(self.unlisted)} node{'s' if len(self.unlisted) > 1 else ''}"
+        return f"network {self.network} would lose {nodes}, and the mesh file {self.reason}"
+
+    def describe(self, mesh_path: str) -> str:
+        """With names, and where to look."""
+        how = "End it with a line break if it is complete" if self.until is None else "In a moment it counts as it is"
+        return f"{self.summary}: {mesh_path} does not list {some(self.unlisted)}. {how}"
+
+
+# How long a mesh file must have been left alone before it removes a node, and before it removes many: a slow copy stops
+# in the middle of a file, and most of what is cut off there is valid.
+SETTLE_SECONDS = 2.0
+SETTLE_SECONDS_FOR_MANY = 10.0
+MANY = 0.1
+
+
+def unfinished(mesh: Mesh, snapshot: Snapshot, now: float) -> list[Unfinished]:
+    """What the networks would lose by a mesh file that may not be complete yet."""
+    found = []
+    for name, noted in snapshot.noted.items():
+        network = mesh.network(name)
+        gone = frozenset(node for node in noted if network is None or network.settings(node) is None)
+        if not gone:
+            continue
+        few = len(gone) <= max(1, MANY * len(noted))
+        settles = mesh.changed_at + (SETTLE_SECONDS if few else SETTLE_SECONDS_FOR_MANY)
+        if mesh.cut_off:
+            found.append(Unfinished(name, gone, "does not end with a line break, as if it were cut off", None))
+        elif now < settles <= now + SETTLE_SECONDS_FOR_MANY:
+            found.append(Unfinished(name, gone, "was changed a moment ago, so that it may not be complete", settles))
+    return found
+
+
 def losses(
     mesh: Mesh, snapshot: Snapshot, accepted: Collection[str], members: Mapping[str, Collection[str]], now: float
 ) -> list[Loss]:

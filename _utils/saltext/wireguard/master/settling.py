@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import RefusedError
+from ..errors import LossError, RefusedError
+from ..fleet.fleet import Fleet
 from ..fleet.membership import Membership
 from ..fleet.network import NetworkState
 from ..meshfile.mesh import Network
@@ -15,6 +17,9 @@ from ..registry.rows import NodeId, Snapshot
 from .master import Master, Moment
 
 log = logging.getLogger(__name__)
+
+# How long a mesh file that is written again and again is waited for.
+PATIENCE_SECONDS = 20.0
 
 
 def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, list[str]]:
@@ -25,9 +30,10 @@ def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, l
     now: with them noted, they are what a later loss is measured by.
 
     Returns network -> public keys of those that left it since the last call. Others may still have them as peers.
+    Raises MeshError, and LossError for what is not forced.
     """
     moment, registry = master.moment(), master.registry
-    joined = moment.unguarded if forced else moment.fleet()
+    joined = moment.unguarded if forced else _whole(moment)
     for network in joined.mesh.networks:
         _settle_addresses(registry, network, joined.networks[network.name].membership, move=bool(forced))
     for name in {name for name, _ in registry.snapshot().exports} - joined.networks.keys():
@@ -38,6 +44,26 @@ def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, l
         for name in {*joined.networks, *registry.snapshot().noted}
     }
     return keys_of(registry.snapshot(), ((name, node) for name, nodes in left.items() for node in nodes))
+
+
+def await_mesh_file(master: Master) -> None:
+    """Wait while nodes would go by a mesh file that was changed a moment ago. Raises MeshError."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        moment = master.moment()
+        moments = [each.until for each in moment.unguarded.unfinished if each.until is not None]
+        if not moments:
+            return
+        time.sleep(max(min(max(moments) - moment.now, 1.0), 0.05))
+
+
+def _whole(moment: Moment) -> Fleet:
+    """The fleet, by a mesh file that nobody seems to be writing. Raises LossError, also for what speaks against it."""
+    joined = moment.fleet()
+    if joined.unfinished:
+        found = [each.describe(moment.master.mesh_path) for each in joined.unfinished]
+        raise LossError("\n".join(f"{each}. Nobody was told, and every node keeps what it has" for each in found))
+    return joined
 
 
 def _settle_addresses(registry: Registry, network: Network, members: Membership, move: bool) -> None:

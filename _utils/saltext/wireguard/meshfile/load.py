@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..errors import MeshError, Problem
 from .mesh import Mesh
@@ -54,12 +56,25 @@ def _parse(path: str, now: Stamp) -> Mesh | tuple[Problem, ...]:
     before = time.time_ns()
     result: Mesh | tuple[Problem, ...]
     try:
-        result = _last_valid[path] = parse_mesh([(name, _read(name)) for name, *_ in now])
+        result = _last_valid[path] = _mesh(path, [(name, _read(name)) for name, *_ in now])
     except MeshError as exc:
         result = exc.problems
     if all(before - mtime > _SETTLED_NS for _, mtime, _, _ in now):
         _cache[path] = (now, result)
     return result
+
+
+def _mesh(path: str, sources: Sequence[tuple[str, str]]) -> Mesh:
+    cut_off = next((name for name, text in sources if not text.endswith("\n")), None)
+    return replace(parse_mesh(sources), changed_at=_changed_at(path, sources), cut_off=cut_off)
+
+
+def _changed_at(path: str, sources: Sequence[tuple[str, str]]) -> float:
+    """Of a directory too: a file may be about to come back there."""
+    try:
+        return max(os.stat(name).st_mtime for name in {path, *(name for name, _ in sources)})
+    except OSError:  # one is gone just now
+        return time.time()
 
 
 def _files(path: str) -> list[str]:
