@@ -1,8 +1,10 @@
 """How messages name what may be many, long or hostile."""
 
+import shlex
+
 import pytest
 
-from saltext.wireguard.wording import foreign, shown, some, without_keys
+from saltext.wireguard.wording import foreign, shell, shown, some, without_keys
 
 KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 
@@ -51,3 +53,17 @@ def test_a_key_that_is_known_to_be_public_may_be_quoted():
 def test_what_others_said_is_one_printable_line_of_bounded_length(said, line):
     """Five million characters went from a rotation's answer into history and log, and escape sequences along."""
     assert foreign(said, 20) == line
+
+
+@pytest.mark.parametrize("odd", ["x; reboot", "$(reboot)", "`reboot`", "a b", "it's", "-x\nreboot", ""])
+def test_a_command_to_copy_is_these_words_and_no_other(odd):
+    """Ids were put into commands as they were, to be copied into a root shell."""
+    text = shell("salt-run wireguard.admit", odd)
+    words = shlex.split(text[1:-1])
+    assert words[:2] == ["salt-run", "wireguard.admit"]
+    assert words[2:] == [odd if odd.isprintable() else repr(odd)]
+    assert "\n" not in text
+
+
+def test_a_plain_command_is_written_plainly():
+    assert shell("salt-run wireguard.admit", "web1.example.com") == "`salt-run wireguard.admit web1.example.com`"

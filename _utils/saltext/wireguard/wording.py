@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable
 
 _MOST = 5
@@ -37,6 +38,14 @@ def foreign(value: object, most: int = 300) -> str:
     text = value[: 4 * most] if isinstance(value, str) else ""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def shell(start: str, *words: str) -> str:
+    """
+    A command to be copied into a shell, often a root's. What comes after its start may be chosen by somebody else, and
+    is not more than a word.
+    """
+    return f"`{' '.join([start, *(shlex.quote(word if word.isprintable() else repr(word)) for word in words)])}`"
 
 
 def some(names: Iterable[str]) -> str:

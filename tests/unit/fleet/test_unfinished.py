@@ -126,9 +126,7 @@ def nodes(tmp_path):
 def test_nobody_is_told_and_nothing_is_noted_before_the_file_has_settled(nodes):
     before = nodes.master.registry.history()
     nodes.mesh.write_text(mesh_text("a: {}, b: {}, c: {}"))
-    with pytest.raises(
-        LossError, match=r"would lose 1 node, and the mesh file was changed a moment ago.* d\. In a mo"
-    ):
+    with pytest.raises(LossError, match=r"would lose 1 node, and the mesh file was changed a moment ago.* d\. In a mo"):
         settle(nodes.master)
     with pytest.raises(LossError, match="changed a moment ago") as caught:
         nodes.master.moment().views("a")

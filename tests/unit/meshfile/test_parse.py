@@ -356,6 +356,10 @@ networks:
         (network("interface: ''"), "mesh.yml:3: '' cannot name an interface"),
         (network("interface: .."), "mesh.yml:3: '..' cannot name an interface"),
         (network("interface: lo"), "mesh.yml:3: 'lo' cannot name an interface"),
+        (network("interface: --help"), "mesh.yml:3: '--help' cannot name an interface"),
+        (network("interface: bonding_masters"), "mesh.yml:3: 'bonding_masters' cannot name an interface"),
+        (TINY.replace("backbone", "'..'"), "mesh.yml:2: '..' is not a network's name"),
+        (TINY.replace("backbone", "-x"), "mesh.yml:2: '-x' is not a network's name"),
         (network("interface: " + "w" * 16), "cannot name an interface"),
         (
             network("interface: on"),

@@ -393,6 +393,38 @@ def test_a_minion_that_a_peer_has_the_name_of_is_left_out():
     assert text.startswith("mesh.yml:5: the minion phone is no member, as this peer has its name")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.1.1", "'[::1]:51820'"])
+def test_an_endpoint_that_is_another_machine_for_everybody_is_questioned(address):
+    (text,) = warnings(f"a: {{endpoint: {address}}}")
+    assert "is local to each machine" in text
+
+
+def test_a_name_that_leads_to_the_machine_itself_is_questioned():
+    (text,) = warnings("a: {endpoint: a.example}", names={"a.example": ("127.0.1.1", "fe80::1%eth0")})
+    assert "a's endpoint a.example resolves on this machine to 127.0.1.1, fe80::1%eth0, where nobody" in text
+    assert warnings("a: {endpoint: a.example}", names={"a.example": ("127.0.1.1", "192.0.2.1")}) == []
+
+
+@pytest.mark.parametrize("name", ["eth0", "enp3s0", "wlan0", "docker0", "br0", "bond0", "ens192"])
+def test_an_interface_that_is_called_like_another_device_is_questioned(name):
+    (text,) = warnings(extra=f"interface: {name}")
+    assert f"interface {name} is what other devices are called" in text
+
+
+@pytest.mark.parametrize("name", ["wg0", "mesh", "backbone", "wg-eth0", "energy", "brain", "tunnel"])
+def test_an_interface_that_is_called_like_nothing_else_is_not(name):
+    assert warnings(extra=f"interface: {name}") == []
+
+
+@pytest.mark.parametrize(
+    ("domain", "is_questioned"), [("com", True), ("DE", True), ("internal", False), ("a.b", False)]
+)
+def test_a_top_level_domain_is_questioned(domain, is_questioned):
+    found = warnings(extra=f"hosts: true\n    domain: {domain}")
+    assert bool(found) is is_questioned
+    assert all("top-level domain" in text for text in found)
+
+
 def test_a_minion_whose_id_cannot_be_a_nodes_is_left_out_and_warned_of():
     (text,) = warnings("'*': {}", known=registered("a", keys="a a(b"))
     assert text.startswith("mesh.yml:4: the minion 'a(b' is no member: its minion id is not made of letters")

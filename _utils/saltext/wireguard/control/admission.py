@@ -9,6 +9,7 @@ from ..errors import ConfigError
 from ..master import decisions
 from ..master.decisions import networks_of, networks_to_enroll
 from ..meshfile.duration import parse_duration
+from ..wording import shell
 from . import rows
 from .operator import Operator, shown
 from .reconcile import reconcile
@@ -24,7 +25,7 @@ def enroll(operator: Operator, node: str, network: str | None) -> dict[str, Any]
     members = {name: member for name, member in master.moment().fleet().members() if member.node == node}
     enrolled = [rows.enrolled(each, members[each.network]) for each in statements if each.network in members]
     reconcile(operator, contact=[])
-    answer = f"{node} is enrolled; now run `salt-ssh {node} state.apply wireguard`"
+    answer = f"{node} is enrolled; now run {shell('salt-ssh', node, 'state.apply', 'wireguard')}"
     return shown({"answer": answer, "enrolled": enrolled})
 
 

@@ -16,6 +16,7 @@ from ..registry.rows import NodeId
 from ..rollout.greetings import Greetings
 from ..rollout.reconcile import Reconcile
 from ..rollout.staged import Staged, Stages
+from ..wording import shell
 from .answers import failure, hear_all, is_of_clone
 from .bus import KEYWORDS, Bus
 from .progress import Progress, Say
@@ -275,7 +276,9 @@ class Reconciler:
         silent = course.silent(out_of_date)
         for (network, node), waiting in moment.snapshot.waiting.items():
             if node in silent:  # it did its part
-                failed[node] = f"waits in network {network} ({waiting.question}): `salt-run wireguard.admit {node}`"
+                failed[node] = (
+                    f"waits in network {network} ({waiting.question}): {shell('salt-run wireguard.admit', node)}"
+                )
         return {
             "asked": asked,
             "confirmed": [node for node in asked if node not in out_of_date],

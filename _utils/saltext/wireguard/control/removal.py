@@ -10,6 +10,7 @@ from ..errors import ConfigError, LossError, MeshError
 from ..master.decisions import networks_of
 from ..master.master import Moment
 from ..master.status import Status, own_removal, revoked, statuses
+from ..wording import shell
 from . import rows
 from .operator import Operator, shown
 from .reconcile import reconcile
@@ -27,7 +28,7 @@ def revoke(operator: Operator, node: str, network: str | None, reason: str, time
     except (MeshError, LossError) as exc:
         raise ConfigError(
             f"{node} is revoked, but NOBODY HAS DROPPED IT YET, as no node can be told anything: {exc}\nPut that"
-            f" right, and run `salt-run wireguard.dropped {node}`"
+            f" right, and run {shell('salt-run wireguard.dropped', node)}"
         ) from exc
 
 
@@ -40,7 +41,7 @@ def dropped(operator: Operator, node: str, network: str | None, timeout: float) 
     if still:
         raise ConfigError(
             f"{node} is a member of {', '.join(still)}. To remove it, take it out of the mesh file, delete its Salt"
-            f" key by `salt-key -d {node}`, or run `salt-run wireguard.revoke {node}`"
+            f" key by {shell('salt-key -d', node)}, or run {shell('salt-run wireguard.revoke', node)}"
         )
     return _pursue(operator, node, networks, timeout)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import ConfigError, RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import Registration
+from ..wording import shell
 from .intake import membership, refuse_wrong_key
 from .master import Master, Moment
 
@@ -13,7 +14,7 @@ def admit(master: Master, network: str, node: str, who: str, expires: float | No
     """Let a node in; see ``Registry.admit``. Raises RefusedError where the mesh file does not have it."""
     keys = master.accepted()
     if node not in keys:
-        raise RefusedError(f"{node} is not an accepted minion: accept its key by `salt-key -a {node}` first")
+        raise RefusedError(f"{node} is not an accepted minion: accept its key by {shell('salt-key -a', node)} first")
     found, members = membership(master, network, keys)
     if found.settings(node) is None:
         raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
@@ -32,7 +33,9 @@ def networks_to_enroll(moment: Moment, node: str, network: str | None = None) ->
     for each in found:
         row = moment.snapshot.rows.get((each.name, node))
         if row and node in moment.keys and row.salt_key == moment.keys[node].fingerprint:
-            raise RefusedError(f"{node} has registered by its minion: `salt {node} state.apply wireguard`")
+            raise RefusedError(
+                f"{node} has registered by its minion: {shell('salt', node, 'state.apply', 'wireguard')}"
+            )
     return found
 
 
@@ -62,7 +65,7 @@ def networks_of(moment: Moment, node: str, network: str | None = None) -> list[s
     if not remembered and any(each.peer(node) for each in networks):
         raise ConfigError(
             f"{node} is a peer that no minion runs on: to shut it out, take it out of the mesh file, or give it"
-            f" another key by `salt-run wireguard.export {node} rekey=True`"
+            f" another key by {shell('salt-run wireguard.export', node, 'rekey=True')}"
         )
     if not remembered and not by_name and listed and node not in moment.keys:
         raise ConfigError(f"there is no {node}: no accepted minion has this id, and none ever registered under it")

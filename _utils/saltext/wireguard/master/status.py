@@ -11,6 +11,7 @@ from ..model.statements import ABSENT, REGISTER_TAG, UNKNOWN, Report
 from ..registry.admission import REVOKED
 from ..registry.evidence import signed_part, verify
 from ..registry.rows import Applied, NodeId
+from ..wording import shell
 from .master import Master, Moment
 
 # Why a node is not in sync that announced a new key and never said whether it uses it.
@@ -125,7 +126,7 @@ def own_removal(moment: Moment, node: str, networks: Collection[str]) -> str:
     """What is known of the interfaces of a node that was removed."""
     digests = [moment.applied[(network, node)].digest for network in networks if (network, node) in moment.applied]
     if node not in moment.keys and node in vouched_keys(moment.snapshot):
-        return f"by ssh: `salt-ssh {node} state.apply wireguard` takes its interface down"
+        return f"by ssh: {shell('salt-ssh', node, 'state.apply', 'wireguard')} takes its interface down"
     if all(digest == ABSENT for digest in digests):
         return "has taken its interface down" if digests else "never reported an interface"
     return "has not taken its interface down" if node in moment.keys else "out of reach: its Salt key is gone"

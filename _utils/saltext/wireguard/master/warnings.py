@@ -8,6 +8,7 @@ from ..fleet.membership import vouched_keys
 from ..fleet.usage import Usage
 from ..registry.salt_keys import load_salt_keys
 from ..rollout.hold import current_hold
+from ..wording import shell
 from .master import Moment
 
 
@@ -21,15 +22,15 @@ def warnings(moment: Moment) -> list[str]:
 def _unrecorded(moment: Moment) -> list[str]:
     return [
         f"the registry, new or from a backup, lacks what {each.who} decided about {node} in network {network}"
-        f" ({': '.join(filter(None, (each.state, each.why)))}); it still holds. `salt-run wireguard.revoke {node}`,"
-        " `readmit` or `admit` decides it anew"
+        f" ({': '.join(filter(None, (each.state, each.why)))}); it still holds."
+        f" {shell('salt-run wireguard.revoke', node)}, `readmit` or `admit` decides it anew"
         for (network, node), each in sorted(moment.snapshot.unrecorded.items())
     ]
 
 
 def _pending(moment: Moment) -> list[str]:
     return [
-        f"{node} waits in network {network} ({each.question}): `salt-run wireguard.admit {node}`, or `reject`"
+        f"{node} waits in network {network} ({each.question}): {shell('salt-run wireguard.admit', node)}, or `reject`"
         for (network, node), each in sorted(moment.snapshot.waiting.items())
     ]
 
@@ -45,7 +46,7 @@ def _impostors(moment: Moment) -> list[str]:
         ),
         *(
             f"a machine presents itself as {node}, which was enrolled by ssh: accept its Salt key only if its"
-            f" fingerprint is that of {node} (`salt-key -f {node}`, and there `salt-call --local key.finger`)"
+            f" fingerprint is that of {node} ({shell('salt-key -f', node)}, and there `salt-call --local key.finger`)"
             for node in sorted(enrolled)
         ),
     ]

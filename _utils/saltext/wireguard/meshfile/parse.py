@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..errors import MeshError, Problem
+from ..model.names import INTERFACE
 from ..wording import shown
 from .checks import (
     check_endpoints,
@@ -30,7 +31,7 @@ from .mesh import DEFAULT_INTERFACE, DEFAULT_KEEPALIVE, DEFAULT_PORT, Mesh, Netw
 from .reading import REQUIRED, SMALLEST_MESH, Key, Scope, claim, read_entries, read_table, require
 from .scalars import read_name
 from .schema import CIDR, SUBNETS, by_name, choice, many, matching, mtu_key, period, switch, whole
-from .values import INTERFACE, read_domain, read_exclude, read_interface, read_links, read_subnets
+from .values import read_domain, read_exclude, read_interface, read_links, read_subnets
 from .yamltree import Invalid, Report, Scalar, Table, Value, load
 
 

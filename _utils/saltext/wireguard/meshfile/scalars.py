@@ -14,7 +14,7 @@ from .yamltree import Invalid, Scalar, Value
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 TIME = re.compile(
@@ -102,5 +102,9 @@ def read_boolean(value: Value, key: str) -> bool:
 def read_name(key: Value, what: str) -> str:
     name = read_text(key, what)
     if not NAME.fullmatch(name):
-        raise Invalid(key.place, f"{shown(name)} is not {what}; write 1 to 64 of the characters A-Z a-z 0-9 _ . -")
+        raise Invalid(
+            key.place,
+            f"{shown(name)} is not {what}; write 1 to 64 of the characters A-Z a-z 0-9 _ . -,"
+            " and not . or - at the beginning",
+        )
     return name

@@ -10,7 +10,7 @@ from ..errors import KeyFormatError
 from ..model.addresses import LEAST_MTU, SPECIAL, Address, Subnet
 from ..model.endpoint import Endpoint, never_used
 from ..model.keys import parse_public_key
-from ..model.names import is_host_name
+from ..model.names import is_host_name, is_interface
 from ..wording import shown
 from .mesh import DEFAULT_PORT, AddressRange, Link, Place
 from .reading import Scope, claim, read_entries, read_list
@@ -18,10 +18,6 @@ from .scalars import is_false, read_number, read_site, read_text
 from .yamltree import Invalid, Items, Scalar, Value
 
 SUBNET = re.compile(r"[0-9A-Fa-f.:]+/[0-9]{1,3}")
-INTERFACE = re.compile(r"[A-Za-z0-9_=+.-]{1,15}")
-
-
-_TAKEN_INTERFACES = {".", "..", "lo", "all", "default"}
 
 
 def read_mtu(scope: Scope, value: Value) -> int:
@@ -30,11 +26,9 @@ def read_mtu(scope: Scope, value: Value) -> int:
 
 def read_interface(scope: Scope, value: Value) -> str:
     name = read_text(value, "interface")
-    if not INTERFACE.fullmatch(name) or name in _TAKEN_INTERFACES:
-        raise Invalid(
-            value.place,
-            f"{shown(name)} cannot name an interface; write 1 to 15 of the characters A-Z a-z 0-9 _ = + . -",
-        )
+    if not is_interface(name):
+        advice = "write 1 to 15 of the characters A-Z a-z 0-9 _ = + . -, such as wg0"
+        raise Invalid(value.place, f"{shown(name)} cannot name an interface; {advice}")
     return name
 
 

@@ -29,3 +29,25 @@ def is_host_name(name: str) -> bool:
 def is_dns_name(name: str) -> bool:
     """Whether a resolver can be asked for the name, which may end in a dot."""
     return is_id(name.removesuffix(".")) and "_" not in name
+
+
+INTERFACE = re.compile(r"[A-Za-z0-9_=+.][A-Za-z0-9_=+.-]{0,14}")
+
+# Names of files in /sys/class/net and /proc/sys/net/ipv4/conf that are no interface of ours to make.
+_TAKEN = {".", "..", "lo", "all", "default", "bonding_masters"}
+
+# What Linux, systemd and hypervisors call devices that carry a machine's other traffic.
+_DEVICES = re.compile(
+    r"(eth|ens|eno|em|wlan|wwan|bond|team|br|virbr|docker|veth|tap|tun|tailscale|lxcbr|lxdbr|ib|usb|ppp|dummy)[0-9.]+"
+    r"|(en|wl|ww)[opsx][A-Za-z0-9]+|erspan0|gre0|gretap0|ip6tnl0|sit0|tunl0|ip_vti0|ip6_vti0"
+)
+
+
+def is_interface(name: str) -> bool:
+    """Whether a WireGuard interface can have the name, also for ``wg-quick`` and as a word of a command."""
+    return bool(INTERFACE.fullmatch(name)) and name not in _TAKEN
+
+
+def is_like_another_device(name: str) -> bool:
+    """Whether most machines with a device of this name have it for something else."""
+    return bool(_DEVICES.fullmatch(name))

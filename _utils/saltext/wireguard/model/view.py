@@ -22,6 +22,7 @@ from . import hosts
 from .endpoint import Endpoint
 from .hosts import Hosts
 from .keys import parse_preshared_key, parse_public_key
+from .names import is_interface
 
 
 def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
@@ -34,8 +35,6 @@ T = TypeVar("T")
 Buffer = bytes | memoryview
 
 DIGEST_SIZE = 32  # bytes of a peer's digest
-
-MAX_INTERFACE_NAME = 15
 
 # What a view waits for when an operator vouches for the node's key, and its own signed registration is still missing.
 REGISTER = "register"
@@ -360,9 +359,8 @@ def _text(value: object) -> str:
 
 def _interface(value: object) -> str:
     name = _text(value)
-    allowed = all(char.isascii() and (char.isalnum() or char in "_=+.-") for char in name)
-    if not allowed or name in {"", ".", ".."} or len(name) > MAX_INTERFACE_NAME:
-        raise ValueError(f"{shown(name)} is no interface name: 1 to {MAX_INTERFACE_NAME} letters, digits and _=+.-")
+    if not is_interface(name):
+        raise ValueError(f"{shown(name)} is no interface name: 1 to 15 letters, digits and _=+.-, such as wg0")
     return name
 
 

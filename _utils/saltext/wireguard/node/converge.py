@@ -27,7 +27,7 @@ from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run_with_secrets
 from ..system.files import is_written, read, rename, replace
-from ..wording import some
+from ..wording import shell, some
 from . import config_files, devices, endpoints, hostsfile, keys, local_facts, withdrawal
 from . import trial as node_trial
 from .boot.managers import Manager, Setup
@@ -347,7 +347,7 @@ def _purpose(network: str | None) -> str:
 def _not_ours(interface: str) -> str:
     return (
         f"{config_files.config_file(interface)} was not written by these modules, and it is left alone. Move it away"
-        f" (the device too: `wg-quick down {interface}`), or choose another `interface:`"
+        f" (the device too: {shell('wg-quick down', interface)}), or choose another `interface:`"
     )
 
 

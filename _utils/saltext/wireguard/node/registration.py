@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import NodeError
 from ..model.statements import REGISTER_TAG
 from ..model.view import REGISTER, View
+from ..wording import shell
 from . import endpoints
 from .minion import Minion
 from .pillar import chosen, views
@@ -56,7 +57,7 @@ def _awaits_decision(view: View, node: str) -> str:
     kept = "this node keeps what it has" if view.public_key else "nothing was set up yet"
     return (
         f"network {view.network} lets an operator decide ({view.waiting}: manual); {kept}. On the master:"
-        f" `salt-run wireguard.admit {node}` or `salt-run wireguard.reject {node}`"
+        f" {shell('salt-run wireguard.admit', node)} or {shell('salt-run wireguard.reject', node)}"
     )
 
 
@@ -76,5 +77,5 @@ def by_hand(view: View, public_key: str, node: str) -> str:
         f"{node} cannot register for network {view.network}, as it runs without a master: {known} this machine has"
         f" {public_key}. Nothing else was changed. Write this key into the mesh file, under `nodes` of {view.network}:"
         f" `{node}: {{public_key: {public_key}, addresses: [...]}}`, on all nodes; or, if salt-ssh runs this, run"
-        f" `salt-run wireguard.enroll {node}` on the master. Then apply again"
+        f" {shell('salt-run wireguard.enroll', node)} on the master. Then apply again"
     )

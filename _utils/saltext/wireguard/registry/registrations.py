@@ -11,6 +11,7 @@ from dataclasses import asdict
 from ..errors import RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import Registration
+from ..wording import shell
 from . import admission
 from . import history as trail
 from .decisions import Decisions
@@ -33,7 +34,8 @@ def question_of(
     ).fetchone()
     if question and no:
         raise RefusedError(
-            f"{no[0]} rejected this key; `salt-run wireguard.admit {record.node}` takes that back", "rejected"
+            f"{no[0]} rejected this key; {shell('salt-run wireguard.admit', record.node)} takes that back",
+            "rejected",
         )
     return question
 

@@ -13,6 +13,7 @@ import time
 
 from ..errors import RefusedError
 from ..model.statements import MAX_AHEAD_NS, Registration, Report, Rotation
+from ..wording import shell
 
 
 def advance_serial(connection: sqlite3.Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
@@ -46,7 +47,7 @@ def _ahead(node: str, serial: int) -> str:
     days = (serial - time.time_ns()) // MAX_AHEAD_NS
     return (
         f"that is {days} days ahead of the master's clock. Put the clock right that is wrong; if that was the master's,"
-        f" `salt-run wireguard.forget_serials {node}` lets the node speak again"
+        f" {shell('salt-run wireguard.forget_serials', node)} lets the node speak again"
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator
+from ipaddress import ip_address
 
 from ..device.mtu import ETHERNET_MTU, OVERHEAD, WIREGUARD_MTU
 from ..errors import Problem
 from ..fleet.losses import Outside, losses
-from ..model.addresses import Address, Subnet
+from ..model.addresses import Address, Subnet, can_be_endpoint, is_local
 from ..model.hosts import nameless
+from ..model.names import is_like_another_device
 from ..registry.pool import allocatable, is_excluded, size
 from ..registry.rows import NodeId
 from ..wording import shown, some
@@ -240,6 +242,39 @@ def unresolved(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
     for name, place, endpoint in missing:
         message = f"{endpoint.host} does not resolve on this machine: nodes that cannot resolve it cannot call {name}"
         yield problem(place, f"{message}; correct the name, or write an address")
+
+
+def local_endpoints(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Addresses that are another machine's for everybody: right only for who has set up something there."""
+    for name, place, endpoint in scene.written:
+        addresses = {*map(ip_address, (scene.names or {}).get(endpoint.host, ()))}
+        if endpoint.address and is_local(endpoint.address):
+            message = f"{name}'s endpoint {endpoint} is local to each machine: it works only where something there"
+            yield problem(place, f"{message}, such as a proxy, leads to {name}; otherwise write another address")
+        elif addresses and not any(can_be_endpoint(address) for address in addresses):
+            message = f"{name}'s endpoint {endpoint.host} resolves on this machine to {some(map(str, addresses))}"
+            yield problem(place, f"{message}, where nobody can be reached; correct the name, or write an address")
+
+
+def odd_interface(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """A node that has such a device refuses to make the interface."""
+    name = scene.network.interface
+    if is_like_another_device(name):
+        message = f"interface {name} is what other devices are called: a node that has one cannot join; write `wg0`"
+        yield problem(scene.network.place_of("interface"), f"{message}, or another name of your own")
+
+
+def public_domain(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+    """Of one label only, it is a top-level domain: web1.com is somebody's on the Internet."""
+    domain = scene.network.domain
+    if domain and "." not in domain and domain.lower() not in _PRIVATE_DOMAINS:
+        message = f"domain {domain} is a top-level domain: names such as web1.{domain} may be somebody else's"
+        advice = "write a domain of your own, such as mesh.example.com, or one for private use, such as internal"
+        yield problem(scene.network.place_of("domain"), f"{message}; {advice}")
+
+
+# ICANN has set `internal` aside, RFC 2606 `test`; the others are in use and will not be delegated.
+_PRIVATE_DOMAINS = {"internal", "test", "home", "corp", "lan", "mail", "localdomain", "intranet", "private"}
 
 
 def unmatched(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
