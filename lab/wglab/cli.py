@@ -88,6 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
         default="engine",
         help="what makes the master react by itself, from examples/master.d (default: engine)",
     )
+    up.add_argument("--synced", action="store_true", help="minions begin with our modules, as after saltutil.sync_all")
     add = command("add", run_add, "add hosts, accept their keys; returns when their minions answer")
     add.add_argument("hosts", metavar="NAME[@SITE]", nargs="+", help="name of the new host, and where it is")
     add.add_argument("--plain", action="store_true", help="without Salt: a phone, or a machine in a LAN")
@@ -142,7 +143,7 @@ def run_up(args: argparse.Namespace, _rest: list[str]) -> None:
     if not fleet.has_tun_or_kernel():
         raise LabError("neither a WireGuard kernel module nor /dev/net/tun here; load the module wireguard or tun")
     with fleet.locked(args.name, make=True):
-        fleet.create(args.name, args.trigger).up(args.count, args.mesh)
+        fleet.create(args.name, args.trigger, args.synced).up(args.count, args.mesh)
 
 
 def lan(text: str) -> IPv4Network:

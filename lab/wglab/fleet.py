@@ -56,6 +56,7 @@ class Lab:
     root: Path
     salt_bin: Path
     trigger: str = "none"
+    synced: bool = False
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     sites: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
@@ -124,12 +125,12 @@ class Lab:
         if stored["name"] != name:
             raise LabError(f"{root} holds the lab '{stored['name']}'; say --name {stored['name']}, or change WGLAB_DIR")
         parts = (stored.get(part, {}) for part in ("nodes", "sites", "names"))
-        return cls(name, root, Path(stored["salt_bin"]), stored["trigger"], *parts)
+        return cls(name, root, Path(stored["salt_bin"]), stored["trigger"], stored.get("synced", False), *parts)
 
     def save(self) -> None:
         """Write the state, before the things that it names are made: what crashed can then be found and cleared."""
         stored: dict[str, Any] = {"name": self.name, "salt_bin": str(self.salt_bin), "trigger": self.trigger}
-        stored |= {"nodes": self.nodes, "sites": self.sites, "names": self.names}
+        stored |= {"synced": self.synced, "nodes": self.nodes, "sites": self.sites, "names": self.names}
         new = self.root / "lab.json.new"
         new.write_text(json.dumps(stored, indent=1))
         new.replace(self.root / "lab.json")
@@ -331,6 +332,8 @@ class Lab:
         host.wipe_disk()
         host.make_disk()
         saltconf.write_minion(host, self.master)
+        if self.synced and host.has_salt:
+            saltconf.sync_modules(host)
 
     def _power_on(self, host: Host, tunnels: bool = False, salt: bool = True) -> None:
         daemon = "salt-master" if host.name == MASTER else "salt-minion"
@@ -438,7 +441,7 @@ def _sockets(host: Host, port: int, state: str, end: str) -> int:
     return sum(row[3] == state and row[column].endswith(f":{port:04X}") for row in rows)
 
 
-def create(name: str, trigger: str) -> Lab:
+def create(name: str, trigger: str, synced: bool) -> Lab:
     """Return a new lab in the directory that the lock made."""
     root = state_dir(name)
     if (root / "lab.json").exists():
@@ -446,7 +449,7 @@ def create(name: str, trigger: str) -> Lab:
         raise LabError(f"lab {name} is there already with {len(lab.nodes)} nodes; use 'add', or 'down' first")
     if netns.names(f"wglab-{name}--"):
         raise LabError(f"namespaces of an earlier lab {name} are left; clean up with 'down'")
-    return Lab(name, root, saltconf.find_salt_bin(), trigger)
+    return Lab(name, root, saltconf.find_salt_bin(), trigger, synced)
 
 
 def down(name: str) -> None:

@@ -20,6 +20,7 @@ EXAMPLES = CHECKOUT / "examples"
 EXAMPLE_MESH_PATH = "/srv/wireguard/mesh.yml"
 EXAMPLE_CHECKOUT_PATH = "/srv/saltext-wireguard"
 EXAMPLE_FILE_ROOT = re.compile(r"/srv/salt\b")
+SYNCED = ("engines", "modules", "output", "states", "utils")
 TRIGGERS = ("reactor", "engine", "none")
 DEFAULT_MESH = """\
 networks:
@@ -78,6 +79,12 @@ def write_minion(host: Host, master: Host) -> None:
         "wireguard": {"install_packages": False, "enable_service": False},
     }
     _write(host.conf_dir / "minion", options | _places(host, "minion"))
+
+
+def sync_modules(host: Host) -> None:
+    """Put our modules where ``saltutil.sync_all`` would, which costs each minion several seconds of a processor."""
+    for kind in SYNCED:
+        shutil.copytree(CHECKOUT / f"_{kind}", host.disk / "var/cache/salt/minion/extmods" / kind)
 
 
 def _places(host: Host, role: str) -> dict[str, Any]:

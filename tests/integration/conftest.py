@@ -53,9 +53,9 @@ class Lab:
         assert done.returncode == 0, f"lab {' '.join(args)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def up(self, count: int, mesh: str | Path | None = None, trigger: str = "none") -> None:
-        """Make the lab; the mesh is a file's path, or the text of one."""
-        options = ["--trigger", trigger]
+    def up(self, count: int, mesh: str | Path | None = None, trigger: str = "none", synced: bool = True) -> None:
+        """Make the lab; the mesh is a file's path, or the text of one. With ``synced``, minions have our modules."""
+        options = ["--trigger", trigger, *(["--synced"] if synced else [])]
         with tempfile.TemporaryDirectory() as scratch:
             if isinstance(mesh, str):
                 text, mesh = mesh, Path(scratch) / "mesh.yml"

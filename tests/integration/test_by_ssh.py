@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(SSHD is None, reason="needs s
 @pytest.fixture(scope="module")
 def fleet(lab):
     """Two nodes in a mesh, and a host without a minion, whose Salt key nobody has accepted."""
-    lab.up(3, mesh=steps.mesh([*NODES, HOST]), trigger="engine")
+    lab.up(3, mesh=steps.mesh([*NODES, HOST]), trigger="engine", synced=False)
     lab.off(HOST)
     assert lab.salt_key("-y", "-d", HOST).returncode == 0
     lab.on(HOST, salt=False)

@@ -24,7 +24,7 @@ wg1:
 @pytest.fixture(scope="module")
 def fleet(lab):
     """A lab of four fresh minions, whose events are recorded; node1 is watched."""
-    lab.up(len(NODES), trigger="engine")
+    lab.up(len(NODES), trigger="engine", synced=False)
     lab.recorder = steps.Recorder(lab)
     steps.spy_on(lab, "node1")
     return lab

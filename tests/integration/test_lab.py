@@ -72,7 +72,7 @@ def before():
 @pytest.fixture(scope="module")
 def two(lab, before):
     """A lab with two nodes."""
-    lab.up(2)
+    lab.up(2, synced=False)
     return lab
 
 

@@ -12,7 +12,7 @@ STREAM = ("node1", "node4")  # concerned by nothing that happens to the others
 @pytest.fixture(scope="module")
 def fleet(lab):
     """A mesh of four nodes, whose events are recorded and whose private keys are remembered."""
-    lab.up(len(NODES), trigger="reactor")
+    lab.up(len(NODES), trigger="reactor", synced=False)
     lab.recorder = steps.Recorder(lab)
     steps.build(lab, len(NODES))
     lab.keys = steps.private_keys(lab)

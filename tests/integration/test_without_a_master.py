@@ -19,7 +19,7 @@ KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 @pytest.fixture(scope="module")
 def fleet(lab):
     """Two minions, and a master whose configuration has nothing of ours but where our files are."""
-    lab.up(2, trigger="none")
+    lab.up(2, trigger="none", synced=False)
     master_d = lab.dir / "hosts/master/etc/salt/master.d"
     text, _, _ = (master_d / "wireguard.conf").read_text().partition("ext_pillar:")
     pillar = lab.dir / "pillar"
