@@ -16,7 +16,7 @@ PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv
 LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
-.PHONY: help setup demo test test-slow lint unit functional functional-slow integration integration-slow test-3006 bench \
+.PHONY: help setup demo test test-slow lint unit unit-slow functional functional-slow integration integration-slow test-3006 bench \
     schema clean
 
 help:  ## Show this list
@@ -32,7 +32,10 @@ test: .venv/.ready  ## Every check, and every test but the slow ones (root)
 
 test-slow: .venv/.ready  ## The tests that take a fleet through its life, and faults at every point of it (root)
 	@.ci/sshd
-	@.ci/side_by_side integration-slow functional-slow
+	@.ci/side_by_side integration-slow functional-slow unit-slow
+
+unit-slow: .venv/.ready
+	@$(PYTHON) $(PYTEST) --numprocesses=2 --hypothesis-profile=thorough -m hypothesis tests/unit
 
 functional-slow: .venv/.ready
 	@$(PYTHON) $(PYTEST) $(AT_ONCE) -m slow tests/functional

@@ -1,4 +1,8 @@
-"""Makes the sources importable as they are when synced, and undoes what importing Salt does to logging."""
+"""
+Makes the sources importable as they are when synced, and undoes what importing Salt does to logging.
+
+Property tests try 40 examples, or 500 with ``--hypothesis-profile=thorough``, however slow the machine is.
+"""
 
 import contextlib
 import logging
@@ -14,3 +18,10 @@ with contextlib.suppress(ImportError):
 for _handler in [handler for handler in logging.root.handlers if handler not in _before]:
     logging.root.removeHandler(_handler)
     _handler.close()
+
+with contextlib.suppress(ImportError):
+    import hypothesis
+
+    hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
+    hypothesis.settings.register_profile("thorough", max_examples=500, deadline=None)
+    hypothesis.settings.load_profile("quick")

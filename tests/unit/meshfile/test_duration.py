@@ -63,7 +63,7 @@ def test_any_text_is_a_duration_or_a_value_error():
     hypothesis = pytest.importorskip("hypothesis")
     st = pytest.importorskip("hypothesis.strategies")
 
-    @hypothesis.settings(max_examples=200, deadline=None, database=None)
+    @hypothesis.settings(database=None)
     @hypothesis.given(st.text() | st.from_regex(r"[0-9]{0,12}[smhdw]?", fullmatch=True))
     def check(text):
         with contextlib.suppress(ValueError):

@@ -123,25 +123,22 @@ def read(*texts):
     assert all(problem.message.isprintable() for problem in problems(texts))
 
 
-@hypothesis.settings(max_examples=300, deadline=None)
 @hypothesis.given(st.lists(st.text(), max_size=3))
 def test_any_text_is_parsed_or_refused(texts):
     read(*texts)
 
 
-@hypothesis.settings(max_examples=500, deadline=None)
 @hypothesis.given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 def test_any_mix_of_yaml_syntax_is_parsed_or_refused(text):
     read(text)
 
 
-@hypothesis.settings(max_examples=500, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.too_slow])
 @hypothesis.given(MESHES | TREE, st.booleans())
 def test_any_yaml_value_in_any_place_is_parsed_or_refused(tree, flow):
     read(yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=flow))
 
 
-@hypothesis.settings(max_examples=300, deadline=None)
 @hypothesis.given(
     st.text() | st.lists(st.sampled_from([*WORDS, ":", "[", "]", ".", "%", "\n"]), max_size=6).map("".join)
 )

@@ -104,7 +104,7 @@ def test_any_view_comes_back_from_its_dictionary():
     )
 
     @hypothesis.given(views)
-    @hypothesis.settings(max_examples=100, deadline=None, database=None)
+    @hypothesis.settings(database=None)
     def comes_back(view):
         back = View.from_dict(view.to_dict(), view.network)
         assert (back, back.digest) == (view, view.digest)

@@ -64,7 +64,7 @@ def fleets(draw):
     return rows, before, {name: before[name] for name in before if name in stay}, handshakes
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(fleets())
 def test_the_view_without_those_who_left_is_the_one_that_the_master_wants_then(made):
     rows, before, after, handshakes = made

@@ -83,7 +83,6 @@ def check(world, ledger, before):
     assert len(in_use) == len(set(in_use))
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
 @hypothesis.given(st.lists(STEPS, max_size=40))
 def test_an_address_is_anothers_only_after_its_quarantine_or_by_the_mesh_file(steps):
     world, ledger = World(), OnPaper((), {})
@@ -94,9 +93,7 @@ def test_an_address_is_anothers_only_after_its_quarantine_or_by_the_mesh_file(st
         check(world, ledger, before)
 
 
-@hypothesis.settings(
-    max_examples=60, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
-)
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(st.lists(STEPS, max_size=25))
 def test_the_registry_gives_what_the_plan_foretold(tmp_path_factory, steps):
     path = str(tmp_path_factory.mktemp("registry") / "registry.db")

@@ -73,7 +73,7 @@ NAMES = st.none() | st.dictionaries(
 )
 
 
-@hypothesis.settings(max_examples=200, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(suppress_health_check=list(hypothesis.HealthCheck))
 @hypothesis.given(networks(1), st.just({}) | networks(2), ROWS, st.sets(st.sampled_from([*"abcde", "phone"])), NAMES)
 def test_a_mesh_that_parses_can_be_judged_and_every_finding_has_a_line(one, other, rows, keys, names):
     try:

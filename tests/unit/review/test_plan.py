@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factories import accepted, mesh, network, public_key, registration, row, snapshot, sqlite_registry
@@ -263,7 +263,6 @@ views = st.builds(
 
 
 @given(views, views)
-@settings(deadline=None)
 def test_peers_that_stay_can_be_left_out_of_a_comparison(old, new):
     """``between`` leaves them out, as they are most of a large mesh; the whole diff says the same."""
     operations = diff.diff(
@@ -280,14 +279,12 @@ def test_peers_that_stay_can_be_left_out_of_a_comparison(old, new):
 
 
 @given(views)
-@settings(deadline=None)
 def test_nothing_differs_between_a_view_and_the_device_that_it_makes(view):
     assert between(view, view) == ()
     assert isinstance(as_device(view), Device)
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None, max_examples=30)
 def test_a_difference_is_empty_exactly_where_the_digest_stays(seed):
     """What plan says of nodes is what reconcile then asks them for."""
     chance = random.Random(seed)
