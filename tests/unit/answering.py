@@ -6,7 +6,7 @@ from pathlib import Path
 
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
 from saltext.wireguard.control.reconciler import Reconciler, Request
-from saltext.wireguard.master.intake import announce, hear
+from saltext.wireguard.master.intake import announce, take_in
 from saltext.wireguard.model import statements
 from saltext.wireguard.model.statements import ABSENT, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
@@ -71,7 +71,8 @@ class Fleet:
         return statements.sign(statement, salt_key(statement.node).private_pem)
 
     def say(self, tag, statement):
-        assert hear(self.master, tag, {"id": statement.node, "data": {"signed": self.sign(statement)}})
+        event = {"id": statement.node, "data": {"signed": self.sign(statement)}}
+        assert take_in(self.master, tag, event) is not None
 
     def announce(self, node):
         statement = Rotation(node, "net", public_key(node), public_key("next"), next(serials))

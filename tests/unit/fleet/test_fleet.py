@@ -12,6 +12,7 @@ from saltext.wireguard.fleet import fleet
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.fleet.membership import Membership
 from saltext.wireguard.model.view import Peer, View
+from saltext.wireguard.registry import registrations
 from saltext.wireguard.registry.rows import Boots
 from saltext.wireguard.registry.salt_keys import AcceptedKey
 
@@ -496,7 +497,8 @@ def test_fleets_of_different_registries_are_apart(registry, tmp_path):
     assert (bool(one.digests()), bool(other.digests())) == (True, False)
 
 
-def test_threads_that_ask_at_once_all_get_a_fleet_of_what_they_asked_about(registry):
+def test_threads_that_ask_at_once_all_get_a_fleet_of_what_they_asked_about(registry, monkeypatch):
+    monkeypatch.setattr(registrations, "spend", lambda *_: True)
     meshes = [mesh(f"'*': {{port: {port}}}") for port in (1, 2, 3)]
     keys = accepted("a", "b", "c")
     wrong = []
@@ -509,7 +511,7 @@ def test_threads_that_ask_at_once_all_get_a_fleet_of_what_they_asked_about(regis
 
     def change():
         for number in range(30):
-            registry.register(registration("b", number + 1), "salt key of b", network(), ())
+            registry.register(registration("b", number + 1, port=number + 1), "salt key of b", network(), ())
 
     threads = [threading.Thread(target=ask, args=(parsed, port)) for port, parsed in enumerate(meshes, 1)]
     threads.append(threading.Thread(target=change))

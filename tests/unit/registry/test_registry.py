@@ -762,7 +762,7 @@ def test_a_revoked_node_is_refused_and_keeps_its_addresses_for_its_return(regist
     register(registry, registration("b"))
     assert (addresses(registry), addresses(registry, "b")) == (["10.42.0.1"], ["10.42.0.2"])
     registry.readmit("net", "a", "bob", "found")
-    assert register(registry, registration("a", 2))
+    assert register(registry, registration("a", 2)) is False  # no news
     assert addresses(registry) == ["10.42.0.1"]
     assert whats(registry, "a") == ["registered", "revoked", "readmitted"]
 
@@ -819,6 +819,7 @@ def test_a_decision_gives_a_new_snapshot(registry, decide):
 
 
 def says(registry, serial, boot, kind="registration", **changes):
+    """Raises RefusedError where that is not believed."""
     if kind == "report":
         return registry.report(Report("a", "net", f"digest {serial}", serial, boot), "salt key of a")
     return register(registry, registration("a", serial, boot=boot, **changes))
@@ -826,7 +827,7 @@ def says(registry, serial, boot, kind="registration", **changes):
 
 def test_a_machine_that_boots_is_no_clone(registry):
     for serial, boot in enumerate(["one", "one", "two", "three", "three"], 1):
-        assert says(registry, serial, boot)
+        says(registry, serial, boot)
     assert whats(registry) == ["registered"]
 
 
@@ -834,12 +835,12 @@ def test_a_machine_that_boots_is_no_clone(registry):
 def test_the_machine_that_appeared_later_is_refused_once_both_were_heard(registry, kind):
     says(registry, 1, "original", kind)
     says(registry, 2, "clone", kind)
-    assert says(registry, 3, "original", kind)
+    says(registry, 3, "original", kind)
     (entry,) = [entry for entry in registry.history() if entry.what == "cloned"]
     assert (entry.node, "two machines use its Salt key at the same time" in entry.why) == ("a", True)
     with refused_without_a_trace(registry, r"a second machine uses the Salt key of a \(boot id clone\): a clone"):
         says(registry, 4, "clone", kind)
-    assert says(registry, 5, "original", kind)
+    says(registry, 5, "original", kind)
 
 
 def test_what_one_kind_of_statement_tells_of_boots_holds_for_the_other(registry):
@@ -858,7 +859,7 @@ def test_a_clone_does_not_use_up_serials_of_the_original(registry):
     for _ in range(2):
         with refused_without_a_trace(registry, "a clone"):
             says(registry, 10**9, "clone")
-    assert says(registry, 4, "original")
+    says(registry, 4, "original")
 
 
 def test_the_original_may_boot_and_the_clone_stays_one(registry):
@@ -866,7 +867,7 @@ def test_the_original_may_boot_and_the_clone_stays_one(registry):
         says(registry, serial, boot)
     with refused_without_a_trace(registry, "a clone"):
         says(registry, 9, "clone")
-    assert says(registry, 10, "original rebooted")
+    says(registry, 10, "original rebooted")
 
 
 def test_a_clone_that_boots_is_noticed_again(registry):
@@ -885,7 +886,7 @@ def test_a_machine_that_got_a_salt_key_of_its_own_is_no_clone(registry):
 
 def test_machines_that_do_not_name_their_boots_are_taken_as_they_are(registry):
     for serial, boot in enumerate(["", "one", "", "two", ""], 1):
-        assert says(registry, serial, boot)
+        says(registry, serial, boot)
     assert "cloned" not in whats(registry)
 
 

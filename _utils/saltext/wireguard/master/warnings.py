@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..errors import RefusedError
 from ..fleet.losses import Outside
 from ..fleet.membership import vouched_keys
@@ -15,7 +17,13 @@ from .master import Moment
 def warnings(moment: Moment) -> list[str]:
     """A hold, decisions that the registry lost or that wait, missing addresses, and machines that pose as another."""
     hold = current_hold(moment.master.state_dir)
-    found = (*_unrecorded(moment), *address_warnings(moment), *_pending(moment), *_impostors(moment))
+    found = (
+        *_unrecorded(moment),
+        *address_warnings(moment),
+        *_pending(moment),
+        *_deferred(moment),
+        *_impostors(moment),
+    )
     return [*([hold] if hold else []), *found]
 
 
@@ -32,6 +40,14 @@ def _pending(moment: Moment) -> list[str]:
     return [
         f"{node} waits in network {network} ({each.question}): {shell('salt-run wireguard.admit', node)}, or `reject`"
         for (network, node), each in sorted(moment.snapshot.waiting.items())
+    ]
+
+
+def _deferred(moment: Moment) -> list[str]:
+    return [
+        f"{node} changes so often in network {network} that what it says since"
+        f" {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} waits; the others go on with what it said before"
+        for (network, node), since in sorted(moment.master.registry.deferred().items())
     ]
 
 

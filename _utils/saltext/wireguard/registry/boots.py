@@ -8,7 +8,11 @@ import time
 from ..errors import RefusedError
 from ..model.statements import Registration, Report
 from . import history as trail
+from .budget import CHANGES, spend
 from .database import advance_generation
+
+# So many are remembered of a machine, besides the present one.
+MAX_BOOTS = 50
 
 
 def see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> None:
@@ -30,13 +34,25 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
         )
     if state in ("current", "fresh"):
         return
+    if state is None and states and not spend(connection, CHANGES, statement.node, time.time()):
+        return
     # a boot id that was replaced by another comes back: both machines run, and the other one is the later
     others = "clone" if state == "replaced" else "replaced"
     sql = "UPDATE boot SET state = ? WHERE (node, salt_key) = (?, ?) AND state IN ('current', 'fresh')"
     connection.execute(sql, (others, *who))
     now = "fresh" if states and state is None else "current"
     connection.execute("INSERT OR REPLACE INTO boot VALUES (?, ?, ?, ?, ?)", (*who, statement.boot, now, time.time()))
+    _forget_old(connection, who)
     advance_generation(connection)
     if others == "clone":
         why = "two machines use its Salt key at the same time; the one that appeared later is refused"
         trail.write(connection, statement.network, statement.node, "cloned", "master", why)
+
+
+def _forget_old(connection: sqlite3.Connection, who: tuple[str, str]) -> None:
+    """Who makes boot ids up gets no more room than that."""
+    sql = (
+        "DELETE FROM boot WHERE (node, salt_key) = (?, ?) AND boot IN (SELECT boot FROM boot"
+        " WHERE (node, salt_key) = (?, ?) AND state IN ('replaced', 'clone') ORDER BY seen DESC LIMIT -1 OFFSET ?)"
+    )
+    connection.execute(sql, (*who, *who, MAX_BOOTS))

@@ -1,25 +1,37 @@
 """
-What one node may change for others in a while, however true it is: so many at once, and some more an hour.
+What one node may bring about in a while, however true what it says is: so much at once, and some more an hour.
 
-Every change of a node costs each other node a pillar or a job. What goes beyond the budget waits, and the last word
-counts. Functions here work within the caller's transaction.
+Each change of a node costs every other node a pillar or a job, and each report that is news a reconcile. What goes
+beyond the budget waits, or is not acted on at once. Functions here work within the caller's transaction.
 """
 
 from __future__ import annotations
 
 import sqlite3
-
-CHANGES = 10
-SECONDS_EACH = 360.0
+from dataclasses import dataclass
 
 
-def spend(connection: sqlite3.Connection, node: str, now: float) -> bool:
-    """Whether the node may change something now; if so, that is noted."""
-    row = connection.execute("SELECT spent, at FROM budget WHERE node = ?", [node]).fetchone()
-    spent, at = row or (0.0, now)
-    # a clock that is set back gives nothing, and takes nothing
-    spent = max(spent - max(now - at, 0.0) / SECONDS_EACH, 0.0)
-    if spent + 1 > CHANGES:
-        return False
-    connection.execute("INSERT OR REPLACE INTO budget VALUES (?, ?, ?)", (node, spent + 1, now))
-    return True
+@dataclass(frozen=True)
+class Budget:
+    """So many at once, and one more each time that so many seconds have passed."""
+
+    name: str
+    at_once: int
+    seconds: float
+
+
+CHANGES = Budget("changes", 10, 360.0)
+REPORTS = Budget("reports", 60, 60.0)
+
+
+def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float) -> bool:
+    """Whether the node has something left; if so, that is one less."""
+    sql = "SELECT spent, at FROM budget WHERE (name, node) = (?, ?)"
+    spent, at = connection.execute(sql, (budget.name, node)).fetchone() or (0.0, now)
+    # a clock that is set back gives nothing, and from then on time counts again
+    spent = max(spent - max(now - at, 0.0) / budget.seconds, 0.0)
+    has_some = spent + 1 <= budget.at_once
+    if has_some or now < at:
+        values = (budget.name, node, spent + 1 if has_some else spent, now)
+        connection.execute("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?)", values)
+    return has_some

@@ -24,14 +24,17 @@ def advance_generation(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE generation SET value = max(value + 1, ?)", [time.time_ns()])
 
 
+def is_older(connection: sqlite3.Connection, generation: int) -> bool:
+    """Whether the registry has not come to this generation."""
+    return bool(connection.execute("SELECT value < ? FROM generation", [generation]).fetchone()[0])
+
+
 def outgrow(connection: sqlite3.Connection, generation: int) -> None:
     """
     Come to a generation later than this one, which a node has heeded already: a registry that was put back from a
     backup is older than what it gave out, and nodes refuse what is older than what they have.
     """
-    (value,) = connection.execute("SELECT value FROM generation").fetchone()
-    if value < generation:
-        connection.execute("UPDATE generation SET value = ?", [max(generation + 1, time.time_ns())])
+    connection.execute("UPDATE generation SET value = max(value, ?, ?)", [generation + 1, time.time_ns()])
 
 
 T = TypeVar("T")
@@ -81,6 +84,14 @@ CREATE TABLE waiting (
     record TEXT NOT NULL, salt_key TEXT NOT NULL, since REAL NOT NULL,
     PRIMARY KEY (network, node)
 ) WITHOUT ROWID;
+CREATE TABLE deferred (
+    network TEXT NOT NULL, node TEXT NOT NULL, record TEXT NOT NULL, salt_key TEXT NOT NULL, since REAL NOT NULL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
+CREATE TABLE budget (
+    name TEXT NOT NULL, node TEXT NOT NULL, spent REAL NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (name, node)
+) WITHOUT ROWID;
 CREATE TABLE rejected (
     network TEXT NOT NULL, node TEXT NOT NULL, public_key TEXT NOT NULL, since REAL NOT NULL, who TEXT NOT NULL,
     PRIMARY KEY (network, node, public_key)
@@ -102,6 +113,7 @@ CREATE TABLE history (
     what TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, details TEXT NOT NULL, announced INTEGER NOT NULL,
     kind TEXT, times INTEGER NOT NULL, last REAL NOT NULL
 );
+CREATE INDEX history_by_itself ON history (node, id) WHERE who = node;
 CREATE INDEX history_of_refusals ON history (kind, node, id) WHERE kind IS NOT NULL;
 CREATE INDEX history_of_node ON history (node, id);
 CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;

@@ -21,7 +21,9 @@ WHATS = (
     "exported",
     "forced",
     "joined",
+    "moved",
     "preshared",
+    "pruned",
     "readmitted",
     "refused",
     "registered",
@@ -38,6 +40,12 @@ WHATS = (
     "superseded",
     "waiting",
 )
+
+# Of what a node brings about itself, so many entries are kept; of the rest, all of so long, and so many in any case.
+MAX_BY_ITSELF = 200
+KEPT_SECONDS = 400 * 86_400.0
+ALWAYS_KEPT = 10_000
+PRUNED_EACH = 50
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,42 @@ def write(
     if what not in WHATS:
         raise ValueError(f"{what} is not one of WHATS")
     now = time.time()
-    _insert(connection, (now, network, node, what, who, why, json.dumps(details), None, 1, now))
+    number = _insert(connection, (now, network, node, what, who, why, json.dumps(details), None, 1, now))
+    if number % PRUNED_EACH == 0:
+        prune(connection, now)
+
+
+def prune(connection: sqlite3.Connection, now: float) -> None:
+    """
+    Drop what is beyond the limits, and say so in an entry of each node concerned.
+
+    Of a clock that is far ahead for a while, the newest entries do not care.
+    """
+    by_itself = (
+        "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY node ORDER BY id DESC) AS place"
+        " FROM history WHERE who = node) WHERE place > ?"
+    )
+    by_age = "SELECT id FROM history WHERE time < ? AND id <= (SELECT max(id) FROM history) - ?"
+    for why, sql, values in (
+        (f"it has more than {MAX_BY_ITSELF} of its own doing", by_itself, [MAX_BY_ITSELF]),
+        ("they were too old", by_age, [now - KEPT_SECONDS, ALWAYS_KEPT]),
+    ):
+        dropped = "what != 'pruned' AND id IN"
+        counts = connection.execute(
+            f"SELECT network, node, count(*) FROM history WHERE {dropped} ({sql}) GROUP BY network, node",  # noqa: S608
+            values,
+        ).fetchall()
+        if counts:
+            connection.execute(f"DELETE FROM history WHERE {dropped} ({sql})", values)  # noqa: S608
+        for network, node, count in counts:
+            _say_pruned(connection, network, node, why, count, now)
+
+
+def _say_pruned(connection: sqlite3.Connection, network: str, node: str, why: str, count: int, now: float) -> None:
+    sql = "UPDATE history SET times = times + ?, last = ?, why = ? WHERE (network, node) = (?, ?) AND what = 'pruned'"
+    text = f"so many older entries of it were dropped: {why}"
+    if not connection.execute(sql, (count, now, text, network, node)).rowcount:
+        _insert(connection, (now, network, node, "pruned", "master", text, "{}", None, count, now))
 
 
 def write_refusal(
@@ -84,12 +127,13 @@ def write_refusal(
     _insert(connection, (now, network, node, "refused", "master", why, json.dumps({"kind": kind}), kind, times, now))
 
 
-def _insert(connection: sqlite3.Connection, values: tuple[object, ...]) -> None:
-    connection.execute(
+def _insert(connection: sqlite3.Connection, values: tuple[object, ...]) -> int:
+    cursor = connection.execute(
         "INSERT INTO history (time, network, node, what, who, why, details, kind, times, last, announced)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         values,
     )
+    return int(cursor.lastrowid or 0)
 
 
 def read(connection: sqlite3.Connection, node: str | None, limit: int) -> list[Entry]:

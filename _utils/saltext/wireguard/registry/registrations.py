@@ -6,18 +6,20 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Container
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ..errors import RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import Registration
 from ..wording import shell
-from . import admission
+from . import admission, refusals
 from . import history as trail
+from .budget import CHANGES, spend
 from .decisions import Decisions
 from .ledger import Stored, pass_time
 from .pool import Pool
-from .public_keys import take_over
+from .public_keys import refuse_foreign_key, take_over
+from .refusals import Refused
 from .rows import VOUCHED
 
 
@@ -38,6 +40,105 @@ def question_of(
             "rejected",
         )
     return question
+
+
+def take_in(
+    connection: sqlite3.Connection,
+    decisions: Decisions,
+    record: Registration,
+    salt_key: str,
+    network: Network,
+    members: Collection[str],
+    suspended: Container[str],
+) -> bool:
+    """
+    Store a registration, or let it wait for an operator or for the node's budget. Returns whether anything changed
+    that others see. Raises RefusedError.
+    """
+    refuse_foreign_key(connection, record, salt_key, members, suspended)
+    question = question_of(connection, decisions, record, network)
+    if _is_known(connection, record, salt_key, question):
+        _touch(connection, record, question)
+        return not question and pool_of(connection, network, members, suspended).assign(record.node)
+    if not _is_free(connection, record, salt_key) and not spend(connection, CHANGES, record.node, time.time()):
+        _defer(connection, record, salt_key)
+        return False
+    if question:
+        let_wait(connection, record, salt_key, question)
+    else:
+        accept(connection, record, salt_key, network, members, suspended, who=record.node)
+    return True
+
+
+def _is_known(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str | None) -> bool:
+    """Whether it says what is stored, or waits for an operator, already."""
+    waiting = connection.execute(
+        "SELECT question, record, salt_key FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node)
+    ).fetchone()
+    if question or waiting:
+        same = waiting and replace(Registration.from_dict(json.loads(waiting[1])), serial=record.serial) == record
+        return bool(same and (waiting[0], waiting[2]) == (question, salt_key))
+    row = connection.execute(
+        "SELECT public_key, endpoints, port, salt_key FROM node WHERE (network, node) = (?, ?)",
+        (record.network, record.node),
+    ).fetchone()
+    return bool(row == (record.public_key, json.dumps(record.endpoints), record.port, salt_key))
+
+
+def _touch(connection: sqlite3.Connection, record: Registration, question: str | None) -> None:
+    """No news, but of its time: also what waited is over, as the node is back at what it said before."""
+    who = (record.network, record.node)
+    connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", who)
+    if question:
+        sql = "UPDATE waiting SET record = ? WHERE (network, node) = (?, ?)"
+        connection.execute(sql, (json.dumps(asdict(record)), *who))
+    else:
+        sql = "UPDATE node SET serial = ?, registered = ? WHERE (network, node) = (?, ?)"
+        connection.execute(sql, (record.serial, time.time(), *who))
+
+
+def _is_free(connection: sqlite3.Connection, record: Registration, salt_key: str) -> bool:
+    """The first word of a node costs it nothing, nor what an operator has asked it for."""
+    who = (record.network, record.node)
+    row = connection.execute("SELECT next_key, salt_key FROM node WHERE (network, node) = (?, ?)", who).fetchone()
+    if row:
+        return bool(row == (record.public_key, salt_key))
+    waits = "SELECT 1 FROM {} WHERE (network, node) = (?, ?)"
+    return not any(connection.execute(waits.format(table), who).fetchone() for table in ("waiting", "deferred"))
+
+
+def _defer(connection: sqlite3.Connection, record: Registration, salt_key: str) -> None:
+    """The last word counts, as soon as the node's budget allows."""
+    connection.execute(
+        "INSERT INTO deferred VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET (record, salt_key) = (excluded.record, excluded.salt_key)",
+        (record.network, record.node, json.dumps(asdict(record)), salt_key, time.time()),
+    )
+
+
+def take_deferred(
+    connection: sqlite3.Connection,
+    decisions: Decisions,
+    network: Network,
+    members: Collection[str],
+    suspended: Container[str],
+) -> bool:
+    """Take in what waited for the budgets of its nodes, as far as these allow by now. Returns whether that was any."""
+    changed = False
+    sql = "SELECT node, record, salt_key FROM deferred WHERE network = ? ORDER BY since, node"
+    for node, text, salt_key in connection.execute(sql, [network.name]).fetchall():
+        connection.execute("SAVEPOINT deferred")
+        connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", (network.name, node))
+        record = Registration.from_dict(json.loads(text))
+        try:
+            if node in members:
+                changed = take_in(connection, decisions, record, salt_key, network, members, suspended) or changed
+        except RefusedError as exc:
+            connection.execute("ROLLBACK TO deferred")
+            connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", (network.name, node))
+            refusals.write(connection, Refused(network.name, node, exc.kind), str(exc), 1, time.time())
+        connection.execute("RELEASE deferred")
+    return changed
 
 
 def let_wait(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str) -> None:
@@ -62,7 +163,7 @@ def accept(
     """Store a registration that nothing speaks against any more, and what it changed into the history."""
     take_over(connection, record, who)
     old = connection.execute(
-        "SELECT public_key, next_key, salt_key, keyed FROM node WHERE (network, node) = (?, ?)",
+        "SELECT public_key, next_key, salt_key, keyed, endpoints, port FROM node WHERE (network, node) = (?, ?)",
         (record.network, record.node),
     ).fetchone()
     same_key = old is not None and old[0] == record.public_key
@@ -70,15 +171,19 @@ def accept(
     next_key = old[1] if same_key and same_machine else None
     _store(connection, record, salt_key, next_key, old[3] if same_key else time.time())
     pool_of(connection, network, members, suspended).assign(record.node)
-    connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node))
+    for table in ("waiting", "deferred"):
+        connection.execute(f"DELETE FROM {table} WHERE (network, node) = (?, ?)", (record.network, record.node))  # noqa: S608
     what = _what_happened(old, record, same_key, same_machine, salt_key == VOUCHED)
     if what:
         details = {"public_key": record.public_key, "old_public_key": old[0] if old else None}
         trail.write(connection, record.network, record.node, what[0], who, what[1], **details)
+    elif old and (json.loads(old[4]), old[5]) != ([*record.endpoints], record.port):
+        where = {"endpoints": record.endpoints, "port": record.port}
+        trail.write(connection, record.network, record.node, "moved", who, "it is reached at other endpoints", **where)
 
 
 def _what_happened(
-    old: tuple[str, str | None, str, float] | None,
+    old: tuple[str, str | None, str, float, str, int] | None,
     record: Registration,
     same_key: bool,
     same_machine: bool,

@@ -25,7 +25,8 @@ from . import exports, refusals
 from . import history as trail
 from .admission import ADMITTED, REVOKED, Standing
 from .boots import see_boot
-from .database import Database, advance_generation, outgrow
+from .budget import CHANGES, REPORTS, spend
+from .database import Database, advance_generation, is_older, outgrow
 from .decisions import Decisions
 from .denials import Denials, unrecorded
 from .exports import Export
@@ -45,9 +46,9 @@ from .queries import (
 from .refusals import MANY, Refused, Tally
 from .registrations import (
     accept,
-    let_wait,
     pool_of,
-    question_of,
+    take_deferred,
+    take_in,
 )
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Refusal, Snapshot
 from .serials import advance_serial, forget_serials, highest_serials
@@ -141,6 +142,11 @@ class Registry:
         empty: dict[str, int] = {}
         return self._store.read(lambda connection: highest_serials(connection, node, salt_key), empty)
 
+    def deferred(self) -> dict[NodeId, float]:
+        """The nodes that changed so much lately that their last registration waits; since when, in Unix seconds."""
+        rows = self._store.all("SELECT network, node, since FROM deferred")
+        return {(network, node): since for network, node, since in rows}
+
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
         sql = "SELECT network, node, digest, salt_key, reported, rollback FROM report"
@@ -169,23 +175,20 @@ class Registry:
         the network's policy says so; in one transaction.
 
         ``members`` are the minions that are now members of the network, ``suspended`` those that may be again; see
-        ``settle``. Addresses that the mesh file gives to one node
-        may be taken from another only when that one is no member any more. Returns False when this very record is
-        known already. Raises RefusedError when the serial is not newer, the public key is that of another member, or
-        an operator said no, and PoolExhaustedError.
+        ``settle``. Addresses that the mesh file gives to one node may be taken from another only when that one is no
+        member any more. Returns False when it is no news, or waits because the node has changed so much lately. Raises
+        RefusedError when the serial is not newer, the public key is that of another member, or an operator said no, and
+        PoolExhaustedError.
         """
         with self._store.write() as connection:
             if not advance_serial(connection, record, salt_key):
                 return False
             see_boot(connection, record, salt_key)
-            refuse_foreign_key(connection, record, salt_key, members, suspended)
-            question = question_of(connection, self._decisions(connection), record, network)
-            if question:
-                let_wait(connection, record, salt_key, question)
-            else:
-                accept(connection, record, salt_key, network, members, suspended, who=record.node)
-            advance_generation(connection)
-            return True
+            decisions = self._decisions(connection)
+            news = take_in(connection, decisions, record, salt_key, network, members, suspended)
+            if news:
+                advance_generation(connection)
+            return news
 
     def vouch(
         self,
@@ -255,8 +258,10 @@ class Registry:
         """
         with self._store.write() as connection:
             now = time.time()
-            self._decisions(connection).list_again()
+            decisions = self._decisions(connection)
+            decisions.list_again()
             changed = pass_time(connection, now)
+            changed = take_deferred(connection, decisions, network, members, suspended) or changed
             ledger = Stored(connection, network.name)
             pool = Pool(network, ledger, members, suspended, now)
             registered = {
@@ -278,23 +283,29 @@ class Registry:
         """
         Store a verified report, and what it says was taken back into the history, once.
 
-        Returns False when it is known already; raises RefusedError when it is old.
+        Returns False when it says the same as the one before, or the node says something else all the time. Raises
+        RefusedError when it is old.
         """
         who = (report.network, report.node)
         with self._store.write(durable=False) as connection:  # who was not heard is asked again
             if not advance_serial(connection, report, salt_key):
                 return False
             see_boot(connection, report, salt_key)
-            outgrow(connection, report.generation)
-            known = connection.execute("SELECT rollback FROM report WHERE (network, node) = (?, ?)", who).fetchone()
+            if is_older(connection, report.generation) and spend(connection, CHANGES, report.node, time.time()):
+                outgrow(connection, report.generation)
+            known = connection.execute(
+                "SELECT digest, salt_key, rollback FROM report WHERE (network, node) = (?, ?)", who
+            ).fetchone()
             rollback = report.rollback
-            if rollback and rollback != parse_rollback(known and known[0]):
+            same = bool(known) and (*known[:2], parse_rollback(known[2])) == (report.digest, salt_key, rollback)
+            news = not same and spend(connection, REPORTS, report.node, time.time())
+            if news and rollback and rollback != parse_rollback(known and known[2]):
                 trail.write(connection, *who, "rolled_back", report.node, rollback.why, digest=rollback.tried)
             connection.execute(
                 "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
                 (*who, report.digest, salt_key, time.time(), json.dumps(asdict(rollback)) if rollback else None),
             )
-            return True
+            return news
 
     def forget_serials(self, network: str, node: str, who: str, why: str) -> bool:
         """Let a node speak again that used serials of the future. Returns whether it did."""
