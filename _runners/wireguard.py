@@ -421,12 +421,17 @@ def pending():
     return _run(_rows.pending)
 
 
-def admit(node, network=None, valid_for=None):
+def admit(node, network=None, valid_for=None, public_key=None):
     """
     Let a node in, or its changed key; at once if its registration waits, else as soon as it registers.
 
+    What waits must be what ``pending`` showed last, or all that the node has asked for; else the key has to be given.
+
     valid_for
         For so long only, such as ``8h`` or ``30d``; then the node is removed.
+
+    public_key
+        The key that is meant, or at least its first 8 characters: if another one waits by now, nothing is admitted.
 
     CLI Example:
 
@@ -434,8 +439,9 @@ def admit(node, network=None, valid_for=None):
 
         salt-run wireguard.admit web7
         salt-run wireguard.admit guest1 valid_for=8h
+        salt-run wireguard.admit web7 public_key=h7yYyu2H
     """
-    return _run(_admission.admit, node, network, valid_for)
+    return _run(_admission.admit, node, network, valid_for, public_key)
 
 
 def reject(node, network=None):

@@ -55,7 +55,7 @@ def revoke(fleet):
     """Of the registry alone, as if the command had been killed before it asked anybody."""
     script = (
         "from saltext.wireguard.registry.registry import Registry;"
-        " Registry({!r}).revoke('backbone', 'node4', 'alice', '')"
+        " Registry({!r}).admissions.revoke('backbone', 'node4', 'alice', '')"
     )
     path = fleet.dir / "hosts/master/var/cache/salt/master/wireguard/registry.db"
     utils = steps.HERE.parents[1] / "_utils"

@@ -25,7 +25,7 @@ def write_mesh(fleet, nodes):
 
 
 def revoke(fleet, node="d"):
-    fleet.master.registry.revoke("net", node, "alice", "")
+    fleet.master.registry.admissions.revoke("net", node, "alice", "")
 
 
 @pytest.mark.parametrize(

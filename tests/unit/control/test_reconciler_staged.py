@@ -93,7 +93,9 @@ def test_a_node_that_joins_in_the_middle_is_asked_and_so_are_all_others_again(fl
 
 def test_who_is_revoked_on_the_way_is_dropped_by_all_at_once(fleet):
     """`revoke` waits for its turn: it was minutes until the last batch heard of it."""
-    fleet.on_publish = lambda: fleet.master.registry.revoke("net", "e", "bob", "") if len(fleet.jobs) == 1 else None
+    fleet.on_publish = lambda: (
+        fleet.master.registry.admissions.revoke("net", "e", "bob", "") if len(fleet.jobs) == 1 else None
+    )
     fleet.reconcile(stages=Stages(canary=("d",), batch=1))
     assert fleet.functions[:2] == [("wireguard.sync", ["d"]), ("wireguard.drop", ["a", "b", "c", "d", "e"])]
     gone, words = fleet.jobs[1][1]

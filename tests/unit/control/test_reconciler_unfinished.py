@@ -51,12 +51,12 @@ def test_nodes_in_sync_are_asked_where_that_is_wanted(fleet):
 
 
 def test_a_node_whose_answer_was_lost_is_asked_again_although_it_is_wanted_as_it_was_before(fleet):
-    fleet.master.registry.revoke("net", "b", "alice", "")
+    fleet.master.registry.admissions.revoke("net", "b", "alice", "")
     fleet.off.add("a")  # it does what it is asked for, and nobody hears of that
     assert fleet.reconcile()["silent"] == ["a"]
     fleet.off.clear()
     fleet.asked.clear()
-    fleet.master.registry.readmit("net", "b", "alice", "")
+    fleet.master.registry.admissions.readmit("net", "b", "alice", "")
     assert "a" in fleet.reconcile()["confirmed"]
 
 

@@ -149,7 +149,7 @@ def test_a_network_of_three_is_not_guarded(tmp_path):
 
 def test_revocation_is_a_decision(fleet):
     for node in "abcd":
-        fleet.master.registry.revoke("net", node, "alice", "stolen")
+        fleet.master.registry.admissions.revoke("net", node, "alice", "stolen")
     assert fleet.reconcile()["silent"] == []
     assert fleet.has("e") == []
 
@@ -162,7 +162,7 @@ def test_expiry_is_a_decision(fleet):
 
 def test_whom_an_operator_removed_does_not_count_as_one_that_was_there(fleet):
     """Of five, one is revoked and two are taken out of the file: half of the other four."""
-    fleet.master.registry.revoke("net", "a", "alice", "stolen")
+    fleet.master.registry.admissions.revoke("net", "a", "alice", "stolen")
     write_mesh(fleet, "a: {}, b: {}, c: {}")
     assert fleet.reconcile()["silent"] == []
 

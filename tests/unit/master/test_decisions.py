@@ -40,24 +40,24 @@ def test_a_node_is_known_after_its_salt_key_was_deleted(tmp_path):
 
 def test_a_node_that_was_revoked_before_it_ever_registered_is_known(tmp_path):
     master = build(tmp_path, "'*': {}")
-    master.registry.revoke("net", "a", "alice", "")
+    master.registry.admissions.revoke("net", "a", "alice", "")
     (tmp_path / "minions" / "a").unlink()
     assert networks_of(master.moment(), "a") == ["net"]
 
 
 def test_who_revokes_a_second_time_changes_neither_the_reason_nor_the_history(tmp_path):
     registry = build(tmp_path, "'*': {}").registry
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     before = registry.snapshot(), registry.history()
-    registry.revoke("net", "a", "bob", "")
-    registry.revoke("net", "a", "bob", "stolen")
+    registry.admissions.revoke("net", "a", "bob", "")
+    registry.admissions.revoke("net", "a", "bob", "stolen")
     assert (registry.snapshot(), registry.history()) == before
 
 
 def test_another_reason_replaces_the_first_and_is_in_the_history(tmp_path):
     master = build(tmp_path, "'*': {}")
-    master.registry.revoke("net", "a", "alice", "stolen")
-    master.registry.revoke("net", "a", "bob", "and sold")
+    master.registry.admissions.revoke("net", "a", "alice", "stolen")
+    master.registry.admissions.revoke("net", "a", "bob", "and sold")
     assert whats(master, "a") == [("revoked", "alice", "stolen"), ("revoked", "bob", "and sold")]
 
 

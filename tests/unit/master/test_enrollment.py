@@ -91,13 +91,13 @@ def test_it_leaves_with_its_entry_in_the_mesh_file_and_is_told_so(master):
 
 
 def test_it_leaves_by_revocation_until_it_is_readmitted_and_is_not_enrolled_meanwhile(master):
-    master.registry.revoke("net", "host", "alice", "stolen")
+    master.registry.admissions.revoke("net", "host", "alice", "stolen")
     assert "host" not in peers(master)
     assert master.moment().views("host") == {}
     with pytest.raises(RefusedError, match="host was revoked by alice"):
         alice_enrolls(master)
     assert "salt-ssh host state.apply wireguard" in own_removal(master.moment(), "host", ["net"])
-    master.registry.readmit("net", "host", "alice", "")
+    master.registry.admissions.readmit("net", "host", "alice", "")
     assert "host" in peers(master)
 
 
@@ -203,7 +203,7 @@ def test_a_public_key_in_the_mesh_file_lets_no_other_be_registered_enrolled_or_a
 
 def test_nobody_else_can_register_a_public_key_that_the_mesh_file_gives_to_a_node(master):
     write_mesh(master, FIXED)
-    master.registry.revoke("net", "host", "alice", "")
+    master.registry.admissions.revoke("net", "host", "alice", "")
     assert not says(master, registration("b", serial=2, public_key=public_key("host")))
     assert "is that of host in the mesh file" in master.registry.refusals()[0].reason
 

@@ -20,7 +20,7 @@ def test_a_drop_bears_the_generation_and_says_whose_trust_was_withdrawn(master):
     for node in "ab":
         says(master, registration(node))
     settle(master)
-    master.registry.revoke("net", "a", "alice", "")
+    master.registry.admissions.revoke("net", "a", "alice", "")
     left = settle(master)
     moment = master.moment()
     (peers, words) = drop_arguments(moment, left)

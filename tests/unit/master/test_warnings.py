@@ -10,7 +10,7 @@ from speaking import says
 def test_a_registry_that_is_older_than_the_list_of_denials_is_named_with_whom_it_would_let_in(master):
     """A backup that was put back let revoked nodes in without a word."""
     says(master, registration("a"))
-    master.registry.revoke("net", "a", "alice", "stolen")
+    master.registry.admissions.revoke("net", "a", "alice", "stolen")
     assert warnings(master.moment()) == []
     os.unlink(master.registry.path)
     assert warnings(master.moment()) == [

@@ -108,7 +108,7 @@ def test_who_leaves_and_comes_back_has_its_address_at_once(fleet):
 
 
 def test_a_revoked_node_keeps_its_address_until_its_salt_key_is_deleted(fleet):
-    fleet.master.registry.revoke("net", "c", "alice", "")
+    fleet.master.registry.admissions.revoke("net", "c", "alice", "")
     fleet.reconcile()
     assert usage(fleet.master.moment())["net"].quarantined() == []
     fleet.delete_salt_key("c")

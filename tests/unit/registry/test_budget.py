@@ -84,7 +84,7 @@ def test_who_waits_and_says_the_same_changes_nothing(registry):
     before = registry.snapshot()
     assert register(registry, 2, net=MANUAL) is False
     assert registry.snapshot() is before
-    assert registry.admit(MANUAL, "a", "salt key of a", {"a"}, "alice", None)
+    assert registry.admissions.admit(MANUAL, "a", "salt key of a", {"a"}, "alice", None)
     assert registry.snapshot().rows["net", "a"].serial == 2
 
 
@@ -170,7 +170,7 @@ def test_what_waits_is_checked_when_it_is_taken_in(registry, clock):
 def test_what_waits_of_a_node_that_is_no_member_any_more_is_dropped(registry, clock):
     last = exhaust(registry)
     register(registry, last + 1, **endpoint(last + 1))
-    registry.revoke("net", "a", "alice", "")
+    registry.admissions.revoke("net", "a", "alice", "")
     clock.now += 10 * CHANGES.seconds
     settle(registry, "b")
     assert registry.deferred() == {}
@@ -232,7 +232,7 @@ def test_made_up_digests_are_a_bounded_amount_of_news(registry, clock):
 
 def test_the_history_has_a_bounded_number_of_entries_that_a_node_makes_itself_and_says_what_is_gone(registry, clock):
     """3 GB a day at 100 a second."""
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     for number in range(1, 401):
         clock.now += 120
         rollback = Rollback("digest", f"reason {number}", number)

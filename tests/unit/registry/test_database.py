@@ -158,7 +158,7 @@ def work(path, first, acknowledged, chance):
         elif what == 1:
             registry.report(Report(node, "net", "digest", 1), "f")
         elif what == 2:
-            registry.revoke("net", node, "alice", "because")
+            registry.admissions.revoke("net", node, "alice", "because")
         elif what == 3:
             registry.claim_history()
 

@@ -54,7 +54,7 @@ def test_who_was_revoked_after_the_backup_is_shut_out_by_what_is_put_back(regist
     """The documented restore let every node in that was revoked since, without a word; and so did a new registry."""
     register(registry)
     backup = take(registry)
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     restore(registry, None if lost else backup)
     assert is_out(registry) == "revoked by alice"
     assert registry.standings()["net", "a"].why == "stolen"
@@ -66,10 +66,10 @@ def test_who_was_revoked_after_the_backup_is_shut_out_by_what_is_put_back(regist
 
 def test_who_was_revoked_again_after_a_readmission_that_the_backup_has_is_shut_out(registry):
     register(registry)
-    registry.revoke("net", "a", "alice", "stolen")
-    registry.readmit("net", "a", "alice", "found")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
+    registry.admissions.readmit("net", "a", "alice", "found")
     backup = take(registry)
-    registry.revoke("net", "a", "alice", "stolen again")
+    registry.admissions.revoke("net", "a", "alice", "stolen again")
     restore(registry, backup)
     assert is_out(registry)
 
@@ -78,14 +78,14 @@ def test_who_was_revoked_again_after_a_readmission_that_the_backup_has_is_shut_o
 def test_a_guest_who_was_let_in_for_a_time_is_no_member_for_ever_after_a_restore(registry, lost):
     register(registry)
     backup = take(registry)
-    registry.admit(network(), "a", "salt key of a", {"a"}, "alice", expires=1000.0)
+    registry.admissions.admit(network(), "a", "salt key of a", {"a"}, "alice", expires=1000.0)
     restore(registry, None if lost else backup)
     assert is_out(registry) == "expired"
 
 
 def test_the_list_lets_nobody_in(registry):
     """A guest who was admitted for a time would have been let in by a registry that knows of no admission."""
-    registry.admit(MANUAL, "a", "salt key of a", {"a"}, "alice", expires=time.time() + 3600)
+    registry.admissions.admit(MANUAL, "a", "salt key of a", {"a"}, "alice", expires=time.time() + 3600)
     restore(registry, None)
     register(registry, serial=2, net=MANUAL)
     assert registry.snapshot().rows == {}
@@ -95,8 +95,8 @@ def test_the_list_lets_nobody_in(registry):
 def test_to_readmit_takes_the_denial_back_and_a_later_restore_does_not_bring_it_again(registry):
     register(registry)
     backup = take(registry)
-    registry.revoke("net", "a", "alice", "stolen")
-    registry.readmit("net", "a", "bob", "found")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
+    registry.admissions.readmit("net", "a", "bob", "found")
     restore(registry, backup)
     assert not is_out(registry)
     assert register(registry, serial=2) is False  # no news
@@ -105,17 +105,17 @@ def test_to_readmit_takes_the_denial_back_and_a_later_restore_does_not_bring_it_
 def test_to_readmit_works_in_a_registry_that_does_not_know_of_the_revocation(registry):
     register(registry)
     backup = take(registry)
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     restore(registry, backup)
-    registry.readmit("net", "a", "bob", "found")
+    registry.admissions.readmit("net", "a", "bob", "found")
     assert not is_out(registry)
     assert registry.snapshot().unrecorded == {}
 
 
 def test_to_revoke_again_writes_it_into_a_registry_that_does_not_have_it(registry):
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     restore(registry, None)
-    registry.revoke("net", "a", "bob", "")
+    registry.admissions.revoke("net", "a", "bob", "")
     assert registry.snapshot().unrecorded == {}
     assert registry.snapshot().standings["net", "a"].why == "stolen"
     assert [(entry.what, entry.who) for entry in registry.history()] == [("revoked", "bob")]
@@ -124,7 +124,7 @@ def test_to_revoke_again_writes_it_into_a_registry_that_does_not_have_it(registr
 def test_a_list_that_was_deleted_is_made_again_by_the_next_settling(registry):
     register(registry)
     backup = take(registry)
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     os.unlink(list_of(registry))
     assert is_out(registry)
     registry.settle(network(), {"b"})
@@ -133,9 +133,9 @@ def test_a_list_that_was_deleted_is_made_again_by_the_next_settling(registry):
 
 
 def test_a_registry_from_a_backup_that_still_denies_does_so(registry):
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     backup = take(registry)
-    registry.readmit("net", "a", "alice", "")
+    registry.admissions.readmit("net", "a", "alice", "")
     restore(registry, backup)
     assert is_out(registry)
 
@@ -145,7 +145,7 @@ def test_a_power_cut_between_list_and_registry_shuts_out(registry, monkeypatch, 
     """Whichever of the two writes was the last one: the node is out, and the command can be given again."""
     register(registry)
     if verb == "readmit":
-        registry.revoke("net", "a", "alice", "stolen")
+        registry.admissions.revoke("net", "a", "alice", "stolen")
     note = Denials.note
 
     def cut(denials, decided):
@@ -155,9 +155,9 @@ def test_a_power_cut_between_list_and_registry_shuts_out(registry, monkeypatch, 
     with monkeypatch.context() as patched:
         patched.setattr(Denials, "note", cut)
         with pytest.raises(KeyboardInterrupt):
-            getattr(registry, verb)("net", "a", "bob", "")
+            getattr(registry.admissions, verb)("net", "a", "bob", "")
     assert is_out(registry)
-    getattr(registry, verb)("net", "a", "bob", "")
+    getattr(registry.admissions, verb)("net", "a", "bob", "")
     assert bool(is_out(registry)) is (verb == "revoke")
 
 
@@ -171,15 +171,15 @@ def test_a_disk_that_fails_while_the_list_is_written_revokes_nobody_and_says_so(
     with monkeypatch.context() as patched:
         patched.setattr(os, step, fail)
         with pytest.raises(RegistryError, match=r"list of who is shut out.*No space left"):
-            registry.revoke("net", "a", "alice", "stolen")
+            registry.admissions.revoke("net", "a", "alice", "stolen")
     assert not is_out(registry)
     assert [entry.what for entry in registry.history()] == ["registered"]
 
 
 def test_a_decision_of_one_node_leaves_those_of_others_in_the_list(registry):
     for node in "ab":
-        registry.revoke("net", node, "alice", "")
-    registry.readmit("net", "a", "alice", "")
+        registry.admissions.revoke("net", node, "alice", "")
+    registry.admissions.readmit("net", "a", "alice", "")
     restore(registry, None)
     assert (is_out(registry, "a"), is_out(registry, "b")) == (None, "revoked by alice")
 
@@ -187,7 +187,7 @@ def test_a_decision_of_one_node_leaves_those_of_others_in_the_list(registry):
 @pytest.mark.parametrize("damage", ["", "[", "{}x", '[{"network": "net"}]', '[{"node": "a"}]', "[3]", "null", '"a"'])
 def test_a_damaged_list_is_an_error_and_not_an_empty_one(registry, damage):
     register(registry)
-    registry.revoke("net", "a", "alice", "")
+    registry.admissions.revoke("net", "a", "alice", "")
     with open(list_of(registry), "w") as handle:
         handle.write(damage)
     for look in (registry.snapshot, registry.standings, lambda: register(registry, "b")):
@@ -196,7 +196,7 @@ def test_a_damaged_list_is_an_error_and_not_an_empty_one(registry, damage):
 
 
 def test_the_list_is_for_its_owner_only_and_can_be_read_by_a_person(registry):
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     assert stat.S_IMODE(os.stat(list_of(registry)).st_mode) == 0o600
     with open(list_of(registry)) as handle:
         (each,) = json.load(handle)
@@ -217,7 +217,7 @@ def test_a_list_that_another_process_changed_gives_a_new_snapshot(registry):
 
 
 def test_snapshots_of_a_registry_that_is_not_there_are_the_same_object(registry):
-    registry.revoke("net", "a", "alice", "")
+    registry.admissions.revoke("net", "a", "alice", "")
     restore(registry, None)
     assert registry.snapshot() is registry.snapshot()
 

@@ -95,7 +95,7 @@ def test_a_registration_that_waits_takes_nothing_yet_and_once_admitted_names_who
     register(registry, "a", salt_key="of the machine")
     register(registry, "b", key="a", net=MANUAL, members="b", salt_key="of the machine")
     assert set(keys(registry)) == {"a"}
-    registry.admit(MANUAL, "b", "of the machine", {"b"}, "alice", None)
+    registry.admissions.admit(MANUAL, "b", "of the machine", {"b"}, "alice", None)
     assert set(keys(registry)) == {"b"}
     assert whats(registry, "a") == [("registered", "a"), ("superseded", "alice")]
     (entry,) = [entry for entry in registry.history("a") if entry.what == "superseded"]

@@ -100,7 +100,7 @@ def test_a_clock_that_was_ahead_does_not_swallow_refusals(registry, clock):
 
 
 def test_refusals_are_forgotten_after_a_month_and_nothing_else_is(registry, clock):
-    registry.revoke("net", "b", "alice", "")
+    registry.admissions.revoke("net", "b", "alice", "")
     registry.refuse("net", "a", "forged", "signature")
     clock.now += KEPT_SECONDS + 1
     registry.refuse("net", "c", "forged", "signature")

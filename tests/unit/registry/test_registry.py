@@ -648,7 +648,7 @@ MANUAL_REKEY = network(extra="rekey: manual")
 
 
 def admit(registry, node="a", net=MANUAL, salt_key=None, expires=None):
-    return registry.admit(net, node, salt_key or f"salt key of {node}", everybody(), "alice", expires)
+    return registry.admissions.admit(net, node, salt_key or f"salt key of {node}", everybody(), "alice", expires)
 
 
 def whats(registry, node=None):
@@ -705,7 +705,7 @@ def test_an_admission_does_not_give_away_the_key_of_another(registry):
 
 def test_a_rejected_key_is_refused_until_it_is_admitted(registry):
     register(registry, registration("a"), MANUAL)
-    assert registry.reject("net", "a", "alice") == public_key("a")
+    assert registry.admissions.reject("net", "a", "alice") == public_key("a")
     assert registry.snapshot().waiting == {}
     with refused_without_a_trace(registry, "alice rejected this key; `salt-run wireguard.admit a` takes that back"):
         register(registry, registration("a", 2), MANUAL)
@@ -716,13 +716,13 @@ def test_a_rejected_key_is_refused_until_it_is_admitted(registry):
 
 def test_after_a_rejection_another_key_may_ask(registry):
     register(registry, registration("a"), MANUAL)
-    registry.reject("net", "a", "alice")
+    registry.admissions.reject("net", "a", "alice")
     register(registry, registration("a", 2, public_key=public_key("other")), MANUAL)
     assert registry.snapshot().waiting["net", "a"].public_key == public_key("other")
 
 
 def test_there_is_nothing_to_reject_where_nothing_waits(registry):
-    assert registry.reject("net", "a", "alice") is None
+    assert registry.admissions.reject("net", "a", "alice") is None
     assert whats(registry) == []
 
 
@@ -754,14 +754,14 @@ def test_a_node_waits_no_more_once_the_mesh_file_lets_it_in(registry):
 
 def test_a_revoked_node_is_refused_and_keeps_its_addresses_for_its_return(registry):
     register(registry, registration("a"))
-    registry.revoke("net", "a", "alice", "stolen")
+    registry.admissions.revoke("net", "a", "alice", "stolen")
     standing = registry.snapshot().standings["net", "a"]
     assert (standing.state, standing.who, standing.why) == ("revoked", "alice", "stolen")
     with refused_without_a_trace(registry, "a was revoked by alice"):
         register(registry, registration("a", 2))
     register(registry, registration("b"))
     assert (addresses(registry), addresses(registry, "b")) == (["10.42.0.1"], ["10.42.0.2"])
-    registry.readmit("net", "a", "bob", "found")
+    registry.admissions.readmit("net", "a", "bob", "found")
     assert register(registry, registration("a", 2)) is False  # no news
     assert addresses(registry) == ["10.42.0.1"]
     assert whats(registry, "a") == ["registered", "revoked", "readmitted"]
@@ -769,24 +769,24 @@ def test_a_revoked_node_is_refused_and_keeps_its_addresses_for_its_return(regist
 
 def test_to_revoke_also_ends_the_waiting(registry):
     register(registry, registration("a"), MANUAL)
-    registry.revoke("net", "a", "alice", "")
+    registry.admissions.revoke("net", "a", "alice", "")
     assert registry.snapshot().waiting == {}
 
 
 def test_a_node_that_was_let_in_for_a_time_is_so_no_longer_after_a_revocation_was_taken_back(registry):
     """To revoke and readmit a guest made it a member for ever."""
     admit(registry, expires=5.0)
-    registry.revoke("net", "a", "alice", "")
+    registry.admissions.revoke("net", "a", "alice", "")
     assert registry.snapshot().standings["net", "a"].expires == 5.0
-    registry.readmit("net", "a", "alice", "")
+    registry.admissions.readmit("net", "a", "alice", "")
     assert registry.snapshot().standings["net", "a"].expires == 5.0
     admit(registry)
     assert registry.snapshot().standings["net", "a"].expires is None
 
 
 DECISIONS = {
-    "revoke": lambda registry: registry.revoke("net", "a", "alice", ""),
-    "readmit": lambda registry: registry.readmit("net", "a", "alice", ""),
+    "revoke": lambda registry: registry.admissions.revoke("net", "a", "alice", ""),
+    "readmit": lambda registry: registry.admissions.readmit("net", "a", "alice", ""),
     "admit": admit,
     "waiting": lambda registry: register(registry, registration("c"), MANUAL),
 }
@@ -794,7 +794,7 @@ DECISIONS = {
 
 def test_the_decisions_can_be_read_alone_and_a_registry_that_is_not_there_has_none(registry):
     assert registry.standings() == {}
-    registry.revoke("net", "a", "alice", "")
+    registry.admissions.revoke("net", "a", "alice", "")
     assert registry.standings() == registry.snapshot().standings != {}
 
 

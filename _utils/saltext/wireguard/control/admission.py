@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..master import decisions
 from ..master.decisions import networks_of, networks_to_enroll
+from ..master.master import Moment
 from ..meshfile.duration import parse_duration
 from ..wording import shell
 from . import rows
@@ -29,13 +30,35 @@ def enroll(operator: Operator, node: str, network: str | None) -> dict[str, Any]
     return shown({"answer": answer, "enrolled": enrolled})
 
 
-def admit(operator: Operator, node: str, network: str | None, valid_for: object) -> dict[str, Any]:
+# So much of a public key tells it from others.
+SHORTEST_KEY = 8
+
+
+def admit(
+    operator: Operator, node: str, network: str | None, valid_for: object, public_key: object = None
+) -> dict[str, Any]:
     """``salt-run wireguard.admit``."""
     master = operator.master
     expires = time.time() + _duration(valid_for) if valid_for else None
-    for name in networks_of(master.moment(), node, network):
-        decisions.admit(master, name, node, operator.name, expires)
+    key = _beginning_of_key(public_key)
+    for name in _networks_to_admit(master.moment(), node, network, key):
+        decisions.admit(master, name, node, operator.name, expires, key)
     return reconcile(operator, contact=[node])
+
+
+def _networks_to_admit(moment: Moment, node: str, network: str | None, key: str) -> list[str]:
+    """A node has another key in each network, so with a key only that one is meant where it waits."""
+    networks = networks_of(moment, node, network)
+    waiting = moment.snapshot.waiting
+    fits = [name for name in networks if (name, node) in waiting and waiting[name, node].public_key.startswith(key)]
+    return fits if key and fits else networks
+
+
+def _beginning_of_key(text: object) -> str:
+    key = str(text or "")
+    if key and len(key) < SHORTEST_KEY:
+        raise ConfigError(f"public_key: give at least the first {SHORTEST_KEY} characters")
+    return key
 
 
 def _duration(text: object) -> float:
@@ -49,7 +72,8 @@ def reject(operator: Operator, node: str, network: str | None) -> dict[str, Any]
     """``salt-run wireguard.reject``."""
     master = operator.master
     keys = {
-        name: master.registry.reject(name, node, operator.name) for name in networks_of(master.moment(), node, network)
+        name: master.registry.admissions.reject(name, node, operator.name)
+        for name in networks_of(master.moment(), node, network)
     }
     operator.announce()
     rejected = {name: key for name, key in keys.items() if key}

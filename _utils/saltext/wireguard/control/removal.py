@@ -22,7 +22,7 @@ def revoke(operator: Operator, node: str, network: str | None, reason: str, time
     master = operator.master
     networks = networks_of(master.moment(), node, network)
     for name in networks:
-        master.registry.revoke(name, node, operator.name, reason)
+        master.registry.admissions.revoke(name, node, operator.name, reason)
     try:
         return _pursue(operator, node, networks, timeout)
     except (MeshError, LossError) as exc:
@@ -53,7 +53,7 @@ def readmit(operator: Operator, node: str, network: str | None, reason: str) -> 
     if not networks:
         raise ConfigError(f"{node} is not revoked{f' in network {network}' if network else ''}")
     for name in networks:
-        operator.master.registry.readmit(name, node, operator.name, reason)
+        operator.master.registry.admissions.readmit(name, node, operator.name, reason)
     return reconcile(operator, contact=[node])
 
 

@@ -81,7 +81,10 @@ def view(operator: Operator, node: str) -> Row:
 
 def pending(operator: Operator) -> Row:
     """``salt-run wireguard.pending``."""
-    waiting = operator.master.registry.snapshot().waiting
+    registry = operator.master.registry
+    waiting = registry.snapshot().waiting
+    if waiting:
+        registry.admissions.note_shown({node: each.public_key for node, each in waiting.items()})
     return shown({"pending": [_waiting(each) for _, each in sorted(waiting.items())]})
 
 

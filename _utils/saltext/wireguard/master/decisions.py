@@ -10,15 +10,18 @@ from .intake import membership, refuse_wrong_key
 from .master import Master, Moment
 
 
-def admit(master: Master, network: str, node: str, who: str, expires: float | None) -> bool:
-    """Let a node in; see ``Registry.admit``. Raises RefusedError where the mesh file does not have it."""
+def admit(master: Master, network: str, node: str, who: str, expires: float | None, public_key: str = "") -> bool:
+    """Let a node in; see ``Admissions.admit``. Raises RefusedError where the mesh file does not have it."""
     keys = master.accepted()
     if node not in keys:
         raise RefusedError(f"{node} is not an accepted minion: accept its key by {shell('salt-key -a', node)} first")
     found, members = membership(master, network, keys)
     if found.settings(node) is None:
         raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
-    return master.registry.admit(found, node, keys[node].fingerprint, members, who, expires, members.suspended)
+    fingerprint = keys[node].fingerprint
+    return master.registry.admissions.admit(
+        found, node, fingerprint, members, who, expires, members.suspended, public_key
+    )
 
 
 def networks_to_enroll(moment: Moment, node: str, network: str | None = None) -> list[Network]:

@@ -84,6 +84,10 @@ CREATE TABLE waiting (
     record TEXT NOT NULL, salt_key TEXT NOT NULL, since REAL NOT NULL,
     PRIMARY KEY (network, node)
 ) WITHOUT ROWID;
+CREATE TABLE asked (
+    network TEXT NOT NULL, node TEXT NOT NULL, first TEXT NOT NULL, changed INTEGER NOT NULL, shown TEXT,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
 CREATE TABLE deferred (
     network TEXT NOT NULL, node TEXT NOT NULL, record TEXT NOT NULL, salt_key TEXT NOT NULL, since REAL NOT NULL,
     PRIMARY KEY (network, node)

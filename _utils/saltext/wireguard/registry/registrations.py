@@ -146,9 +146,19 @@ def let_wait(connection: sqlite3.Connection, record: Registration, salt_key: str
     known = connection.execute("SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", key).fetchone()
     row = (*key, question, record.public_key, json.dumps(asdict(record)), salt_key, time.time())
     connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    _note_asked(connection, record)
     if known != (record.public_key,):
         why = f"the network's policy is {question}: manual"
         trail.write(connection, *key, "waiting", record.node, why, public_key=record.public_key)
+
+
+def _note_asked(connection: sqlite3.Connection, record: Registration) -> None:
+    """Until an operator decides, also while nothing waits meanwhile: whether the key is the one that waited first."""
+    connection.execute(
+        "INSERT INTO asked VALUES (?, ?, ?, 0, NULL)"
+        " ON CONFLICT DO UPDATE SET changed = changed OR first != excluded.first",
+        (record.network, record.node, record.public_key),
+    )
 
 
 def accept(

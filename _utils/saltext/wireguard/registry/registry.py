@@ -23,7 +23,8 @@ from ..meshfile.mesh import Network
 from ..model.statements import ABSENT, Registration, Report, Rotation
 from . import exports, refusals
 from . import history as trail
-from .admission import ADMITTED, REVOKED, Standing
+from .admission import Standing
+from .admissions import Admissions
 from .boots import see_boot
 from .budget import CHANGES, REPORTS, spend
 from .database import Database, advance_generation, is_older, outgrow
@@ -67,6 +68,7 @@ class Registry:
         self.path = path
         self._store = Database(path)
         self._denials = Denials(os.path.join(os.path.dirname(path), "denials.json"))
+        self.admissions = Admissions(self._store, self._denials)
 
     def _decisions(self, connection: sqlite3.Connection) -> Decisions:
         return Decisions(connection, self._denials)
@@ -373,77 +375,6 @@ class Registry:
         with self._store.write() as connection:
             exports.forget(connection, network, exports.names(connection, network))
             advance_generation(connection)
-
-    # -- decisions of operators
-
-    def revoke(self, network: str, node: str, who: str, why: str) -> None:
-        """
-        Exclude a node until ``readmit``, whatever the mesh file says.
-
-        Of a node that is revoked already, this changes only the reason, if one is given.
-        """
-        with self._store.write() as connection:
-            decisions = self._decisions(connection)
-            standing = decisions.of(network, node)
-            before = standing if standing and standing.state == REVOKED else None
-            if before and why in ("", before.why) and (network, node) not in decisions.unrecorded():
-                return
-            reason = why or (before.why if before else "")
-            decisions.decide(network, node, REVOKED, who, reason, standing.expires if standing else None)
-            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
-
-    def readmit(self, network: str, node: str, who: str, why: str) -> None:
-        """Take a revocation back. Who was let in for a time is so no longer than that."""
-        with self._store.write() as connection:
-            decisions = self._decisions(connection)
-            standing = decisions.of(network, node)
-            expires = standing.expires if standing else None
-            decisions.decide(network, node, ADMITTED, who, why, expires, what="readmitted")
-
-    def admit(
-        self,
-        network: Network,
-        node: str,
-        salt_key: str,
-        members: Collection[str],
-        who: str,
-        expires: float | None,
-        suspended: Container[str] = (),
-    ) -> bool:
-        """
-        Let a node in, and its waiting registration, if there is one and it was signed with its present Salt key.
-
-        Returns whether one was taken in; else the node is let in when it registers.
-        """
-        with self._store.write() as connection:
-            waiting = connection.execute(
-                "SELECT record FROM waiting WHERE (network, node, salt_key) = (?, ?, ?)", (network.name, node, salt_key)
-            ).fetchone()
-            self._decisions(connection).decide(network.name, node, ADMITTED, who, "", expires)
-            connection.execute("DELETE FROM rejected WHERE (network, node) = (?, ?)", (network.name, node))
-            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network.name, node))
-            if waiting is None:
-                return False
-            record = Registration.from_dict(json.loads(waiting[0]))
-            refuse_foreign_key(connection, record, salt_key, members, suspended)
-            accept(connection, record, salt_key, network, members, suspended, who)
-            return True
-
-    def reject(self, network: str, node: str, who: str) -> str | None:
-        """Say no to the registration that waits, and from now on to the same key. Returns that key, or None."""
-        with self._store.write() as connection:
-            waiting = connection.execute(
-                "SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", (network, node)
-            ).fetchone()
-            if waiting is None:
-                return None
-            connection.execute(
-                "INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?)", (network, node, waiting[0], time.time(), who)
-            )
-            connection.execute("DELETE FROM waiting WHERE (network, node) = (?, ?)", (network, node))
-            trail.write(connection, network, node, "rejected", who, "", public_key=waiting[0])
-            advance_generation(connection)
-            return str(waiting[0])
 
     # -- audit trail
 
