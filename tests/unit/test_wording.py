@@ -29,7 +29,15 @@ def test_what_looks_like_a_key_is_not_quoted(text):
 
 def test_what_is_no_text_is_quoted_as_it_is_written():
     assert shown({"a": [1]}) == "{'a': [1]}"
-    assert shown(list(range(40))).endswith("...")
+    assert shown(["a long text"] * 40).endswith("...")
+    assert len(shown([["a long text"] * 40] * 40)) < 70
+
+
+def test_what_is_nested_deeply_is_quoted_all_the_same():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert shown(nested).startswith("[[[")
 
 
 def test_a_key_that_is_known_to_be_public_may_be_quoted():

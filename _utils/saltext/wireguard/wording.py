@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import shlex
 from collections.abc import Collection, Iterable
 
@@ -12,10 +13,14 @@ _MOST = 5
 _MAYBE_A_KEY = re.compile(r"[A-Za-z0-9+/]{40,}=*")
 _HIDDEN = "(hidden)"
 
+# Of what is nested or long, only the beginning: a repr goes as deep as what it is of.
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 10_000, 10_000
+
 
 def shown(value: object) -> str:
     """Quote what may be hostile, long or a key for an error message."""
-    text = without_keys(value if isinstance(value, str) else repr(value))
+    text = without_keys(value if isinstance(value, str) else _REPR.repr(value))
     cut = text if len(text) <= 60 else text[:60]
     return (repr(cut) if isinstance(value, str) else cut) + ("..." if cut != text else "")
 

@@ -9,14 +9,13 @@ again. The master's side, which verifies, is ``registry.evidence``.
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from ..errors import KeyFormatError, RefusedError
-from .addresses import can_be_endpoint
-from .keys import parse_public_key
+from ..errors import RefusedError
+from . import fields
+from .fields import Fields
 
 # The tags of the events in which nodes send their signed statements: {"signed": {"statement": .., "signature": ..}}
 REGISTER_TAG = "wireguard/register"
@@ -30,8 +29,9 @@ UNKNOWN = "unknown"
 
 
 MAX_ENDPOINTS = 16
-MAX_TEXT = 253
 MAX_SERIAL = 2**63 - 1
+
+_SERIAL = fields.integer(1, MAX_SERIAL)
 
 # How far a serial, or a generation, may be ahead of the clock of who checks it. They are times.
 MAX_AHEAD_NS = 86_400 * 10**9
@@ -59,14 +59,15 @@ class Registration:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Registration:
         """Check every field. Raises RefusedError."""
+        given = _fields(data)
         return cls(
-            node=short_text(data, "node"),
-            network=short_text(data, "network"),
-            public_key=_key(data),
-            endpoints=_addresses(data),
-            port=_number(data, "port", 65535),
-            serial=_number(data, "serial", MAX_SERIAL),
-            boot=_boot(data),
+            node=given.get("node", fields.short_text),
+            network=given.get("network", fields.short_text),
+            public_key=given.get("public_key", fields.public_key),
+            endpoints=tuple(given.get("endpoints", fields.list_of(fields.endpoint_address, MAX_ENDPOINTS))),
+            port=given.get("port", fields.integer(1, 65535)),
+            serial=given.get("serial", _SERIAL),
+            boot=given.get("boot", _boot, ""),
         )
 
 
@@ -84,9 +85,8 @@ class Rollback:
     @classmethod
     def from_dict(cls, data: object) -> Rollback:
         """Check every field. Raises RefusedError."""
-        if not isinstance(data, dict):
-            raise RefusedError("its rollback is not a JSON object")
-        return cls(short_text(data, "tried"), short_text(data, "why"), _number(data, "at", MAX_SERIAL))
+        given = Fields(data, "its rollback's ", RefusedError)
+        return cls(given.get("tried", fields.short_text), given.get("why", fields.short_text), given.get("at", _SERIAL))
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,15 @@ class Report:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
         """Check every field. Raises RefusedError."""
+        given = _fields(data)
         return cls(
-            node=short_text(data, "node"),
-            network=short_text(data, "network"),
-            digest=short_text(data, "digest"),
-            serial=_number(data, "serial", MAX_SERIAL),
-            boot=_boot(data),
+            node=given.get("node", fields.short_text),
+            network=given.get("network", fields.short_text),
+            digest=given.get("digest", fields.short_text),
+            serial=given.get("serial", _SERIAL),
+            boot=given.get("boot", _boot, ""),
             rollback=Rollback.from_dict(data["rollback"]) if data.get("rollback") else None,
-            generation=_number(data, "generation", MAX_SERIAL) if data.get("generation") else 0,
+            generation=given.get("generation", fields.integer(0, MAX_SERIAL), 0),
         )
 
 
@@ -139,15 +140,16 @@ class Rotation:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Rotation:
         """Check every field. Raises RefusedError."""
-        public_key, next_key = _key(data), _key(data, "next_key")
+        given = _fields(data)
+        public_key, next_key = (given.get(name, fields.public_key) for name in ("public_key", "next_key"))
         if public_key == next_key:
             raise RefusedError("its next_key is its public_key")
         return cls(
-            node=short_text(data, "node"),
-            network=short_text(data, "network"),
+            node=given.get("node", fields.short_text),
+            network=given.get("network", fields.short_text),
             public_key=public_key,
             next_key=next_key,
-            serial=_number(data, "serial", MAX_SERIAL),
+            serial=given.get("serial", _SERIAL),
         )
 
 
@@ -177,48 +179,17 @@ def sign(
     return {"statement": text, "signature": base64.b64encode(signature).decode()}
 
 
-def short_text(data: dict[str, Any], name: str) -> str:
-    value = data.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
-        raise RefusedError(f"its {name} is not a short printable text")
-    return value
+def short_text(data: object, name: str) -> str:
+    """A field that is text, as of an unchecked statement. Raises RefusedError."""
+    return _fields(data).get(name, fields.short_text)
 
 
-def _boot(data: dict[str, Any]) -> str:
-    return short_text(data, "boot") if data.get("boot") else ""
+def _boot(value: object) -> str:
+    return fields.short_text(value) if value else ""
 
 
-def _number(data: dict[str, Any], name: str, high: int) -> int:
-    value = data.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
-        raise RefusedError(f"its {name} is not a whole number from 1 to {high}")
-    return value
-
-
-def _key(data: dict[str, Any], name: str = "public_key") -> str:
-    try:
-        return parse_public_key(short_text(data, name))
-    except KeyFormatError as exc:
-        raise RefusedError(f"its {name} is unusable: {exc}") from exc
-
-
-def _addresses(data: dict[str, Any]) -> tuple[str, ...]:
-    values = data.get("endpoints")
-    if not isinstance(values, list) or len(values) > MAX_ENDPOINTS:
-        raise RefusedError(f"its endpoints are not a list of at most {MAX_ENDPOINTS} IP addresses")
-    return tuple(_address(value) for value in values)
-
-
-def _address(value: object) -> str:
-    try:
-        address = ipaddress.ip_address(value) if isinstance(value, str) else None
-    except ValueError:
-        address = None
-    if address is None:
-        raise RefusedError("one of its endpoints is not an IP address")
-    if not can_be_endpoint(address):
-        raise RefusedError(f"its endpoint {address} cannot be called from another machine")
-    return str(address)
+def _fields(data: object) -> Fields:
+    return Fields(data, "its ", RefusedError)
 
 
 # The event by which a node tells that it watches for a peer's next key; a hint for timing, never evidence.

@@ -8,21 +8,19 @@ A view travels as a plain dictionary in the pillar (``View.to_dict``), and is ch
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
-from typing import Any, TypeVar
+from typing import Any
 
-from ..errors import KeyFormatError, ViewError
-from ..wording import shown
-from . import hosts
+from ..errors import ViewError
+from . import fields, hosts
 from .endpoint import Endpoint
+from .fields import Fields
 from .hosts import Hosts
-from .keys import parse_preshared_key, parse_public_key
-from .names import is_interface
+from .keys import parse_preshared_key
 
 
 def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
@@ -31,7 +29,6 @@ def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Netwo
     return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and other.subnet_of(network)
 
 
-T = TypeVar("T")
 Buffer = bytes | memoryview
 
 DIGEST_SIZE = 32  # bytes of a peer's digest
@@ -251,29 +248,29 @@ class View:
         Raises ViewError naming the field, or saying that the content is not that which the digest names.
         """
         where = f"wireguard network {network}" if network else "wireguard interface"
-        fields = _Fields(data, where, _KEYS)
+        given = Fields(data, f"{where}: ", ViewError, _KEYS)
         view = cls(
-            interface=fields.get("interface", _interface),
-            addresses=tuple(fields.get("addresses", _list_of(_interface_address), [])),
-            peers=_peers(fields.get("peers", _mapping, {}), where),
+            interface=given.get("interface", fields.interface),
+            addresses=tuple(given.get("addresses", fields.list_of(fields.interface_address), [])),
+            peers=_peers(given.get("peers", fields.mapping, {}), where),
             network=network,
-            port=fields.get("port", _integer(1, 65535), None),
-            mtu=fields.get("mtu", _integer(576, 65535), None),
-            forwarding=fields.get("forwarding", _boolean, False),
-            public_key=fields.get("public_key", _public_key, None),
-            serial=fields.get("serial", _integer(0, 2**63 - 1), 0),
-            waiting=fields.get("waiting", _text, None),
-            boot=fields.get("boot", _text, None),
-            generation=fields.get("generation", _integer(0, 2**63 - 1), 0),
-            withdrawn=tuple(fields.get("withdrawn", _list_of(_public_key), [])),
-            clones=tuple(fields.get("clones", _list_of(_text), [])),
-            preshared=fields.get("preshared", _text, None),
-            next_preshared_keys=fields.get("next_preshared_keys", _preshared_keys, {}),
-            hosts=fields.get("hosts", _hosts, None),
-            via=fields.get("via", _text, None),
-            beside=tuple(fields.get("beside", _list_of(_integer(1, 65535)), [])),
+            port=given.get("port", fields.integer(1, 65535), None),
+            mtu=given.get("mtu", fields.integer(576, 65535), None),
+            forwarding=given.get("forwarding", fields.boolean, False),
+            public_key=given.get("public_key", fields.public_key, None),
+            serial=given.get("serial", fields.integer(0, 2**63 - 1), 0),
+            waiting=given.get("waiting", fields.text, None),
+            boot=given.get("boot", fields.text, None),
+            generation=given.get("generation", fields.integer(0, 2**63 - 1), 0),
+            withdrawn=tuple(given.get("withdrawn", fields.list_of(fields.public_key), [])),
+            clones=tuple(given.get("clones", fields.list_of(fields.text), [])),
+            preshared=given.get("preshared", fields.text, None),
+            next_preshared_keys=given.get("next_preshared_keys", fields.preshared_keys, {}),
+            hosts=given.get("hosts", _hosts, None),
+            via=given.get("via", fields.text, None),
+            beside=tuple(given.get("beside", fields.list_of(fields.integer(1, 65535)), [])),
         )
-        if fields.get("digest", _text, view.digest) != view.digest:
+        if given.get("digest", fields.text, view.digest) != view.digest:
             raise ViewError(
                 f"{where}: its content is not what its digest names. Something changed it on the way from the master,"
                 " or master and minion have different versions of saltext-wireguard: `saltutil.sync_all` on both"
@@ -285,135 +282,31 @@ def _sha256(parts: list[Any]) -> bytes:
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).digest()
 
 
-class _Fields:
-    """Reads the fields of one mapping, turning every mistake into a ViewError that says where it is."""
-
-    def __init__(self, data: object, where: str, known: set[str]) -> None:
-        self._where = where
-        try:
-            self._data = _mapping(data)
-        except ValueError as exc:
-            raise ViewError(f"{where}: {exc}") from exc
-        unknown = sorted(set(self._data) - known)
-        if unknown:
-            raise ViewError(f"{where}: unknown key {unknown[0]!r}; the known keys are {', '.join(sorted(known))}")
-
-    def get(self, name: str, convert: Callable[[object], T], *default: Any) -> T:
-        value = self._data.get(name)
-        if value is None:
-            if default:
-                return default[0]  # type: ignore[no-any-return]
-            raise ViewError(f"{self._where}: {name!r} is missing")
-        try:
-            return convert(value)
-        except (ValueError, KeyFormatError) as exc:
-            raise ViewError(f"{self._where}: {name}: {exc}") from exc
-
-
 def _peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
     return tuple(_peer(name, data[name], f"{where}: peer {name!r}") for name in sorted(data))
 
 
 def _peer(name: str, data: object, where: str) -> Peer:
-    fields = _Fields(data, where, _PEER_KEYS)
+    given = Fields(data, f"{where}: ", ViewError, _PEER_KEYS)
     if not name.isprintable() or not name:
         raise ViewError(f"{where}: a peer's name has printable characters only")
-    preshared_key = fields.get("preshared_key", parse_preshared_key, None)
+    preshared_key = given.get("preshared_key", parse_preshared_key, None)
     return Peer(
         name=name,
-        public_key=fields.get("public_key", _public_key),
-        allowed_ips=tuple(sorted(fields.get("allowed_ips", _list_of(_network), []))),
-        endpoint=fields.get("endpoint", _endpoint, None),
-        keepalive=fields.get("keepalive", _integer(0, 65535), 0),
-        next_key=fields.get("next_key", _public_key, None),
+        public_key=given.get("public_key", fields.public_key),
+        allowed_ips=tuple(sorted(given.get("allowed_ips", fields.list_of(fields.network), []))),
+        endpoint=given.get("endpoint", fields.endpoint, None),
+        keepalive=given.get("keepalive", fields.integer(0, 65535), 0),
+        next_key=given.get("next_key", fields.public_key, None),
         preshared=preshared_key is not None,
         preshared_key=preshared_key,
-        next_preshared_key=fields.get("next_preshared_key", parse_preshared_key, None),
+        next_preshared_key=given.get("next_preshared_key", parse_preshared_key, None),
     )
 
 
 def _hosts(value: object) -> Hosts:
-    data = _mapping(value)
+    data = fields.mapping(value)
     domain = data.get("domain")
-    names = _mapping(data.get("names"))
-    return hosts.parse({name: _list_of(_address)(names[name]) for name in names}, _text(domain) if domain else None)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"must be a mapping, not {shown(value)}")
-    return value
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {shown(value)}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"must be text, not {shown(value)}")
-    return value
-
-
-def _interface(value: object) -> str:
-    name = _text(value)
-    if not is_interface(name):
-        raise ValueError(f"{shown(name)} is no interface name: 1 to 15 letters, digits and _=+.-, such as wg0")
-    return name
-
-
-def _interface_address(value: object) -> str:
-    return str(ipaddress.ip_interface(_without_zone(value)))
-
-
-def _address(value: object) -> str:
-    return str(ipaddress.ip_address(_without_zone(value)))
-
-
-def _network(value: object) -> str:
-    return str(ipaddress.ip_network(_without_zone(value)))
-
-
-def _without_zone(value: object) -> str:
-    """Python takes any text at all for the zone of an IPv6 address, even line breaks."""
-    text = _text(value)
-    if "%" in text:
-        raise ValueError(f"{shown(text)} has a zone: write the address without '%'")
-    return text
-
-
-def _endpoint(value: object) -> str:
-    endpoint = Endpoint.parse(_text(value))
-    if endpoint.port is None:
-        raise ValueError(f"{value!r} has no port: write {value}:51820, for example")
-    return str(endpoint)
-
-
-def _public_key(value: object) -> str:
-    return parse_public_key(_text(value))
-
-
-def _preshared_keys(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):  # whatever it is, it may be a secret
-        raise ValueError("must be a mapping from public keys to preshared keys")
-    return {_public_key(key): parse_preshared_key(secret) for key, secret in value.items()}
-
-
-def _integer(low: int, high: int) -> Callable[[object], int]:
-    def convert(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}, not {shown(value)}")
-        return value
-
-    return convert
-
-
-def _list_of(convert: Callable[[object], T]) -> Callable[[object], list[T]]:
-    def convert_all(value: object) -> list[T]:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"must be a list, not {shown(value)}")
-        return [convert(item) for item in value]
-
-    return convert_all
+    names = fields.mapping(data.get("names"))
+    addresses = {name: fields.list_of(fields.address)(names[name]) for name in names}
+    return hosts.parse(addresses, fields.text(domain) if domain else None)

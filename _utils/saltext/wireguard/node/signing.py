@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..model import statements
+from ..model import fields, statements
 from ..model.view import View
 from . import config_files, endpoints, keys
 from .notes import Notes
@@ -89,5 +89,5 @@ def _rollback(taken_back: Mapping[str, Any] | None) -> statements.Rollback | Non
     """Errors of other programs may be in the reason: it is made to fit what the master takes in."""
     if not taken_back:
         return None
-    why = "".join(char if char.isprintable() else " " for char in taken_back["why"])[: statements.MAX_TEXT]
+    why = "".join(char if char.isprintable() else " " for char in taken_back["why"])[: fields.MAX_TEXT]
     return statements.Rollback(taken_back["tried"], why, taken_back["at"])
