@@ -7,13 +7,21 @@ from hypothesis import strategies as st
 
 from factories import public_key
 from saltext.wireguard.fleet.topology import Participant, Topology
+from saltext.wireguard.meshfile.mesh import NodeSettings
 from saltext.wireguard.model.endpoint import Endpoint
 
 
-def participant(name, **settings):
+def participant(name, **given):
     number = ord(name[0]) - ord("a") + 1
-    fields = {"addresses": (ip_address(f"10.42.0.{number}"),), "port": 51820, "offered": (f"192.0.2.{number}",)}
-    return Participant(name, public_key(name), **{**fields, **settings})
+    fields = {"addresses": (ip_address(f"10.42.0.{number}"),), "offered": (f"192.0.2.{number}",)}
+    fields |= {field: given.pop(field) for field in ("addresses", "offered", "next_key") if field in given}
+    settings = NodeSettings(**{"addresses": (), "endpoint": None, "port": 51820, **given})
+    return Participant(name, public_key(name), settings=settings, **fields)
+
+
+def other(each, **given):
+    """The same participant with other settings."""
+    return replace(each, settings=replace(each.settings, **given))
 
 
 def names(topology, name):
@@ -264,7 +272,7 @@ def test_the_second_hub_takes_over_when_the_first_is_gone():
 
 @pytest.mark.parametrize(("priorities", "first"), [((0, 0), "h"), ((5, 0), "i"), ((0, 5), "h")])
 def test_the_first_hub_is_that_of_the_lowest_priority_and_then_name(priorities, first):
-    hubs = [replace(hub, priority=priority) for hub, priority in zip((HUB, SECOND), priorities, strict=True)]
+    hubs = [other(hub, priority=priority) for hub, priority in zip((HUB, SECOND), priorities, strict=True)]
     assert [name for name, networks in allowed(star(participant("a"), *hubs), "a").items() if len(networks) > 1] == [
         first
     ]
@@ -355,13 +363,13 @@ def test_who_is_in_a_network_does_not_reach_it_through_the_tunnel(inside):
 
 
 def test_of_two_nodes_with_one_network_behind_them_the_first_is_used():
-    second = replace(GATEWAY, name="a", priority=5, addresses=(ip_address("10.42.0.66"),))
+    second = replace(other(GATEWAY, priority=5), name="a", addresses=(ip_address("10.42.0.66"),))
     assert routers(star(participant("b"), GATEWAY, second, links=None), "b") == ["g"]
     assert routers(star(participant("b"), second, links=None), "b") == ["a"]
 
 
 def test_a_gateway_that_stands_by_reaches_its_network_itself():
-    second = replace(GATEWAY, name="a", priority=5, site=None)
+    second = replace(other(GATEWAY, priority=5, site=None), name="a")
     assert routers(star(GATEWAY, second, links=None), "a") == []
 
 
@@ -430,7 +438,9 @@ def test_in_any_network_a_destination_has_one_peer_peers_are_mutual_and_digests_
     """One peer for each allowed IP is WireGuard's own rule: of two, it silently keeps the last."""
     fleet = [
         replace(
-            each, name=name, addresses=(ip_address(f"10.42.0.{number}"),), via=None if each.via == name else each.via
+            other(each, via=None if each.settings.via == name else each.settings.via),
+            name=name,
+            addresses=(ip_address(f"10.42.0.{number}"),),
         )
         for number, (name, each) in enumerate(zip(NAMES, drawn, strict=False), 1)
     ]
@@ -442,4 +452,4 @@ def test_in_any_network_a_destination_has_one_peer_peers_are_mutual_and_digests_
         assert b"".join(topology.digests(one.name)) == b"".join(peer.digest for peer in peers)
         for peer in peers:
             assert one.name in names(topology, peer.name)
-        assert not any(str(route) in networks for route in one.routes)
+        assert not any(str(route) in networks for route in one.settings.routes)

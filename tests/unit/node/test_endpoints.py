@@ -7,7 +7,7 @@ from saltext.wireguard.device import mtu
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.node import endpoints, hostsfile
 
-ODD = ["0.0.0.0", "::", "ff02::1", "224.0.0.1", "fe80::1%eth0", "127.0.0.1", "::ffff:192.0.2.1", "\n", "web1"]
+ODD = ["0.0.0.0", "::", "ff02::1", "224.0.0.1", "fe80::1%eth0", "::ffff:192.0.2.1", "\n", "web1"]
 
 
 @pytest.fixture

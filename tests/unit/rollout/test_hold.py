@@ -32,7 +32,7 @@ def test_a_hold_is_a_file_of_the_masters_own_and_nothing_else_is_left(tmp_path):
 
 
 def test_a_file_that_a_power_cut_left_half_written_is_no_hold_and_in_nobodys_way(tmp_path):
-    (tmp_path / "hold.new").write_text("ali")
+    (tmp_path / ".hold.abcd1234.tmp").write_text("ali")
     assert current_hold(str(tmp_path)) is None
     put_on_hold(str(tmp_path), "alice", "")
     assert os.listdir(tmp_path) == ["hold"]

@@ -310,34 +310,18 @@ def _taken(place: Place, address: Address, holder: str | None) -> Problem:
 def participant(member: Member, row: Row, preshared: bool = False) -> Participant:
     """A registered node as ``topology`` takes it."""
     return Participant(
-        member.node,
-        row.public_key,
-        member.addresses,
-        port=member.settings.port,
-        endpoint=member.settings.endpoint,
-        endpoints=member.settings.endpoints,
-        offered=row.endpoints,
-        groups=member.settings.groups,
-        site=member.settings.site,
-        hub=member.settings.hub,
-        routes=member.settings.routes,
-        priority=member.settings.priority,
-        via=member.settings.via,
-        next_key=row.next_key,
-        preshared=preshared,
+        member.node, row.public_key, member.addresses, member.settings, row.endpoints, row.next_key, preshared
     )
 
 
 def external(peer: ExternalPeer) -> Participant:
-    """A peer that is not a minion as ``topology`` takes it; with an empty key, for looks alone."""
-    return Participant(
-        peer.name,
-        peer.public_key or "",
+    """An external peer as ``topology`` takes it; with an empty key, for looks alone."""
+    settings = NodeSettings(
         peer.addresses,
-        DEFAULT_PORT,
         endpoint=peer.endpoint or False,
+        port=DEFAULT_PORT,
         groups=peer.groups,
         routes=peer.routes,
         via=peer.via or None,
-        preshared=peer.preshared_key,
     )
+    return Participant(peer.name, peer.public_key or "", peer.addresses, settings, preshared=peer.preshared_key)

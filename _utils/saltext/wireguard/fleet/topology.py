@@ -28,12 +28,11 @@ participant, and not one for each participant.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from itertools import combinations_with_replacement
-from typing import Literal
 
-from ..meshfile.mesh import EVERYBODY, Link, ends_of
+from ..meshfile.mesh import EVERYBODY, Link, NodeSettings, ends_of
 from ..model.addresses import DEFAULTS, Address, Subnet
 from ..model.endpoint import Endpoint, best, kind_of
 from ..model.view import DIGEST_SIZE, Peer
@@ -42,26 +41,17 @@ from ..model.view import DIGEST_SIZE, Peer
 @dataclass(frozen=True)
 class Participant:
     """
-    A registered node, or a peer that is not a minion.
+    A registered node, or an external peer.
 
-    ``endpoint`` is what the mesh file says, in order of preference, False that it cannot be called; ``offered`` are the
-    addresses that the node itself offers, best first. ``port`` is where it listens.
-    ``preshared``: whether it has preshared keys with nodes.
+    ``settings`` are what the mesh file says of it; ``addresses`` are all that it has, and ``offered`` those at which
+    the node itself says that it can be reached, best first. ``preshared``: whether it has preshared keys with nodes.
     """
 
     name: str
     public_key: str
     addresses: tuple[Address, ...]
-    port: int
-    endpoint: tuple[Endpoint, ...] | Literal[False] | None = None
-    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    settings: NodeSettings
     offered: tuple[str, ...] = ()
-    groups: frozenset[str] = frozenset()
-    site: str | None = None
-    hub: bool = False
-    routes: tuple[Subnet, ...] = ()
-    priority: int = 0
-    via: str | None = None
     next_key: str | None = None
     preshared: bool = False
 
@@ -145,9 +135,9 @@ class Topology:
         self._groups = groups
         self._opposite = _opposite(((EVERYBODY, EVERYBODY),) if links is None else links)
         self._ends = {name: self._ends_of(each) for name, each in self._participants.items()}
-        self._hubs = sorted((each for each in self._participants.values() if each.hub), key=_preference)
-        self._exits = frozenset(each.via for each in self._participants.values() if each.via)
-        self._routes = [(each, route) for each in self._participants.values() for route in each.routes]
+        self._hubs = sorted((each for each in self._participants.values() if each.settings.hub), key=_preference)
+        self._exits = frozenset(each.settings.via for each in self._participants.values() if each.settings.via)
+        self._routes = [(each, route) for each in self._participants.values() for route in each.settings.routes]
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
         self._seen: dict[_Kind, _Seen] = {}
         self._linked_names: dict[frozenset[str], frozenset[str]] = {}
@@ -214,23 +204,23 @@ class Topology:
         return names
 
     def _ends_of(self, participant: Participant) -> frozenset[str]:
-        ends = ends_of(participant.name, participant.groups, self._groups)
+        ends = ends_of(participant.name, participant.settings.groups, self._groups)
         return frozenset(ends & self._opposite.keys())
 
     def _kind(self, participant: Participant) -> _Kind:
-        ends = self._ends[participant.name]
-        hub = None if participant.hub else next((hub.name for hub in self._hubs if self._linked(ends, hub.name)), None)
+        ends, settings = self._ends[participant.name], participant.settings
+        hub = None if settings.hub else next((hub.name for hub in self._hubs if self._linked(ends, hub.name)), None)
         return _Kind(
             ends=ends,
-            site=participant.site,
+            site=settings.site,
             hub=hub,
             has=frozenset(kind_of(ip_address(text)) for text in participant.offered),
             no_routes=frozenset(route for owner, route in self._routes if _is_inside(participant, owner, route)),
-            via=participant.via,
+            via=settings.via,
             exit=participant.name if participant.name in self._exits else None,
-            is_behind_nat=participant.endpoint is False,
-            endpoint=_called_from(participant.endpoint or ()),
-            has_endpoint_for=frozenset(participant.endpoints),
+            is_behind_nat=settings.endpoint is False,
+            endpoint=_called_from(settings.endpoint or ()),
+            has_endpoint_for=frozenset(settings.endpoints),
             offered=_called_from(Endpoint(text) for text in participant.offered),
             public=_called_from(Endpoint(text) for text in participant.offered if ip_address(text).is_global),
         )
@@ -298,13 +288,14 @@ class Topology:
 
 
 def _preference(participant: Participant) -> tuple[int, str]:
-    return participant.priority, participant.name
+    return participant.settings.priority, participant.name
 
 
 def _is_inside(participant: Participant, owner: Participant, route: Subnet) -> bool:
     """Whether a participant is where this route of the owner leads to."""
-    same_site = owner.site is not None and owner.site == participant.site
-    return same_site or route in participant.routes or any(ip_address(text) in route for text in participant.offered)
+    same_site = owner.settings.site is not None and owner.settings.site == participant.settings.site
+    is_route_of_its_own = route in participant.settings.routes
+    return same_site or is_route_of_its_own or any(ip_address(text) in route for text in participant.offered)
 
 
 def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
@@ -318,16 +309,17 @@ def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
 
 def _endpoint(viewer: _Kind, participant: Participant) -> str | None:
     """Where the viewer calls the participant; None where it cannot, and waits for the other's call."""
-    inside = participant.endpoints.get(viewer.site) if viewer.site else None
+    settings = participant.settings
+    inside = settings.endpoints.get(viewer.site) if viewer.site else None
     if inside:
-        return inside.with_port(participant.port)
-    same_site = viewer.site == participant.site
+        return inside.with_port(settings.port)
+    same_site = viewer.site == settings.site
     if viewer.site and same_site and participant.offered:
         return _offered(viewer, participant, participant.offered)
-    if participant.endpoint is False:
+    if settings.endpoint is False:
         return None
-    if participant.endpoint:
-        return best(participant.endpoint, viewer.has).with_port(participant.port)
+    if settings.endpoint:
+        return best(settings.endpoint, viewer.has).with_port(settings.port)
     public = [text for text in participant.offered if ip_address(text).is_global]
     return _offered(viewer, participant, participant.offered if same_site else public)
 
@@ -338,7 +330,7 @@ def _called_from(endpoints: Iterable[Endpoint]) -> frozenset[str]:
 
 def _offered(viewer: _Kind, participant: Participant, addresses: Sequence[str]) -> str | None:
     endpoints = [Endpoint(str(ip_address(text))) for text in addresses]
-    return best(endpoints, viewer.has).with_port(participant.port) if endpoints else None
+    return best(endpoints, viewer.has).with_port(participant.settings.port) if endpoints else None
 
 
 def _host_networks(addresses: tuple[Address, ...]) -> set[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 
-from ..errors import ConfigError
+from ..errors import ConfigError, NodeError
 from ..model import preshared
 from ..model.preshared import Secret
+from ..system import files
 
 _FILE = "preshared.secret"
 PREVIOUS = f"{_FILE}.previous"
@@ -26,9 +26,8 @@ def load_secret(directory: str) -> Secret:
         try:
             text = _read(path)
         except FileNotFoundError:
-            with _made(directory) as new, contextlib.suppress(FileExistsError):
+            with _made(path) as new, contextlib.suppress(FileExistsError):
                 os.link(new, path)  # unlike a rename, this never replaces the file of another process
-            _sync(directory)
             text = _read(path)
     if len(text) < preshared.SHORTEST_SECRET:
         raise ConfigError(
@@ -45,13 +44,12 @@ def renew_secret(directory: str) -> None:
     """
     path = os.path.join(directory, _FILE)
     previous = os.path.join(directory, PREVIOUS)
-    with _errors(path), _made(directory) as new:
+    with _errors(path), _made(path) as new:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(previous)
         with contextlib.suppress(FileNotFoundError):
             os.link(path, previous)
         os.replace(new, path)
-        _sync(directory)
 
 
 def _read(path: str) -> str:
@@ -60,36 +58,21 @@ def _read(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _made(directory: str) -> Iterator[str]:
-    """A complete and synced file with a new secret; gone afterwards unless it was renamed."""
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    descriptor, path = tempfile.mkstemp(prefix=f".{_FILE}-", dir=directory)  # 0600
-    try:
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(preshared.new_secret() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        yield path
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-
-
-def _sync(directory: str) -> None:
-    """Make the name last, as the content does."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _made(path: str) -> Iterator[str]:
+    """A complete file with a new secret; gone afterwards unless it was renamed."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with files.beside(path, preshared.new_secret() + "\n") as new:
+        yield new
+    files.sync(os.path.dirname(path))
 
 
 @contextlib.contextmanager
 def _errors(path: str) -> Iterator[None]:
     try:
         yield
-    except OSError as exc:
+    except (OSError, NodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else exc
         raise ConfigError(
-            f"{path}, which the preshared keys come from, is not usable: {exc.strerror}. Check its owner, its mode and"
+            f"{path}, which the preshared keys come from, is not usable: {reason}. Check its owner, its mode and"
             " the free disk space; nothing was changed"
         ) from exc

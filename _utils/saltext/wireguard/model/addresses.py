@@ -76,13 +76,16 @@ def can_be_endpoint(address: Address) -> bool:
 
 
 def usable(texts: Iterable[str]) -> list[str]:
-    """Those addresses, in canonical form, at which a machine can be reached; the texts may be anything at all."""
+    """
+    Of what a resolver says, which may be anything at all: the addresses, in canonical form, that an operator could have
+    written instead of the name.
+    """
     found = []
     for text in texts:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
             continue
-        if can_be_endpoint(address):
+        if why_not_reachable(address) is None:
             found.append(str(address))
     return found

@@ -183,7 +183,7 @@ def in_own_subnet(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
 
 def behind_a_node(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
     """Endpoints that a route of the mesh file leads into the tunnel."""
-    routes = {str(route): route for party in scene.parties.values() for route in party.routes}
+    routes = {str(route): route for party in scene.parties.values() for route in party.settings.routes}
     inside = [(call, text) for call in scene.calls for text, route in routes.items() if call.address in route]
     for view in scene.topology.views() if inside else ():
         behind = {text: peer.name for peer in view for text in peer.allowed_ips if text in routes}

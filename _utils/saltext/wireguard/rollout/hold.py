@@ -10,20 +10,19 @@ from __future__ import annotations
 import os
 import time
 
+from ..system.files import remove_leftovers, replace
+
 _FILE = "hold"
 
 
 def put_on_hold(directory: str, who: str, why: str) -> None:
-    """Hold from now on. A hold that lasts already stays as it is."""
+    """Hold from now on. A hold that lasts already stays as it is. Raises NodeError or OSError."""
     if current_hold(directory):
         return
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    new = os.path.join(directory, f"{_FILE}.new")
-    with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"{who} ({why})" if why else who)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, os.path.join(directory, _FILE))
+    path = os.path.join(directory, _FILE)
+    remove_leftovers(path)
+    replace(path, f"{who} ({why})" if why else who)
 
 
 def release_hold(directory: str) -> None:
