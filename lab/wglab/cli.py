@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from . import fleet, meshping, saltconf
+from . import fleet, meshping, places, saltconf
 from .fleet import Lab
 from .report import LabError, progress
 from .segment import DEFAULT_LAN
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
             raise LabError(
                 f"install {', '.join(missing)} first (iproute2, util-linux, wireguard-tools, iputils-ping, nftables)"
             )
-        fleet.check_lab_name(args.name)
+        places.check_lab_name(args.name)
         return args.run(args, rest) or 0
     except LabError as error:
         print(f"lab: error: {error}", file=sys.stderr)
@@ -142,7 +142,7 @@ def run_up(args: argparse.Namespace, _rest: list[str]) -> None:
     """Make a lab."""
     if not fleet.has_tun_or_kernel():
         raise LabError("neither a WireGuard kernel module nor /dev/net/tun here; load the module wireguard or tun")
-    with fleet.locked(args.name, make=True):
+    with places.locked(args.name, make=True):
         fleet.create(args.name, args.trigger, args.synced).up(args.count, args.mesh)
 
 
@@ -159,32 +159,32 @@ def lan(text: str) -> IPv4Network:
 
 def run_add(args: argparse.Namespace, _rest: list[str]) -> None:
     """Add hosts."""
-    with fleet.locked(args.name):
+    with places.locked(args.name):
         Lab.load(args.name).add(args.hosts, args.plain)
 
 
 def run_site(args: argparse.Namespace, _rest: list[str]) -> None:
     """Add a site."""
-    with fleet.locked(args.name):
+    with places.locked(args.name):
         Lab.load(args.name).add_site(args.site, args.lan, args.ipv6)
 
 
 def run_forward(args: argparse.Namespace, _rest: list[str]) -> None:
     """Forward a port."""
     host, _, inside = args.host.partition(":")
-    with fleet.locked(args.name):
+    with places.locked(args.name):
         Lab.load(args.name).forward(args.site, args.outside, host, int(inside or WIREGUARD_PORT))
 
 
 def run_point(args: argparse.Namespace, _rest: list[str]) -> None:
     """Let a name stand for addresses."""
-    with fleet.locked(args.name):
+    with places.locked(args.name):
         Lab.load(args.name).point(args.pointer, args.addresses)
 
 
 def run_host_command(args: argparse.Namespace, _rest: list[str]) -> None:
     """Run one of the commands that change one host."""
-    with fleet.locked(args.name):
+    with places.locked(args.name):
         lab = Lab.load(args.name)
         if args.command == "on":
             lab.on(args.host, tunnels=args.boot, salt=not args.no_salt)
@@ -194,7 +194,7 @@ def run_host_command(args: argparse.Namespace, _rest: list[str]) -> None:
 
 def run_clone(args: argparse.Namespace, _rest: list[str]) -> None:
     """Copy a host."""
-    with fleet.locked(args.name):
+    with places.locked(args.name):
         Lab.load(args.name).clone(args.host, args.new)
 
 
@@ -241,7 +241,7 @@ def run_status(args: argparse.Namespace, _rest: list[str]) -> None:
     width = max(len(row["host"]) for row in rows)
     for row in rows:
         processes = f"{len(row['pids'])} processes: {' '.join(map(str, row['pids']))}" if row["pids"] else ""
-        key = f"key {row['key'] or 'none'}" if row["key"] or row["host"] != fleet.MASTER else ""
+        key = f"key {row['key'] or 'none'}" if row["key"] or row["host"] != places.MASTER else ""
         place = f"{row['address']}{'@' + row['site'] if row['site'] else ''}"
         print(f"{row['host']:{width}}  {row['power']:3}  {place:12}  {key:12}  {processes}".rstrip())
     for name, site in lab.sites.items():
@@ -251,5 +251,5 @@ def run_status(args: argparse.Namespace, _rest: list[str]) -> None:
 
 def run_down(args: argparse.Namespace, _rest: list[str]) -> None:
     """Remove the lab."""
-    with fleet.locked(args.name):
+    with places.locked(args.name):
         fleet.down(args.name)

@@ -1,51 +1,24 @@
 """A lab as a whole: which hosts it has, and how they come and go."""
 
-import fcntl
 import json
 import os
-import re
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from . import netns, saltconf
+from .daemons import Daemons
 from .host import Host
+from .places import MASTER, SWITCH, check_host_name, state_dir
 from .report import LabError, progress
 from .segment import Forward, Segment, Site, internet
 
-MASTER = "master"
-SWITCH = "switch"
 FIRST_SITE, LAST_SITE = 2, 9
 FIRST_NODE, LAST_NODE = 11, 254
-PUBLISH_PORT, REQUEST_PORT = 4505, 4506
-ESTABLISHED, LISTEN = "01", "0A"
-LAB_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
-
-
-def check_lab_name(name: str) -> str:
-    """Accept 1 to 12 of [a-z0-9-]. Single dashes inside only: the double one ends the name in that of a namespace."""
-    if len(name) > 12 or not LAB_NAME.fullmatch(name):
-        raise LabError(f"'{name}' is no name for a lab: use 1 to 12 of a-z, 0-9 and single dashes inside")
-    return name
-
-
-def check_host_name(name: str) -> str:
-    """Accept what is both a host name and a minion id without glob characters."""
-    if not HOST_NAME.fullmatch(name) or name in (MASTER, SWITCH):
-        raise LabError(f"'{name}' is no name for a new host: use a-z, 0-9, dots and dashes; not {MASTER} or {SWITCH}")
-    return name
-
-
-def state_dir(name: str) -> Path:
-    """Return where the lab of this name keeps its state."""
-    return Path(os.environ.get("WGLAB_DIR") or f"/tmp/wglab-{name}").absolute()  # noqa: S108 - sockets need short paths
 
 
 @dataclass
@@ -82,9 +55,8 @@ class Lab:
         return Host(MASTER, 1, self.prefix, self.root, self.salt_bin, MASTER, self.internet)
 
     @property
-    def pki(self) -> Path:
-        """The master's key store."""
-        return self.master.conf_dir / "pki" / MASTER
+    def _daemons(self) -> Daemons:
+        return Daemons(self.master, self.host)
 
     def host(self, name: str) -> Host:
         """Return a host of this lab, the master included."""
@@ -169,9 +141,9 @@ class Lab:
         for host in self.hosts():
             self._install(host)
             self._power_on(host)
-        self._wait_master()
-        self._accept(list(self.nodes))
-        self._wait_minions(list(self.nodes))
+        self._daemons.wait_master()
+        self._daemons.accept(list(self.nodes))
+        self._daemons.wait_minions(list(self.nodes))
 
     def add(self, places: Sequence[str], plain: bool = False) -> None:
         """Add hosts, each NAME or NAME@SITE; done when their minions answer. Plain ones have no Salt."""
@@ -240,17 +212,17 @@ class Lab:
         if not (salt and host.has_salt):
             return
         if name == MASTER:
-            self._wait_master()
+            self._daemons.wait_master()
             running = [node.name for node in self.hosts() if node.has_salt and node.is_on()]
         else:
             running = [name]
         if not self.master.is_on():
             progress(f"{name} has power; the master is off, so nobody can ask its minion whether it is up")
             return
-        accepted = [node for node in running if self._key_state(self.host(node).minion_id) == "minions"]
+        accepted = [node for node in running if self._daemons.key_state(self.host(node).minion_id) == "minions"]
         if left := sorted(set(running) - set(accepted)):
             progress(f"not waiting for {', '.join(left)}: the master has not accepted the key")
-        self._wait_minions(accepted)
+        self._daemons.wait_minions(accepted)
 
     def reinstall(self, name: str) -> None:
         """Give a host an empty disk and so a new Salt key and new WireGuard keys, under its old name."""
@@ -258,7 +230,7 @@ class Lab:
         if host.has_salt:
             self._need_master("change the key of a host")
         host.power_off()
-        self._delete_key(name)
+        self._daemons.delete_key(name)
         host.wipe_disk()
         self.nodes[name].pop("id", None)
         if os.environ.get("WGLAB_SALT_BIN"):
@@ -271,7 +243,7 @@ class Lab:
         host = self._node(name)
         if host.has_salt:
             self._need_master("delete the key of a host")
-        self._delete_key(name)
+        self._daemons.delete_key(name)
         host.power_off()
         host.wipe_disk()
         place = self.nodes.pop(name).get("site")
@@ -287,7 +259,7 @@ class Lab:
         for host in [self.master, *self.hosts()]:
             pids = netns.pids(host.namespace)
             init = host.init_pid()
-            key = None if host.name == MASTER else self._key_state(host.minion_id)
+            key = None if host.name == MASTER else self._daemons.key_state(host.minion_id)
             rows.append(
                 {
                     "host": host.name,
@@ -346,99 +318,13 @@ class Lab:
             self._install(host)
             self._power_on(host)
         minions = [host.name for host in hosts if host.has_salt]
-        self._accept(minions)
-        self._wait_minions(minions)
-
-    def _key_state(self, name: str) -> str | None:
-        """Return the directory of the key store with the node's key: looking is 100 times faster than asking Salt."""
-        states = ("minions", "minions_pre", "minions_rejected", "minions_denied")
-        return next((state for state in states if (self.pki / state / name).exists()), None)
-
-    def _accept(self, names: list[str]) -> None:
-        """Wait until the keys of all these nodes are pending, and accept them together."""
-        if not names:
-            return
-        progress(f"waiting for the keys of {len(names)} minions")
-        self._wait(lambda: [name for name in names if self._key_state(name) is None], "no key has come from")
-        self._wait(lambda: self._pending_still(names), "no key could be accepted of")
-
-    def _pending_still(self, names: list[str]) -> list[str]:
-        """Accept what is pending, and look again: a key that the master is just writing may stay pending."""
-        pending = [name for name in names if self._key_state(name) == "minions_pre"]
-        if pending:
-            self._salt_key("-y", "-a", ",".join(pending))
-        return [name for name in pending if self._key_state(name) == "minions_pre"]
-
-    def _delete_key(self, name: str) -> None:
-        if self._key_state(name) is not None:
-            self._salt_key("-y", "-d", name)
-
-    def _salt_key(self, *args: str) -> None:
-        done = self.master.run([str(self.salt_bin / "salt-key"), "-c", str(self.master.conf_dir), *args])
-        if done.returncode:
-            said = " ".join((done.stderr or done.stdout).split())
-            raise LabError(f"salt-key {' '.join(args)} failed with {done.returncode}: {said}")
-
-    def _wait_master(self) -> None:
-        """Wait until the master takes requests and publishes jobs."""
-        ports = [PUBLISH_PORT, REQUEST_PORT]
-        self._wait(
-            lambda: [MASTER] if any(_sockets(self.master, port, LISTEN, "local") == 0 for port in ports) else [],
-            f"no open ports {PUBLISH_PORT} and {REQUEST_PORT} at",
-        )
-
-    def _wait_minions(self, names: list[str]) -> None:
-        """Wait until minions answer. Asking one that does not listen yet costs seconds: look at its sockets first."""
-        if not names:
-            return
-        progress(f"waiting for {len(names)} minions to connect and answer")
-        self._wait(lambda: [name for name in names if not self._subscribed(name)], "no connection to the master from")
-        self._wait(lambda: self._silent(names), "no answer to test.ping from")
-
-    def _subscribed(self, name: str) -> bool:
-        return _sockets(self.host(name), PUBLISH_PORT, ESTABLISHED, "remote") > 0
-
-    def _silent(self, names: list[str]) -> list[str]:
-        """Return the minions that do not answer test.ping. Of two with one id, either may answer for both."""
-        ids = {name: self.host(name).minion_id for name in names}
-        command = [str(self.salt_bin / "salt"), "-c", str(self.master.conf_dir), "--out=json", "--static"]
-        done = self.master.run([*command, "--timeout=10", "-L", ",".join(ids.values()), "test.ping"])
-        try:
-            answers = json.loads(done.stdout)
-        except ValueError:
-            return names
-        return [name for name, minion_id in ids.items() if answers.get(minion_id) is not True]
-
-    def _wait(self, missing: Callable[[], list[str]], problem: str) -> None:
-        """Poll until nobody is missing; who still is when the time is over gets named, with the log to read."""
-        seconds = float(os.environ.get("WGLAB_TIMEOUT", "180"))
-        deadline = time.monotonic() + seconds
-        while left := missing():
-            if off := [name for name in left if not self.host(name).is_on()]:
-                raise LabError(f"{', '.join(off)} lost power meanwhile; see {self.host(off[0]).console_log}")
-            if time.monotonic() > deadline:
-                log = self.host(left[0]).disk / "var/log"
-                raise LabError(f"{problem} {', '.join(left)} in {seconds:g} s (WGLAB_TIMEOUT); read the logs in {log}")
-            time.sleep(0.1)
+        self._daemons.accept(minions)
+        self._daemons.wait_minions(minions)
 
 
 def _free(first: int, last: int, taken: Iterable[dict[str, Any]]) -> int | None:
     numbers = {each["number"] for each in taken}
     return next((number for number in range(first, last + 1) if number not in numbers), None)
-
-
-def _sockets(host: Host, port: int, state: str, end: str) -> int:
-    """Count the host's TCP sockets in a state with this port at one end, from /proc: it costs no process."""
-    init = host.init_pid()
-    if init is None:
-        return 0
-    try:
-        lines = Path(f"/proc/{init}/net/tcp").read_text().splitlines()[1:]
-    except OSError:
-        return 0
-    column = 1 if end == "local" else 2
-    rows = [line.split() for line in lines]
-    return sum(row[3] == state and row[column].endswith(f":{port:04X}") for row in rows)
 
 
 def create(name: str, trigger: str, synced: bool) -> Lab:
@@ -466,43 +352,6 @@ def down(name: str) -> None:
         if strange and not marked and "WGLAB_DIR" in os.environ:
             raise LabError(f"WGLAB_DIR={root} does not look like a lab's: it holds {', '.join(sorted(strange)[:3])}")
         shutil.rmtree(root)
-
-
-@contextmanager
-def locked(name: str, make: bool = False) -> Iterator[None]:
-    """Let one command at a time change a lab. The lock is a file in the state directory and goes away with it."""
-    root = state_dir(name)
-    if make:
-        _make_root(root)
-    path = root / "lock"
-    while root.is_dir():
-        with path.open("a+") as lock:
-            _flock(lock.fileno(), name)
-            if path.exists() and os.path.samestat(path.stat(), os.fstat(lock.fileno())):
-                yield
-                return
-        if make:
-            _make_root(root)
-    yield  # no directory, nothing to change: the command itself says so
-
-
-def _make_root(root: Path) -> None:
-    if root.resolve().is_relative_to(saltconf.CHECKOUT):
-        raise LabError(f"WGLAB_DIR={root} is inside the checkout, which minions are served; choose one outside")
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if root.stat().st_uid != os.geteuid() or root.is_symlink():
-        raise LabError(f"{root} belongs to somebody else; choose another directory with WGLAB_DIR")
-    known = (root / "lab.json").exists() or not {entry.name for entry in root.iterdir()} - {"lock"}
-    if not known:
-        raise LabError(f"{root} has other things in it; remove them ('down'), or choose an empty WGLAB_DIR")
-
-
-def _flock(descriptor: int, name: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        progress(f"another command is changing lab {name}; waiting for it")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def run_salt(lab: Lab, command: str, args: list[str]) -> None:

@@ -16,6 +16,7 @@ from .segment import Segment
 
 # In a hosts file: what follows is the host's own.
 END_OF_NAMES = "# -- so far the lab\n"
+LOG_LINES = 5
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What must not leak from the caller's shell into a host: a way to the machine's service manager, other Pythons, and a
 # setting by which every job compiles all that it imports.
@@ -133,6 +134,21 @@ class Host:
         """Cut the power: processes and devices are gone at once, the disk stays."""
         netns.kill_init(self.namespace)
         netns.delete(self.namespace)
+
+    def kill_salt(self) -> None:
+        """End the Salt daemon with all of its processes: PID 1 starts it again a moment later."""
+        for pid in netns.pids(self.namespace):
+            with contextlib.suppress(OSError):
+                if b"bin/salt-" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    netns.kill(pid, self.namespace)
+
+    def end_of_log(self) -> str:
+        """The last lines of the Salt log, or of the console where there is none yet, in one line."""
+        logs = [*self.disk.glob("var/log/salt/*"), self.console_log]
+        lines = next(
+            (lines for log in logs if log.exists() and (lines := log.read_text(errors="replace").splitlines())), []
+        )
+        return " | ".join(line.strip()[:200] for line in lines[-LOG_LINES:]) or "nothing"
 
     def enter_argv(self, command: list[str]) -> list[str]:
         """Return the command line that runs a command on this host."""

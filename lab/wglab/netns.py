@@ -66,7 +66,7 @@ def kill_init(namespace: str, timeout: float = 5) -> None:
     """Cut the power: with its PID 1 everything of a host dies at once. Then sweep what had only entered its network."""
     init = init_pid(namespace)
     if init is not None:
-        _kill(init, namespace)
+        kill(init, namespace)
     deadline = time.monotonic() + timeout
     sweep_from = time.monotonic() + 0.5
     while left := pids(namespace):
@@ -74,7 +74,7 @@ def kill_init(namespace: str, timeout: float = 5) -> None:
             raise LabError(f"processes {left} in namespace {namespace} survive SIGKILL; look at them with ps")
         if time.monotonic() > sweep_from or init is None:
             for pid in left:
-                _kill(pid, namespace)
+                kill(pid, namespace)
         time.sleep(0.01)
 
 
@@ -107,7 +107,7 @@ def _is_init(pid: int) -> bool:
     return len(levels) == 2 and levels[1] == "1"
 
 
-def _kill(pid: int, namespace: str) -> None:
+def kill(pid: int, namespace: str) -> None:
     """SIGKILL through a pidfd, checked after it is open: a pid that was reused meanwhile belongs to somebody else."""
     with contextlib.suppress(ProcessLookupError, FileNotFoundError):
         handle = os.pidfd_open(pid)

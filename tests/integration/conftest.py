@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "lab"))
+
 COMMAND = [sys.executable, str(REPO / "lab" / "lab")]
 # t, the pid of this pytest, a number: no two runs meet, and what a killed run left can be told from a living one's.
 NAME = re.compile(r"wglab-(t(\d+)-\d+)(--.*)?")

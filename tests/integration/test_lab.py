@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from wglab import daemons, fleet
+
 MINIONS = ["node1", "node2"]
 HOST_COMMANDS = ["add", "clone", "off", "on", "reinstall", "remove"]
 COMMANDS = ["up", *HOST_COMMANDS, "site", "forward", "point", "salt", "salt-run", "salt-key", "exec", "ping", "status"]
@@ -142,6 +144,27 @@ def test_a_daemon_that_dies_is_started_again(two):
     two.must("exec", "node1", "sh", "-c", "kill -9 $(ps -C salt-minion -o pid=)")
     wait_until(lambda: "starting it again" in (two.dir / "hosts/node1/var/log/console").read_text())
     wait_until(lambda: two.salt_json("node1", "test.ping") == {"node1": True})
+
+
+def test_a_minion_that_does_not_connect_is_started_again_and_the_end_of_its_log_shown(two, monkeypatch):
+    """After an error that it does not expect, a minion gives up without ending: one of four never connected."""
+    config = two.dir / "hosts/node2/etc/salt/minion"
+    right = config.read_text()
+    said = []
+
+    def listen(text):
+        said.append(text)
+        if "starting its Salt again" in text:
+            config.write_text(right)
+
+    monkeypatch.setattr(daemons, "progress", listen)
+    monkeypatch.setattr(daemons, "REVIVE_SECONDS", 4.0)
+    two.off("node2")
+    config.write_text(right.replace('master: "10.66.0.1"', 'master: "10.66.0.250"'))
+    fleet.Lab.load(two.name).on("node2")
+    told = next(text for text in said if "starting its Salt again" in text)
+    assert told.startswith("no connection to the master from node2; starting its Salt again. Its log ends with: ")
+    assert "salt" in told.partition("ends with: ")[2]
 
 
 def test_a_power_cut_leaves_the_disk_and_nothing_else(two):
