@@ -16,7 +16,8 @@ PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv
 LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
-.PHONY: help setup demo test test-slow lint unit unit-slow functional functional-slow integration integration-slow test-3006 bench \
+.PHONY: help setup demo test test-slow test-attack lint unit unit-slow functional functional-slow integration \
+    integration-slow test-3006 bench \
     schema clean
 
 help:  ## Show this list
@@ -42,6 +43,9 @@ functional-slow: .venv/.ready
 
 integration-slow: .venv/.ready
 	@$(PYTHON) $(PYTEST) $(FILES_AT_ONCE) -m slow tests/integration
+
+test-attack: .venv/.ready  ## What a root-compromised member can do to the others (root)
+	@$(PYTHON) $(PYTEST) -m attack tests/integration
 
 lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/ruff check --quiet
