@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,26 +12,21 @@ from ..device import exits, forwarding, parse
 from ..device.exits import NO_POLICY, Item, Policy
 from ..errors import NodeError
 from ..model.device import Device, DevicePeer
-from ..system import files
+from ..system import files, machine
 from ..system.commands import run
 from . import config_files
 
 _USERSPACE_END_SECONDS = 5.0
 
 
-def place(interface: str) -> str:
-    """A path that exists as long as the device does."""
-    return f"/sys/class/net/{interface}"
-
-
 def exists(interface: str) -> bool:
     """Whether there is a device of this name, of whatever kind."""
-    return os.path.exists(place(interface))
+    return machine.here.has_device(interface)
 
 
 def names() -> list[str]:
     """All WireGuard devices."""
-    return run(["wg", "show", "interfaces"]).split() if shutil.which("wg") else []
+    return run(["wg", "show", "interfaces"]).split() if machine.here.program("wg") else []
 
 
 def read(interface: str) -> Device | None:
@@ -91,7 +85,7 @@ def create(interface: str, command: Sequence[str]) -> None:
     try:
         run(command)
     except NodeError as exc:
-        userspace = shutil.which(os.environ.get("WG_QUICK_USERSPACE_IMPLEMENTATION") or "wireguard-go")
+        userspace = machine.here.program(os.environ.get("WG_QUICK_USERSPACE_IMPLEMENTATION") or "wireguard-go")
         if exists(interface):
             raise
         if not userspace:

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 
 from ..device import mtu
 from ..model.view import View
+from ..system import machine
 from ..system.commands import run
-from ..system.files import read
 from . import config_files
 
 
@@ -62,11 +62,6 @@ def _paths(interface: str, version: int, lines: list[str]) -> list[int]:
     for route in mtu.routes(run(ip, stdin="\n".join(lines) + "\n", check=False)):
         names = mtu.devices(route)
         if names and not {interface, "lo"}.intersection(names):
-            found.append(mtu.path_mtu(route, map(_mtu_of, names)))
+            of_devices = [each for each in map(machine.here.mtu, names) if each is not None]
+            found.append(mtu.path_mtu(route, of_devices or [mtu.ETHERNET_MTU]))
     return found
-
-
-def _mtu_of(device: str) -> int:
-    """Of a device of this machine; of one that is just gone, as much as would not be felt."""
-    text = read(f"/sys/class/net/{device}/mtu").strip()
-    return int(text) if text.isdecimal() else mtu.ETHERNET_MTU

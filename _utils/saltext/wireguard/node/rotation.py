@@ -114,9 +114,12 @@ def _refuse_unless_set_up(view: View) -> None:
     """A rotation changes the key of a working interface and nothing else."""
     key_file = config_files.key_file(view.interface)
     refuse_foreign(view, key_file)
-    for path in (key_file, config_files.config_file(view.interface), devices.place(view.interface)):
-        if not os.path.exists(path):
-            raise NodeError(f"{view.interface} is not set up: {path} is missing. wireguard.apply sets it up")
+    paths = (key_file, config_files.config_file(view.interface))
+    missing = [path for path in paths if not os.path.exists(path)]
+    if not devices.exists(view.interface):
+        missing.append("the device")
+    if missing:
+        raise NodeError(f"{view.interface} is not set up: {missing[0]} is missing. wireguard.apply sets it up")
 
 
 def refuse_while_switched(interface: str) -> None:

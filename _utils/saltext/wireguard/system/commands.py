@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import NodeError
 from ..wording import without_keys
+from . import machine
 
 _PACKAGES = {"wg": "wireguard-tools", "ip": "iproute2"}
 
@@ -23,8 +24,6 @@ def run(
     """
     Run a command, return what it printed.
 
-    The environment is fixed, so that messages are English.
-
     :param check: whether an exit code other than 0 is an error
     :param secret: leave what it wrote to standard error out of the message, which never has what it printed
     :param files: descriptors that it gets, which it is told of as ``/dev/fd/N``
@@ -32,25 +31,14 @@ def run(
     """
     shown = " ".join(command)[:200]
     try:
-        done = subprocess.run(
-            list(command),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=60,
-            pass_fds=files,
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        done = machine.here.execute(command, stdin, files)
     except FileNotFoundError as exc:
         package = _PACKAGES.get(command[0], command[0])
         raise NodeError(f"{command[0]} is not installed: install {package}") from exc
     except OSError as exc:
         raise NodeError(f"`{shown}` could not be run: {exc.strerror}; see the kernel's log, and apply again") from exc
     except subprocess.TimeoutExpired as exc:
-        raise NodeError(f"`{shown}` did not end within 60 s") from exc
+        raise NodeError(f"`{shown}` did not end within {machine.COMMAND_SECONDS:g} s") from exc
     if check and done.returncode:
         # `wg` quotes what it cannot read. Of keys, only the public ones that the command itself names are repeated.
         reason = "" if secret else f": {without_keys(done.stderr.strip(), command)[-300:]}"

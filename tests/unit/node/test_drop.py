@@ -3,12 +3,11 @@
 import json
 
 import pytest
+from views import PEERS, key, peer, registered, view
 
-pytest.importorskip("salt")
-
-from hosts import ETC, NODE, PEERS, accepted_keys, key, peer, registered, view
 from saltext.wireguard.model.statements import ABSENT, REPORT_TAG, Report
 from saltext.wireguard.registry.evidence import verify
+from unit.node.host import NODE
 
 NODE2, NODE3, NODE4 = PEERS
 
@@ -25,7 +24,7 @@ def applied(host):
 
 
 def reported(host, signed):
-    statement, _ = verify(signed, Report, accepted_keys(host))
+    statement, _ = verify(signed, Report, host.accepted_keys())
     return statement
 
 
@@ -53,7 +52,7 @@ def test_only_the_peer_that_goes_is_touched(applied):
 
 def test_the_configuration_file_does_not_have_it_any_more(applied):
     applied.call("drop", {"backbone": [NODE3.public_key]}, signed=True)
-    text = (ETC / "wg0.conf").read_text()
+    text = (applied.etc / "wg0.conf").read_text()
     assert NODE3.public_key not in text
     assert NODE2.public_key in text
 
@@ -103,14 +102,14 @@ def test_a_node_that_finds_its_own_key_takes_its_interface_down(applied):
     said = applied.call("drop", {"backbone": [own], "other": [own]}, signed=True)
     assert said["networks"]["backbone"]["result"] is True
     assert applied.device() is None
-    assert [path.name[:15] for path in ETC.iterdir()] == ["wg0.key.removed"]
+    assert [path.name[:15] for path in applied.etc.iterdir()] == ["wg0.key.removed"]
     (signed,) = said[REPORT_TAG]
     assert (reported(applied, signed).network, reported(applied, signed).digest) == ("backbone", ABSENT)
 
 
 def test_a_node_whose_key_was_replaced_leaves_it_to_a_sync(applied):
     before = applied.device()
-    (ETC / "wg0.key").write_text(applied.run("wg", "genkey"))
+    (applied.etc / "wg0.key").write_text(applied.run("wg", "genkey"))
     said = applied.call("drop", {"backbone": [NODE3.public_key]}, signed=True)
     assert (said["networks"]["backbone"]["result"], said[REPORT_TAG]) == (False, [])
     assert "wireguard.sync" in said["networks"]["backbone"]["comment"]
@@ -118,12 +117,12 @@ def test_a_node_whose_key_was_replaced_leaves_it_to_a_sync(applied):
 
 
 def test_a_configuration_file_that_is_gone_is_no_error_but_no_report(applied):
-    (ETC / "wg0.conf").unlink()
+    (applied.etc / "wg0.conf").unlink()
     assert applied.call("drop", {"backbone": [NODE3.public_key]}, signed=True) == {"networks": {}, REPORT_TAG: []}
 
 
 def test_a_device_that_does_not_obey_is_not_reported(applied):
-    applied.put_program("wg", 'case "$*" in *remove*) exit 0 ;; esac; exec $real "$@"')
+    applied.machine.ignored.append("wg set *remove*")
     said = applied.call("drop", {"backbone": [NODE3.public_key]}, signed=True)
     assert said["networks"]["backbone"]["result"] is False
     assert "still not what it should be" in said["networks"]["backbone"]["comment"]
@@ -132,4 +131,4 @@ def test_a_device_that_does_not_obey_is_not_reported(applied):
 
 def test_nothing_secret_is_returned(applied):
     said = json.dumps(applied.call("drop", {"backbone": [NODE3.public_key]}, signed=True))
-    assert (ETC / "wg0.key").read_text().strip() not in said
+    assert (applied.etc / "wg0.key").read_text().strip() not in said
