@@ -1,19 +1,20 @@
-"""Nodes that answer what a reconcile asks them, as far as they are up to it, and the bus between."""
+"""Nodes that answer what the master asks them, as far as they are up to it, and the bus between."""
 
 import itertools
 from dataclasses import replace
 from pathlib import Path
 
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
+from fake_bus import FakeBus
 from saltext.wireguard.control.reconciler import Reconciler, Request
 from saltext.wireguard.master.intake import announce, take_in
 from saltext.wireguard.model import statements
-from saltext.wireguard.model.statements import ABSENT, REGISTER_TAG, REPORT_TAG, Report, Rotation
+from saltext.wireguard.model.statements import ABSENT, FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
 serials = itertools.count(100)
 
 
-class Fleet:
+class Fleet(FakeBus):
     """
     Nodes that apply and report what they are asked for, or register the key that they have, if it is another.
 
@@ -21,21 +22,17 @@ class Fleet:
     """
 
     def __init__(self, path, nodes="ab", own_minion=""):
+        super().__init__(nodes, self._answer_job)
         self.mesh = path / "mesh.yml"
         self.master = master_of(path, "'*': {}", own_minion=own_minion)
         self.keys = {}
-        self.asked = []
-        self.jobs = []  # (nodes, arguments)
-        self.functions = []  # (function, nodes)
         self.views = {}  # what the nodes have applied; None for what was taken down
         self.said = []
-        self.off = set()
         self.old = set()  # nodes with modules from before there was wireguard.drop
         self.broken = {}  # node -> its error
         self.cloned = set()  # nodes with a copy that answers first
         self.copied = set()  # the same, with copies that do not know yet that they are
         self.on_publish = lambda: None
-        self._events = []
         for node in nodes:
             self.accept(node)
         for node in nodes:
@@ -45,8 +42,18 @@ class Fleet:
 
     def forget(self):
         """What was asked and said so far."""
-        for each in (self.asked, self.jobs, self.functions, self.said):
-            each.clear()
+        self.jobs.clear()
+        self.said.clear()
+
+    @property
+    def functions(self):
+        """(function, nodes) of the jobs so far."""
+        return [(function, nodes) for function, nodes, _ in self.jobs]
+
+    @property
+    def asked(self):
+        """The nodes of the jobs so far."""
+        return [node for _, nodes, _ in self.jobs for node in nodes]
 
     def change_everybody(self):
         """Give all nodes another view."""
@@ -55,6 +62,7 @@ class Fleet:
     def accept(self, node):
         """As a minion with a WireGuard key pair of its own, which nobody knows yet."""
         accept(self.master, node)
+        self.minions.add(node)
         self.keys[node] = node
 
     def register(self, node, **changes):
@@ -82,28 +90,51 @@ class Fleet:
         return Reconciler(self.master, self, self.said.append, Request(timeout=1.0, **options)).run()
 
     def publish(self, nodes, function, arguments):
-        self.asked += sorted(nodes)
-        self.jobs.append((sorted(nodes), arguments))
-        self.functions.append((function, sorted(nodes)))
-        answer = {"wireguard.sync": self._sync, "wireguard.drop": self._drop}[function]
-        clones = [(node, self._refuse_to_sync()) for node in sorted(self.cloned.intersection(nodes))]
-        clones += [(node, {REPORT_TAG: ["refused"]}) for node in sorted(self.copied.intersection(nodes))]
-        for returns in (clones, [(node, answer(node, arguments[0])) for node in sorted(nodes)]):
-            self._events += [(f"salt/job/{len(self.jobs)}/ret/{node}", node, data) for node, data in returns]
-            self._events.append(None)  # a pause
+        copies = [(node, self._refuse_to_sync()) for node in sorted(self.cloned.intersection(nodes))]
+        copies += [(node, {REPORT_TAG: ["refused"]}) for node in sorted(self.copied.intersection(nodes))]
+        for node, data in copies:
+            self.fire_return(len(self.jobs) + 1, node, {"success": True, "return": data})
+        if copies:
+            self.pause()
+        jid = super().publish(nodes, function, arguments)
         self.on_publish()
-        return str(len(self.jobs))
+        return jid
 
-    def events(self, _):
-        while self._events:
-            event = self._events.pop(0)
-            if event is None:
-                return
-            tag, node, data = event
-            if node not in self.off:
-                yield tag, {"id": node, "success": True, "retcode": 0, "return": data}
+    def _answer_job(self, node, function, words, keywords):
+        known = {
+            "state.apply": self._apply,
+            "wireguard.sync": self._sync,
+            "wireguard.drop": self._drop,
+            "wireguard.rotate_prepare": self._rotate_prepare,
+            "wireguard.rotate_follow": self._rotate_follow,
+            "wireguard.rotate_switch": self._rotate_switch,
+            "wireguard.rotate_abort": lambda *_: {"aborted": True},
+        }
+        return known[function](node, *words)
 
-    def _sync(self, node, _):
+    def _apply(self, node, sls):
+        assert sls == "wireguard"
+        self.register(node)
+        self.views[node] = self.master.moment().views(node).get("net")
+        return {"wireguard_|-mesh_|-mesh_|-managed": {"result": True, **self._report(node)}}
+
+    def _rotate_prepare(self, node, network):
+        return self.sign(
+            Rotation(node, network, public_key(self.keys[node]), public_key(f"{node} next"), next(serials))
+        )
+
+    def _rotate_follow(self, node, *_):
+        self.fire(FOLLOWING_TAG, {"id": node})
+        return {"moved": False}
+
+    def _rotate_switch(self, node, network):
+        if node in self.broken:
+            return {"switched": False, "comment": self.broken[node]}
+        self.keys[node] = f"{node} next"
+        statement = registration(node, next(serials), public_key=public_key(self.keys[node]))
+        return {"switched": True, REGISTER_TAG: [self.sign(statement)]}
+
+    def _sync(self, node):
         if node in self.broken:
             return {"networks": {"wg0": {"result": False, "comment": self.broken[node]}}}
         key = public_key(self.keys[node])
@@ -117,7 +148,7 @@ class Fleet:
 
     def _drop(self, node, peers):
         if node in self.old:
-            return "'wireguard.drop' is not available."
+            return None
         if self.views[node].public_key in peers["net"]:
             self.views[node] = None
         else:

@@ -38,7 +38,8 @@ class Impostor:
         self._answer = answer
 
     def publish(self, nodes, function, arguments):
-        self._fleet._events += [("salt/job/1/ret/" + node, node, self._answer) for node in nodes]
+        for node in nodes:
+            self._fleet.fire_return(1, node, {"success": True, "return": self._answer})
         return "1"
 
     def events(self, seconds):
@@ -70,7 +71,7 @@ def test_a_return_for_a_job_that_was_not_for_its_node_is_passed_over(fleet):
     def publish_and_forge(nodes, function, arguments):
         job = publish(nodes, function, arguments)
         forged.append(job)
-        fleet._events.insert(0, (f"salt/job/{job}/ret/c", "c", {"networks": {}}))
+        fleet.fire_return(job, "c", {"success": True, "return": {"networks": {}}})
         return job
 
     fleet.publish = publish_and_forge
@@ -102,6 +103,12 @@ def test_a_node_that_signs_a_new_statement_is_there(fleet):
     bus = Returns(("a", report(fleet, "a")))
     assert silent_nodes(bus, fleet.master, ["a", "b"], 1) == {"b"}
     assert bus.asked == (["a", "b"], "wireguard.sync", ["signed=True"])
+
+
+def test_a_node_that_signs_anew_what_it_said_before_is_there(fleet):
+    """Only news counted, and a node in sync has none: another secret was refused to every healthy fleet."""
+    assert hear_all(fleet.master, "a", report(fleet, "a"))
+    assert silent_nodes(Returns(("a", report(fleet, "a", 10**9 + 1))), fleet.master, ["a"], 1) == set()
 
 
 def test_a_forged_return_does_not_prove_that_a_node_is_there(fleet):

@@ -17,7 +17,7 @@ def fleet(tmp_path):
 
 def test_the_canary_comes_first_and_the_masters_own_node_last(fleet):
     said = fleet.reconcile(stages=Stages(canary=("d",), batch=2))
-    assert [nodes for nodes, _ in fleet.jobs] == [["d"], ["a", "c"], ["e"], ["b"]]
+    assert [nodes for _, nodes, _ in fleet.jobs] == [["d"], ["a", "c"], ["e"], ["b"]]
     assert (said["stopped"], said["not asked"]) == (None, [])
     assert said["confirmed"] == ["a", "b", "c", "d", "e"]
     assert said["counts"] == {"confirmed": 5, "failed": 0, "silent": 0, "not asked": 0}
@@ -71,7 +71,7 @@ def test_where_all_are_in_sync_that_is_the_answer(fleet):
 
 def test_without_steps_the_masters_own_node_comes_last_as_well_and_the_answer_is_as_ever(fleet):
     said = fleet.reconcile()
-    assert [nodes for nodes, _ in fleet.jobs] == [["a", "c", "d", "e"], ["b"]]
+    assert [nodes for _, nodes, _ in fleet.jobs] == [["a", "c", "d", "e"], ["b"]]
     assert list(said) == ["asked", "confirmed", "failed", "silent", "unregistered", "in_sync", "seconds"]
 
 
@@ -98,7 +98,7 @@ def test_who_is_revoked_on_the_way_is_dropped_by_all_at_once(fleet):
     )
     fleet.reconcile(stages=Stages(canary=("d",), batch=1))
     assert fleet.functions[:2] == [("wireguard.sync", ["d"]), ("wireguard.drop", ["a", "b", "c", "d", "e"])]
-    gone, words = fleet.jobs[1][1]
+    gone, words = fleet.jobs[1][2]
     assert gone == words["withdrawn"] == {"net": [public_key("e")]}
     assert fleet.functions.count(("wireguard.drop", ["a", "b", "c", "d", "e"])) == 1
     assert fleet.reconcile()["asked"] == []
@@ -107,7 +107,7 @@ def test_who_is_revoked_on_the_way_is_dropped_by_all_at_once(fleet):
 def test_force_and_its_reason_reach_the_nodes_whatever_the_reason_looks_like(fleet):
     """A text would be parsed as YAML by Salt, and arrive as a number, a mapping, or not at all."""
     fleet.reconcile(forced=("alice", "ticket: {12}"))
-    for _, arguments in fleet.jobs:
+    for _, _, arguments in fleet.jobs:
         assert arguments == ["signed=True", {"__kwarg__": True, "force": True, "reason": "ticket: {12}"}]
 
 
@@ -122,5 +122,5 @@ def test_force_is_in_the_history_of_each_node_that_was_asked(fleet):
 
 def test_without_force_there_is_nothing_of_it(fleet):
     fleet.reconcile()
-    assert {tuple(arguments) for _, arguments in fleet.jobs} == {("signed=True",)}
+    assert {tuple(arguments) for _, _, arguments in fleet.jobs} == {("signed=True",)}
     assert "forced" not in {entry.what for entry in fleet.master.registry.history()}

@@ -48,7 +48,8 @@ class Engine:
                 self._debounce.add(contact or (), time.monotonic())
         if self._debounce.due(time.monotonic()):
             # Not again before ``done``, so there is never more than one of these.
-            threading.Thread(target=self._work, args=[self._debounce.begin()], daemon=True).start()
+            work = threading.Thread(target=self._work, args=[self._debounce.begin()], name="wireguard", daemon=True)
+            work.start()
 
     def _contact_after(self, event: Mapping[str, Any]) -> Collection[str] | None:
         """None for an event that is none of ours, else the minions that it brings to our notice."""
@@ -56,7 +57,7 @@ class Engine:
         if tag == "salt/key":
             return ()
         if tag.startswith("salt/minion/") and tag.endswith("/start"):
-            return (str(data.get("id")),)
+            return (str(data.get("id")),) if isinstance(data, Mapping) else ()
         news = hear(self._operator.master, tag, data)
         if news and tag == REPORT_TAG:
             self._operator.announce()  # it may tell of a rollback, which should not wait for a reconcile
