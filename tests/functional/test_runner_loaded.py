@@ -90,7 +90,7 @@ def test_what_is_probably_not_meant_is_a_warning_with_its_line_and_no_exit_code(
     assert data["valid"] is True
     assert "retcode" not in data
     assert [(row["where"], row["message"].split(":")[0]) for row in data["warnings"]] == [
-        (f"{master.mesh}:6", "no accepted minion is called wbe1"),
+        (f"{master.mesh}:6", "no accepted minion has the id wbe1"),
         (f"{master.mesh}:6", "no.such.name.invalid does not resolve on this machine"),
     ]
     assert re.search(r"mesh.yml:6 +no accepted minion", master.shown(data))

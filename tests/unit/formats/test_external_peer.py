@@ -110,7 +110,7 @@ def test_where_the_default_route_is_not_in_a_form_it_says_so(form):
 
 def test_the_exit_of_a_phone_must_be_one_that_it_is_linked_with():
     for nodes, peers, extra, message in [
-        ("gw1: {exit: true}", "phone: {via: gw2}", "", "no node of the network is called 'gw2'; did you mean 'gw1'"),
+        ("gw1: {exit: true}", "phone: {via: gw2}", "", "the network has no node 'gw2'; did you mean 'gw1'"),
         ("gw1: {}", "phone: {via: gw1}", "", "'gw1' is no exit node"),
         ("gw1: {exit: true}, a: {}", "phone: {via: gw1}", "links: [[a, gw1]]", "no link joins 'phone' with 'gw1'"),
     ]:

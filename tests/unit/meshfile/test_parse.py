@@ -427,7 +427,10 @@ networks:
             network(nodes="a: {endpoints: x.example}"),
             "mesh.yml:4: endpoints must be a mapping (`key: value`), not text",
         ),
-        (network(nodes="a: {endpoints: {ams: false}}"), "mesh.yml:4: endpoints says where nodes of site ams call this"),
+        (
+            network(nodes="a: {endpoints: {ams: false}}"),
+            "mesh.yml:4: endpoints says where nodes of site ams reach this",
+        ),
         (network(nodes="a: {endpoints: {a/s: x}}"), "mesh.yml:4: 'a/s' is not a site's name; write 1 to 64 of"),
         (network(nodes="'a*': {endpoints: {ams: x}}"), "mesh.yml:4: endpoints belongs to one node; write the minion's"),
         (
@@ -441,11 +444,11 @@ networks:
         (network("links: [['*', [a]]]"), "mesh.yml:3: an end of a link must be text, not a list"),
         (
             network("links: [['*', wbe]]", nodes="a: {groups: [web]}"),
-            "mesh.yml:3: no group, minion id or peer is called 'wbe'; did you mean 'web'?",
+            "mesh.yml:3: there is no group, minion id or peer 'wbe'; did you mean 'web'?",
         ),
         (
             network("links: [['*', 'w*']]", nodes="'w*': {}"),
-            "mesh.yml:3: no group, minion id or peer is called 'w*'; give nodes `groups: [...]` that links can name",
+            "mesh.yml:3: there is no group, minion id or peer 'w*'; give nodes `groups: [...]` that links can name",
         ),
         (
             network("links: [['*', a]]", nodes="a: {groups: [b]}, b: {groups: [a]}"),
@@ -527,11 +530,11 @@ networks:
         (network(nodes="'w*': {endpoint: w.example}"), "endpoint belongs to one node; write the minion's id instead"),
         (
             network(nodes="a: {endpoint: [192.0.2.1, 192.0.2.2]}"),
-            "mesh.yml:4: 192.0.2.2 is never called: all who could",
+            "mesh.yml:4: 192.0.2.2 is never used: whoever could",
         ),
         (
             network(nodes="a: {endpoint: [a.example, 192.0.2.2]}"),
-            "mesh.yml:4: 192.0.2.2 is never called: all who could",
+            "mesh.yml:4: 192.0.2.2 is never used: whoever could",
         ),
         (network(nodes="a: {endpoint: []}"), "mesh.yml:4: endpoint must be a list that is not empty"),
         (network(nodes="a: {endpoint: [false]}"), "mesh.yml:4: endpoint: false says nothing"),
@@ -597,11 +600,11 @@ networks:
         # exits
         (
             network(nodes="gw1: {exit: true},\n a: {via: gw2}"),
-            "mesh.yml:5: via: no node of the network is called 'gw2'; did you mean 'gw1'?",
+            "mesh.yml:5: via: the network has no node 'gw2'; did you mean 'gw1'?",
         ),
         (
             network(nodes="'gw*': {exit: true}, a: {via: 'gw*'}"),
-            "via: no node of the network is called 'gw*'; write the",
+            "via: the network has no node 'gw*'; write the",
         ),
         (network(nodes="gw1: {},\n a: {via: gw1}"), "mesh.yml:5: via: 'gw1' is no exit node; write `exit: true` there"),
         (

@@ -81,12 +81,14 @@ def test_of_a_mesh_whose_nodes_are_all_registered_nothing_is_said():
 
 def test_two_nodes_that_cannot_be_called_never_meet():
     (text,) = warnings("a: {endpoint: false}, b: {endpoint: false}, c: {}")
-    assert text.startswith("mesh.yml:4: in network net, 1 pair can never meet, as neither side can be called: a and b;")
+    assert text.startswith(
+        "mesh.yml:4: in network net, 1 pair can never meet, as neither side can be reached: a and b;"
+    )
 
 
 def test_a_node_and_a_peer_that_cannot_be_called_never_meet():
     (text,) = warnings("a: {endpoint: false}, b: {}", peers=PHONE)
-    assert "1 pair can never meet, as neither side can be called: a and phone;" in text
+    assert "1 pair can never meet, as neither side can be reached: a and phone;" in text
 
 
 def test_peers_need_not_meet_each_other():
@@ -98,7 +100,7 @@ def test_the_line_is_that_of_the_endpoint_and_few_pairs_are_examples_for_many():
     text += "".join(f"      n{number}:\n        port: 1\n        endpoint: false\n" for number in range(5))
     (problem,) = found(text).warnings
     assert problem.line == 7
-    assert "10 pairs can never meet, as neither side can be called: n0 and n1, n0 and n2, n0 and n3, ...;" in str(
+    assert "10 pairs can never meet, as neither side can be reached: n0 and n1, n0 and n2, n0 and n3, ...;" in str(
         problem
     )
 
@@ -120,7 +122,7 @@ def test_what_a_glob_names_is_judged_where_the_minions_are_known():
     assert warnings(nodes) == []
     assert warnings(nodes, known=registered("nat1", "a")) == []
     (text,) = warnings(nodes, known=registered("nat1", "nat2", "a"))
-    assert "1 pair can never meet, as neither side can be called: nat1 and nat2;" in text
+    assert "1 pair can never meet, as neither side can be reached: nat1 and nat2;" in text
 
 
 def test_nodes_that_offer_no_address_cannot_be_called():
@@ -143,24 +145,22 @@ def test_of_who_has_not_registered_or_is_no_member_any_more_nothing_is_said():
 @pytest.mark.parametrize("who", ["a: {endpoint: 10.42.0.9}, b: {}", "a: {endpoints: {x: '10.42.0.9:1'}}, b: {}"])
 def test_an_endpoint_in_the_networks_own_subnet_is_swallowed_by_the_tunnel(who):
     (text,) = warnings(who)
-    assert re.match(
-        r"mesh.yml:4: a is called at 10\.42\.0\.9(:1)?, which is in the network's own 10\.42\.0\.0/24: ", text
-    )
+    assert re.match(r"mesh.yml:4: a's endpoint 10\.42\.0\.9(:1)? is in the network's own 10\.42\.0\.0/24: ", text)
 
 
 def test_the_endpoint_of_a_peer_is_looked_at_as_well():
     (text,) = warnings("a: {}", peers=PHONE.replace("}", ", endpoint: 10.42.0.9}"))
-    assert "mesh.yml:5: phone is called at 10.42.0.9:51820, which is in the network's own" in text
+    assert "mesh.yml:5: phone's endpoint 10.42.0.9:51820 is in the network's own" in text
 
 
 def test_a_name_that_resolves_into_the_networks_own_subnet_says_to_what():
     (text,) = warnings("a: {endpoint: a.example}, b: {}", names={"a.example": ("10.42.0.9",)})
-    assert "a is called at a.example (10.42.0.9 for this machine), which is in the network's own 10.42.0.0/24" in text
+    assert "a's endpoint a.example (10.42.0.9 for this machine) is in the network's own 10.42.0.0/24" in text
 
 
 def test_nodes_that_offer_addresses_in_the_networks_own_subnet_are_one_warning_at_the_subnets():
     (text,) = warnings(known=registered("a@10.42.0.77", "b@10.42.0.78", "c@192.0.2.1"))
-    assert text.startswith("mesh.yml:3: a, b: called at addresses in 10.42.0.0/24, which is the network's own")
+    assert text.startswith("mesh.yml:3: the endpoints that a, b offered are in the network's own 10.42.0.0/24")
 
 
 def test_what_a_node_offers_does_not_matter_where_the_file_says_otherwise():
@@ -171,14 +171,12 @@ def test_what_a_node_offers_does_not_matter_where_the_file_says_otherwise():
 @pytest.mark.parametrize("address", ["10.42.0.5", "10.42.0.5:1234"])
 def test_a_node_called_at_its_own_address_in_the_mesh_is_an_error(address):
     (text,) = errors(f"a: {{addresses: [10.42.0.5], endpoint: '{address}'}}, b: {{}}")
-    assert text.startswith(
-        f"mesh.yml:4: a is called at {address}, an address inside the mesh, which leads back to this"
-    )
+    assert text.startswith(f"mesh.yml:4: a's endpoint {address} is inside the mesh, so it can be reached only through")
 
 
 def test_a_node_called_at_the_address_that_it_was_given_is_an_error():
     (text,) = errors("a: {endpoint: 10.42.0.1}, b: {}", known=registered("a", "b"))
-    assert "a is called at 10.42.0.1" in text
+    assert "a's endpoint 10.42.0.1" in text
 
 
 def test_two_networks_through_each_other_are_errors_on_both_sides():
@@ -189,8 +187,9 @@ def test_two_networks_through_each_other_are_errors_on_both_sides():
         "mtu: 1280",
     )
     one, other = map(str, found(text).errors)
-    assert "mesh.yml:6: a is called at 10.43.0.5, an address inside the mesh, which leads by way of a of other" in one
-    assert "mesh.yml:12: a is called at 10.42.0.5" in other
+    assert one.startswith("mesh.yml:6: a's endpoint 10.43.0.5 is inside the mesh, so it can be reached only through")
+    assert "the tunnel (by way of a of other) that it is meant to open" in one
+    assert "mesh.yml:12: a's endpoint 10.42.0.5" in other
 
 
 def test_a_network_through_another_is_no_error():
@@ -200,9 +199,9 @@ def test_a_network_through_another_is_no_error():
 
 def test_an_endpoint_in_a_network_behind_a_node_is_swallowed_by_the_tunnel():
     (text,) = warnings("gw: {routes: [192.168.40.0/24]}, a: {endpoint: 192.168.40.7}, b: {}")
-    assert text.startswith("mesh.yml:4: a is called at 192.168.40.7, which is in 192.168.40.0/24 behind gw: ")
+    assert text.startswith("mesh.yml:4: a's endpoint 192.168.40.7 is in 192.168.40.0/24 behind gw: ")
     (text,) = warnings("gw: {routes: [192.168.40.0/24], endpoint: 192.168.40.1}, b: {}")
-    assert "gw is called at 192.168.40.1, which is in 192.168.40.0/24 behind gw: " in text
+    assert "gw's endpoint 192.168.40.1 is in 192.168.40.0/24 behind gw: " in text
 
 
 def test_who_is_not_told_of_the_route_calls_by_another_way():
@@ -256,7 +255,9 @@ def test_packets_of_a_network_through_another_must_fit_into_it(inner, outer, fit
     messages = [str(each) for each in found(text).warnings]
     assert len(messages) == (1 if fits else 0)
     for message in messages:
-        assert message.startswith(f"mesh.yml:{11 if inner else 7}: a is called at 10.42.0.5, through network one")
+        assert message.startswith(
+            f"mesh.yml:{11 if inner else 7}: a's endpoint 10.42.0.5 is reached through network one"
+        )
         assert message.endswith(f"fit in if its own `mtu` is at most {fits}")
 
 
@@ -332,7 +333,7 @@ def test_a_subnet_that_is_smaller_than_what_is_used_is_an_error_that_names_who_i
         "a: {addresses: [10.42.0.130]}, '*': {}", subnets="10.42.0.128/25", known=registered("a", "b", "c")
     )
     assert text.startswith(
-        "mesh.yml:3: the subnets of network net lack addresses in use, of 2 of its nodes (mesh.yml:3):"
+        "mesh.yml:3: 2 nodes of network net have addresses outside its subnets (mesh.yml:3):"
         " b (10.42.0.2), c (10.42.0.3). Write subnets that have them, or give these nodes others by `addresses:`"
     )
 
@@ -370,7 +371,7 @@ def test_when_none_of_several_names_resolves_the_machine_is_suspected_once():
 
 def test_entries_that_no_accepted_minion_matches_are_warnings():
     one, other = warnings("'web*': {}, 'wbe*': {}, db1: {}, bd1: {}", known=registered("web1", "db1"))
-    assert "no accepted minion is called bd1" in one
+    assert "no accepted minion has the id bd1" in one
     assert "no accepted minion matches 'wbe*'" in other
 
 

@@ -65,14 +65,16 @@ class Outside:
     @property
     def summary(self) -> str:
         """Without names."""
-        return f"the subnets of network {self.network} lack addresses in use, of {len(self.nodes)} of its nodes"
+        who = "1 node" if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
+        has = "has" if len(self.nodes) == 1 else "have"
+        return f"{who} of network {self.network} {has} addresses outside its subnets"
 
     def describe(self, mesh_path: str) -> str:
         """With names, and where to look."""
         named = [f"{node} ({', '.join(map(str, addresses))})" for node, addresses in sorted(self.nodes.items())]
         return (
-            f"{self.summary} ({self.place}): {some(named)}. Write subnets that have them, or give these nodes others by"
-            " `addresses:`"
+            f"{self.summary} ({self.place}): {some(named)}. Write subnets that contain these, or give the nodes"
+            " others by `addresses:`"
         )
 
 

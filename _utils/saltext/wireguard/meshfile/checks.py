@@ -47,7 +47,7 @@ def check_ends(scope: Scope, network: Network) -> None:
         elif end != EVERYBODY and end not in groups | owners:
             near = difflib.get_close_matches(end[:60], groups | owners, n=1)
             advice = f"did you mean {near[0]!r}?" if near else "give nodes `groups: [...]` that links can name"
-            scope.report.add(place, f"no group, minion id or peer is called {shown(end)}; {advice}")
+            scope.report.add(place, f"there is no group, minion id or peer {shown(end)}; {advice}")
 
 
 def check_routes(scope: Scope, network: Network) -> None:
@@ -123,7 +123,7 @@ def _problem_of_via(network: Network, name: str, via: str) -> str | None:
     if exit_node is None or any(character in via for character in "*?["):
         near = difflib.get_close_matches(via[:60], ids, n=1)
         advice = f"did you mean {near[0]!r}?" if near else "write the minion id of one with `exit: true`"
-        return f"via: no node of the network is called {shown(via)}; {advice}"
+        return f"via: the network has no node {shown(via)}; {advice}"
     if not exit_node.exit:
         return f"via: {shown(via)} is no exit node; write `exit: true` there if it is to be one"
     return None

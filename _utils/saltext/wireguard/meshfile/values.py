@@ -154,8 +154,8 @@ def read_node_endpoint(scope: Scope, value: Value) -> tuple[Endpoint, ...] | Lit
     for unused in never_used(endpoints):
         raise Invalid(
             value.place,
-            f"{unused} is never called: all who could call it call an endpoint that stands before it; a list is for"
-            " an IPv6 and an IPv4 address, and a name stands last",
+            f"{unused} is never used: whoever could reach it takes an endpoint before it in the list; a list is for an"
+            " IPv6 and an IPv4 address, and a name comes last",
         )
     return endpoints
 
@@ -183,7 +183,7 @@ def read_site_endpoints(scope: Scope, value: Value) -> dict[str, Endpoint]:
 def _site_endpoint(scope: Scope, key: Scalar, value: Value) -> tuple[str, Endpoint]:
     site = read_site(scope, key)
     if is_false(value):
-        raise Invalid(value.place, f"endpoints says where nodes of site {site} call this one; write host or host:port")
+        raise Invalid(value.place, f"endpoints says where nodes of site {site} reach this one; write host or host:port")
     return site, _endpoint(scope, value)
 
 

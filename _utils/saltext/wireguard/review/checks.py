@@ -23,31 +23,31 @@ FULL = 0.9
 # Subnets of so few addresses are made to measure: that they are full says nothing.
 _MADE_TO_MEASURE = 6
 
-_INTO_THE_TUNNEL = "calls go into the tunnel itself, unless a narrower route leads there; change one of the two"
+_INTO_THE_TUNNEL = "packets to it go into the tunnel itself, unless a narrower route leads there; change one of the two"
 
 
-def contradictions(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def contradictions(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """What the file says and the registry has given to somebody else: addresses, and public keys."""
-    if scene.joined:
-        yield from scene.joined.problems()
+    if context.joined:
+        yield from context.joined.problems()
 
 
-def circles(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
-    """Who can only be called through a tunnel that needs this very call first."""
-    for call, via in _circular(scene, scenes):
-        way = f" by way of {', '.join(f'{name} of {network}' for network, name in via)}" if via else ""
+def circles(context: Context, contexts: list[Context]) -> Iterator[Problem]:
+    """Who can be reached only through the tunnel that is to be opened there."""
+    for reached, via in _circular(context, contexts):
+        way = f" (by way of {', '.join(f'{name} of {network}' for network, name in via)})" if via else ""
         yield problem(
-            call.place,
-            f"{call}, an address inside the mesh, which leads{way} back to this very call: no packet ever arrives;"
-            " give it an endpoint outside the mesh",
+            reached.place,
+            f"{reached} is inside the mesh, so it can be reached only through the tunnel{way} that it is meant to open;"
+            f" give {reached.name} an endpoint outside the mesh",
         )
 
 
-def _circular(scene: Context, scenes: list[Context]) -> Iterator[tuple[Reached, list[NodeId]]]:
-    """Such a call, and whose tunnels are on the way."""
-    ways = _ways(scenes)
-    for name in scene.parties:
-        start = here = (scene.network.name, name)
+def _circular(context: Context, contexts: list[Context]) -> Iterator[tuple[Reached, list[NodeId]]]:
+    """Such an endpoint, and whose tunnels are on the way."""
+    ways = _ways(contexts)
+    for name in context.parties:
+        start = here = (context.network.name, name)
         via: list[NodeId] = []
         while here in ways and ways[here][0] != start and len(via) < len(ways):
             here = ways[here][0]
@@ -56,68 +56,68 @@ def _circular(scene: Context, scenes: list[Context]) -> Iterator[tuple[Reached, 
             yield ways[start][1], via
 
 
-def _ways(scenes: list[Context]) -> dict[NodeId, tuple[NodeId, Reached]]:
-    """Who is called through a tunnel only -> through whose, and that call."""
+def _ways(contexts: list[Context]) -> dict[NodeId, tuple[NodeId, Reached]]:
+    """Who is reached through a tunnel only -> through whose, and at which endpoint."""
     owners = {
-        address: (scene.network.name, name)
-        for scene in scenes
-        for name, party in scene.parties.items()
+        address: (context.network.name, name)
+        for context in contexts
+        for name, party in context.parties.items()
         for address in party.addresses
     }
     ways = {}
-    for scene in scenes:
-        calls: dict[str, list[Reached]] = {}
-        for call in scene.calls:
-            calls.setdefault(call.name, []).append(call)
-        for name, (first, *others) in calls.items():
+    for context in contexts:
+        by_name: dict[str, list[Reached]] = {}
+        for each in context.reached:
+            by_name.setdefault(each.name, []).append(each)
+        for name, (first, *others) in by_name.items():
             if not others and first.is_certain and first.address in owners:
-                ways[scene.network.name, name] = (owners[first.address], first)
+                ways[context.network.name, name] = (owners[first.address], first)
     return ways
 
 
-def too_small(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
-    for version, room, taken, needed in _space(scene):
+def too_small(context: Context, contexts: list[Context]) -> Iterator[Problem]:
+    for version, room, taken, needed in _space(context):
         if taken + needed > room:
             yield problem(
-                scene.network.place_of("subnets"),
-                f"network {scene.network.name} needs {taken + needed} IPv{version} addresses and has {room}; add a"
+                context.network.place_of("subnets"),
+                f"network {context.network.name} needs {taken + needed} IPv{version} addresses and has {room}; add a"
                 " subnet",
             )
 
 
-def shared_ports(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def shared_ports(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Minions that globs of two networks name, each with the same port; of other entries, the model says so."""
-    for other in scenes[: scenes.index(scene)]:
-        for name in sorted(scene.members.keys() & other.members.keys()):
-            port = scene.members[name].settings.port
+    for other in contexts[: contexts.index(context)]:
+        for name in sorted(context.members.keys() & other.members.keys()):
+            port = context.members[name].settings.port
             if port == other.members[name].settings.port:
-                names = f"{other.network.name!r} and {scene.network.name!r}"
-                yield problem(scene.place_of(name), f"{name} has port {port} in networks {names}; change one")
+                names = f"{other.network.name!r} and {context.network.name!r}"
+                yield problem(context.place_of(name), f"{name} has port {port} in networks {names}; change one")
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------
 
 
-def nearly_full(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
-    grows = any(entry.is_glob for entry in scene.network.nodes)
-    for version, room, taken, needed in _space(scene):
+def nearly_full(context: Context, contexts: list[Context]) -> Iterator[Problem]:
+    grows = any(entry.is_glob for entry in context.network.nodes)
+    for version, room, taken, needed in _space(context):
         used = taken + needed
         if FULL * room <= used <= room and (grows or room > _MADE_TO_MEASURE):
             yield problem(
-                scene.network.place_of("subnets"),
-                f"network {scene.network.name} has {room - used} of {room} IPv{version} addresses free; add a subnet"
+                context.network.place_of("subnets"),
+                f"network {context.network.name} has {room - used} of {room} IPv{version} addresses free; add a subnet"
                 " before they are used up",
             )
 
 
-def _space(scene: Context) -> Iterator[tuple[int, int, int, int]]:
+def _space(context: Context) -> Iterator[tuple[int, int, int, int]]:
     """(IP version, addresses that there are, that are given or reserved, that members will need), for each version."""
-    network = scene.network
-    held = _held(scene)
+    network = context.network
+    held = _held(context)
     for version in sorted({subnet.version for subnet in network.subnets}):
         taken = {each for each in {*network.reserved, *held} if each.version == version and network.subnet_of(each)}
         have = {held[address] for address in taken if address in held}
-        named = {name: member.settings.addresses for name, member in scene.members.items()}
+        named = {name: member.settings.addresses for name, member in context.members.items()}
         named.update((peer.name, peer.addresses) for peer in network.peers if not peer.public_key)
         needed = sum(
             1
@@ -129,33 +129,33 @@ def _space(scene: Context) -> Iterator[tuple[int, int, int, int]]:
         yield version, room + sum(1 for each in taken if is_excluded(network, each)), len(taken), needed
 
 
-def _held(scene: Context) -> dict[Address, str]:
+def _held(context: Context) -> dict[Address, str]:
     """Who has which address; who is gone keeps what it had until the quarantine is over."""
-    if scene.known is None or scene.joined is None:
+    if context.known is None or context.joined is None:
         return {}
-    pool = scene.joined.pool()
-    holdings = scene.known.snapshot.holdings(scene.network.name)
+    pool = context.joined.pool()
+    holdings = context.known.snapshot.holdings(context.network.name)
     kept = {each.address: each.node for each in holdings if not pool.is_free(each)}
-    return kept | {address: name for name, member in scene.members.items() for address in member.allocated}
+    return kept | {address: name for name, member in context.members.items() for address in member.allocated}
 
 
-def never_meet(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def never_meet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Peers that are not minions may well not meet each other."""
     count = 0
     examples: list[tuple[str, str]] = []
-    for one, other in scene.topology.never_meet():
-        count += _pairs(one, other) - _pairs(one & scene.peers, other & scene.peers)
-        first, second = (sorted(names, key=lambda name: (name in scene.peers, name)) for names in (one, other))
-        pairs = ((a, b) for a in first for b in second if a != b and not {a, b} <= scene.peers)
+    for one, other in context.topology.never_meet():
+        count += _pairs(one, other) - _pairs(one & context.peers, other & context.peers)
+        first, second = (sorted(names, key=lambda name: (name in context.peers, name)) for names in (one, other))
+        pairs = ((a, b) for a in first for b in second if a != b and not {a, b} <= context.peers)
         examples += itertools.islice(pairs, 3)
     if count:
         named = [f"{one} and {other}" for one, other in sorted({(min(pair), max(pair)) for pair in examples})[:3]]
-        node = next(name for name in sorted(examples)[0] if name not in scene.peers)
-        entries = [entry for entry in scene.network.entries(node) if entry.endpoint is not None]
+        node = next(name for name in sorted(examples)[0] if name not in context.peers)
+        entries = [entry for entry in context.network.entries(node) if entry.endpoint is not None]
         yield problem(
-            entries[0].place_of("endpoint") if entries else scene.place_of(node),
-            f"in network {scene.network.name}, {count} pair{'s' if count > 1 else ''} can never meet, as neither side"
-            f" can be called: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an endpoint, or"
+            entries[0].place_of("endpoint") if entries else context.place_of(node),
+            f"in network {context.network.name}, {count} pair{'s' if count > 1 else ''} can never meet, as neither side"
+            f" can be reached: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an endpoint, or"
             " say by `links` who talks to whom",
         )
 
@@ -164,43 +164,49 @@ def _pairs(one: Collection[str], other: Collection[str]) -> int:
     return len(one) * (len(one) - 1) // 2 if one == other else len(one) * len(other)
 
 
-def in_own_subnet(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def in_own_subnet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Endpoints that the network's own routes lead into the tunnel, unless a machine has a narrower route to them."""
-    circular = {call for call, _ in _circular(scene, scenes)}
+    circular = {reached for reached, _ in _circular(context, contexts)}
     offered: dict[Subnet, set[str]] = {}
-    for call in scene.calls:
-        subnet = scene.network.subnet_of(call.address)
-        if subnet is None or call in circular:
+    for reached in context.reached:
+        subnet = context.network.subnet_of(reached.address)
+        if subnet is None or reached in circular:
             continue
-        if call.endpoint:
-            yield problem(call.place, f"{call}, which is in the network's own {subnet}: {_INTO_THE_TUNNEL}")
+        if reached.endpoint:
+            yield problem(reached.place, f"{reached} is in the network's own {subnet}: {_INTO_THE_TUNNEL}")
         else:
-            offered.setdefault(subnet, set()).add(call.name)
+            offered.setdefault(subnet, set()).add(reached.name)
     for subnet, names in offered.items():
-        message = f"{some(names)}: called at addresses in {subnet}, which is the network's own: {_INTO_THE_TUNNEL}"
-        yield problem(scene.network.place_of("subnets"), message)
+        message = f"the endpoints that {some(names)} offered are in the network's own {subnet}: {_INTO_THE_TUNNEL}"
+        yield problem(context.network.place_of("subnets"), message)
 
 
-def behind_a_node(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def behind_a_node(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Endpoints that a route of the mesh file leads into the tunnel."""
-    routes = {str(route): route for party in scene.parties.values() for route in party.settings.routes}
-    inside = [(call, text) for call in scene.calls for text, route in routes.items() if call.address in route]
-    for view in scene.topology.views() if inside else ():
+    routes = {str(route): route for party in context.parties.values() for route in party.settings.routes}
+    inside = [
+        (reached, text) for reached in context.reached for text, route in routes.items() if reached.address in route
+    ]
+    for view in context.topology.views() if inside else ():
         behind = {text: peer.name for peer in view for text in peer.allowed_ips if text in routes}
         used = used_endpoints(view)
-        for call, text in inside:
-            if text in behind and (call.name, call.host) in used:
-                message = f"{call}, which is in {text} behind {behind[text]}: {_INTO_THE_TUNNEL}"
-                yield problem(call.place, message)
+        for reached, text in inside:
+            if text in behind and (reached.name, reached.host) in used:
+                message = f"{reached} is in {text} behind {behind[text]}: {_INTO_THE_TUNNEL}"
+                yield problem(reached.place, message)
 
 
-def mtu_too_large(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def mtu_too_large(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Above Ethernet's own MTU, it was meant for jumbo frames, which do not come through the Internet."""
-    outside = [call.address for call in scene.calls if not any(each.network.subnet_of(call.address) for each in scenes)]
+    outside = [
+        reached.address
+        for reached in context.reached
+        if not any(each.network.subnet_of(reached.address) for each in contexts)
+    ]
     version = max((address.version for address in outside), default=4)
     fits = ETHERNET_MTU - OVERHEAD[version]
-    said = [(each.mtu, each.place_of("mtu")) for each in scene.network.nodes]
-    for mtu, place in [(scene.network.mtu, scene.network.place_of("mtu")), *said]:
+    said = [(each.mtu, each.place_of("mtu")) for each in context.network.nodes]
+    for mtu, place in [(context.network.mtu, context.network.place_of("mtu")), *said]:
         if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
             yield problem(
                 place,
@@ -209,45 +215,45 @@ def mtu_too_large(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
             )
 
 
-def mtu_of_tunnel_in_tunnel(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def mtu_of_tunnel_in_tunnel(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Without an `mtu`, the nodes find one that fits."""
-    inner = scene.network.mtu
-    owners = {address: each for each in scenes for party in each.parties.values() for address in party.addresses}
-    told = {scene.network.name}
-    for call in scene.calls:
-        carrier = owners.get(call.address)
+    inner = context.network.mtu
+    owners = {address: each for each in contexts for party in each.parties.values() for address in party.addresses}
+    told = {context.network.name}
+    for reached in context.reached:
+        carrier = owners.get(reached.address)
         if carrier is None or inner is None:
             continue
         outer = carrier.network.mtu or WIREGUARD_MTU
-        fits = outer - OVERHEAD[call.address.version]
+        fits = outer - OVERHEAD[reached.address.version]
         if inner > fits and carrier.network.name not in told:
             told.add(carrier.network.name)
             yield problem(
-                scene.network.place_of("mtu"),
-                f"{call}, through network {carrier.network.name} with its MTU of"
-                f" {outer}; packets of network {scene.network.name} fit in if its own `mtu` is at most {fits}",
+                context.network.place_of("mtu"),
+                f"{reached} is reached through network {carrier.network.name}, whose MTU is"
+                f" {outer}; packets of network {context.network.name} fit in if its own `mtu` is at most {fits}",
             )
 
 
-def unresolved(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def unresolved(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """If not one of several names resolves, it is more likely that this machine cannot resolve any."""
-    if scene.names is None:
+    if context.names is None:
         return
-    missing = [each for each in scene.written if not each[2].address and each[2].host not in scene.names]
+    missing = [each for each in context.written if not each[2].address and each[2].host not in context.names]
     several = {endpoint.host for _, _, endpoint in missing}
-    if not scene.names and len(several) > 1:
+    if not context.names and len(several) > 1:
         message = f"none of the endpoints' names resolves on this machine, which may have no DNS: {some(several)}"
         yield problem(min(missing, key=lambda each: each[1].line)[1], message)
         return
     for name, place, endpoint in missing:
-        message = f"{endpoint.host} does not resolve on this machine: nodes that cannot resolve it cannot call {name}"
+        message = f"{endpoint.host} does not resolve on this machine: nodes that cannot resolve it cannot reach {name}"
         yield problem(place, f"{message}; correct the name, or write an address")
 
 
-def local_endpoints(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def local_endpoints(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Addresses that are another machine's for everybody: right only for who has set up something there."""
-    for name, place, endpoint in scene.written:
-        addresses = {*map(ip_address, (scene.names or {}).get(endpoint.host, ()))}
+    for name, place, endpoint in context.written:
+        addresses = {*map(ip_address, (context.names or {}).get(endpoint.host, ()))}
         if endpoint.address and is_local(endpoint.address):
             message = f"{name}'s endpoint {endpoint} is local to each machine: it works only where something there"
             yield problem(place, f"{message}, such as a proxy, leads to {name}; otherwise write another address")
@@ -256,112 +262,112 @@ def local_endpoints(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
             yield problem(place, f"{message}, where nobody can be reached; correct the name, or write an address")
 
 
-def odd_interface(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def odd_interface(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """A node that has such a device refuses to make the interface."""
-    name = scene.network.interface
+    name = context.network.interface
     if is_like_another_device(name):
         message = f"interface {name} is what other devices are called: a node that has one cannot join; write `wg0`"
-        yield problem(scene.network.place_of("interface"), f"{message}, or another name of your own")
+        yield problem(context.network.place_of("interface"), f"{message}, or another name of your own")
 
 
-def public_domain(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def public_domain(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Of one label only, it is a top-level domain: web1.com is somebody's on the Internet."""
-    domain = scene.network.domain
+    domain = context.network.domain
     if domain and "." not in domain and domain.lower() not in _PRIVATE_DOMAINS:
         message = f"domain {domain} is a top-level domain: names such as web1.{domain} may be somebody else's"
         advice = "write a domain of your own, such as mesh.example.com, or one for private use, such as internal"
-        yield problem(scene.network.place_of("domain"), f"{message}; {advice}")
+        yield problem(context.network.place_of("domain"), f"{message}; {advice}")
 
 
 # ICANN has set `internal` aside, RFC 2606 `test`; the others are in use and will not be delegated.
 _PRIVATE_DOMAINS = {"internal", "test", "home", "corp", "lan", "mail", "localdomain", "intranet", "private"}
 
 
-def unmatched(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Entries that no accepted minion matches; one that has expired may stay."""
-    if scene.known is None or not scene.network.nodes:
+    if context.known is None or not context.network.nodes:
         return
-    if not scene.known.accepted.keys() & scene.members.keys():
-        message = f"no accepted minion is in network {scene.network.name}: see `salt-key -L`"
-        yield problem(scene.network.place_of("nodes"), message)
+    if not context.known.accepted.keys() & context.members.keys():
+        message = f"no accepted minion is in network {context.network.name}: see `salt-key -L`"
+        yield problem(context.network.place_of("nodes"), message)
         return
-    matched = {entry.pattern for node in scene.known.accepted for entry in scene.network.entries(node)}
-    for entry in scene.network.nodes:
+    matched = {entry.pattern for node in context.known.accepted for entry in context.network.entries(node)}
+    for entry in context.network.nodes:
         if entry.is_glob and entry.pattern not in matched:
             message = f"no accepted minion matches '{entry.pattern}': correct or remove it, or accept their Salt keys"
             yield problem(entry.place, message)
-        elif not entry.is_glob and entry.pattern not in scene.known.accepted and entry.pattern in scene.members:
-            message = f"no accepted minion is called {entry.pattern}: accept its Salt key, or correct or remove it"
+        elif not entry.is_glob and entry.pattern not in context.known.accepted and entry.pattern in context.members:
+            message = f"no accepted minion has the id {entry.pattern}: accept its Salt key, or correct or remove it"
             yield problem(entry.place, message)
 
 
-def outside_subnets(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Subnets that were made smaller than what is used, or replaced."""
-    nodes = scene.joined.outside() if scene.joined else {}
+    nodes = context.joined.outside() if context.joined else {}
     if nodes:
-        found = Outside(scene.network.name, nodes, scene.network.place_of("subnets"))
+        found = Outside(context.network.name, nodes, context.network.place_of("subnets"))
         message = f"{found.describe(found.place.file)}; they get others if a reconcile is forced"
         yield problem(found.place, message)
 
 
-def excluded_in_use(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def excluded_in_use(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Who had an address before it was excluded keeps it."""
     have = [
         f"{name} ({address})"
-        for name, member in sorted(scene.members.items())
+        for name, member in sorted(context.members.items())
         for address in member.allocated
-        if is_excluded(scene.network, address)
+        if is_excluded(context.network, address)
     ]
     if have:
         message = f"{some(have)}: allocated before it was excluded, and kept; to change that, give them `addresses:`"
-        yield problem(scene.network.place_of("exclude"), message)
+        yield problem(context.network.place_of("exclude"), message)
 
 
-def pending_losses(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def pending_losses(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """What a reconcile would ask about first. Networks that the file does not have are the matter of the first one."""
-    if scene.known is None:
+    if context.known is None:
         return
-    members = {each.network.name: each.joined.members for each in scenes if each.joined}
-    for loss in losses(scene.mesh, scene.known.snapshot, scene.known.accepted, members, scene.now):
-        if loss.network == scene.network.name or (loss.place is None and scene is scenes[0]):
-            place = loss.place or scene.network.place
+    members = {each.network.name: each.joined.members for each in contexts if each.joined}
+    for loss in losses(context.mesh, context.known.snapshot, context.known.accepted, members, context.now):
+        if loss.network == context.network.name or (loss.place is None and context is contexts[0]):
+            place = loss.place or context.network.place
             message = f"{loss.describe(place.file)}; a reconcile refuses that unless it is forced"
             yield problem(place, message)
 
 
-def impossible_ids(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
-    """Minions that the file lists, and that are left out for what they are called."""
-    if scene.known is None or scene.joined is None:
+def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Problem]:
+    """Minions that the file lists, and that are left out for their ids."""
+    if context.known is None or context.joined is None:
         return
-    for node in sorted(scene.known.accepted):
-        why = scene.network.settings(node) and scene.joined.membership.problem_of_id(node)
-        namesake = scene.network.peer(scene.network.namesake(node) or "")
+    for node in sorted(context.known.accepted):
+        why = context.network.settings(node) and context.joined.membership.problem_of_id(node)
+        namesake = context.network.peer(context.network.namesake(node) or "")
         if why and namesake:
             message = f"the minion {node} is no member, as this peer has its name; give the peer another one"
             yield problem(namesake.place, message)
         elif why:
-            yield problem(scene.place_of(node), f"the minion {shown(node)} is no member: {why}; give it another id")
+            yield problem(context.place_of(node), f"the minion {shown(node)} is no member: {why}; give it another id")
 
 
-def nameless_parties(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def nameless_parties(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Who gets no name though the file wants names."""
-    names = {name: scene.network.names(name) for name in scene.parties} if scene.network.hosts else {}
-    for name, why in sorted(nameless(names, scene.network.domain).items()):
-        yield problem(scene.place_of(name), f"nobody's hosts file gets {shown(name)}, as {why}")
+    names = {name: context.network.names(name) for name in context.parties} if context.network.hosts else {}
+    for name, why in sorted(nameless(names, context.network.domain).items()):
+        yield problem(context.place_of(name), f"nobody's hosts file gets {shown(name)}, as {why}")
 
 
-def one_key_twice(scene: Context, scenes: list[Context]) -> Iterator[Problem]:
+def one_key_twice(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """The registry lets nobody in with a key of another; but who waits for an operator may have one."""
-    if scene.known is None:
+    if context.known is None:
         return
-    rows = {row.public_key: row.node for row in scene.known.snapshot.rows.values() if row.node in scene.members}
-    peers = {party.public_key: name for name, party in scene.parties.items() if name in scene.peers}
-    for (network, node), waiting in sorted(scene.known.snapshot.waiting.items()):
+    rows = {row.public_key: row.node for row in context.known.snapshot.rows.values() if row.node in context.members}
+    peers = {party.public_key: name for name, party in context.parties.items() if name in context.peers}
+    for (network, node), waiting in sorted(context.known.snapshot.waiting.items()):
         owner = {**rows, **peers}.get(waiting.public_key, node)
         rows.setdefault(waiting.public_key, node)
-        if network == scene.network.name and owner != node:
+        if network == context.network.name and owner != node:
             yield problem(
-                scene.place_of(node),
+                context.place_of(node),
                 f"{node}, which waits to be admitted, has the public key of {owner}: a cloned machine? Move the key"
                 f" file on {node} away and apply again; it makes a new key",
             )

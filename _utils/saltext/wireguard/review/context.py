@@ -19,7 +19,7 @@ from ..registry.admission import excluded
 from ..registry.rows import Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
 
-# What a node offers that has not registered: for all we know, everybody can call it.
+# What a node offers that has not registered: for all we know, everybody can reach it.
 _ANYWHERE = ("1.0.0.1", "2000::1")
 
 
@@ -50,7 +50,7 @@ def written_endpoints(network: Network) -> Iterator[tuple[str, Place, Endpoint]]
 @dataclass(frozen=True)
 class Reached:
     """
-    An address at which a node or peer is called. ``endpoint`` stands at ``place``; None if the node itself offers it.
+    An address at which a node or peer is reached. ``endpoint`` stands at ``place``; None if the node itself offers it.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Reached:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is the same for every caller. Names may resolve otherwise elsewhere."""
+        """Whether it is the same for everybody. Names may resolve otherwise elsewhere."""
         return self.endpoint is None or self.endpoint.address is not None
 
     @property
@@ -69,7 +69,7 @@ class Reached:
 
     def __str__(self) -> str:
         at = self.endpoint or self.address
-        return f"{self.name} is called at {at}" + ("" if self.is_certain else f" ({self.address} for this machine)")
+        return f"{self.name}'s endpoint {at}" + ("" if self.is_certain else f" ({self.address} for this machine)")
 
 
 class Context:
@@ -121,8 +121,8 @@ class Context:
         return [each for each in written_endpoints(self.network) if each[0] in self.parties]
 
     @cached_property
-    def calls(self) -> list[Reached]:
-        """Where everybody is called: what the file says, and what is used of that which nodes offer."""
+    def reached(self) -> list[Reached]:
+        """Where everybody is reached: what the file says, and what is used of that which nodes offer."""
         found = [
             Reached(name, place, address, endpoint)
             for name, place, endpoint in self.written
@@ -144,7 +144,7 @@ class Context:
 
 
 def used_endpoints(view: Iterable[Peer]) -> set[tuple[str, str]]:
-    """(name, host that it is called at)"""
+    """(name, host of its endpoint)"""
     return {(peer.name, Endpoint.parse(peer.endpoint).host) for peer in view if peer.endpoint}
 
 

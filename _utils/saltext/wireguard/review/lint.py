@@ -61,16 +61,16 @@ def lint(
     ``known`` is None where there is no master, and ``names`` has the addresses of the host names that resolve; None
     where nobody looked. ``hosts`` says which to look up.
     """
-    scenes = [Context(network, mesh, now, known, names) for network in mesh.networks]
+    contexts = [Context(network, mesh, now, known, names) for network in mesh.networks]
     return Findings(
-        _in_order(problem for check in _ERRORS for scene in scenes for problem in check(scene, scenes)),
-        _in_order(problem for check in _WARNINGS for scene in scenes for problem in check(scene, scenes)),
-        tuple((scene.network.name, each) for scene in scenes for each in scene.topology.relayed()),
+        _in_order(problem for check in _ERRORS for context in contexts for problem in check(context, contexts)),
+        _in_order(problem for check in _WARNINGS for context in contexts for problem in check(context, contexts)),
+        tuple((context.network.name, each) for context in contexts for each in context.topology.relayed()),
     )
 
 
 def hosts(mesh: Mesh) -> set[str]:
-    """The host names that somebody is called at."""
+    """The host names that are somebody's endpoint."""
     written = [each for network in mesh.networks for each in written_endpoints(network)]
     return {endpoint.host for _, _, endpoint in written if endpoint.address is None}
 
