@@ -24,7 +24,7 @@ def join(extra=ON, rows=("a", "b", "c"), key=SECRET, **kwargs):
 
 
 def told(fleet, node):
-    return fleet.told(node)["net"]
+    return fleet.views_with_secrets(node)["net"]
 
 
 def peer_of(view, name):
@@ -155,25 +155,25 @@ def test_a_phone_has_no_preshared_key_unless_the_file_says_so():
     fleet = join(peers=PHONE % "")
     assert not peer_of(told(fleet, "a"), "phone").preshared
     assert "preshared_key" not in told(fleet, "a").to_dict()["peers"]["phone"]
-    assert not peer_of(fleet.networks["net"].client("phone"), "a").preshared
+    assert not peer_of(fleet.networks["net"].external_view("phone"), "a").preshared
 
 
 def test_a_phone_that_wants_one_has_one_with_each_node():
     fleet = join(peers=PHONE % ", preshared_key: true")
-    client = fleet.networks["net"].client("phone")
+    client = fleet.networks["net"].external_view("phone")
     assert peer_of(told(fleet, "a"), "phone").preshared_key == peer_of(client, "a").preshared_key
     assert peer_of(client, "a").preshared_key != peer_of(client, "b").preshared_key
 
 
 def test_another_secret_makes_the_configuration_of_a_phone_outdated():
     before, after = (join(peers=PHONE % ", preshared_key: true", key=each) for each in (SECRET, OTHER))
-    assert before.networks["net"].client("phone").digest != after.networks["net"].client("phone").digest
+    assert before.networks["net"].external_view("phone").digest != after.networks["net"].external_view("phone").digest
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_each_form_of_a_configuration_has_the_preshared_key_if_there_is_one(form):
     for wanted in (False, True):
-        view = join(peers=PHONE % f", preshared_key: {str(wanted).lower()}").networks["net"].client("phone")
+        view = join(peers=PHONE % f", preshared_key: {str(wanted).lower()}").networks["net"].external_view("phone")
         key = SECRET.key(public_key("a"), public_key("phone"))
         assert (key in text(view, "phone", None, form)) == wanted
 

@@ -185,7 +185,7 @@ def test_a_plan_foretells_the_addresses_that_a_peer_will_get(registry):
 def test_a_configuration_is_stale_once_a_node_has_another_key(registry):
     def digest():
         joined = Fleet(mesh(peers=PHONE), registry.snapshot(), accepted("a", "b"), 0).networks["net"]
-        return joined.client("phone").digest
+        return joined.external_view("phone").digest
 
     register(registry)
     export(registry)

@@ -334,7 +334,7 @@ def test_a_subnet_that_is_smaller_than_what_is_used_is_an_error_that_names_who_i
     )
     assert text.startswith(
         "mesh.yml:3: 2 nodes of network net have addresses outside its subnets (mesh.yml:3):"
-        " b (10.42.0.2), c (10.42.0.3). Write subnets that have them, or give these nodes others by `addresses:`"
+        " b (10.42.0.2), c (10.42.0.3). Write subnets that contain these, or give the nodes others by `addresses:`"
     )
 
 

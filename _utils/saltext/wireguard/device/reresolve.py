@@ -39,7 +39,7 @@ def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[st
         peer.public_key: peer.endpoint
         for peer in view.peers
         if peer.endpoint
-        and peer.is_called_by_name
+        and peer.has_name_as_endpoint
         and peer.public_key in peers
         and not peers[peer.public_key].has_session(now)
     }

@@ -60,7 +60,7 @@ class Fleet:
 
     def _outside(self) -> Iterator[Outside]:
         for network in self.mesh.networks:
-            nodes = self.networks[network.name].outside()
+            nodes = self.networks[network.name].addresses_outside()
             if nodes:
                 yield Outside(network.name, nodes, network.place_of("subnets"))
 
@@ -76,9 +76,11 @@ class Fleet:
         """
         return {name: joined.view(node) for name, joined in self.networks.items() if node in joined.members}
 
-    def told(self, node: str) -> dict[str, View]:
+    def views_with_secrets(self, node: str) -> dict[str, View]:
         """The same with the preshared keys: for the node itself, and for nobody else."""
-        return {name: joined.told(node) for name, joined in self.networks.items() if node in joined.members}
+        return {
+            name: joined.view_with_secrets(node) for name, joined in self.networks.items() if node in joined.members
+        }
 
     def digests(self) -> dict[NodeId, str]:
         """What every registered member should report as applied. Computed once: n nodes hash n * n times 32 bytes."""

@@ -105,7 +105,7 @@ class NetworkState:
         ledger = OnPaper(self._snapshot.holdings(name), self._snapshot.untouched.get(name, {}))
         return Pool(self._network, ledger, self.membership, self.membership.suspended, self._now)
 
-    def having(self) -> list[tuple[str, Collection[Address]]]:
+    def address_holders(self) -> list[tuple[str, Collection[Address]]]:
         """(name, the addresses that the mesh file gives it) of everybody whom the registry gives the others."""
         nodes = [(node, member.settings.addresses) for node, member in sorted(self.members.items()) if member.row]
         exported = (
@@ -113,14 +113,14 @@ class NetworkState:
         )
         return [*nodes, *((peer.name, peer.addresses) for peer in exported if peer and not peer.public_key)]
 
-    def outside(self) -> dict[str, list[Address]]:
+    def addresses_outside(self) -> dict[str, list[Address]]:
         """Who has addresses that no subnet has, and these."""
         away: dict[str, set[Address]] = {}
         for each in self._snapshot.holdings(self._network.name):
             if each.freed is None and not is_host(self._network, each.address):
                 away.setdefault(each.node, set()).add(each.address)
         found = {}
-        for name, named in self.having() if away else ():
+        for name, named in self.address_holders() if away else ():
             versions = {address.version for address in named}
             addresses = [address for address in away.get(name, ()) if address.version not in versions]
             if addresses:
@@ -144,12 +144,12 @@ class NetworkState:
             )
         return replace(self._interface(member, member.row), peers=self._topology.peers(node))
 
-    def told(self, node: str) -> View:
+    def view_with_secrets(self, node: str) -> View:
         """The same with its preshared keys."""
         row = self.members[node].row
         return with_secrets(self.view(node), self._secret, row.next_key) if self._secret and row else self.view(node)
 
-    def client(self, peer: str) -> View:
+    def external_view(self, peer: str) -> View:
         """
         What a peer that is not a minion must have, and has a key: a view like a node's, with its preshared keys, which
         are for nobody else.
@@ -174,7 +174,7 @@ class NetworkState:
     def is_current(self, peer: str) -> bool:
         """Whether a peer that has a key was given the configuration that it must have."""
         export = self._snapshot.exports.get((self._network.name, peer))
-        return export is not None and bool(export.exported) and self.client(peer).digest == export.digest
+        return export is not None and bool(export.exported) and self.external_view(peer).digest == export.digest
 
     def digests(self) -> dict[str, str]:
         """
@@ -210,7 +210,7 @@ class NetworkState:
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,
             hosts=self._hosts(member.node) if network.hosts else None,
-            **self._way_out(member),
+            **self._exit_settings(member),
         )
 
     @cached_property
@@ -250,7 +250,7 @@ class NetworkState:
             if name not in left_out
         }
 
-    def _way_out(self, member: Member) -> dict[str, Any]:
+    def _exit_settings(self, member: Member) -> dict[str, Any]:
         """
         Until its exit node has registered, a node has its own way; once it has, no other one, even if the exit is gone.
         """

@@ -1,25 +1,25 @@
 """
-Who talks to whom in a network, and where each calls the other.
+Who talks to whom in a network, and at which endpoint.
 
 Two participants are peers when a link of the mesh file joins them; without links, everybody is everybody's peer. Which
 endpoint one uses for another depends on where both are:
 
 1. what the other's ``endpoints`` say for this one's site;
 2. on the same site, the best address that the other offers of itself: the inside one;
-3. what the other's ``endpoint`` says, which may be that it cannot be called;
+3. what the other's ``endpoint`` says, which may be that it cannot be reached;
 4. the best that it offers of itself; from another site only a public address.
 
-Of several endpoints, and of addresses that a node offers, it is the first of an IP version that the caller has itself.
+Of several endpoints, and of addresses that a node offers, it is the first of an IP version that this one has itself.
 
 A hub passes packets on between those that it is linked with. WireGuard sends what has one destination to one peer, so
 each participant has one hub at a time, its first: behind that are the network's subnets, and the routes of those that
-the participant has no link with. Two that are linked and cannot call each other go by their common hub as well.
+the participant has no link with. Two that are linked and cannot reach each other go by their common hub as well.
 
 Routes, the networks behind a participant, are not told to those that are in these networks themselves: their own
 neighbours would be behind the tunnel for them.
 
 An exit node is behind everything that no other peer is, for those that go ``via`` it. The two are peers whether or not
-one can call the other: without a way to its exit, a node has none at all.
+one can reach the other: without a way to its exit, a node has none at all.
 
 Participants that see the others alike share one list of peers: so a fleet of thousands costs a list for each kind of
 participant, and not one for each participant.
@@ -59,11 +59,11 @@ class Participant:
 @dataclass(frozen=True)
 class _Kind:
     """
-    What of a participant decides how it sees the others, and can be called by them.
+    What of a participant decides how it sees the others, and can be reached by them.
 
     ``ends``: of the links that it is at. ``hub``: the name of the one that it uses. ``has``: the kinds of its
     addresses. ``no_routes``: those that it must not have. ``via``: its exit node; ``exit``: its own name where it is
-    one's. ``endpoint``, ``offered`` and ``public``: the kinds of which a caller needs an address to call it at its
+    one's. ``endpoint``, ``offered`` and ``public``: the kinds of which a machine needs an address to reach it at its
     endpoint, at what it offers, and at what of that is public.
     """
 
@@ -80,7 +80,7 @@ class _Kind:
     offered: frozenset[str]
     public: frozenset[str]
 
-    def can_call(self, other: _Kind) -> bool:
+    def can_reach(self, other: _Kind) -> bool:
         is_inside = self.site == other.site
         if self.site is not None and self.site in other.has_endpoint_for:
             return True
@@ -97,7 +97,7 @@ class _Kind:
 
 @dataclass(frozen=True)
 class Relayed:
-    """So many ``pairs`` of these ``nodes`` are linked, cannot call each other, and meet by way of ``hub``."""
+    """So many ``pairs`` of these ``nodes`` are linked, cannot reach each other, and meet by way of ``hub``."""
 
     hub: str
     pairs: int
@@ -170,24 +170,24 @@ class Topology:
 
     def never_meet(self) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
         """
-        Pairs of groups of participants: nobody of the one meets anybody of the other, as neither can call. Where a
-        group is paired with itself, that is about any two of it.
+        Pairs of groups of participants: nobody of the one meets anybody of the other, as neither can reach the other.
+        Where a group is paired with itself, that is about any two of it.
         """
-        out_of_reach: dict[tuple[_Kind, _Kind], set[str]] = {}  # (caller, called) -> names of the called
+        out_of_reach: dict[tuple[_Kind, _Kind], set[str]] = {}  # (who would connect, to whom) -> names of these
         for kind in set(self._kinds.values()):
             for peer in self._seen_by(kind).peers:
                 if peer.endpoint is None:
                     out_of_reach.setdefault((kind, self._kinds[peer.name]), set()).add(peer.name)
         pairs = {
-            frozenset({frozenset(out_of_reach[called, caller]), frozenset(names)})
-            for (caller, called), names in out_of_reach.items()
-            if (called, caller) in out_of_reach
+            frozenset({frozenset(out_of_reach[to, by]), frozenset(names)})
+            for (by, to), names in out_of_reach.items()
+            if (to, by) in out_of_reach
         }
         for one, *other in map(list, pairs):
             yield one, (other or [one])[0]
 
     def relayed(self) -> Iterator[Relayed]:
-        """Who meets by way of a hub, for want of a way to call each other."""
+        """Who meets by way of a hub, for want of an endpoint."""
         nodes: dict[str, set[str]] = {}
         pairs: dict[str, int] = {}
         for (one, names), (other, others) in combinations_with_replacement(self._alike().items(), 2):
@@ -219,10 +219,10 @@ class Topology:
             via=settings.via,
             exit=participant.name if participant.name in self._exits else None,
             is_behind_nat=settings.endpoint is False,
-            endpoint=_called_from(settings.endpoint or ()),
+            endpoint=_reached_from(settings.endpoint or ()),
             has_endpoint_for=frozenset(settings.endpoints),
-            offered=_called_from(Endpoint(text) for text in participant.offered),
-            public=_called_from(Endpoint(text) for text in participant.offered if ip_address(text).is_global),
+            offered=_reached_from(Endpoint(text) for text in participant.offered),
+            public=_reached_from(Endpoint(text) for text in participant.offered if ip_address(text).is_global),
         )
 
     def _linked(self, ends: frozenset[str], name: str) -> bool:
@@ -232,10 +232,10 @@ class Topology:
         return any(not self._opposite[end].isdisjoint(other.ends) for end in one.ends)
 
     def _meet(self, one: _Kind, other: _Kind) -> bool:
-        """Whether one of two that are linked can call the other, or there is no hub to do better, or instead of it."""
+        """Whether one of two that are linked can reach the other, or there is no hub to do better, or instead of it."""
         if (one.via and one.via == other.exit) or (other.via and other.via == one.exit):
             return True
-        return one.can_call(other) or other.can_call(one) or one.hub is None or one.hub != other.hub
+        return one.can_reach(other) or other.can_reach(one) or one.hub is None or one.hub != other.hub
 
     def _seen_by(self, kind: _Kind) -> _Seen:
         if kind not in self._seen:
@@ -271,7 +271,7 @@ class Topology:
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """One object for all that see this participant alike."""
         endpoint = _endpoint(viewer, participant)
-        must_hold_open = endpoint and not self._kinds[participant.name].can_call(viewer)
+        must_hold_open = endpoint and not self._kinds[participant.name].can_reach(viewer)
         keepalive = self._keepalive if must_hold_open else 0
         alike = (participant.name, behind, endpoint, keepalive)
         if alike not in self._made:
@@ -308,7 +308,7 @@ def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
 
 
 def _endpoint(viewer: _Kind, participant: Participant) -> str | None:
-    """Where the viewer calls the participant; None where it cannot, and waits for the other's call."""
+    """Where the viewer reaches the participant; None where it cannot, and waits for the other to connect."""
     settings = participant.settings
     inside = settings.endpoints.get(viewer.site) if viewer.site else None
     if inside:
@@ -324,8 +324,8 @@ def _endpoint(viewer: _Kind, participant: Participant) -> str | None:
     return _offered(viewer, participant, participant.offered if same_site else public)
 
 
-def _called_from(endpoints: Iterable[Endpoint]) -> frozenset[str]:
-    return frozenset(kind for endpoint in endpoints for kind in endpoint.called_from)
+def _reached_from(endpoints: Iterable[Endpoint]) -> frozenset[str]:
+    return frozenset(kind for endpoint in endpoints for kind in endpoint.reached_from)
 
 
 def _offered(viewer: _Kind, participant: Participant, addresses: Sequence[str]) -> str | None:

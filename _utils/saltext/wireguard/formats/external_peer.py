@@ -45,7 +45,7 @@ def without_comments(config: str) -> str:
 
 
 def unreachable(view: View) -> list[str]:
-    """The peers that this one can never meet: it has nowhere to call them, and nowhere to be called."""
+    """The peers that this one can never meet: neither has an endpoint."""
     return [] if view.port else [peer.name for peer in view.peers if peer.endpoint is None]
 
 

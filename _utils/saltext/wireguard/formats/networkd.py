@@ -18,7 +18,7 @@ def netdev(view: View, key_file: str, endpoints: Mapping[str, str]) -> str:
     """
     Return the text of the ``.netdev`` file: the device and its peers.
 
-    :param endpoints: public key to ``ip:port``, for the peers that can be called. Never a name: networkd goes on
+    :param endpoints: public key to ``ip:port``, for the peers that can be reached. Never a name: networkd goes on
         resolving names after boot, and then sets all peers as the file had them at boot, those removed since as well
     :raises ViewError: where a value would break its line
     """

@@ -62,4 +62,4 @@ def view_with_key(moment: Moment, network: str, peer: str, public_key: str) -> V
     export = replace(moment.snapshot.exports[network, peer], public_key=public_key)
     projected = replace(moment.snapshot, exports={**moment.snapshot.exports, (network, peer): export})
     joined = moment.guard(Fleet(moment.mesh, projected, moment.keys, moment.now, moment.secret))
-    return joined.networks[network].client(peer)
+    return joined.networks[network].external_view(peer)

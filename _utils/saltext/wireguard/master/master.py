@@ -143,7 +143,7 @@ class Moment:
         if losses:
             summary = "; ".join(loss.summary for loss in losses)
             raise LossError(f"{summary}. `salt-run wireguard.reconcile` on the master says which, and how to go on")
-        told = self.unguarded.told(node)
+        told = self.unguarded.views_with_secrets(node)
         if not told:
             return {} if self.unguarded.was_member(node) else None
         serials = self._last_serials(node)

@@ -75,7 +75,7 @@ def address_warnings(moment: Moment) -> list[str]:
     for joined in fleet.networks.values():
         pool = joined.pool()
         try:
-            for name, _ in joined.having():
+            for name, _ in joined.address_holders():
                 pool.assign(name)
         except RefusedError as exc:
             found.append(f"{exc}; until then, no address of this network is changed")

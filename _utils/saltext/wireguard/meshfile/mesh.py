@@ -113,7 +113,7 @@ class NodeSettings:
     """
     What the file says of one minion in one network, all its entries merged.
 
-    ``endpoint`` are those that others call, in order of preference; False means that the node cannot be called; None
+    ``endpoint`` are where others connect to, in order of preference; False means that the node cannot be reached; None
     that the file does not say. ``port`` is where the node listens. ``mtu`` None leaves that to the node. ``expires`` is
     the Unix time from which on the node is no member any more, None if it stays. ``endpoints`` has those of them that
     nodes of other sites use, by site. ``routes`` are the networks behind the node. Of several hubs, or nodes with one
@@ -151,10 +151,10 @@ class NodeSettings:
 @dataclass(frozen=True)
 class ExternalPeer(_Placed):
     """
-    A peer that is not a minion; ``endpoint`` as of a node, None means that it calls the nodes. ``routes``: the networks
-    behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the file does
-    not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves. ``via``:
-    the exit node that it has its default route through, in the configuration that is exported.
+    A peer that is not a minion; ``endpoint`` as of a node, None means that it connects to the nodes. ``routes``: the
+    networks behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the
+    file does not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves.
+    ``via``: the exit node that it has its default route through, in the configuration that is exported.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where a peer can be called: parsed, or an error that says why nobody can be."""
+"""Where a peer can be reached: parsed, or an error that says why nobody can be."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def canonical_endpoint(text: str) -> str:
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
-# What an address is for one who wants to call it. A machine whose only IPv6 addresses are local ones, as many routers
-# hand them out, reaches nothing of the IPv6 Internet.
+# What an address is for a machine that connects to it. A machine whose only IPv6 addresses are local ones, as many
+# routers hand them out, reaches nothing of the IPv6 Internet.
 IPV4, IPV6, LOCAL_IPV6 = "IPv4", "IPv6", "local IPv6"
 KINDS = frozenset({IPV4, IPV6, LOCAL_IPV6})
-_CALLED_FROM = {IPV4: {IPV4}, IPV6: {IPV6}, LOCAL_IPV6: {IPV6, LOCAL_IPV6}}
+_REACHED_FROM = {IPV4: {IPV4}, IPV6: {IPV6}, LOCAL_IPV6: {IPV6, LOCAL_IPV6}}
 
 
 def _split_endpoint(text: str) -> tuple[str, str | None]:
@@ -82,7 +82,7 @@ def _endpoint_port(text: str, port: str) -> int:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a peer can be called: a host name or address (IPv6 without brackets) and, if it was given, a port."""
+    """Where a peer can be reached: a host name or address (IPv6 without brackets) and, if it was given, a port."""
 
     host: str
     port: int | None = None
@@ -102,9 +102,9 @@ class Endpoint:
             return None
 
     @property
-    def called_from(self) -> Set[str]:
-        """The kinds of addresses of which a machine needs one to call this; a name may stand for any address."""
-        return _CALLED_FROM[kind_of(self.address)] if self.address else KINDS
+    def reached_from(self) -> Set[str]:
+        """The kinds of addresses of which a machine needs one to connect here; a name may stand for any address."""
+        return _REACHED_FROM[kind_of(self.address)] if self.address else KINDS
 
     def with_port(self, default: int) -> str:
         """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
@@ -126,8 +126,8 @@ def kind_of(address: Address) -> str:
 
 
 def best(endpoints: Sequence[Endpoint], own: Set[str]) -> Endpoint:
-    """The first that a machine with these kinds of addresses can call; without such a one, the first of all."""
-    return next((each for each in endpoints if not own.isdisjoint(each.called_from)), endpoints[0])
+    """The first that a machine with these kinds of addresses can reach; without such a one, the first of all."""
+    return next((each for each in endpoints if not own.isdisjoint(each.reached_from)), endpoints[0])
 
 
 def never_used(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
@@ -135,7 +135,7 @@ def never_used(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     served: set[str] = set()
     unused = []
     for endpoint in endpoints:
-        if endpoint.called_from <= served:
+        if endpoint.reached_from <= served:
             unused.append(endpoint)
-        served |= endpoint.called_from
+        served |= endpoint.reached_from
     return unused

@@ -1,10 +1,10 @@
 """
 Preshared keys: one for each pair, derived from one secret of the master and the two public keys.
 
-So nothing is kept for a pair, both ends are told the same, and a new key of a node brings new preshared keys along.
+So nothing is kept for a pair, both ends get the same, and a new key of a node brings new preshared keys along.
 
-While a node changes its key, it needs those of its next key at the moment that it switches: they are told beforehand
-(``told``), so that both ends agree at any moment, whoever has heard of the switch.
+While a node changes its key, it needs the preshared keys of its next key at the moment that it switches. It gets them
+beforehand (``with_secrets``), so that both ends agree at any moment, whoever has heard of the switch.
 
 Pure. A secret and a preshared key are in no ``repr`` and in no message.
 """
@@ -68,12 +68,12 @@ def with_secrets(view: View, secret: Secret, next_key: str | None) -> View:
     keys = [key for peer in pairs for key in (peer.public_key, peer.next_key) if key]
     return replace(
         view,
-        peers=tuple(_told(peer, own, secret) if peer.preshared else peer for peer in view.peers),
+        peers=tuple(_with_secrets(peer, own, secret) if peer.preshared else peer for peer in view.peers),
         next_preshared_keys={key: secret.key(next_key, key) for key in keys} if next_key else {},
     )
 
 
-def _told(peer: Peer, own: str, secret: Secret) -> Peer:
+def _with_secrets(peer: Peer, own: str, secret: Secret) -> Peer:
     return replace(
         peer,
         preshared_key=secret.key(own, peer.public_key),

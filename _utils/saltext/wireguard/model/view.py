@@ -67,8 +67,8 @@ class Peer:
     One peer of an interface.
 
     ``allowed_ips`` are canonical networks in sorted order (``10.42.0.2/32``), ``endpoint`` is ``host:port`` (IPv6 in
-    brackets) or None where the peer calls us, ``keepalive`` is in seconds and 0 means off. ``next_key`` is the public
-    key that the peer has announced and may use instead of ``public_key`` from now on (see ``rotation.expand``).
+    brackets) or None where the peer connects to us, ``keepalive`` is in seconds and 0 means off. ``next_key`` is the
+    public key that the peer has announced and may use instead of ``public_key`` from now on (see ``rotation.expand``).
 
     ``preshared``: whether the two have a preshared key. ``preshared_key`` and ``next_preshared_key`` are the secrets
     themselves, for the one and the other public key of the peer, where this is for the node that has to know them.
@@ -97,7 +97,7 @@ class Peer:
         return _sha256([*parts, *([True] if self.preshared else [])])
 
     @cached_property
-    def is_called_by_name(self) -> bool:
+    def has_name_as_endpoint(self) -> bool:
         """Whether the endpoint is a name, whose address may change. Cached for the same reason."""
         return self.endpoint is not None and Endpoint.parse(self.endpoint).address is None
 
@@ -209,8 +209,8 @@ class View:
 
     @property
     def has_names(self) -> bool:
-        """Whether any peer is called by a name."""
-        return any(peer.is_called_by_name for peer in self.peers)
+        """Whether the endpoint of any peer is a name."""
+        return any(peer.has_name_as_endpoint for peer in self.peers)
 
     def to_dict(self) -> dict[str, Any]:
         """The view as it stands in the pillar under ``wireguard:networks:<network>``."""

@@ -303,7 +303,7 @@ def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
 
 def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Subnets that were made smaller than what is used, or replaced."""
-    nodes = context.joined.outside() if context.joined else {}
+    nodes = context.joined.addresses_outside() if context.joined else {}
     if nodes:
         found = Outside(context.network.name, nodes, context.network.place_of("subnets"))
         message = f"{found.describe(found.place.file)}; they get others if a reconcile is forced"

@@ -66,7 +66,7 @@ def projected(
     for network in mesh.networks:
         joined = present.networks[network.name]
         pool = joined.pool()
-        for name in [name for name, _ in joined.having() if pool.assign(name, move=True)]:
+        for name in [name for name, _ in joined.address_holders() if pool.assign(name, move=True)]:
             who, addresses = (network.name, name), tuple(pool.addresses(name))
             if network.peer(name):
                 exports[who] = replace(exports[who], addresses=addresses)

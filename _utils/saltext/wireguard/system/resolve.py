@@ -1,4 +1,4 @@
-"""Names of machines looked up, all at the same time, and for no longer than the caller has time."""
+"""Names of machines looked up, all at the same time, and for no longer than there is time."""
 
 from __future__ import annotations
 
