@@ -46,7 +46,7 @@ def circles(context: Context, contexts: list[Context]) -> Iterator[Problem]:
 def _circular(context: Context, contexts: list[Context]) -> Iterator[tuple[Reached, list[NodeId]]]:
     """Such an endpoint, and whose tunnels are on the way."""
     ways = _ways(contexts)
-    for name in context.parties:
+    for name in context.participants:
         start = here = (context.network.name, name)
         via: list[NodeId] = []
         while here in ways and ways[here][0] != start and len(via) < len(ways):
@@ -61,8 +61,8 @@ def _ways(contexts: list[Context]) -> dict[NodeId, tuple[NodeId, Reached]]:
     owners = {
         address: (context.network.name, name)
         for context in contexts
-        for name, party in context.parties.items()
-        for address in party.addresses
+        for name, participant in context.participants.items()
+        for address in participant.addresses
     }
     ways = {}
     for context in contexts:
@@ -183,7 +183,9 @@ def in_own_subnet(context: Context, contexts: list[Context]) -> Iterator[Problem
 
 def behind_a_node(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Endpoints that a route of the mesh file leads into the tunnel."""
-    routes = {str(route): route for party in context.parties.values() for route in party.settings.routes}
+    routes = {
+        str(route): route for participant in context.participants.values() for route in participant.settings.routes
+    }
     inside = [
         (reached, text) for reached in context.reached for text, route in routes.items() if reached.address in route
     ]
@@ -218,7 +220,12 @@ def mtu_too_large(context: Context, contexts: list[Context]) -> Iterator[Problem
 def mtu_of_tunnel_in_tunnel(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Without an `mtu`, the nodes find one that fits."""
     inner = context.network.mtu
-    owners = {address: each for each in contexts for party in each.parties.values() for address in party.addresses}
+    owners = {
+        address: each
+        for each in contexts
+        for participant in each.participants.values()
+        for address in participant.addresses
+    }
     told = {context.network.name}
     for reached in context.reached:
         carrier = owners.get(reached.address)
@@ -349,9 +356,9 @@ def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Proble
             yield problem(context.place_of(node), f"the minion {shown(node)} is no member: {why}; give it another id")
 
 
-def nameless_parties(context: Context, contexts: list[Context]) -> Iterator[Problem]:
+def nameless_participants(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Who gets no name though the file wants names."""
-    names = {name: context.network.names(name) for name in context.parties} if context.network.hosts else {}
+    names = {name: context.network.names(name) for name in context.participants} if context.network.hosts else {}
     for name, why in sorted(nameless(names, context.network.domain).items()):
         yield problem(context.place_of(name), f"nobody's hosts file gets {shown(name)}, as {why}")
 
@@ -361,7 +368,9 @@ def one_key_twice(context: Context, contexts: list[Context]) -> Iterator[Problem
     if context.known is None:
         return
     rows = {row.public_key: row.node for row in context.known.snapshot.rows.values() if row.node in context.members}
-    peers = {party.public_key: name for name, party in context.parties.items() if name in context.peers}
+    peers = {
+        participant.public_key: name for name, participant in context.participants.items() if name in context.peers
+    }
     for (network, node), waiting in sorted(context.known.snapshot.waiting.items()):
         owner = {**rows, **peers}.get(waiting.public_key, node)
         rows.setdefault(waiting.public_key, node)

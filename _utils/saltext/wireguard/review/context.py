@@ -73,7 +73,10 @@ class Reached:
 
 
 class Context:
-    """One network with all that is known of it. ``parties`` are its nodes and peers as far as their names are known."""
+    """
+    One network with all that is known of it. ``participants`` are its nodes and external peers, as far as their names
+    are known.
+    """
 
     def __init__(
         self,
@@ -93,11 +96,11 @@ class Context:
         )
         self.peers = {peer.name for peer in network.peers}
         self.members = self._members()
-        self.parties = {name: _participant(network, member) for name, member in self.members.items()}
+        self.participants = {name: _participant(network, member) for name, member in self.members.items()}
         with_key = self.joined.peers if self.joined else {}
-        self.parties.update((peer.name, external(with_key.get(peer.name, peer))) for peer in network.peers)
+        self.participants.update((peer.name, external(with_key.get(peer.name, peer))) for peer in network.peers)
         self.topology = Topology(
-            self.parties.values(), network.subnets, network.links, network.keepalive, network.groups
+            self.participants.values(), network.subnets, network.links, network.keepalive, network.groups
         )
 
     def _members(self) -> dict[str, Member]:
@@ -118,7 +121,7 @@ class Context:
 
     @cached_property
     def written(self) -> list[tuple[str, Place, Endpoint]]:
-        return [each for each in written_endpoints(self.network) if each[0] in self.parties]
+        return [each for each in written_endpoints(self.network) if each[0] in self.participants]
 
     @cached_property
     def reached(self) -> list[Reached]:

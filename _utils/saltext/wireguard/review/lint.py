@@ -24,7 +24,7 @@ from .checks import (
     local_endpoints,
     mtu_of_tunnel_in_tunnel,
     mtu_too_large,
-    nameless_parties,
+    nameless_participants,
     nearly_full,
     never_meet,
     odd_interface,
@@ -96,5 +96,5 @@ _WARNINGS: tuple[Check, ...] = (
     odd_interface,
     public_domain,
     one_key_twice,
-    nameless_parties,
+    nameless_participants,
 )

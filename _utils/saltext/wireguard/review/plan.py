@@ -95,7 +95,7 @@ def _newcomer(who: NodeId, before: Row | None, port: int, key: AcceptedKey) -> R
 
 def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> Iterator[Difference]:
     """
-    What would change for whom between a fleet and a foretold one; nodes without a change are left out.
+    What would change for whom between a fleet and a projected one; nodes without a change are left out.
 
     Members that have not registered are told of, unless they are ``mentioned`` already.
     """
