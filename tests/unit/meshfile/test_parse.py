@@ -519,7 +519,7 @@ networks:
         (network(nodes='"a@PRIVATE_KEY@": {}'), "'a@PRIVATE_KEY@' is no id that a node can have: it must be letters"),
         (network(nodes="-a: {}"), "'-a' is no id that a node can have"),
         (network(nodes="a..b: {}"), "'a..b' is no id that a node can have"),
-        (network(nodes="db1: {}, DB1: {}"), "'DB1' and the one at mesh.yml:4 differ in case only"),
+        (network(nodes="db1: {}, DB1: {}"), "'DB1' differs in case only from the id at mesh.yml:4"),
         (network(nodes="'': {}"), "'' is not a minion id"),
         (network(nodes="a" * 254 + ": {}"), "is too long for a minion id: at most 253 bytes"),
         (network(nodes="'web[1': {}"), "'web[1' is not a glob: its '[' is never closed"),
@@ -805,3 +805,14 @@ def test_a_key_in_the_wrong_place_is_not_quoted(where):
     with pytest.raises(MeshError) as caught:
         parse_mesh([("mesh.yml", "networks: {net: {" + where.format(secret) + "}}\n")])
     assert secret[1:41] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "nodes", ["'a{earlier}*': {}, 'A{earlier}*': {}", "'{0}*': {}, '{}?': {}", "'%s*': {}, '%d*': {}"]
+)
+def test_what_is_written_in_the_file_is_no_template_of_a_message(nodes):
+    """Globs keep their case: only ids become host names. And a brace in a name was a field of the message about it."""
+    (found,) = parse_mesh(
+        [("mesh.yml", "networks: {net: {subnets: [10.42.0.0/16], nodes: {" + nodes + "}}}\n")]
+    ).networks
+    assert len(found.nodes) == 2

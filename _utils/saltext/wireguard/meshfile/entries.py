@@ -51,8 +51,9 @@ def read_nodes(scope: Scope, value: Value) -> tuple[NodeEntry, ...]:
 
 def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
     pattern = _minion_id(key)
-    used = f"{shown(pattern)} and the one at {{earlier}} differ in case only, which host names do not; keep one"
-    claim(scope, ("id", scope.network, pattern.lower()), key.place, used)
+    if not _is_glob(pattern):
+        taken = f"{shown(pattern)} differs in case only from the id"
+        claim(scope, ("id", scope.network, pattern.lower()), key.place, taken, "host names have no case, so keep one")
     if isinstance(value, Scalar) and value.kind == "null":
         return NodeEntry(pattern, key.place)
     values, places = read_table(scope, NODE_KEYS, value, f"node {shown(pattern)}")
@@ -81,9 +82,13 @@ def _minion_id(key: Scalar) -> str:
     if len(pattern.encode(errors="replace")) > 253:
         raise Invalid(key.place, f"{shown(pattern)} is too long for a minion id: at most 253 bytes")
     _check_glob(pattern, key.place)
-    if not any(character in pattern for character in "*?[") and not is_id(pattern):
+    if not _is_glob(pattern) and not is_id(pattern):
         raise Invalid(key.place, f"{shown(pattern)} is no id that a node can have: it must be {WHAT_IDS_ARE}")
     return pattern
+
+
+def _is_glob(pattern: str) -> bool:
+    return any(character in pattern for character in "*?[")
 
 
 def _check_glob(pattern: str, place: Place) -> None:
@@ -107,8 +112,8 @@ def read_peers(scope: Scope, value: Value) -> tuple[ExternalPeer, ...]:
 
 def _peer(scope: Scope, key: Scalar, value: Value) -> ExternalPeer:
     name = read_name(key, "a peer's name")
-    used = f"peer {name!r} is already a node or peer at {{earlier}}; keep one"
-    claim(scope, ("id", scope.network, name.lower()), key.place, used)
+    taken = f"peer {name!r} is already a node or peer"
+    claim(scope, ("id", scope.network, name.lower()), key.place, taken, "keep one")
     if isinstance(value, Scalar) and value.kind == "null":
         return ExternalPeer(name, key.place)
     values, places = read_table(scope, PEER_KEYS, value, f"peer {name!r}")

@@ -71,7 +71,7 @@ def _networks(scope: Scope, value: Value) -> tuple[Network, ...]:
 
 def _network(scope: Scope, key: Scalar, value: Value) -> Network:
     name = read_name(key, "a network's name")
-    claim(scope, ("network", name), key.place, f"network {name!r} is already defined at {{earlier}}; keep one")
+    claim(scope, ("network", name), key.place, f"network {name!r} is already defined", "keep one")
     inner = Scope(scope.report, name, scope.taken)
     values, places = read_table(inner, NETWORK_KEYS, value, f"network {name!r}")
     require(inner, NETWORK_KEYS, places, key.place, f"network {name!r}")

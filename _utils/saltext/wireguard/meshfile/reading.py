@@ -119,11 +119,11 @@ def read_list(scope: Scope, read: Reader, value: Value, key: str, example: str) 
     return tuple(_readable(scope, ((read, (scope, item)) for item in value.items)))
 
 
-def claim(scope: Scope, thing: tuple[object, ...], place: Place, message: str) -> None:
-    """Raise Invalid if ``thing``, of which there can be one only, was given before; ``message`` has ``{earlier}``."""
+def claim(scope: Scope, thing: tuple[object, ...], place: Place, taken: str, advice: str) -> None:
+    """Raise Invalid if ``thing``, of which there can be only one, was given before; the message says where."""
     earlier = scope.report.claim(thing, place)
     if earlier:
-        raise Invalid(place, message.format(earlier=earlier))
+        raise Invalid(place, f"{taken} at {earlier}; {advice}")
 
 
 def require(scope: Scope, keys: Mapping[str, Key], places: Mapping[str, Place], place: Place, what: str) -> None:

@@ -37,12 +37,7 @@ def read_public_key(scope: Scope, value: Value) -> str:
         key = parse_public_key(read_text(value, "public_key"))
     except KeyFormatError as problem:
         raise Invalid(value.place, str(problem)) from None
-    claim(
-        scope,
-        ("public key", key),
-        value.place,
-        "this public key is already used at {earlier}; every peer has its own",
-    )
+    claim(scope, ("public key", key), value.place, "this public key is already used", "every peer has its own")
     return key
 
 
@@ -91,8 +86,8 @@ def _address(scope: Scope, value: Value) -> Address:
     address = _parse_address(read_text(value, "an address"), value.place)
     if scope.subnets:
         _check_in_subnet(address, scope.subnets, value.place)
-    used = f"address {address} is already used at {{earlier}}; give another one"
-    claim(scope, ("address", scope.network, address), value.place, used)
+    taken = f"address {address} is already used"
+    claim(scope, ("address", scope.network, address), value.place, taken, "give another one")
     return address
 
 
