@@ -435,7 +435,7 @@ networks:
         (network(nodes="'a*': {endpoints: {ams: x}}"), "mesh.yml:4: endpoints belongs to one node; write the minion's"),
         (
             network(nodes="a: {endpoints: {ams: 10.0.0.1}}, b: {endpoints: {ams: 10.0.0.1}}"),
-            "mesh.yml:4: endpoint 10.0.0.1:51820 is already used at mesh.yml:4; give one another port",
+            "mesh.yml:4: endpoint 10.0.0.1:51820 is already used at mesh.yml:4; give one of them another port",
         ),
         (network("links: web"), "mesh.yml:3: links must be a list: write `links: [web]`"),
         (network("links: []"), "mesh.yml:3: links must be a list that is not empty, such as `links: [[web, db]]`"),
@@ -491,11 +491,11 @@ networks:
         ),
         # between networks
         (BOTH.replace("43", "42"), "mesh.yml:4: 10.42.0.0/16 overlaps 10.42.0.0/16 at mesh.yml:2"),
-        (BOTH, "mesh.yml:3: network 'b' has interface wg0, which the one at mesh.yml:2 has, too; give one another"),
-        (BOTH + "    interface: wg0", "mesh.yml:6: network 'b' has interface wg0, which the one at mesh.yml:2"),
+        (BOTH, "mesh.yml:3: network 'b' has interface wg0, as the one at mesh.yml:2 does; give one of them another"),
+        (BOTH + "    interface: wg0", "mesh.yml:6: network 'b' has interface wg0, as the one at mesh.yml:2"),
         (
             BOTH,
-            "mesh.yml:3: network 'b' has port 51820, which the one at mesh.yml:2 has, too; give one another `port:`",
+            "mesh.yml:3: network 'b' has port 51820, as the one at mesh.yml:2 does; give one of them another `port:`",
         ),
         (
             BOTH.replace("'*': {}}\n", "x: {port: 51820}}\n    interface: wg1\n    port: 51821\n"),
@@ -503,7 +503,7 @@ networks:
         ),
         (
             BOTH.replace("'*': {}}\n", "y: {endpoint: 'x.example:51820'}}\n"),
-            "mesh.yml:5: endpoint x.example:51820 is already used at mesh.yml:2; give one another port",
+            "mesh.yml:5: endpoint x.example:51820 is already used at mesh.yml:2; give one of them another port",
         ),
         # nodes
         ("networks: {a: {subnets: [10.42.0.0/16]}}", "network 'a' has no 'nodes'; who belongs to it?"),

@@ -16,8 +16,8 @@ from .reading import Scope
 def check_unshared(scope: Scope, setting: str, value: object, place: Place) -> None:
     earlier = scope.report.claim((setting, value), place)
     if earlier:
-        message = f"network {scope.network!r} has {setting} {value}, which the one at {earlier} has, too"
-        scope.report.add(place, f"{message}; give one another `{setting}:`")
+        message = f"network {scope.network!r} has {setting} {value}, as the one at {earlier} does"
+        scope.report.add(place, f"{message}; give one of them another `{setting}:`")
 
 
 def check_endpoints(scope: Scope, network: Network) -> None:
@@ -27,7 +27,7 @@ def check_endpoints(scope: Scope, network: Network) -> None:
         # Two sites may use the same private addresses.
         earlier = scope.report.claim(("endpoint", site, where.lower().replace(".:", ":")), place)
         if earlier:
-            scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one another port")
+            scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one of them another port")
 
 
 def check_preshared(scope: Scope, network: Network) -> None:
