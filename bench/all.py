@@ -18,7 +18,18 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
-PROGRAMS = ("revocation", "join", "rotation", "rotation_gap", "hitless", "noop", "burst", "registry", "refusals")
+PROGRAMS = (
+    "revocation",
+    "join",
+    "rotation",
+    "rotation_gap",
+    "hitless",
+    "noop",
+    "burst",
+    "flood",
+    "registry",
+    "refusals",
+)
 
 
 def measure(program: str, *options: str) -> dict[str, Any]:
