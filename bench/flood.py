@@ -2,10 +2,10 @@
 """
 What a flood by one hostile member costs the master, beyond what Salt itself spends on its events.
 
-A lab with a mesh of three nodes and the engine. The first node sends so many events a second, for so many seconds: under
-a tag that nobody acts on, which is the baseline; registrations in the name of another node, which are refused; and its
-own, each with another endpoint, which are true. All CPU is that of all processes of the master, from the first event
-until three seconds after the last. Needs root.
+A lab with a mesh of three nodes and the engine. The first node sends so many events a second, for so many seconds:
+under a tag that nobody acts on, which is the baseline; registrations in the name of another node, which are refused;
+and its own, each with another endpoint, which are true. All CPU is that of all processes of the master, from the first
+event until three seconds after the last. Needs root.
 
     bench/flood.py --rate 50 --seconds 20 --json
 """
@@ -48,6 +48,11 @@ CPU = f"import sys; sys.path[:0] = ['{REPO}/lab', '{REPO}/_utils']; from load im
 Kind = Callable[[bytes, str, int], tuple[str, dict[str, object]]]
 
 
+def endpoints(number: int) -> tuple[str, ...]:
+    """Others for each number."""
+    return (f"10.99.{number // 250}.{number % 250 + 1}",)
+
+
 def plain(pem: bytes, key: str, number: int) -> tuple[str, dict[str, object]]:
     """Of the same size, and nobody's business."""
     return "bench/plain", forged(pem, key, number)[1]
@@ -55,16 +60,14 @@ def plain(pem: bytes, key: str, number: int) -> tuple[str, dict[str, object]]:
 
 def forged(pem: bytes, key: str, number: int) -> tuple[str, dict[str, object]]:
     """In the name of another."""
-    statement = Registration(
-        VICTIM, NETWORK, KEY, (f"10.99.{number // 250}.{number % 250 + 1}",), 51820, time.time_ns()
-    )
+    statement = Registration(VICTIM, NETWORK, KEY, endpoints(number), 51820, time.time_ns())
     return REGISTER_TAG, {"signed": sign(statement, pem)}
 
 
 def true(pem: bytes, key: str, number: int) -> tuple[str, dict[str, object]]:
     """Its own, with another endpoint each time."""
-    endpoints = (f"10.99.{number // 250}.{number % 250 + 1}",)
-    return REGISTER_TAG, {"signed": sign(Registration(LIAR, NETWORK, key, endpoints, 51820, time.time_ns()), pem)}
+    statement = Registration(LIAR, NETWORK, key, endpoints(number), 51820, time.time_ns())
+    return REGISTER_TAG, {"signed": sign(statement, pem)}
 
 
 def flood(lab: MeshLab, kind: Kind, rate: int, seconds: int) -> float:
