@@ -410,7 +410,7 @@ def remove(interface, test=False):
 
 def reresolve():
     """
-    Call the peers that are called by a name and have no session where that name points to now.
+    Connect to peers without a session at the address that the name in their endpoint has now.
 
     What the configuration files say counts; neither pillar nor master is needed. A peer that has a session is left
     alone. Minions with such peers run this every two minutes by themselves: their pillar has a schedule for it.

@@ -116,7 +116,7 @@ def test_a_change_that_cuts_the_node_off_from_its_master_is_taken_back(nodes):
     node.do("configure", {}, master_ip=second.address, master_port=MASTER_PORT)
     answer = sync(node, view_without(nodes, node, "node2"))
     assert answer["result"] is False
-    assert f"the Salt master ({second.address}, port {MASTER_PORT}) could not be reached any more" in answer["comment"]
+    assert f"the Salt master ({second.address}, port {MASTER_PORT}) can no longer be reached" in answer["comment"]
     assert nodes.keys["node2"] in peers(node)
     nodes.ping(node, second)
 

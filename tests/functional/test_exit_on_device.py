@@ -297,7 +297,7 @@ def test_a_strict_check_of_where_packets_come_from_is_made_loose(nodes):
 def test_another_interface_beside_stays_outside(nodes):
     """Of two networks, only one has the exit: the packets of the other's interface are told by their port."""
     node = nodes.all[0]
-    wanted = replace(view(nodes, node, "node2"), beside=(51830,))
+    wanted = replace(view(nodes, node, "node2"), other_ports=(51830,))
     assert sync(node, wanted)["result"] is True
     for option, source in (("51830", "192.0.2.1"), ("51831", "10.42.0.1")):
         told = node.run("ip", "route", "get", INTERNET[4], "ipproto", "udp", "sport", option)
@@ -312,7 +312,7 @@ def test_the_machine_of_the_master_gets_no_exit_unless_it_is_forced(nodes):
     node.do("configure", {}, master_ip="192.0.2.1")
     result = sync(node, view(nodes, node, "node2"))
     assert result["result"] is False
-    assert "refused, and nothing was changed: it would lead the answers of the Salt master" in result["comment"]
+    assert "refused, and nothing was changed: it would route the answers of the Salt master" in result["comment"]
     assert seen(node, INTERNET[4]) == "192.0.2.1"
     assert (
         node.call("sync", signed=True, force=True, reason="all come by the mesh")["networks"][NETWORK]["result"] is True

@@ -294,7 +294,7 @@ def test_a_wireguard_device_of_somebody_else_is_refused_and_untouched(host):
     make_device(host, "wg0")
     host.run("wg", "set", "wg0", "listen-port", "4242", "private-key", "/dev/stdin", text=host.run("wg", "genkey"))
     before = host.picture()
-    assert "a device wg0 exists that was not set up from here" in host.error("apply")
+    assert "a device wg0 exists that these modules did not create" in host.error("apply")
     assert host.picture() == before
 
 

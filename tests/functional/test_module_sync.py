@@ -87,7 +87,7 @@ def test_a_mesh_file_that_becomes_invalid_meanwhile_stops_the_wait_with_its_erro
     started = time.monotonic()
     message = host.error("apply", wait=30)
     assert time.monotonic() - started < 25  # of 30
-    assert "the pillar has errors, nothing was changed" in message
+    assert "the pillar has errors, so nothing was changed" in message
     assert host.device() is None
 
 
@@ -99,7 +99,7 @@ def test_a_pillar_that_cannot_be_compiled_is_an_error_that_touches_nothing(host)
     host.call("apply")
     before = host.picture()
     (host.pillar_dir / "data.sls").write_text("a: [")
-    assert "the pillar has errors, nothing was changed" in host.error("sync")
+    assert "the pillar has errors, so nothing was changed" in host.error("sync")
     assert host.picture() == before
 
 

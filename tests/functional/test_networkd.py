@@ -387,7 +387,7 @@ def test_addresses_and_routes_that_networkd_makes_are_those_of_the_view(machine)
 
 def test_a_default_route_through_an_exit_that_networkd_makes_is_that_of_the_view(machine):
     exit_node = replace(PEERS[0], allowed_ips=tuple(sorted((*PEERS[0].allowed_ips, "0.0.0.0/0", "::/0"))))
-    registered(machine, exit_node, *PEERS[1:], via=exit_node.name, beside=(51830,))
+    registered(machine, exit_node, *PEERS[1:], via=exit_node.name, other_ports=(51830,))
     machine.opts.update(master_ip="203.0.113.5", master_port=4506)
     apply(machine)
     made = machine.library("node.devices").policy(machine.device().mark)

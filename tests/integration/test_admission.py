@@ -82,7 +82,7 @@ def test_a_new_node_that_is_rejected_stays_out_with_that_key_and_waits_again_wit
         key = waiting_key(fleet, "node4")
         assert life.ask(fleet, "reject", "node4") == (0, {"rejected": {"backbone": key}})
         assert pending(fleet) == []
-        assert "did not take in this node's registration" in comment(fleet, "node4")
+        assert "did not accept this node's registration" in comment(fleet, "node4")
         assert pending(fleet) == []
         reasons = [each["reason"] for each in steps.refused(fleet) if each["node"] == "node4"]
         assert [each for each in reasons if "rejected this key; `salt-run wireguard.admit node4`" in each]
@@ -113,7 +113,7 @@ def test_a_changed_key_waits_and_the_node_keeps_its_tunnels_meanwhile(fleet):
 def test_a_rejected_key_is_never_used_and_a_third_one_waits_again_until_it_is_admitted(fleet):
     rejected = waiting_key(fleet, "node3")
     assert life.ask(fleet, "reject", "node3") == (0, {"rejected": {"backbone": rejected}})
-    assert "did not take in this node's registration" in comment(fleet, "node3")
+    assert "did not accept this node's registration" in comment(fleet, "node3")
     assert pending(fleet) == []
     assert steps.public_key(fleet, "node3") == fleet.before
     new_key(fleet, "node3")

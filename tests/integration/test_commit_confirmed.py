@@ -93,7 +93,7 @@ def test_a_mesh_file_that_cuts_the_node_off_is_taken_back_and_the_operator_sees_
         await_port(fleet, PORT)
         answers(fleet)
         assert steps.wireguard_files(fleet, "node3") == before
-        why = f"the Salt master ({fleet.gateway}, port 4506) could not be reached any more"
+        why = f"the Salt master ({fleet.gateway}, port 4506) can no longer be reached"
         steps.wait_until("the report", lambda: why in (steps.nodes(fleet)["node3"]["why"] or ""), 30)
         assert steps.nodes(fleet)["node3"]["why"].startswith("rolled back: ")
         code, said = steps.reconcile(fleet)

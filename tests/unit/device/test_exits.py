@@ -97,14 +97,14 @@ def test_the_route_stays_when_the_exit_is_gone():
 
 
 def test_what_stays_outside_is_led_around_before_the_rest_comes():
-    view = through("gw1", outside=("203.0.113.5",), beside=(51830,))
+    view = through("gw1", bypass_addresses=("203.0.113.5",), other_ports=(51830,))
     found = [item.words for item in exits.items(view) if item.version == 4]
     assert found[0] == f"throw 203.0.113.5 table {TABLE}"
     assert found[2] == f"pref 31818 fwmark {MARK}/0 ipproto udp sport 51830 lookup main"
 
 
 def test_an_address_that_is_to_stay_outside_now_comes_before_the_old_one_goes():
-    found = lines(through("gw1", outside=("203.0.113.5",)), through("gw1", outside=("203.0.113.6",)))
+    found = lines(through("gw1", bypass_addresses=("203.0.113.5",)), through("gw1", bypass_addresses=("203.0.113.6",)))
     assert found == [
         f"ip -4 route replace throw 203.0.113.6 table {TABLE}",
         f"ip -4 route del throw 203.0.113.5 table {TABLE}",
@@ -150,7 +150,7 @@ def test_without_a_port_there_is_nothing_to_tell_packets_by():
 
 
 def test_a_plan_tells_it_in_plain_words():
-    found = as_salt(between(PLAIN, through("gw1", beside=(51830,))))
+    found = as_salt(between(PLAIN, through("gw1", other_ports=(51830,))))
     assert found["IPv6 default route"] == {"old": None, "new": "via gw1"}
     assert found["outside the tunnel: UDP port 51830"] == {"old": None, "new": "yes"}
     assert as_salt(between(through("gw1"), PLAIN))["IPv4 default route"] == {"old": "into the tunnel", "new": None}
@@ -186,7 +186,7 @@ def test_at_a_first_set_up_nobody_must_answer():
     [
         through("gw1"),
         through("gw1", forwarding=True),
-        through("gw1", outside=("203.0.113.5", "2001:db8::5"), beside=(51830, 51840)),
+        through("gw1", bypass_addresses=("203.0.113.5", "2001:db8::5"), other_ports=(51830, 51840)),
         replace(through("gw1"), peers=(GW2,)),
         through("gw1", replace(PLAIN, peers=(replace(GW1, allowed_ips=("10.42.0.2/32", "192.168.7.0/24")),))),
     ],
@@ -209,7 +209,7 @@ def test_wg_quick_makes_no_routes_of_its_own():
 
 
 def test_networkd_makes_the_same():
-    view = through("gw1", ONLY_V4, outside=("203.0.113.5",), beside=(51830,))
+    view = through("gw1", ONLY_V4, bypass_addresses=("203.0.113.5",), other_ports=(51830,))
     assert f"\nFirewallMark={TABLE}\n" in networkd.netdev(view, "wg0.key", {})
     sections = networkd.network(view).split("\n\n")[3:]
     assert [section.split("\n") for section in sections] == [
@@ -249,7 +249,7 @@ ROUTES = [{"type": "throw", "dst": "203.0.113.5", "flags": []}, {"dst": "default
 
 
 def test_rules_and_routes_are_read_as_they_are_made():
-    view = through("gw1", ONLY_V4, outside=("203.0.113.5",), beside=(51830,))
+    view = through("gw1", ONLY_V4, bypass_addresses=("203.0.113.5",), other_ports=(51830,))
     rules = exits.parse_rules(json.dumps(OF_OTHERS + RULES), 4, [int(MARK, 0)])
     assert {*rules, *exits.parse_routes(json.dumps(ROUTES), 4, int(MARK, 0))} == {*exits.items(view)}
 

@@ -124,8 +124,8 @@ def test_everything_that_speaks_against_a_view_is_said():
 
 # --- a default route through an exit ---------------------------------------------------------------------------------
 
-THROUGH = replace(view("a", "b"), via="a", outside=("192.0.2.1",))
-ENCLOSED = replace(THROUGH, outside=())
+THROUGH = replace(view("a", "b"), via="a", bypass_addresses=("192.0.2.1",))
+ENCLOSED = replace(THROUGH, bypass_addresses=())
 
 
 @pytest.mark.parametrize("before", [view("a", "b"), None])
@@ -133,7 +133,9 @@ ENCLOSED = replace(THROUGH, outside=())
 def test_the_default_route_of_the_masters_machine_leads_through_no_exit_by_mistake(before, present):
     """Minions that reach the master from outside of the mesh would wait for answers in vain."""
     (objection,) = objections(before, present, THROUGH, NOW, has_master=True)
-    assert objection.startswith("lead the answers of the Salt master on this machine through the exit node a, so that")
+    assert objection.startswith(
+        "route the answers of the Salt master on this machine through the exit node a, which cuts off"
+    )
     assert objections(before, present, THROUGH, NOW) == ()
 
 
@@ -141,7 +143,9 @@ def test_the_default_route_of_the_masters_machine_leads_through_no_exit_by_mista
 def test_a_node_that_would_stay_in_reach_of_nobody_outside_does_not_take_an_exit_by_mistake(before):
     """Without a master, and with ssh under sudo, nothing was left from where the exit could be taken back."""
     (objection,) = objections(before, device("a", "b"), ENCLOSED, NOW)
-    assert objection.startswith("lead all answers of this machine through the exit node a: it has no Salt master")
+    assert objection.startswith(
+        "route all answers of this machine through the exit node a: it knows neither a Salt master"
+    )
     assert objections(ENCLOSED, device("a", "b"), ENCLOSED, NOW) == ()
 
 

@@ -201,7 +201,7 @@ def test_the_ports_of_other_networks_stay_outside_of_an_exit():
     one = mesh(EXITS).networks[0]
     other = replace(mesh().networks[0], name="other", interface="wg1", port=51830)
     joined = Fleet(replace(mesh(), networks=(one, other)), snapshot(*ROWS), accepted(*"abc"), 0.0)
-    assert {node: view(joined, node).beside for node in "ab"} == {"a": (51830,), "b": ()}
+    assert {node: view(joined, node).other_ports for node in "ab"} == {"a": (51830,), "b": ()}
 
 
 def test_an_exit_is_not_among_those_that_others_are_reached_through():

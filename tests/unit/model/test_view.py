@@ -44,7 +44,7 @@ def changed_peer(**changes):
         View("wg0", ("10.42.0.1/32",)),
         replace(VIEW, peers=(), port=None, mtu=None, public_key=None, serial=0),
         replace(VIEW, boot="one", clones=("two", "three")),
-        replace(VIEW, via="b", beside=(51830,)),
+        replace(VIEW, via="b", other_ports=(51830,)),
     ],
 )
 def test_a_view_comes_back_from_its_dictionary(view):
@@ -57,7 +57,7 @@ def test_a_view_without_an_exit_says_and_is_what_it_was_before_there_were_any():
     peer = Peer("b", "B" * 43 + "=", ("10.42.0.2/32",), "192.0.2.2:51820", 25)
     view = View("wg0", ("10.42.0.1/16",), (peer,), "net", 51820, 1420, public_key="A" * 43 + "=")
     assert view.digest == "84649fb8c561dad9fd18f8539ae573165315bd35951b3923a023b8ff23eb00a6"
-    assert not {"via", "beside"} & view.to_dict().keys()
+    assert not {"via", "other_ports"} & view.to_dict().keys()
 
 
 def test_a_dictionary_holds_only_what_pillar_and_json_can_carry():
@@ -204,7 +204,7 @@ def test_what_is_no_mapping_is_refused(data):
 
 
 def test_an_unknown_key_is_refused_with_the_known_ones():
-    assert "unknown key 'prot'; the known keys are addresses, beside, boot, " in refusal(changed(prot=1))
+    assert "unknown key 'prot'; the known keys are addresses, boot, " in refusal(changed(prot=1))
 
 
 def test_an_unknown_key_of_a_peer_is_refused_with_the_peers_name():

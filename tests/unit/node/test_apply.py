@@ -419,7 +419,7 @@ def test_a_pillar_with_errors_touches_nothing(host, function):
     data = {"_errors": ["Failed to load ext_pillar wireguard: mesh.yml:3: unknown key"], "wireguard": {"networks": {}}}
     host.set_pillar(data)
     message = host.error(function)
-    assert "the pillar has errors, nothing was changed" in message
+    assert "the pillar has errors, so nothing was changed" in message
     assert "mesh.yml:3: unknown key" in message
     assert host.picture() == before
 

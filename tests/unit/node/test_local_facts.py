@@ -29,7 +29,7 @@ def applied(view):
 
 
 def outside(master=None, caller="", view=VIEW):
-    return placed(view, {}, master, caller).outside
+    return placed(view, {}, master, caller).bypass_addresses
 
 
 def test_whoever_gives_a_node_an_exit_by_ssh_can_still_reach_it():
@@ -42,7 +42,7 @@ def test_a_master_counts_for_more_than_ssh():
 
 
 def test_an_exit_that_a_node_has_keeps_what_was_outside_of_it():
-    applied(replace(VIEW, outside=("198.51.100.7",)))
+    applied(replace(VIEW, bypass_addresses=("198.51.100.7",)))
     assert outside(caller="203.0.113.5") == ("198.51.100.7",)
 
 
@@ -56,5 +56,5 @@ def test_an_address_that_says_nothing_is_passed_over(caller):
     assert outside(caller=caller) == ()
 
 
-def test_a_node_without_an_exit_has_nothing_outside():
+def test_a_node_without_an_exit_has_nothing_bypass_addresses():
     assert outside(MASTER, "198.51.100.7", replace(VIEW, via=None)) == ()

@@ -123,4 +123,4 @@ def test_a_node_that_switched_to_its_next_key_is_left_to_a_sync():
 def test_without_a_key_file_there_is_nothing_to_apply():
     with node(VIEW):
         os.unlink(config_files.key_file("wg0"))
-        assert "is not there any more" in refusal()
+        assert "has disappeared" in refusal()

@@ -109,15 +109,15 @@ def _check_unique(peers: Iterable[Peer], what: str, values: Callable[[Peer], Ite
 def _check_peer(view: View, peer: Peer, public_key: str) -> None:
     if peer.public_key == public_key:
         raise ViewError(
-            f"{view.interface}: peer {peer.name} has this node's own public key {public_key}, so that WireGuard would"
+            f"{view.interface}: peer {peer.name} has this node's own public key {public_key}, so WireGuard would"
             " ignore it; was one machine cloned from the other?"
         )
     for network in peer.allowed_ips:
         if network.endswith("/0") and view.via is None:
             raise ViewError(
-                f"{view.interface}: peer {peer.name} has the default route {network} among its allowed IPs, and is not"
-                " the exit node of this one: the tunnel's own packets would be routed into the tunnel. In a mesh file,"
-                " `exit: true` and `via:` say that it is to be"
+                f"{view.interface}: peer {peer.name} has the default route {network} among its allowed IPs, but is not"
+                " this node's exit: the tunnel's own packets would be routed into the tunnel. To make it the"
+                " exit, write `exit: true` and `via:` in the mesh file"
             )
 
 

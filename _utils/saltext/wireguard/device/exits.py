@@ -29,7 +29,7 @@ _BASE = 0x57470000
 _MASK = 0xFFFF0000
 
 # wg-quick lets the kernel choose, which takes the number below the lowest: above 32,000 on most machines.
-_BESIDE, _MAIN, _TUNNEL = 31818, 31819, 31820
+_BYPASS, _MAIN, _TUNNEL = 31818, 31819, 31820
 
 _RULE_SETTINGS = {
     "pref": "Priority",
@@ -122,12 +122,12 @@ def items(view: View) -> list[Item]:
 
 
 def _items(view: View, version: int, table: int) -> Iterator[Item]:
-    for address in view.outside:
+    for address in view.bypass_addresses:
         if ip_address(address).version == version:
             yield Item(version, "route", _throw(address, table))
     yield Item(version, "route", f"default dev {view.interface} table {table}")
-    for port in view.beside:
-        yield Item(version, "rule", _rule_beside(port, table))
+    for port in view.other_ports:
+        yield Item(version, "rule", _rule_bypass(port, table))
     yield Item(version, "rule", _rule_main(table))
     yield Item(version, "rule", _rule_tunnel(table))
 
@@ -137,9 +137,9 @@ def _throw(address: str, table: int) -> str:
     return f"throw {address} table {table}"
 
 
-def _rule_beside(port: int, table: int) -> str:
+def _rule_bypass(port: int, table: int) -> str:
     # A mark of which no bit counts: every packet has it, and the rule says whose it is.
-    return f"pref {_BESIDE} fwmark {table:#x}/0 ipproto udp sport {port} lookup main"
+    return f"pref {_BYPASS} fwmark {table:#x}/0 ipproto udp sport {port} lookup main"
 
 
 def _rule_main(table: int) -> str:
@@ -172,12 +172,12 @@ def _outlives(item: Item) -> bool:
     return item.kind == "rule" or item.words.startswith("throw ")
 
 
-def outside_of(text: str) -> list[str]:
+def bypass_addresses_of(text: str) -> list[str]:
     """The addresses that stay outside, as the commands of ``at_up`` have them."""
     return list(dict.fromkeys(re.findall(r"throw (\S+) table", text)))
 
 
-def beside_of(text: str) -> list[int]:
+def other_ports_of(text: str) -> list[int]:
     """The ports whose packets stay outside, as the commands of ``at_up`` have them."""
     return [int(port) for port in dict.fromkeys(re.findall(r"sport (\d+) lookup", text))]
 
@@ -216,8 +216,8 @@ def parse_rules(text: str, version: int, marks: Iterable[int]) -> Iterator[Item]
 
 def _by_preference(rule: dict[str, Any], table: int) -> str | None:
     shape = (rule.get("priority"), str(rule.get("table")), _number(rule.get("fwmask")), "not" in rule)
-    if shape == (_BESIDE, "main", 0, False) and rule.get("ipproto") == "udp" and "sport" in rule:
-        return _rule_beside(rule["sport"], table)
+    if shape == (_BYPASS, "main", 0, False) and rule.get("ipproto") == "udp" and "sport" in rule:
+        return _rule_bypass(rule["sport"], table)
     if shape == (_MAIN, "main", _MASK, True) and rule.get("suppress_prefixlen") == 0:
         return _rule_main(table)
     if shape == (_TUNNEL, str(table), _MASK, True):

@@ -1,5 +1,5 @@
 """
-What a node does not do without being told twice: changes that are more often a mistake than meant.
+Changes that are more often a mistake than intended: a node makes them only by force.
 
 Pure: decided from the view applied last, the device, and the view that is wanted.
 """
@@ -55,13 +55,13 @@ def _diverts(before: View | None, wanted: View, has_master: bool) -> Iterator[st
         return
     if has_master:
         yield (
-            f"lead the answers of the Salt master on this machine through the exit node {wanted.via}, so that it would"
-            " lose all minions that reach it from outside of the mesh (`via: false` exempts a node)"
+            f"route the answers of the Salt master on this machine through the exit node {wanted.via}, which cuts off"
+            " all minions that reach it from outside the mesh (`via: false` exempts a node)"
         )
-    elif not wanted.outside:
+    elif not wanted.bypass_addresses:
         yield (
-            f"lead all answers of this machine through the exit node {wanted.via}: it has no Salt master, and was not"
-            " called by ssh, so that there is no address that it would stay in reach of from outside of the mesh"
+            f"route all answers of this machine through the exit node {wanted.via}: it knows neither a Salt"
+            " master nor an ssh client whose address could bypass the exit, so nothing outside the mesh could reach it"
         )
 
 

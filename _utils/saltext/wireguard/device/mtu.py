@@ -3,7 +3,8 @@ The MTU of an interface, from the paths that its packets take to the peers: the 
 
 What counts are the routes to the endpoints as they are configured. Not where peers roamed to, nor what the kernel
 learned of a path for ten minutes: so the MTU stays as it is as long as the configuration does. Peers without an
-endpoint call this node from wherever they are, by either IP version: of these, the default route is all that is known.
+endpoint connect to this node from wherever they are, by either IP version: all that is known of these is the
+default route.
 
 Pure: ``ip`` is asked by ``node.local_facts``.
 """
@@ -44,14 +45,14 @@ def lines(view: View, endpoints: Mapping[str, str]) -> dict[int, list[str]]:
     resolved = {endpoints[peer.endpoint] for peer in view.peers if peer.endpoint and peer.endpoint in endpoints}
     hosts = {Endpoint.parse(text).host for text in resolved}
     wanted = {version: sorted(host for host in hosts if (":" in host) == (version == 6)) for version in OVERHEAD}
-    if _is_called_from_anywhere(view):
+    if _is_reached_from_anywhere(view):
         wanted = {version: [*found, _ANYWHERE[version]] for version, found in wanted.items()}
     # As the packets of the interface itself, which never go through an exit.
     mark = exits.own_mark(view)
     return {version: [f"route get fibmatch {host} mark {mark}" for host in found] for version, found in wanted.items()}
 
 
-def _is_called_from_anywhere(view: View) -> bool:
+def _is_reached_from_anywhere(view: View) -> bool:
     return not view.peers or any(peer.endpoint is None for peer in view.peers)
 
 
@@ -80,7 +81,7 @@ def fitting(view: View, paths: Mapping[int, Iterable[int]]) -> int | None:
 
     :param paths: IP version to the MTUs of the paths of this version
     """
-    from_anywhere = _is_called_from_anywhere(view)
+    from_anywhere = _is_reached_from_anywhere(view)
     found = [
         min(mtu, ETHERNET_MTU) - (OVERHEAD[6] if from_anywhere else OVERHEAD[version])
         for version, mtus in paths.items()

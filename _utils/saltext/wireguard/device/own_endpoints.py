@@ -1,5 +1,5 @@
 """
-Under which of its addresses a node offers to be called.
+Which of its addresses a node offers as endpoints.
 
 Rule: the address that the node uses towards its Salt master comes first, then the others, IPv4 before IPv6. Left out
 are loopback, link-local, temporary and deprecated addresses, WireGuard interfaces (a tunnel cannot carry itself), and

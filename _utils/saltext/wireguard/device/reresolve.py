@@ -1,5 +1,5 @@
 """
-Peers that are called by a name and have no session: the name may have another address by now.
+Peers whose endpoint is a name and that have no session: the name may have another address by now.
 
 WireGuard itself knows addresses only. A peer that has a session is where its packets come from, whatever its name says.
 Pure: names are resolved elsewhere.
@@ -16,7 +16,7 @@ from ..model.view import View
 from .operations import PEERS_PER_COMMAND
 
 # For the pillar of nodes with such peers: a Salt minion runs what it finds under `schedule` there. The master hears
-# nothing of it. As sessions are given up after 180 seconds, a peer is called elsewhere five minutes after it moved.
+# nothing of it. As sessions are given up after 180 seconds, a node connects elsewhere five minutes after a peer moved.
 SCHEDULE: dict[str, Any] = {
     "wireguard_reresolve": {
         "function": "wireguard.reresolve",
@@ -29,10 +29,10 @@ SCHEDULE: dict[str, Any] = {
 
 def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[str, str]:
     """
-    Return public key to endpoint of the peers that are called by a name and have no session.
+    Return public key to endpoint of the peers whose endpoint is a name and that have no session.
 
     :param view: what was applied last
-    :param peers: those of the device, by public key; what is not there is not to be called
+    :param peers: those of the device, by public key; what is not there is left alone
     :param now: Unix seconds
     """
     return {
@@ -49,7 +49,7 @@ def moved_endpoints(
     peers: Mapping[str, DevicePeer], lost: Mapping[str, str], addresses: Mapping[str, str]
 ) -> dict[str, str]:
     """
-    Return public key to ``ip:port`` of the lost peers that are to be called at another address than now.
+    Return public key to ``ip:port`` of the lost peers that are to be reached at another address than now.
 
     :param addresses: endpoint as the view has it to ``ip:port``; without those that did not resolve
     """

@@ -258,7 +258,7 @@ class NetworkState:
         if via is None or (self._network.name, via) not in self._snapshot.rows:
             return {}
         others = (other.settings(member.node) for other in self._others)
-        return {"via": via, "beside": tuple(sorted(settings.port for settings in others if settings))}
+        return {"via": via, "other_ports": tuple(sorted(settings.port for settings in others if settings))}
 
     @cached_property
     def _topology(self) -> Topology:

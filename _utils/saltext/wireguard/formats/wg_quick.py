@@ -100,7 +100,9 @@ def parse(text: str, interface: str) -> View | None:
         marks = dict(mark for section in others for mark in _read_other_key(section))
         view = replace(view, peers=tuple(replace(each, other_key=marks.get(each.name)) for each in view.peers))
         path_mtu = _number(settings["MTU"].removesuffix(_BY_PATHS)) if _is_by_paths(settings) else None
-        view = replace(view, outside=tuple(exits.outside_of(settings.get("PostUp", ""))), path_mtu=path_mtu)
+        view = replace(
+            view, bypass_addresses=tuple(exits.bypass_addresses_of(settings.get("PostUp", ""))), path_mtu=path_mtu
+        )
         hooks = [f"{name} = {settings[name]}" for name in ("PostUp", "PostDown") if name in settings]
         return view if hooks == list(_hooks(view)) else None
     except (ValueError, ViewError):
@@ -195,7 +197,7 @@ def _read_interface(settings: Mapping[str, str]) -> dict[str, object]:
         "mtu": None if _is_by_paths(settings) else _number(settings.get("MTU")),
         "forwarding": "PostUp" in settings and up.startswith(forwarding.at_boot(addresses)),
         "via": settings["Table"].partition(_VIA)[2] if "Table" in settings else None,
-        "beside": exits.beside_of(up),
+        "other_ports": exits.other_ports_of(up),
         "preshared": settings.get(_PRESHARED_BY),
         "hosts": _read_hosts(settings),
     }

@@ -38,7 +38,7 @@ REGISTER = "register"
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
     *("generation", "withdrawn"),
-    *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "beside"),
+    *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "other_ports"),
 }
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
@@ -125,7 +125,7 @@ class View:
     ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves that to the node.
     ``forwarding`` True: the node passes packets on between others; False leaves that to its administrator.
     ``via`` is the name of the exit node that the default route leads through, a peer unless it is gone; None leaves the
-    default route alone. ``beside`` are then the ports of the node's other interfaces, whose packets stay outside.
+    default route alone. ``other_ports`` are then those of the node's other interfaces, whose packets stay outside.
     ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
     registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is the
     highest of its statements, so that a node which lost its clock knows what to exceed. ``waiting`` is the decision
@@ -140,8 +140,8 @@ class View:
     public key of a peer to the preshared key that the two have once this node uses the key that it has announced.
 
     What only the node itself knows is in its configuration file, and neither in the pillar nor in the digest: the
-    addresses that stay ``outside`` of a default route through an exit, and ``path_mtu``, which counts where ``mtu`` is
-    None (see ``mtu``).
+    ``bypass_addresses``, which stay outside of a default route through an exit, and ``path_mtu``, which counts where
+    ``mtu`` is None (see ``mtu``).
     """
 
     interface: str
@@ -162,8 +162,8 @@ class View:
     next_preshared_keys: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     hosts: Hosts | None = None
     via: str | None = None
-    beside: tuple[int, ...] = ()
-    outside: tuple[str, ...] = ()
+    other_ports: tuple[int, ...] = ()
+    bypass_addresses: tuple[str, ...] = ()
     path_mtu: int | None = None
 
     @cached_property
@@ -200,7 +200,7 @@ class View:
         interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
         preshared = [self.preshared] if self.preshared else []
         names = [{"hosts": self.hosts.digest}] if self.hosts else []
-        exit_ = [self.via, list(self.beside)] if self.via is not None else []
+        exit_ = [self.via, list(self.other_ports)] if self.via is not None else []
         parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_]
         whole = hashlib.sha256(_sha256(parts))
         for part in peers:
@@ -237,7 +237,7 @@ class View:
         if self.hosts:
             data["hosts"] = self.hosts.to_dict()
         if self.via is not None:
-            data |= {"via": self.via, "beside": list(self.beside)}
+            data |= {"via": self.via, "other_ports": list(self.other_ports)}
         return data
 
     @classmethod
@@ -268,7 +268,7 @@ class View:
             next_preshared_keys=given.get("next_preshared_keys", fields.preshared_keys, {}),
             hosts=given.get("hosts", _hosts, None),
             via=given.get("via", fields.text, None),
-            beside=tuple(given.get("beside", fields.list_of(fields.integer(1, 65535)), [])),
+            other_ports=tuple(given.get("other_ports", fields.list_of(fields.integer(1, 65535)), [])),
         )
         if given.get("digest", fields.text, view.digest) != view.digest:
             raise ViewError(

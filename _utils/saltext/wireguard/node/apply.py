@@ -11,7 +11,7 @@ from ..errors import NodeError, RolledBackError
 from ..model.changes import Change, Kind, as_salt
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
-from . import config_files, converge, keys, registration, reports
+from . import config_files, converge, keys, registration, reports, teardown
 from .clones import refuse_clone
 from .converge import Outcome
 from .minion import Minion
@@ -73,7 +73,7 @@ def apply_interface(
 def remove(minion: Minion, interface: str, test: bool) -> Outcome:
     """Take an interface of ours down. Raises WireguardError or OSError."""
     with minion.lock(interface):
-        return converge.remove(interface, minion.boot(), test)
+        return teardown.remove(interface, minion.boot(), test)
 
 
 def differences(minion: Minion, network: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import NodeError
 from ..model.view import View
-from . import config_files, converge
+from . import config_files, teardown
 from .minion import Minion
 
 
@@ -24,7 +24,7 @@ def stand_down_if_clone(minion: Minion, view: View, test: bool) -> str | None:
         return None
     if not test:
         with minion.lock(view.interface):
-            converge.stand_down(view.interface, minion.boot())
+            teardown.stand_down(view.interface, minion.boot())
     return (
         f"this machine is a copy of another one that runs as {minion.id} with the same Salt key; {view.interface}"
         " is down here. Delete /etc/salt/pki/minion and /etc/wireguard on this machine, and give it a minion id of its"

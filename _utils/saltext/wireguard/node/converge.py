@@ -1,5 +1,5 @@
 """
-From a view to a device, a configuration file, and a service for boot; and back to nothing.
+From a view to a device, a configuration file, and a service for boot.
 
 Whoever calls a function that changes something holds the interface's lock.
 """
@@ -20,15 +20,14 @@ from ..device.operations import Applied, Operation, changes_of, command_lines, p
 from ..errors import GuardError, NodeError, RolledBackError, WireguardError
 from ..formats import wg_quick
 from ..model.answers import total
-from ..model.changes import Change, Changes, Kind, Subject, as_salt, removal, united
+from ..model.changes import Change, Changes, Kind, Subject, as_salt, united
 from ..model.device import Device
-from ..model.hosts import block_changes
 from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run_with_secrets
-from ..system.files import is_written, read, rename, replace
+from ..system.files import is_written, read, replace
 from ..wording import shell, some
-from . import config_files, devices, endpoints, hostsfile, keys, local_facts, withdrawal
+from . import config_files, devices, endpoints, keys, local_facts, withdrawal
 from . import trial as node_trial
 from .boot.managers import Manager, Setup
 from .trial import Safety, Trial
@@ -67,22 +66,22 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
         changes: Changes = (Change(Kind.DEVICE, "", None, view.interface),)
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
     place = partial(local_facts.placed, master=safety.master, caller=safety.caller)
-    way = Convergence(view, key_file, public_key, boot, place=place)
-    changes = united((*_went(withdrawn), *way.changes()))
-    objections = way.objections(safety)
+    convergence = Convergence(view, key_file, public_key, boot, place=place)
+    changes = united((*_went(withdrawn), *convergence.changes()))
+    objections = convergence.objections(safety)
     if objections and not safety.forced:
         raise GuardError(_refusal(view, objections))
-    if way.commands():
+    if convergence.commands():
         node_trial.refuse_again(safety, view)
     if not test:
-        way.go(safety)
+        convergence.go(safety)
     if not changes:
         return Outcome((), f"{view.interface} is as it should be")
     forced = _forced(objections, safety)
     if not test:
         return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}{forced}")
-    disturbs = way.disturbs()
-    comment = f"{view.interface} would be changed: {_summary(changes)}{_cut_off(disturbs)}{forced}"
+    disturbs = convergence.disturbs()
+    comment = f"{view.interface} would be changed: {_summary(changes)}{cut_off(disturbs)}{forced}"
     return Outcome(changes, comment, pending=True, disturbs=disturbs)
 
 
@@ -94,7 +93,8 @@ def _went(peers: Sequence[Peer]) -> Changes:
     )
 
 
-def _cut_off(disturbs: Mapping[Subject, int]) -> str:
+def cut_off(disturbs: Mapping[Subject, int]) -> str:
+    """The end of a comment: how many live sessions end."""
     return f"; live sessions cut off: {total(disturbs)}" if disturbs else ""
 
 
@@ -124,15 +124,15 @@ def roll_back(interface: str, key_file: str, kept: RollbackState) -> bool:
         devices.delete(interface)
         return existed
     view, applied = confirm.way_back(before, kept)
-    way = Convergence(view, key_file, keys.existing(key_file), applied=applied)
-    way.change_device()
-    return bool(way.commands())
+    convergence = Convergence(view, key_file, keys.existing(key_file), applied=applied)
+    convergence.change_device()
+    return bool(convergence.commands())
 
 
 def _refuse_damaged(interface: str) -> None:
     path = config_files.config_file(interface)
     if os.path.exists(path):
-        raise NodeError(f"{path} was changed by something else, so that there is no way back")
+        raise NodeError(f"{path} was changed by something else, so the change cannot be rolled back")
 
 
 def difference(view: View) -> dict[str, object]:
@@ -141,8 +141,11 @@ def difference(view: View) -> dict[str, object]:
     public_key = keys.public_key(key_file)
     if public_key is None or (view.network and view.public_key != public_key):
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
-    way = Convergence(view, key_file, public_key, place=partial(local_facts.placed, master=None))
-    return {"commands": [" ".join(command) for command in way.commands()], "changes": as_salt(way.device_changes())}
+    convergence = Convergence(view, key_file, public_key, place=partial(local_facts.placed, master=None))
+    return {
+        "commands": [" ".join(command) for command in convergence.commands()],
+        "changes": as_salt(convergence.device_changes()),
+    }
 
 
 class Convergence:
@@ -326,7 +329,7 @@ def refuse_foreign(view: View, key_file: str) -> None:
     """Raise NodeError rather than take over an interface that somebody else set up."""
     config = read(config_files.config_file(view.interface))
     if config and not wg_quick.is_managed(config):
-        raise NodeError(_not_ours(view.interface))
+        raise NodeError(not_ours(view.interface))
     owner = wg_quick.managed_network(config)
     if config and owner != view.network:
         raise NodeError(
@@ -335,7 +338,7 @@ def refuse_foreign(view: View, key_file: str) -> None:
     device = None if config else devices.read(view.interface)
     if device and device.public_key not in (None, keys.public_key(key_file)):
         raise NodeError(
-            f"a device {view.interface} exists that was not set up from here, and it is left alone. Take it down, or"
+            f"a device {view.interface} exists that these modules did not create, so it is left alone. Take it down, or"
             " choose another `interface:` in the mesh file"
         )
 
@@ -344,56 +347,9 @@ def _purpose(network: str | None) -> str:
     return f"the network {network}" if network else "explicit arguments of wireguard.present"
 
 
-def _not_ours(interface: str) -> str:
+def not_ours(interface: str) -> str:
+    """What to say of an interface whose configuration file somebody else wrote."""
     return (
-        f"{config_files.config_file(interface)} was not written by these modules, and it is left alone. Move it away"
+        f"{config_files.config_file(interface)} was not written by these modules, so it is left alone. Move it away"
         f" (the device too: {shell('wg-quick down', interface)}), or choose another `interface:`"
     )
-
-
-# -- back to nothing
-
-
-def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
-    """Take an interface of ours down. Its key file is kept under another name. Raises NodeError or OSError."""
-    if interface not in config_files.managed():
-        if os.path.exists(config_files.config_file(interface)):
-            raise NodeError(_not_ours(interface))
-        return Outcome((), f"{interface} is not set up")
-    names = hostsfile.written(config_files.managed()[interface])
-    changes = removal(interface) + block_changes(names, [])
-    if test:
-        disturbs = disruption.disturbed(changes, (), devices.read(interface), int(time.time()))
-        comment = f"{interface} would be removed{_cut_off(disturbs)}"
-        return Outcome(changes, comment, pending=True, disturbs=disturbs)
-    aside = _tear_down(interface, boot)
-    return Outcome(changes, f"{interface} was removed" + (f"; its key is kept in {aside}" if aside else ""))
-
-
-def _tear_down(interface: str, boot: Manager | None) -> str | None:
-    """The configuration file goes last: as long as it is there, the next run knows that there is something to do."""
-    devices.delete(interface)
-    if boot:
-        boot.disable(interface)
-    aside = _put_key_aside(interface)
-    for file in (config_files.next_key_file, config_files.previous_key_file, config_files.config_file):
-        files.remove(file(interface))
-    return aside
-
-
-def stand_down(interface: str, boot: Manager | None) -> None:
-    """Take an interface of ours down, now and at boot, and keep its key in place."""
-    if interface in config_files.managed():
-        devices.delete(interface)
-        if boot:
-            boot.disable(interface)
-        files.remove(config_files.config_file(interface))
-
-
-def _put_key_aside(interface: str) -> str | None:
-    key_file = config_files.key_file(interface)
-    if not os.path.exists(key_file):
-        return None
-    aside = f"{key_file}.removed-{time.strftime('%Y%m%d-%H%M%S')}"
-    rename(key_file, aside)
-    return aside

@@ -44,5 +44,5 @@ def _answer(interface: str, boot: Manager | None, asked: Collection[str]) -> Ans
         view = removal.view_without(interface, ())
     except NodeError:
         return Answer(sessions=sessions)
-    way = Convergence(view, config_files.key_file(interface), str(view.public_key), boot)
-    return Answer(changes=way.changes(), disturbs=way.disturbs(), digest=view.digest, sessions=sessions)
+    convergence = Convergence(view, config_files.key_file(interface), str(view.public_key), boot)
+    return Answer(changes=convergence.changes(), disturbs=convergence.disturbs(), digest=view.digest, sessions=sessions)

@@ -1,4 +1,4 @@
-"""Where peers can be called, resolved to addresses, and where this node can be called itself."""
+"""The endpoints of peers, resolved to addresses, and those that this node offers."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class HostsFile:
     """
     A manager of what follows an interface, as those in ``boot`` are.
 
-    ``cachedir``: of the minion, for the lock. ``masters``: the names by which the minion calls its masters.
+    ``cachedir``: of the minion, for the lock. ``masters``: the names of its masters in the minion's configuration.
     """
 
     cachedir: str
@@ -73,7 +73,10 @@ class HostsFile:
         if view is None or view.hosts is None:
             return None
         return (
-            view.hosts.lines({*defined_names(text), *_called(view), *(name.lower() for name in self.masters)}) or None
+            view.hosts.lines(
+                {*defined_names(text), *_names_of_endpoints(view), *(name.lower() for name in self.masters)}
+            )
+            or None
         )
 
     def _write(self, network: str, view: View | None) -> None:
@@ -101,8 +104,8 @@ def given() -> set[str]:
     return given_names(_read())
 
 
-def _called(view: View) -> set[str]:
-    """The names at which peers of any network are called: these must lead there, and not into the tunnel."""
+def _names_of_endpoints(view: View) -> set[str]:
+    """The names in endpoints of any network's peers: these must lead there, and not into the tunnel."""
     others = [config_files.written(interface) for interface in config_files.managed() if interface != view.interface]
     peers = [peer for each in [view, *others] if each for peer in each.peers]
     return {Endpoint.parse(peer.endpoint).host.lower() for peer in peers if peer.endpoint}

@@ -24,7 +24,7 @@ def existing(path: str) -> str:
     """The public key that belongs to a private key file, which must be there. Raises NodeError."""
     found = public_key(path)
     if found is None:
-        raise NodeError(f"{path} is not there any more: something else on this machine removed it")
+        raise NodeError(f"{path} has disappeared: something else on this machine removed it")
     return found
 
 

@@ -27,14 +27,14 @@ def placed(view: View, endpoints: Mapping[str, str], master: tuple[str, int] | N
     if view.via is None:
         return view
     if master:
-        return replace(view, outside=(str(ip_address(master[0])),))
+        return replace(view, bypass_addresses=(str(ip_address(master[0])),))
     written = config_files.written(view.interface)
     if written and written.via is not None:
-        return replace(view, outside=written.outside)
-    return replace(view, outside=_outside(caller))
+        return replace(view, bypass_addresses=written.bypass_addresses)
+    return replace(view, bypass_addresses=_bypass_addresses(caller))
 
 
-def _outside(caller: str) -> tuple[str, ...]:
+def _bypass_addresses(caller: str) -> tuple[str, ...]:
     """Without a master, it is by ssh that the node can be told to leave an exit: from there it must stay in reach."""
     try:
         address = ip_address(caller)

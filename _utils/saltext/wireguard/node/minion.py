@@ -134,7 +134,7 @@ class Minion:
     def safety(self, force: bool, reason: str | None) -> Safety:
         """How careful to be. Raises NodeError for settings that mean nothing."""
         if force and not (isinstance(reason, str) and reason.strip()):
-            raise NodeError("force=True needs a reason=..., which is remembered")
+            raise NodeError("force=True needs a reason=..., which goes into the log")
         return Safety(
             cachedir=self.cachedir,
             confirm_seconds=self._number("confirm_seconds", CONFIRM_SECONDS, 3600),

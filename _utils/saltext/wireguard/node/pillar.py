@@ -82,7 +82,7 @@ def _mapping(pillar: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
 def refuse_errors(pillar: Mapping[str, Any]) -> None:
     """Raise NodeError for a pillar with errors: what it lacks must not be torn down."""
     if pillar.get("_errors"):
-        raise NodeError(f"the pillar has errors, nothing was changed: {'; '.join(pillar['_errors'])}")
+        raise NodeError(f"the pillar has errors, so nothing was changed: {'; '.join(pillar['_errors'])}")
 
 
 def chosen(found: Mapping[str, View], network: str | None) -> list[View]:

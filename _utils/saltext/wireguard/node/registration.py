@@ -63,7 +63,7 @@ def _awaits_decision(view: View, node: str) -> str:
 
 def _unanswered(view: View, seconds: float) -> str:
     return (
-        f"the master did not take in this node's registration for network {view.network} within {seconds:g} s; nothing"
+        f"the master did not accept this node's registration for network {view.network} within {seconds:g} s; nothing"
         f" was changed. Something on the master must handle the event {REGISTER_TAG}: configure the engine"
         " (`engines: [{wireguard: {}}]`) or the reactor as in the examples, restart salt-master, and look at"
         " `salt-run wireguard.nodes` for refusals"

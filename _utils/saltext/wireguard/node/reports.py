@@ -10,7 +10,7 @@ from .signing import Signed
 
 
 def send_once(minion: Minion, view: View) -> None:
-    """Tell the master what was applied, unless it was told."""
+    """Report what was applied, unless the master has that report already."""
     network = str(view.network)
     rolled_back = minion.journal(view.interface).taken_back()
     if is_news(view) or rolled_back or minion.notes().read(network).get("reported") != view.digest:
@@ -18,7 +18,7 @@ def send_once(minion: Minion, view: View) -> None:
 
 
 def of_success(minion: Minion, view: View) -> list[Signed]:
-    """Signed, in a list, which is empty without a master. Whatever was taken back before is told with it, and over."""
+    """Signed, in a list, which is empty without a master. What was rolled back before is in it, and over."""
     report = _reports(minion, view, view.digest)
     minion.notes().add(str(view.network), reported=view.digest)
     minion.journal(view.interface).forget()

@@ -20,7 +20,7 @@ Outcome = dict[str, dict[str, object]]
 
 def reresolve(cachedir: str) -> Outcome:
     """
-    Call the peers that are called by a name and have no session where that name points to now.
+    Connect to peers without a session at the address that the name in their endpoint has now.
 
     Returns, for each interface with such peers, ``moved``: name of the peer -> ``ip:port``, and ``unresolved``: the
     endpoints without an answer; or ``error``, which keeps no other interface from its turn.

@@ -12,7 +12,7 @@ from ..errors import RolledBackError, WireguardError
 from ..model import answers
 from ..model.statements import ABSENT, REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
-from . import apply, clones, config_files, converge, keys, removal, reports, withdrawal
+from . import apply, clones, config_files, converge, keys, removal, reports, teardown, withdrawal
 from .converge import Outcome
 from .minion import Minion
 from .pillar import each_view, generation_of, networks
@@ -191,7 +191,7 @@ class _Drop:
         return _brief(outcome)
 
     def _left(self) -> tuple[Outcome, Sequence[Signed]]:
-        outcome = converge.remove(self._interface, self._minion.boot(), test=False)
+        outcome = teardown.remove(self._interface, self._minion.boot(), test=False)
         self._minion.notes().add(self._network, reported=ABSENT)
         return outcome, [self._minion.statements().report(self._network, ABSENT)]
 
@@ -228,7 +228,7 @@ def _or_failure(work: Callable[[], Part], rolled_back: Callable[[], None] | None
 
 def _brief(outcome: Outcome) -> Part:
     """Without the changes in full: returns travel over the event bus and are kept, and a fleet makes many of them."""
-    told = {"changed": sorted(str(change.subject) for change in outcome.changes)[:20], "comment": outcome.comment}
+    summary = {"changed": sorted(str(change.subject) for change in outcome.changes)[:20], "comment": outcome.comment}
     if outcome.pending:
-        return {"result": None, **told, **answers.brief(outcome.changes, outcome.disturbs)}
-    return {"result": True, **told}
+        return {"result": None, **summary, **answers.brief(outcome.changes, outcome.disturbs)}
+    return {"result": True, **summary}

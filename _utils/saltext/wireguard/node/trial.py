@@ -68,14 +68,14 @@ def refuse_again(safety: Safety, view: View) -> None:
     left = last["again"] - time.time()
     if 0 < left <= PATIENCE_SECONDS:
         raise RolledBackError(
-            f"{view.interface}: the same change was rolled back at {_clock(last['at'])}: {last['why']}. It is not tried"
-            f" again before {_clock(last['again'])}; {_what_else(view)}"
+            f"{view.interface}: the same change was rolled back at {_clock(last['at'])}: {last['why']}. It will not be"
+            f" tried again before {_clock(last['again'])}; {_what_else(view)}"
         )
 
 
 def _what_else(view: View) -> str:
-    source = "another mesh file" if view.network else "another configuration"
-    return f"{source} is, at once, and so is this one with `force=True reason=...`"
+    source = "a different mesh file" if view.network else "a different configuration"
+    return f"{source} is applied at once, and so is this one with `force=True reason=...`"
 
 
 def _clock(seconds: float) -> str:
@@ -161,7 +161,7 @@ class Trial:
     def _reasons(self, master: tuple[str, int] | None, missing: Collection[str]) -> str | None:
         reasons = []
         if master:
-            reasons.append(f"the Salt master ({master[0]}, port {master[1]}) could not be reached any more")
+            reasons.append(f"the Salt master ({master[0]}, port {master[1]}) can no longer be reached")
         if self._exit in missing:
             reasons.append(f"the exit node {self._view.via} did not answer")
         gone = self._must_come_back.intersection(missing)

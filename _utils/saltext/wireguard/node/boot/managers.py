@@ -95,4 +95,4 @@ class InPlaceOf:
 
 def not_enabled(service: str, interface: str) -> str:
     """What to say of a service that could not be enabled."""
-    return f"{service} could not be enabled: {interface} works, but is not there after a boot"
+    return f"{service} could not be enabled: {interface} works now, but will not come up at boot"

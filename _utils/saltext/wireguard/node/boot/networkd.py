@@ -108,7 +108,7 @@ def _texts(setup: Setup) -> dict[str, str]:
     for path in (netdev, network):
         if os.path.lexists(path) and not _is_ours(path):
             raise NodeError(
-                f"{path} was not written by these modules, and it is left alone. Move it away, or choose another"
+                f"{path} was not written by these modules, so it is left alone. Move it away, or choose another"
                 " `interface:`"
             )
     return {

@@ -1,0 +1,65 @@
+"""
+From an interface back to nothing: device, service for boot, configuration file.
+
+Whoever calls a function here holds the interface's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..device import disruption
+from ..errors import NodeError
+from ..model.changes import removal
+from ..model.hosts import block_changes
+from ..system import files
+from ..system.files import rename
+from . import config_files, devices, hostsfile
+from .boot.managers import Manager
+from .converge import Outcome, cut_off, not_ours
+
+
+def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
+    """Take an interface of ours down. Its key file is kept under another name. Raises NodeError or OSError."""
+    if interface not in config_files.managed():
+        if os.path.exists(config_files.config_file(interface)):
+            raise NodeError(not_ours(interface))
+        return Outcome((), f"{interface} is not set up")
+    names = hostsfile.written(config_files.managed()[interface])
+    changes = removal(interface) + block_changes(names, [])
+    if test:
+        disturbs = disruption.disturbed(changes, (), devices.read(interface), int(time.time()))
+        comment = f"{interface} would be removed{cut_off(disturbs)}"
+        return Outcome(changes, comment, pending=True, disturbs=disturbs)
+    aside = _tear_down(interface, boot)
+    return Outcome(changes, f"{interface} was removed" + (f"; its key is kept in {aside}" if aside else ""))
+
+
+def _tear_down(interface: str, boot: Manager | None) -> str | None:
+    """The configuration file goes last: as long as it is there, the next run knows that there is something to do."""
+    devices.delete(interface)
+    if boot:
+        boot.disable(interface)
+    aside = _put_key_aside(interface)
+    for file in (config_files.next_key_file, config_files.previous_key_file, config_files.config_file):
+        files.remove(file(interface))
+    return aside
+
+
+def stand_down(interface: str, boot: Manager | None) -> None:
+    """Take an interface of ours down, now and at boot, and keep its key in place."""
+    if interface in config_files.managed():
+        devices.delete(interface)
+        if boot:
+            boot.disable(interface)
+        files.remove(config_files.config_file(interface))
+
+
+def _put_key_aside(interface: str) -> str | None:
+    key_file = config_files.key_file(interface)
+    if not os.path.exists(key_file):
+        return None
+    aside = f"{key_file}.removed-{time.strftime('%Y%m%d-%H%M%S')}"
+    rename(key_file, aside)
+    return aside
