@@ -38,6 +38,7 @@ WHATS = (
     "rotation_failed",
     "serials_forgotten",
     "superseded",
+    "unannounced",
     "waiting",
 )
 

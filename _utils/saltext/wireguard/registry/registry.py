@@ -232,8 +232,11 @@ class Registry:
     def forget_announced(self, network: str, node: str) -> None:
         """Give up a rotation that did not happen."""
         with self._store.write() as connection:
-            connection.execute("UPDATE node SET next_key = NULL WHERE (network, node) = (?, ?)", (network, node))
-            advance_generation(connection)
+            sql = "UPDATE node SET next_key = NULL WHERE (network, node) = (?, ?) AND next_key IS NOT NULL"
+            if connection.execute(sql, (network, node)).rowcount:
+                why = "it goes on with its present key; what it announced is forgotten"
+                trail.write(connection, network, node, "unannounced", "master", why)
+                advance_generation(connection)
 
     def note_failed_rotation(self, network: str, node: str, who: str, why: str) -> None:
         """Write into the history that a node was to get a new key and did not."""
