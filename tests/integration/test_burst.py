@@ -85,14 +85,17 @@ def assert_complete(lab, said):
     everybody = registry(lab).snapshot().rows.values()
     given = [address for row in everybody for address in row.addresses]
     assert len(set(given)) == len(given) == 2 * len(everybody)
-    first = [entry.node for entry in registry(lab).history(limit=10**6) if entry.what == "registered"]
+    first = [entry.node for entry in registry(lab).audit.history(limit=10**6) if entry.what == "registered"]
     assert sorted(first) == sorted({row.node for row in everybody})
     with closing(sqlite3.connect(registry(lab).path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def refusals(lab):
-    return {reason: [each for each in registry(lab).refusals() if re.search(reason, each.reason)] for reason in REASONS}
+    return {
+        reason: [each for each in registry(lab).audit.refusals() if re.search(reason, each.reason)]
+        for reason in REASONS
+    }
 
 
 REASONS = ("its serial .* is not newer than", "its signature was not made with")

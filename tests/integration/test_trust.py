@@ -109,7 +109,7 @@ def state(lab):
 
 def refusals(lab):
     found = Counter()
-    for each in registry(lab).refusals():
+    for each in registry(lab).audit.refusals():
         found[each.node, each.reason] += each.count
     return found
 

@@ -30,7 +30,7 @@ class FakeOperator(Operator):
         return contextlib.nullcontext(self.fleet)
 
     def announce(self):
-        self.announced.extend((each.what, each.node) for each in self.master.registry.claim_history())
+        self.announced.extend((each.what, each.node) for each in self.master.registry.audit.claim_history())
 
 
 def operator_of(fleet, **options):

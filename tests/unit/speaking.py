@@ -34,7 +34,7 @@ def logged(caplog):
 
 
 def refused(master):
-    return [(each.node, each.network, each.reason, each.count) for each in master.registry.refusals()]
+    return [(each.node, each.network, each.reason, each.count) for each in master.registry.audit.refusals()]
 
 
 def want_preshared_keys(master):

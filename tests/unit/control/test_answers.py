@@ -20,7 +20,7 @@ def test_the_statement_of_another_in_an_answer_is_not_believed(fleet):
     forged = {REPORT_TAG: [fleet.sign(Report("a", "net", "digest", 10**9))]}
     assert hear_all(fleet.master, "b", forged) is False
     assert hear_all(fleet.master, "a", forged) is True
-    (refusal,) = fleet.master.registry.refusals()
+    (refusal,) = fleet.master.registry.audit.refusals()
     assert (refusal.node, refusal.reason) == ("a", "it is a statement of a in an answer of b")
 
 

@@ -114,7 +114,7 @@ def test_force_and_its_reason_reach_the_nodes_whatever_the_reason_looks_like(fle
 def test_force_is_in_the_history_of_each_node_that_was_asked(fleet):
     fleet.broken["a"] = "no space left on device"
     fleet.reconcile(stages=Stages(canary=("a",)), forced=("alice", "half of it goes"))
-    entries = [entry for entry in fleet.master.registry.history() if entry.what == "forced"]
+    entries = [entry for entry in fleet.master.registry.audit.history() if entry.what == "forced"]
     assert [(entry.network, entry.node, entry.who, entry.why) for entry in entries] == [
         ("net", "a", "alice", "half of it goes")
     ]
@@ -123,4 +123,4 @@ def test_force_is_in_the_history_of_each_node_that_was_asked(fleet):
 def test_without_force_there_is_nothing_of_it(fleet):
     fleet.reconcile()
     assert {tuple(arguments) for _, _, arguments in fleet.jobs} == {("signed=True",)}
-    assert "forced" not in {entry.what for entry in fleet.master.registry.history()}
+    assert "forced" not in {entry.what for entry in fleet.master.registry.audit.history()}

@@ -89,7 +89,7 @@ def test_the_keys_that_are_due_are_rotated_as_many_as_may_be_at_once(fleet):
         connection.execute("UPDATE generation SET value = value + 1")
     rows = rotate_due(operator_of(fleet), 2)["data"]["rotations"]
     assert [row["rotated"] for row in rows] == [True, True]
-    assert {entry.who for entry in fleet.master.registry.history() if entry.what == "rotating"} == {"master"}
+    assert {entry.who for entry in fleet.master.registry.audit.history() if entry.what == "rotating"} == {"master"}
 
 
 def test_the_secret_is_renewed_when_all_answer_and_reaches_them_at_once(fleet):

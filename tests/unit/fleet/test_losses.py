@@ -61,7 +61,7 @@ TOLD = (
 
 @pytest.mark.parametrize(("slip", "message"), SLIPS.values(), ids=SLIPS)
 def test_a_slip_is_told_to_nobody_and_the_error_says_what_where_and_how_to_go_on(fleet, slip, message):
-    before = fleet.master.registry.history()
+    before = fleet.master.registry.audit.history()
     slip(fleet)
     for ask in TOLD:
         with pytest.raises(LossError, match=message) as caught:
@@ -69,7 +69,7 @@ def test_a_slip_is_told_to_nobody_and_the_error_says_what_where_and_how_to_go_on
     assert "Nobody was told, and every node keeps what it has." in str(caught.value)
     assert 'salt-run wireguard.reconcile force=True reason="..."' in str(caught.value)
     assert fleet.asked == []
-    assert fleet.master.registry.history() == before
+    assert fleet.master.registry.audit.history() == before
 
 
 @pytest.mark.parametrize("node", "ae")
@@ -94,7 +94,7 @@ def test_what_an_operator_forces_passes_and_the_history_says_who_and_why(fleet):
     said = fleet.reconcile(forced=MEANT)
     assert said["confirmed"] == ["a", "b", "c", "d", "e"]
     assert (fleet.has("a"), fleet.views["e"]) == (["b"], None)
-    removed = [entry for entry in fleet.master.registry.history() if entry.what == "removed"]
+    removed = [entry for entry in fleet.master.registry.audit.history() if entry.what == "removed"]
     assert [(entry.node, entry.who, entry.why) for entry in removed] == [
         (node, "alice", "not in the mesh file; they move to another network") for node in "cde"
     ]
@@ -123,7 +123,7 @@ def test_what_was_forced_passes_from_then_on_and_nothing_else(fleet):
 def test_force_without_a_loss_leaves_the_history_alone(fleet):
     write_mesh(fleet, "a: {}, b: {}, c: {}, d: {}")
     fleet.reconcile(forced=MEANT)
-    (removed,) = [entry for entry in fleet.master.registry.history() if entry.what == "removed"]
+    (removed,) = [entry for entry in fleet.master.registry.audit.history() if entry.what == "removed"]
     assert (removed.who, removed.why) == ("master", "not in the mesh file")
 
 

@@ -124,14 +124,14 @@ def nodes(tmp_path):
 
 
 def test_nobody_is_told_and_nothing_is_noted_before_the_file_has_settled(nodes):
-    before = nodes.master.registry.history()
+    before = nodes.master.registry.audit.history()
     nodes.mesh.write_text(mesh_text("a: {}, b: {}, c: {}"))
     with pytest.raises(LossError, match=r"would lose 1 node, and the mesh file was changed a moment ago.* d\. In a mo"):
         settle(nodes.master)
     with pytest.raises(LossError, match="changed a moment ago") as caught:
         nodes.master.moment().views("a")
     assert " d" not in str(caught.value)
-    assert nodes.master.registry.history() == before
+    assert nodes.master.registry.audit.history() == before
     os.utime(nodes.mesh, (time.time() - 3, time.time() - 3))
     assert settle(nodes.master)["net"]
 

@@ -17,7 +17,7 @@ def build(tmp_path, nodes, extra=""):
 
 
 def whats(master, node):
-    return [(entry.what, entry.who, entry.why) for entry in master.registry.history(node)]
+    return [(entry.what, entry.who, entry.why) for entry in master.registry.audit.history(node)]
 
 
 def test_a_mistyped_name_is_no_node_although_a_glob_would_let_it_in(tmp_path):
@@ -48,10 +48,10 @@ def test_a_node_that_was_revoked_before_it_ever_registered_is_known(tmp_path):
 def test_who_revokes_a_second_time_changes_neither_the_reason_nor_the_history(tmp_path):
     registry = build(tmp_path, "'*': {}").registry
     registry.admissions.revoke("net", "a", "alice", "stolen")
-    before = registry.snapshot(), registry.history()
+    before = registry.snapshot(), registry.audit.history()
     registry.admissions.revoke("net", "a", "bob", "")
     registry.admissions.revoke("net", "a", "bob", "stolen")
-    assert (registry.snapshot(), registry.history()) == before
+    assert (registry.snapshot(), registry.audit.history()) == before
 
 
 def test_another_reason_replaces_the_first_and_is_in_the_history(tmp_path):

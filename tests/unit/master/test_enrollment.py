@@ -54,7 +54,7 @@ def why(master):
 
 
 def whats(master):
-    return [(entry.what, entry.who) for entry in master.registry.history("host")]
+    return [(entry.what, entry.who) for entry in master.registry.audit.history("host")]
 
 
 def test_an_enrolled_host_is_a_peer_of_the_others_and_has_them_as_peers(master):
@@ -205,7 +205,7 @@ def test_nobody_else_can_register_a_public_key_that_the_mesh_file_gives_to_a_nod
     write_mesh(master, FIXED)
     master.registry.admissions.revoke("net", "host", "alice", "")
     assert not says(master, registration("b", serial=2, public_key=public_key("host")))
-    assert "is that of host in the mesh file" in master.registry.refusals()[0].reason
+    assert "is that of host in the mesh file" in master.registry.audit.refusals()[0].reason
 
 
 def test_who_registered_another_key_before_takes_part_no_more_until_it_has_that_one(master):

@@ -43,7 +43,7 @@ def announces(master, node, serial=1, next_key="next"):
 
 
 def whats(master, node):
-    return [(entry.what, entry.who, entry.why) for entry in master.registry.history(node)]
+    return [(entry.what, entry.who, entry.why) for entry in master.registry.audit.history(node)]
 
 
 def test_a_node_with_an_announced_key_is_not_in_sync_so_that_a_reconcile_asks_it(tmp_path):
@@ -78,7 +78,7 @@ def test_the_history_says_who_wanted_a_rotation_and_that_it_failed(tmp_path):
     master = build(tmp_path, "'*': {}")
     register(master, "a")
     announces(master, "a")
-    master.registry.note_failed_rotation("net", "a", "alice", "it does not answer")
+    master.registry.audit.note_failed_rotation("net", "a", "alice", "it does not answer")
     assert whats(master, "a")[1:] == [
         ("rotating", "alice", "salt-run wireguard.rotate"),
         ("rotation_failed", "alice", "it does not answer"),
@@ -94,7 +94,7 @@ def test_a_node_whose_rotation_failed_lets_others_go_first_for_a_while(tmp_path)
         connection.execute("UPDATE node SET keyed = keyed - ?", [31 * DAY])
         connection.execute("UPDATE generation SET value = value + 1")
     assert sorted(node for _, node in due_for_rotation(master.moment())) == ["a", "b"]
-    master.registry.note_failed_rotation("net", "a", "master", "it does not answer")
+    master.registry.audit.note_failed_rotation("net", "a", "master", "it does not answer")
     assert due_for_rotation(master.moment()) == [("net", "b")]
     later = replace(master.moment(), now=time.time() + ROTATE_AGAIN_SECONDS + 60)
     assert len(due_for_rotation(later)) == 2
@@ -107,7 +107,7 @@ def test_a_renewed_secret_makes_every_node_out_of_date(master):
     assert master.moment().fleet().digests() == before
     renew_secret(master, "me", "an administrator left")
     assert master.moment().fleet().digests() != before
-    last = master.registry.history()[-1]
+    last = master.registry.audit.history()[-1]
     assert (last.node, last.what, last.who, last.why) == ("a", "preshared", "me", "an administrator left")
 
 

@@ -84,7 +84,7 @@ def test_a_rollback_is_one_entry_of_the_history_however_often_it_is_told(master)
     says(master, registration("a"))
     for serial, at in enumerate([5, 5, 6], 1):
         says(master, Report("a", "net", UNKNOWN, serial, rollback=Rollback("tried", "no peer came back", at)))
-    entries = [entry for entry in master.registry.history() if entry.what == "rolled_back"]
+    entries = [entry for entry in master.registry.audit.history() if entry.what == "rolled_back"]
     assert [(entry.node, entry.who, entry.why) for entry in entries] == [("a", "a", "no peer came back")] * 2
     assert entries[0].details == {"digest": "tried"}
 

@@ -121,4 +121,4 @@ def test_who_cannot_register_as_the_pool_is_used_up_is_refused_with_the_reason(f
     fleet.accept("d")
     signed = fleet.sign(registration("d", 7))
     assert take_in(fleet.master, REGISTER_TAG, {"id": "d", "data": {"signed": signed}}) is None
-    assert "no free IPv4 address for d" in fleet.master.registry.refusals()[0].reason
+    assert "no free IPv4 address for d" in fleet.master.registry.audit.refusals()[0].reason

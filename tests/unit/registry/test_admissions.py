@@ -49,7 +49,7 @@ def test_a_key_that_took_the_place_of_the_one_that_was_shown_is_not_admitted(reg
         admit(registry)
     assert key_of(registry) is None
     assert registry.snapshot().waiting["net", "a"].public_key == public_key("forged")
-    assert "admitted" not in [entry.what for entry in registry.history()]
+    assert "admitted" not in [entry.what for entry in registry.audit.history()]
 
 
 def test_a_key_that_took_the_place_of_another_that_was_never_shown_is_not_admitted_either(registry):

@@ -6,7 +6,7 @@ import pytest
 
 from factories import network, public_key, registration, sqlite_registry
 from saltext.wireguard.model.statements import Report, Rollback, Rotation
-from saltext.wireguard.registry import boots, database, history, registrations
+from saltext.wireguard.registry import audit, boots, database, history, registrations
 from saltext.wireguard.registry import registry as module
 from saltext.wireguard.registry.budget import CHANGES, REPORTS
 
@@ -30,7 +30,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for each in (module, registrations, boots, database, history):
+    for each in (module, registrations, boots, database, history, audit):
         monkeypatch.setattr(each, "time", clock)
     return clock
 
@@ -163,7 +163,7 @@ def test_what_waits_is_checked_when_it_is_taken_in(registry, clock):
     assert settle(registry) is False
     assert registry.snapshot().rows["net", "a"].public_key == public_key("a")
     assert registry.deferred() == {}
-    (refusal,) = registry.refusals()
+    (refusal,) = registry.audit.refusals()
     assert (refusal.node, "already that of b" in refusal.reason) == ("a", True)
 
 
@@ -237,7 +237,7 @@ def test_the_history_has_a_bounded_number_of_entries_that_a_node_makes_itself_an
         clock.now += 120
         rollback = Rollback("digest", f"reason {number}", number)
         registry.report(Report("a", "net", "digest", number, rollback=rollback), "salt key of a")
-    entries = registry.history("a", limit=10**6)
+    entries = registry.audit.history("a", limit=10**6)
     own = [entry for entry in entries if entry.who == "a"]
     assert history.MAX_BY_ITSELF <= len(own) <= history.MAX_BY_ITSELF + history.PRUNED_EACH
     assert own[-1].why == "reason 400"
@@ -250,19 +250,19 @@ def test_the_history_has_a_bounded_number_of_entries_that_a_node_makes_itself_an
 
 def test_old_entries_go_and_the_newest_stay_however_the_clock_is_set(registry, clock, monkeypatch):
     for number in range(99):
-        registry.note("forced", {("net", f"n{number}")}, "alice", "")
+        registry.audit.note("forced", {("net", f"n{number}")}, "alice", "")
     clock.now += 4000 * 86_400
-    registry.note("forced", {("net", "n")}, "alice", "")
-    assert len(registry.history(limit=1000)) == 100
+    registry.audit.note("forced", {("net", "n")}, "alice", "")
+    assert len(registry.audit.history(limit=1000)) == 100
     monkeypatch.setattr(history, "ALWAYS_KEPT", 10)
     for number in range(50):
-        registry.note("forced", {("net", f"m{number}")}, "alice", "")
-    whats = [entry.what for entry in registry.history(limit=1000)]
+        registry.audit.note("forced", {("net", f"m{number}")}, "alice", "")
+    whats = [entry.what for entry in registry.audit.history(limit=1000)]
     assert (whats.count("forced"), whats.count("pruned")) == (51, 99)
 
 
 def test_a_node_that_is_reached_elsewhere_is_in_the_history(registry):
     register(registry, 1)
     register(registry, 2, endpoints=("192.0.2.7",), port=7)
-    entry = registry.history("a")[-1]
+    entry = registry.audit.history("a")[-1]
     assert (entry.what, entry.who, entry.details) == ("moved", "a", {"endpoints": ["192.0.2.7"], "port": 7})

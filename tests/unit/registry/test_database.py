@@ -154,13 +154,13 @@ def work(path, first, acknowledged, chance):
         os.write(acknowledged, b"%d\n" % number)
         what = chance.randrange(6)
         if what == 0:
-            registry.refuse("net", node, f"reason {number}")
+            registry.audit.refuse("net", node, f"reason {number}")
         elif what == 1:
             registry.report(Report(node, "net", "digest", 1), "f")
         elif what == 2:
             registry.admissions.revoke("net", node, "alice", "because")
         elif what == 3:
-            registry.claim_history()
+            registry.audit.claim_history()
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_broken_by_twenty_sudden_deaths_of_all_writers(tmp_path):
@@ -193,5 +193,5 @@ def test_nothing_acknowledged_is_lost_and_nothing_broken_by_twenty_sudden_deaths
     }
     given = [address for row in rows.values() for address in row.addresses]
     assert len(set(given)) == len(given) == 2 * len(rows)
-    entries = [entry.node for entry in Registry(path).history(limit=10**6) if entry.what == "registered"]
+    entries = [entry.node for entry in Registry(path).audit.history(limit=10**6) if entry.what == "registered"]
     assert sorted(entries) == sorted(node for _, node in rows)

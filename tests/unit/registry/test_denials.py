@@ -118,7 +118,7 @@ def test_to_revoke_again_writes_it_into_a_registry_that_does_not_have_it(registr
     registry.admissions.revoke("net", "a", "bob", "")
     assert registry.snapshot().unrecorded == {}
     assert registry.snapshot().standings["net", "a"].why == "stolen"
-    assert [(entry.what, entry.who) for entry in registry.history()] == [("revoked", "bob")]
+    assert [(entry.what, entry.who) for entry in registry.audit.history()] == [("revoked", "bob")]
 
 
 def test_a_list_that_was_deleted_is_made_again_by_the_next_settling(registry):
@@ -173,7 +173,7 @@ def test_a_disk_that_fails_while_the_list_is_written_revokes_nobody_and_says_so(
         with pytest.raises(RegistryError, match=r"list of who is shut out.*No space left"):
             registry.admissions.revoke("net", "a", "alice", "stolen")
     assert not is_out(registry)
-    assert [entry.what for entry in registry.history()] == ["registered"]
+    assert [entry.what for entry in registry.audit.history()] == ["registered"]
 
 
 def test_a_decision_of_one_node_leaves_those_of_others_in_the_list(registry):

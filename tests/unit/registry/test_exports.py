@@ -20,8 +20,8 @@ def register(registry, node="a", net=None):
 
 
 def export(registry, peer="phone", key=None, net=None, digest="digest"):
-    before = registry.prepare_export(net or network(peers=PHONE), peer, ["a", "b"])
-    registry.export(before, key or public_key(peer), digest, "root", "")
+    before = registry.exports.prepare(net or network(peers=PHONE), peer, ["a", "b"])
+    registry.exports.store(before, key or public_key(peer), digest, "root", "")
     return registry.snapshot().exports["net", peer]
 
 
@@ -39,14 +39,14 @@ def peers_of(registry, node="a", peers=PHONE, **more):
 
 def test_a_peer_without_a_key_is_in_nobodys_view(registry):
     register(registry)
-    registry.prepare_export(network(peers=PHONE), "phone", ["a"])
+    registry.exports.prepare(network(peers=PHONE), "phone", ["a"])
     assert peers_of(registry) == {}
 
 
 def test_preparing_a_peer_changes_no_digest(registry):
     register(registry)
     digests = [Fleet(mesh(peers=PHONE), registry.snapshot(), accepted("a"), 0).digests()]
-    registry.prepare_export(network(peers=PHONE), "phone", ["a"])
+    registry.exports.prepare(network(peers=PHONE), "phone", ["a"])
     digests.append(Fleet(mesh(peers=PHONE), registry.snapshot(), accepted("a"), 0).digests())
     assert digests[0] == digests[1]
 
@@ -96,7 +96,7 @@ def test_a_full_network_has_no_room_for_a_peer(registry):
 def test_an_export_is_written_into_the_history_with_both_keys_and_no_private_one(registry):
     export(registry, key=public_key("old"))
     export(registry, key=public_key("new"))
-    entry = registry.history("phone")[-1]
+    entry = registry.audit.history("phone")[-1]
     assert (entry.what, entry.who) == ("exported", "root")
     assert entry.details == {"public_key": public_key("new"), "old_public_key": public_key("old")}
 
@@ -128,10 +128,10 @@ def test_a_key_of_the_mesh_file_that_an_exported_peer_has_is_a_mistake(registry)
 
 def test_of_two_who_export_a_peer_at_the_same_time_one_is_refused(registry):
     """Both had shown a private key; the first one's would not have worked."""
-    before = [registry.prepare_export(network(peers=PHONE), "phone", []) for _ in range(2)]
-    registry.export(before[0], public_key("one"), "", "root", "")
+    before = [registry.exports.prepare(network(peers=PHONE), "phone", []) for _ in range(2)]
+    registry.exports.store(before[0], public_key("one"), "", "root", "")
     with pytest.raises(RefusedError, match="at the same time"):
-        registry.export(before[1], public_key("other"), "", "root", "")
+        registry.exports.store(before[1], public_key("other"), "", "root", "")
     assert registry.snapshot().exports["net", "phone"].public_key == public_key("one")
 
 
@@ -143,14 +143,14 @@ def test_a_peer_that_is_taken_out_of_the_mesh_file_leaves_its_key_and_its_addres
     export(registry)
     assert registry.settle(network(), ["a"])
     assert registry.snapshot().exports == {}
-    assert [entry.what for entry in registry.history("phone")] == ["exported", "removed"]
+    assert [entry.what for entry in registry.audit.history("phone")] == ["exported", "removed"]
     assert peers_of(registry) == {}
 
 
 def test_a_peer_that_was_never_exported_leaves_no_trace_in_the_history(registry):
-    registry.prepare_export(network(peers=PHONE), "phone", [])
+    registry.exports.prepare(network(peers=PHONE), "phone", [])
     assert registry.settle(network(), [])
-    assert (registry.snapshot().exports, registry.history("phone")) == ({}, [])
+    assert (registry.snapshot().exports, registry.audit.history("phone")) == ({}, [])
 
 
 def test_an_address_that_an_exported_peer_has_is_not_given_away_by_the_mesh_file(registry):

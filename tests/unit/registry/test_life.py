@@ -123,10 +123,10 @@ class Life(stateful.RuleBasedStateMachine):
     @contextlib.contextmanager
     def recorded(self, authors):
         """A step after which the history has who changed a row: one of these."""
-        before, last = self.rows(), max([entry.id for entry in self.registry.history(limit=1)], default=0)
+        before, last = self.rows(), max([entry.id for entry in self.registry.audit.history(limit=1)], default=0)
         yield
         after = self.rows()
-        entries = [entry for entry in self.registry.history(limit=1000) if entry.id > last]
+        entries = [entry for entry in self.registry.audit.history(limit=1000) if entry.id > last]
         changed = {node for node in {*before, *after} if before.get(node, ())[:5] != after.get(node, ())[:5]}
         for node in changed:
             assert {entry.who for entry in entries if entry.node == node} & authors, (node, entries)

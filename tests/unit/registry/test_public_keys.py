@@ -30,7 +30,7 @@ def keys(registry):
 
 
 def whats(registry, node):
-    return [(entry.what, entry.who) for entry in registry.history(node)]
+    return [(entry.what, entry.who) for entry in registry.audit.history(node)]
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_registration_that_waits_takes_nothing_yet_and_once_admitted_names_who
     registry.admissions.admit(MANUAL, "b", "of the machine", {"b"}, "alice", None)
     assert set(keys(registry)) == {"b"}
     assert whats(registry, "a") == [("registered", "a"), ("superseded", "alice")]
-    (entry,) = [entry for entry in registry.history("a") if entry.what == "superseded"]
+    (entry,) = [entry for entry in registry.audit.history("a") if entry.what == "superseded"]
     assert entry.details == {"public_key": public_key("a"), "by": "b"}
     assert entry.why == "b has its public key now: the same machine under another minion id"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from factories import sqlite_registry
+from saltext.wireguard.registry import audit as module
 from saltext.wireguard.registry import refusals
-from saltext.wireguard.registry import registry as module
 from saltext.wireguard.registry.refusals import (
     ANYBODY,
     DAY,
@@ -51,19 +51,19 @@ def flood(registry, clock, count, node="evil", kind="old", reason="its serial {}
     """Slowly enough that each is written."""
     for number in range(count):
         clock.now += 1 / WRITTEN_A_SECOND
-        registry.refuse("net", node.format(number), reason.format(number), kind)
+        registry.audit.refuse("net", node.format(number), reason.format(number), kind)
 
 
 def found(registry, node):
-    return [(each.reason, each.count) for each in registry.refusals() if each.node == node]
+    return [(each.reason, each.count) for each in registry.audit.refusals() if each.node == node]
 
 
 def test_stale_statements_do_not_push_out_the_trace_of_a_real_attack(registry, clock):
     """The newest 500 were kept, and each stale statement has another reason: 500 of these hid everything else."""
-    registry.refuse("net", "web1", "its signature was not made with the accepted Salt key of web1", "signature")
+    registry.audit.refuse("net", "web1", "its signature was not made with the accepted Salt key of web1", "signature")
     flood(registry, clock, 2000)
     assert found(registry, "web1") == [("its signature was not made with the accepted Salt key of web1", 1)]
-    assert registry.history(limit=10**6)[0].node == "web1"
+    assert registry.audit.history(limit=10**6)[0].node == "web1"
 
 
 def test_one_node_has_a_bounded_number_of_entries_and_all_are_counted(registry, clock):
@@ -75,63 +75,63 @@ def test_one_node_has_a_bounded_number_of_entries_and_all_are_counted(registry, 
 
 def test_made_up_names_have_a_bounded_number_of_entries_and_hide_nobody_of_another_kind(registry, clock):
     flood(registry, clock, 5 * MAX_ENTRIES, node="made up {}", kind="stranger", reason="no accepted minion")
-    registry.refuse("net", "web1", "forged", "signature")
+    registry.audit.refuse("net", "web1", "forged", "signature")
     assert found(registry, ANYBODY) == [("no accepted minion", 4 * MAX_ENTRIES)]
-    assert sum(each.count for each in registry.refusals()) == 5 * MAX_ENTRIES + 1
-    assert len(registry.refusals()) == MAX_ENTRIES + 2
+    assert sum(each.count for each in registry.audit.refusals()) == 5 * MAX_ENTRIES + 1
+    assert len(registry.audit.refusals()) == MAX_ENTRIES + 2
     assert found(registry, "web1") == [("forged", 1)]
 
 
 def test_the_next_day_a_refusal_is_an_entry_of_its_own_again(registry, clock):
-    registry.refuse("net", "a", "forged", "signature")
+    registry.audit.refuse("net", "a", "forged", "signature")
     clock.now += DAY - 1
-    registry.refuse("net", "a", "forged", "signature")
+    registry.audit.refuse("net", "a", "forged", "signature")
     assert found(registry, "a") == [("forged", 2)]
     clock.now += 2
-    registry.refuse("net", "a", "forged", "signature")
+    registry.audit.refuse("net", "a", "forged", "signature")
     assert found(registry, "a") == [("forged", 1), ("forged", 2)]
 
 
 def test_a_clock_that_was_ahead_does_not_swallow_refusals(registry, clock):
-    registry.refuse("net", "a", "forged", "signature")
+    registry.audit.refuse("net", "a", "forged", "signature")
     clock.set_back = 400 * DAY
-    registry.refuse("net", "a", "forged", "signature")
+    registry.audit.refuse("net", "a", "forged", "signature")
     assert found(registry, "a") == [("forged", 1), ("forged", 1)]
 
 
 def test_refusals_are_forgotten_after_a_month_and_nothing_else_is(registry, clock):
     registry.admissions.revoke("net", "b", "alice", "")
-    registry.refuse("net", "a", "forged", "signature")
+    registry.audit.refuse("net", "a", "forged", "signature")
     clock.now += KEPT_SECONDS + 1
-    registry.refuse("net", "c", "forged", "signature")
-    assert [(entry.what, entry.node) for entry in registry.history()] == [("revoked", "b"), ("refused", "c")]
+    registry.audit.refuse("net", "c", "forged", "signature")
+    assert [(entry.what, entry.node) for entry in registry.audit.history()] == [("revoked", "b"), ("refused", "c")]
 
 
 def test_of_many_days_the_newest_refusals_are_kept(registry, clock, monkeypatch):
     monkeypatch.setattr(refusals, "KEPT_ENTRIES", 5)
     flood(registry, clock, 9, node="n{}", reason="forged")
-    assert [each.node for each in registry.refusals()] == [f"n{number}" for number in (8, 7, 6, 5, 4)]
+    assert [each.node for each in registry.audit.refusals()] == [f"n{number}" for number in (8, 7, 6, 5, 4)]
     assert KEPT_ENTRIES > MAX_ENTRIES
 
 
 def test_an_entry_that_counts_several_says_so(registry, clock):
     for _ in range(3):
         clock.now += 1
-        registry.refuse("net", "a", "forged", "signature")
-    (entry,) = registry.history("a")
+        registry.audit.refuse("net", "a", "forged", "signature")
+    (entry,) = registry.audit.history("a")
     assert entry.details == {"kind": "signature", "times": 3, "last": clock.now}
 
 
 def test_a_flood_is_only_counted_and_written_a_few_times_a_second(registry, clock, monkeypatch):
     """Each forged event was a transaction, and a line in the log."""
-    told = [registry.refuse("net", "a", "forged", "signature") for _ in range(5000)]
+    told = [registry.audit.refuse("net", "a", "forged", "signature") for _ in range(5000)]
     assert told.count(True) == WRITTEN_AT_ONCE
     clock.now += 1
-    told = [registry.refuse("net", "b", "forged", "signature") for _ in range(1000)]
+    told = [registry.audit.refuse("net", "b", "forged", "signature") for _ in range(1000)]
     assert told.count(True) == WRITTEN_A_SECOND
     clock.now += 1
-    assert registry.refuse("net", "c", "forged", "signature")
-    assert sum(each.count for each in registry.refusals()) == 6001
+    assert registry.audit.refuse("net", "c", "forged", "signature")
+    assert sum(each.count for each in registry.audit.refusals()) == 6001
 
 
 def test_what_is_only_counted_takes_a_bounded_amount_of_memory():

@@ -53,7 +53,7 @@ def addresses(registry, node="a", net="net"):
 def content(registry):
     """All that can be read, without the times."""
     rows = {key: (row.public_key, row.serial, row.addresses) for key, row in registry.snapshot().rows.items()}
-    return rows, registry.applied(), [(each.node, each.reason, each.count) for each in registry.refusals()]
+    return rows, registry.applied(), [(each.node, each.reason, each.count) for each in registry.audit.refusals()]
 
 
 @contextlib.contextmanager
@@ -588,24 +588,24 @@ def test_a_report_leaves_the_snapshot_as_it_is(registry):
 
 def test_the_same_refusal_again_only_counts(registry):
     for _ in range(3):
-        registry.refuse("net", "a", "reason")
-    registry.refuse("net", "a", "another reason")
-    registry.refuse("net", "b", "reason")
-    found = {(each.network, each.node, each.reason): each.count for each in registry.refusals()}
+        registry.audit.refuse("net", "a", "reason")
+    registry.audit.refuse("net", "a", "another reason")
+    registry.audit.refuse("net", "b", "reason")
+    found = {(each.network, each.node, each.reason): each.count for each in registry.audit.refusals()}
     assert found == {("net", "a", "reason"): 3, ("net", "a", "another reason"): 1, ("net", "b", "reason"): 1}
 
 
 def test_refusals_come_newest_first(registry):
     for node in ("a", "b", "a"):
-        registry.refuse("net", node, "reason")
+        registry.audit.refuse("net", node, "reason")
         time.sleep(0.002)
-    assert [each.node for each in registry.refusals()] == ["a", "b"]
+    assert [each.node for each in registry.audit.refusals()] == ["a", "b"]
 
 
 def test_a_refusal_leaves_the_snapshot_as_it_is(registry):
     register(registry, registration("a"))
     before = registry.snapshot()
-    registry.refuse("net", "a", "reason")
+    registry.audit.refuse("net", "a", "reason")
     assert registry.snapshot() is before
 
 
@@ -652,7 +652,7 @@ def admit(registry, node="a", net=MANUAL, salt_key=None, expires=None):
 
 
 def whats(registry, node=None):
-    return [entry.what for entry in registry.history(node)]
+    return [entry.what for entry in registry.audit.history(node)]
 
 
 def test_a_new_node_waits_where_the_mesh_file_says_so_and_has_nothing(registry):
@@ -680,7 +680,7 @@ def test_an_admission_takes_in_what_waits(registry):
     assert (snapshot.rows["net", "a"].serial, snapshot.waiting) == (7, {})
     assert addresses(registry) == ["10.42.0.1"]
     assert whats(registry) == ["waiting", "admitted", "registered"]
-    assert {entry.who for entry in registry.history()[1:]} == {"alice"}
+    assert {entry.who for entry in registry.audit.history()[1:]} == {"alice"}
 
 
 def test_an_admission_beforehand_lets_the_registration_in(registry):
@@ -836,7 +836,7 @@ def test_the_machine_that_appeared_later_is_refused_once_both_were_heard(registr
     says(registry, 1, "original", kind)
     says(registry, 2, "clone", kind)
     says(registry, 3, "original", kind)
-    (entry,) = [entry for entry in registry.history() if entry.what == "cloned"]
+    (entry,) = [entry for entry in registry.audit.history() if entry.what == "cloned"]
     assert (entry.node, "two machines use its Salt key at the same time" in entry.why) == ("a", True)
     with refused_without_a_trace(registry, r"a second machine uses the Salt key of a \(boot id clone\): a clone"):
         says(registry, 4, "clone", kind)
@@ -928,25 +928,25 @@ def test_the_history_tells_what_became_of_a_registration(registry):
     register(registry, registration("a", 3, public_key=public_key("new")))
     register(registry, registration("a", 1, public_key=public_key("newer")), salt_key="another")
     assert whats(registry) == ["registered", "rekeyed", "reinstalled"]
-    assert registry.history()[1].details == {"public_key": public_key("new"), "old_public_key": public_key("a")}
+    assert registry.audit.history()[1].details == {"public_key": public_key("new"), "old_public_key": public_key("a")}
 
 
 def test_members_that_come_and_go_are_noted_once(registry):
     for members in ({"a", "b"}, {"a", "b"}, {"b"}, {"b"}, {"a", "b"}):
-        registry.note_members("net", members, lambda node: f"{node} is gone")
-    assert [(entry.what, entry.node) for entry in registry.history()] == [
+        registry.audit.note_members("net", members, lambda node: f"{node} is gone")
+    assert [(entry.what, entry.node) for entry in registry.audit.history()] == [
         ("joined", "a"),
         ("joined", "b"),
         ("removed", "a"),
         ("joined", "a"),
     ]
-    assert registry.history()[2].why == "a is gone"
+    assert registry.audit.history()[2].why == "a is gone"
     assert registry.snapshot().noted == {"net": {"a", "b"}}
 
 
 def note_them(registry, start):
     start.wait()
-    registry.note_members("net", {f"n{number}" for number in range(20)}, str)
+    registry.audit.note_members("net", {f"n{number}" for number in range(20)}, str)
 
 
 def test_processes_that_note_the_same_members_note_them_once(registry):
@@ -956,23 +956,23 @@ def test_processes_that_note_the_same_members_note_them_once(registry):
         process.start()
     for process in processes:
         process.join()
-    assert sorted(entry.node for entry in registry.history()) == sorted(f"n{number}" for number in range(20))
+    assert sorted(entry.node for entry in registry.audit.history()) == sorted(f"n{number}" for number in range(20))
 
 
 def test_the_first_refusal_of_its_kind_is_in_the_history(registry):
     for _ in range(3):
-        registry.refuse("net", "a", "reason")
-    assert [(entry.what, entry.why) for entry in registry.history("a")] == [("refused", "reason")]
+        registry.audit.refuse("net", "a", "reason")
+    assert [(entry.what, entry.why) for entry in registry.audit.history("a")] == [("refused", "reason")]
 
 
 def claim_all(registry, start, results):
     start.wait()
-    results.put([entry.id for entry in registry.claim_history()])
+    results.put([entry.id for entry in registry.audit.claim_history()])
 
 
 def test_processes_that_announce_at_once_announce_everything_once(registry):
     for number in range(10):
-        registry.refuse("net", f"n{number}", "reason")
+        registry.audit.refuse("net", f"n{number}", "reason")
     start, results = FORK.Barrier(3), FORK.Queue()
     processes = [FORK.Process(target=claim_all, args=(registry, start, results)) for _ in range(3)]
     for process in processes:
@@ -980,8 +980,8 @@ def test_processes_that_announce_at_once_announce_everything_once(registry):
     claimed = [number for _ in processes for number in results.get(timeout=60)]
     for process in processes:
         process.join()
-    assert sorted(claimed) == [entry.id for entry in registry.history()]
-    assert registry.claim_history() == []
+    assert sorted(claimed) == [entry.id for entry in registry.audit.history()]
+    assert registry.audit.claim_history() == []
 
 
 # --- many at once ----------------------------------------------------------------------------------------------------
@@ -1097,7 +1097,7 @@ def test_files_are_for_their_owner_only_whatever_the_umask(file):
     assert stat.S_IMODE(os.stat(os.path.dirname(file.path)).st_mode) == 0o700
 
 
-@pytest.mark.parametrize("read", ["snapshot", "applied", "refusals"])
+@pytest.mark.parametrize("read", ["snapshot", "applied", "deferred"])
 def test_reading_never_makes_the_file(file, tmp_path, read):
     getattr(file, read)()
     assert os.listdir(tmp_path) == []
@@ -1139,11 +1139,11 @@ def test_who_comes_second_in_making_the_file_uses_that_of_the_first(file, monkey
 READS_AND_WRITES = {
     "snapshot": lambda registry: registry.snapshot(),
     "applied": lambda registry: registry.applied(),
-    "refusals": lambda registry: registry.refusals(),
+    "refusals": lambda registry: registry.audit.refusals(),
     "register": lambda registry: register(registry, registration("b")),
     "settle": lambda registry: registry.settle(network(), everybody()),
     "report": lambda registry: registry.report(Report("a", "net", "digest", 1), "f"),
-    "refuse": lambda registry: registry.refuse("net", "a", "reason"),
+    "refuse": lambda registry: registry.audit.refuse("net", "a", "reason"),
 }
 each_call = pytest.mark.parametrize("call", READS_AND_WRITES.values(), ids=READS_AND_WRITES)
 

@@ -80,7 +80,7 @@ def test_a_node_that_is_locked_out_is_told_apart_and_an_operator_lets_it_speak_a
         register(registry, time.time_ns())
     assert registry.forget_serials("net", "a", "alice", "the clock was wrong")
     assert register(registry, time.time_ns())
-    (entry,) = [entry for entry in registry.history("a") if entry.what == "serials_forgotten"]
+    (entry,) = [entry for entry in registry.audit.history("a") if entry.what == "serials_forgotten"]
     assert (entry.what, entry.who, entry.why) == ("serials_forgotten", "alice", "the clock was wrong")
 
 
@@ -96,4 +96,4 @@ def test_what_a_node_said_before_its_serials_were_forgotten_stays_old(registry):
 def test_there_is_nothing_to_forget_of_a_node_with_a_good_clock_and_nothing_in_the_history(registry):
     register(registry, time.time_ns())
     assert registry.forget_serials("net", "a", "alice", "") is False
-    assert "serials_forgotten" not in [entry.what for entry in registry.history()]
+    assert "serials_forgotten" not in [entry.what for entry in registry.audit.history()]

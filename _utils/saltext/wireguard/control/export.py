@@ -100,13 +100,13 @@ def hand_out(
     Raises WireguardError, and then the peer is as it was, unless the message says otherwise.
     """
     _, members = membership(master, network.name, master.accepted())
-    before = master.registry.prepare_export(network, peer.name, members, members.suspended)
+    before = master.registry.exports.prepare(network, peer.name, members, members.suspended)
     public_key, private = _key_pair(peer, before, key)
     if delivery.is_picture and private is None:
         raise ConfigError(f"format={delivery.form} is of use only with the private key, which is not known here")
     view = view_with_key(master.moment(), network.name, peer.name, public_key)
     with delivery.ready(external_peer.text(view, peer.name, private, delivery.form_of_text)) as finish:
-        master.registry.export(before, public_key, view.digest, who, why)
+        master.registry.exports.store(before, public_key, view.digest, who, why)
         try:
             finish()
         except OSError as exc:

@@ -78,7 +78,7 @@ class Operator:
 
     def announce(self) -> None:
         """Fire an event for everything in the history that nobody has fired one for."""
-        fire(self.opts, self.master.registry.claim_history())
+        fire(self.opts, self.master.registry.audit.claim_history())
 
 
 def teller(opts: Mapping[str, Any], jid_event: Any) -> Say:

@@ -162,7 +162,7 @@ class Reconciler:
         if not self._request.forced:
             return ["signed=True"]
         who, why = self._request.forced
-        self._master.registry.note("forced", self._networks_of(nodes), who, why)
+        self._master.registry.audit.note("forced", self._networks_of(nodes), who, why)
         return ["signed=True", {**KEYWORDS, "force": True, "reason": why}]
 
     def _networks_of(self, nodes: Collection[str]) -> list[NodeId]:

@@ -72,7 +72,7 @@ def _rotate_one(operator: Operator, network: str, node: str, timeout: float, who
             rotated = True
         except RotationFailed as exc:
             comment = str(exc)
-            master.registry.note_failed_rotation(network, node, who, comment)
+            master.registry.audit.note_failed_rotation(network, node, who, comment)
             log.warning("wireguard: network %s: the key of %s was not rotated: %s", network, node, comment)
     row = {"network": network, "node": node, "rotated": rotated, "comment": comment}
     return {**row, "seconds": round(time.monotonic() - started, 2)}

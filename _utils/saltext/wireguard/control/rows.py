@@ -43,7 +43,7 @@ def nodes(operator: Operator, network: str | None) -> Row:
             if network in (None, name)
         ],
         "warnings": warnings.warnings(moment),
-        "refused": [_refusal(each) for each in operator.master.registry.refusals()],
+        "refused": [_refusal(each) for each in operator.master.registry.audit.refusals()],
     }
     return shown(answer)
 
@@ -90,7 +90,7 @@ def pending(operator: Operator) -> Row:
 
 def history(operator: Operator, node: str | None, limit: int) -> Row:
     """``salt-run wireguard.history``."""
-    entries = operator.master.registry.history(node, limit)
+    entries = operator.master.registry.audit.history(node, limit)
     return shown({"history": [{**entry.to_dict(), "time": when(entry.time)} for entry in entries]})
 
 

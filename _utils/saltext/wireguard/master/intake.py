@@ -43,7 +43,7 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
         return accept(master, signed)
     except RefusedError as exc:
         node, network = claimed(signed)
-        if not master.registry.refuse(network, node, str(exc), exc.kind):
+        if not master.registry.audit.refuse(network, node, str(exc), exc.kind):
             return None  # one of so many that they are only counted
         sender = event.get("id") if isinstance(event, Mapping) else None
         sender = sender[:100] if isinstance(sender, str) else type(sender).__name__

@@ -22,7 +22,7 @@ def due_for_rotation(moment: Moment) -> list[NodeId]:
     together. One that just failed, as those do that are off, has to wait, so that it does not keep others waiting.
     """
     due = []
-    failed = moment.master.registry.failed_rotations(moment.now - ROTATE_AGAIN_SECONDS)
+    failed = moment.master.registry.audit.failed_rotations(moment.now - ROTATE_AGAIN_SECONDS)
     for status in statuses(moment):
         network = moment.mesh.network(status.network)
         if (status.network, status.member.node) in failed:
@@ -59,4 +59,4 @@ def renew_secret(master: Master, who: str, why: str) -> None:
     """
     nodes = nodes_with_preshared_keys(master.moment())
     secretfile.renew_secret(master.state_dir)
-    master.registry.note("preshared", nodes, who, why)
+    master.registry.audit.note("preshared", nodes, who, why)

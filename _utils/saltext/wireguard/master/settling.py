@@ -37,7 +37,7 @@ def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, l
     for network in joined.mesh.networks:
         _settle_addresses(registry, network, joined.networks[network.name].membership, move=bool(forced))
     for name in {name for name, _ in registry.snapshot().exports} - joined.networks.keys():
-        registry.forget_exports(name)
+        registry.exports.forget(name)
     lossy = {loss.network for loss in joined.losses}
     left = {
         name: _note_members(registry, name, joined.networks.get(name), forced if name in lossy else None)
@@ -88,7 +88,7 @@ def _note_members(
     def why(node: str) -> str:
         return f"{why_not(node)}; {said}" if said else why_not(node)
 
-    return registry.note_members(name, registered, why, who)
+    return registry.audit.note_members(name, registered, why, who)
 
 
 def keys_of(snapshot: Snapshot, nodes: Iterable[NodeId]) -> dict[str, list[str]]:

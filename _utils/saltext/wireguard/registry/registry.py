@@ -5,7 +5,8 @@ An SQLite file, readable by its owner only, one transaction a change. Unique con
 a public key from being given twice. Readers keep a copy in memory and look only at a generation number, which every
 change of the rows that views are made from increases.
 
-A second backend would offer the public methods of ``Registry`` and pass ``tests/unit/registry/test_registry.py``.
+Decisions of operators, exported peers and the history are parts of it: ``admissions``, ``exports``, ``audit``. A second
+backend would offer the public methods of ``Registry`` and of these, and pass ``tests/unit/registry/test_registry.py``.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 from ..errors import RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import ABSENT, Registration, Report, Rotation
-from . import exports, refusals
+from . import exports
 from . import history as trail
 from .admission import Standing
 from .admissions import Admissions
+from .audit import Audit
 from .boots import see_boot
 from .budget import CHANGES, REPORTS, spend
 from .database import Database, advance_generation, is_older, outgrow
 from .decisions import Decisions
 from .denials import Denials, unrecorded
-from .exports import Export
+from .exporting import Exporting
 from .ledger import Stored, pass_time
 from .pool import Pool
 from .public_keys import refuse_foreign_key, refuse_foreign_next_key
@@ -44,18 +46,13 @@ from .queries import (
     read_untouched,
     read_waiting,
 )
-from .refusals import MANY, Refused, Tally
 from .registrations import (
     accept,
-    pool_of,
     take_deferred,
     take_in,
 )
-from .rows import EMPTY, VOUCHED, Applied, NodeId, Refusal, Snapshot
+from .rows import EMPTY, VOUCHED, Applied, NodeId, Snapshot
 from .serials import advance_serial, forget_serials, highest_serials
-
-_tallies: dict[str, Tally] = {}
-
 
 # path -> the file that it was read from, None where there was none; the list of denials; what was read
 _snapshots: dict[str, tuple[int | None, Mapping[NodeId, Standing], Snapshot]] = {}
@@ -69,6 +66,8 @@ class Registry:
         self._store = Database(path)
         self._denials = Denials(os.path.join(os.path.dirname(path), "denials.json"))
         self.admissions = Admissions(self._store, self._denials)
+        self.exports = Exporting(self._store)
+        self.audit = Audit(self._store)
 
     def _decisions(self, connection: sqlite3.Connection) -> Decisions:
         return Decisions(connection, self._denials)
@@ -157,11 +156,6 @@ class Registry:
             for network, node, digest, salt_key, reported, rollback in self._store.all(sql)
         }
 
-    def refusals(self) -> list[Refusal]:
-        """Refused statements, the newest first."""
-        empty: list[Refusal] = []
-        return self._store.read(refusals.read, empty)
-
     # -- writing
 
     def register(
@@ -237,16 +231,6 @@ class Registry:
                 why = "it goes on with its present key; what it announced is forgotten"
                 trail.write(connection, network, node, "unannounced", "master", why)
                 advance_generation(connection)
-
-    def note_failed_rotation(self, network: str, node: str, who: str, why: str) -> None:
-        """Write into the history that a node was to get a new key and did not."""
-        with self._store.write() as connection:
-            trail.write(connection, network, node, "rotation_failed", who, why)
-
-    def failed_rotations(self, since: float) -> set[NodeId]:
-        """The nodes whose rotation failed since then (Unix seconds)."""
-        sql = "SELECT DISTINCT network, node FROM history WHERE what = 'rotation_failed' AND time > ?"
-        return {(network, node) for network, node in self._store.all(sql, [since])}
 
     def settle(
         self, network: Network, members: Collection[str], suspended: Container[str] = (), move: bool = False
@@ -337,87 +321,3 @@ class Registry:
             connection.executemany(
                 "UPDATE report SET digest = '' WHERE node = ? AND digest != ?", [(node, ABSENT) for node in nodes]
             )
-
-    def refuse(self, network: str, node: str, reason: str, kind: str = "malformed") -> bool:
-        """Remember a refusal, see ``refusals``. False: there are so many that it is only counted."""
-        tally = _tallies.setdefault(self.path, Tally())
-        found = tally.add(Refused(network, node, kind), time.monotonic())
-        if found is None:
-            return False
-        with self._store.write(durable=False) as connection:
-            for refused, times in found.items():
-                said = reason if refused == Refused(network, node, kind) else MANY
-                refusals.write(connection, refused, said, times, time.time())
-        return True
-
-    # -- peers that are not minions
-
-    def prepare_export(
-        self, network: Network, peer: str, members: Collection[str], suspended: Container[str] = ()
-    ) -> Export:
-        """
-        Give a peer its addresses, as a node gets them; it keeps them. Raises PoolExhaustedError and RefusedError.
-        """
-        with self._store.write() as connection:
-            exports.prepare(connection, network.name, peer)
-            pool_of(connection, network, members, suspended).assign(peer)
-            advance_generation(connection)
-        return self.snapshot().exports[network.name, peer]
-
-    def export(self, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
-        """
-        Store the key of a peer that was prepared, and the digest of what it is given. Raises RefusedError when the key
-        is that of another, or the peer has changed since.
-        """
-        with self._store.write() as connection:
-            exports.store(connection, before, public_key, digest, who, why)
-            advance_generation(connection)
-
-    def forget_exports(self, network: str) -> None:
-        """Drop the peers of a network that is gone from the mesh file."""
-        with self._store.write() as connection:
-            exports.forget(connection, network, exports.names(connection, network))
-            advance_generation(connection)
-
-    # -- audit trail
-
-    def note_members(
-        self, network: str, members: Collection[str], why_not: Callable[[str], str], who: str = "master"
-    ) -> list[str]:
-        """
-        Write into the history who joined and who left the network since the last call; these by ``who``'s doing.
-
-        Returns who left.
-        """
-        known = {node for (node,) in self._store.all("SELECT node FROM member WHERE network = ?", [network])}
-        left: list[str] = []
-        if known == set(members):
-            return left
-        with self._store.write() as connection:
-            for node in sorted(set(members) - known):
-                if connection.execute("INSERT OR IGNORE INTO member VALUES (?, ?)", (network, node)).rowcount:
-                    trail.write(connection, network, node, "joined", "master", "in the mesh file, accepted, registered")
-            for node in sorted(known.difference(members)):
-                if connection.execute("DELETE FROM member WHERE (network, node) = (?, ?)", (network, node)).rowcount:
-                    trail.write(connection, network, node, "removed", who, why_not(node))
-                    left.append(node)
-            advance_generation(connection)
-        return left
-
-    def note(self, what: str, nodes: Collection[NodeId], who: str, why: str) -> None:
-        """Write into the history what an operator wants of these nodes, which changes nothing here."""
-        with self._store.write() as connection:
-            for network, node in sorted(nodes):
-                trail.write(connection, network, node, what, who, why)
-
-    def history(self, node: str | None = None, limit: int = 100) -> list[trail.Entry]:
-        """The newest entries of the audit trail, oldest first."""
-        empty: list[trail.Entry] = []
-        return self._store.read(lambda connection: trail.read(connection, node, limit), empty)
-
-    def claim_history(self) -> list[trail.Entry]:
-        """The entries that nobody has announced yet; the caller announces them."""
-        if not self._store.all("SELECT 1 FROM history WHERE announced = 0 LIMIT 1"):
-            return []
-        with self._store.write() as connection:
-            return trail.claim(connection)

@@ -1,0 +1,44 @@
+"""Exporting peers that are not minions: one transaction a step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container
+
+from ..meshfile.mesh import Network
+from . import exports
+from .database import Database, advance_generation
+from .exports import Export
+from .queries import read_addresses
+from .registrations import pool_of
+
+
+class Exporting:
+    """Of the registry in ``store``."""
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+
+    def prepare(self, network: Network, peer: str, members: Collection[str], suspended: Container[str] = ()) -> Export:
+        """
+        Give a peer its addresses, as a node gets them; it keeps them. Raises PoolExhaustedError and RefusedError.
+        """
+        with self._store.write() as connection:
+            exports.prepare(connection, network.name, peer)
+            pool_of(connection, network, members, suspended).assign(peer)
+            advance_generation(connection)
+            return exports.read(connection, read_addresses(connection))[network.name, peer]
+
+    def store(self, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
+        """
+        Store the key of a peer that was prepared, and the digest of what it is given. Raises RefusedError when the key
+        is that of another, or the peer has changed since.
+        """
+        with self._store.write() as connection:
+            exports.store(connection, before, public_key, digest, who, why)
+            advance_generation(connection)
+
+    def forget(self, network: str) -> None:
+        """Drop the peers of a network that is gone from the mesh file."""
+        with self._store.write() as connection:
+            exports.forget(connection, network, exports.names(connection, network))
+            advance_generation(connection)
