@@ -20,17 +20,17 @@ from .rows import Refusal
 DAY = 86_400.0
 
 # A day's entries of one kind, and of one node those of one kind; all others are counted in one entry for ANYBODY.
-MAX_ENTRIES = 100
-MAX_ENTRIES_OF_NODE = 30
+MAX_ENTRIES = 300
+MAX_ENTRIES_OF_NODE = 100
 ANYBODY = "*"
 MANY = "so many at once that they were only counted"
 
 # How long, and how many of one kind, are kept.
 KEPT_SECONDS = 30 * DAY
-KEPT_ENTRIES = 1000
+KEPT_ENTRIES = 2000
 
 # So many are written at once and a second; the others are counted first.
-WRITTEN_AT_ONCE = 200
+WRITTEN_AT_ONCE = 500
 WRITTEN_A_SECOND = 10
 MAX_UNWRITTEN = 1000
 
