@@ -50,7 +50,7 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     was removed, as opposed to a master that has lost its ``ext_pillar`` configuration, which must not tear anything
     down.
 
-    A node with peers that are called by a name gets a ``schedule`` as well, by which its minion looks them up again.
+    A node with peers whose endpoints are names gets a ``schedule`` as well, by which its minion looks them up again.
 
     :param mesh: path of the mesh file or directory
     :param preshared_secret: what preshared keys come from, if not from a file of ours
@@ -59,10 +59,10 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     :raises LossError: when most nodes of a network of this minion would leave it at once, or nodes would lose their
         addresses, and nobody confirmed that
     """
-    told = _views(minion_id, mesh)
-    if told is None:
+    answer = _views(minion_id, mesh)
+    if answer is None:
         return {}
-    views, generation = told
+    views, generation = answer
     found = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
     if generation:
         found["wireguard"]["generation"] = generation

@@ -1,5 +1,5 @@
 """
-What an operator asks of the master about WireGuard, and the reconcile that reactor, engine and schedule call as well.
+What an operator asks of the master about WireGuard, and the reconcile that reactor, engine and schedule run as well.
 
 .. code-block:: bash
 
@@ -41,7 +41,7 @@ def _run(verb, *args, **kwargs):
 
 def validate(mesh=None):
     """
-    Check the mesh file, and say all that is wrong with it at once, and what is probably not meant.
+    Check the mesh file: list all its errors at once, and warn of what is probably a mistake.
 
     Where a master is configured, the file is judged together with its registry and accepted keys; else by itself. The
     names of endpoints are looked up, for 5 seconds at most.
@@ -77,7 +77,7 @@ def plan(mesh=None, timeout=20):
 
     Returns ``answer`` (a sentence), ``errors``, ``warnings``, ``changes`` and ``drift`` (rows of network, node, kind,
     subject, old, new, and disturbs: how many live sessions it cuts off, null where that is not known), ``relayed``
-    (rows of network, hub, pairs and nodes: so many pairs of these cannot call each other, and meet by way of the hub),
+    (rows of network, hub, pairs and nodes: so many pairs of these cannot reach each other directly, and use the hub),
     ``failed`` (node: why it cannot say) and ``unreachable`` (rows of network, node, why it is out of date, last_seen).
     Exit code 0 when nothing would change, 2 when something would, 1 for an error.
 
@@ -96,7 +96,7 @@ def nodes(network=None):
     Who is in which network, with which addresses, and whether its device is what it should be.
 
     ``in_sync`` means that the node read the wanted configuration back from its device and signed that. ``last_seen`` is
-    the time of its last registration or report. ``peers`` are those that are not minions, and whether the configuration
+    the time of its last registration or report. ``peers`` are the external peers, and whether the configuration
     that was exported is what they need now. ``left_out`` lists nodes that the registry knows and that are no members
     now, ``warnings`` what needs a person, ``refused`` statements that the master did not believe.
 
@@ -193,8 +193,8 @@ def reconcile(
         has taken it back and says why.
 
     everybody
-        True: ask also the nodes that are in sync for all the master knows. Finds what nobody told it: a device that was
-        changed by hand, or a new key whose registration was lost.
+        True: ask also the nodes that are in sync for all the master knows. Finds what no node reported: a device
+        that was changed by hand, or a new key whose registration was lost.
 
     canary
         Step by step: this node first, alone; a minion id, a glob, or a list of these. If it does not confirm, nobody
@@ -243,15 +243,15 @@ def reconcile(
 
 def hold(reason=""):
     """
-    Let changes reach the nodes step by step only: neither engine nor reactor brings them any from now on, nor does a
-    rotation, or a reconcile without ``canary`` and ``batch``. Run it before you edit the mesh file.
+    Put changes on hold: from now on only a reconcile with ``canary`` or ``batch`` delivers them; engine, reactor,
+    rotations and plain reconciles do not. Run it before you edit the mesh file.
 
-    Such a reconcile holds as well, and releases when it gets to its end; after one that stopped, ``release`` does. Not
-    held are ``revoke`` and ``dropped``, which bring all changes along, and nodes that fetch their pillar themselves, as
-    by ``state.apply``.
+    A reconcile with ``canary`` or ``batch`` starts a hold as well, and releases it when it completes; after one that
+    stopped, ``release`` does. ``revoke`` and ``dropped`` ignore the hold and deliver all changes, and so do nodes that
+    fetch their pillar themselves, as by ``state.apply``.
 
     reason
-        For whoever wonders.
+        Shown to others while the hold lasts.
 
     CLI Example:
 
@@ -337,8 +337,8 @@ def readmit(node, network=None, reason=""):
 
 def export(name, network=None, format="wg-quick", public_key=None, file=None, rekey=False, reason=""):
     """
-    Make the configuration of a peer of the mesh file that is not a minion: a phone, a partner, a router. Once: the
-    private key is made here, handed out, and kept nowhere. Then the nodes are told of it.
+    Make the configuration of an external peer of the mesh file, such as a phone, a partner or a router. The private
+    key is made here, handed out once, and kept nowhere. Then the nodes get the peer.
 
     Only ``salt-run`` itself can run this, on the master: what runs asynchronously, or for the API, a reactor or an
     orchestration, has no terminal, and its return goes to the event bus.
@@ -366,8 +366,8 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
     reason
         For the history.
 
-    Returns ``answer`` (a sentence), ``addresses``, ``public_key``, ``unreachable`` (nodes that it can never meet, as
-    neither side can be called) and ``reconcile``; never the private key.
+    Returns ``answer`` (a sentence), ``addresses``, ``public_key``, ``unreachable`` (nodes that it can never reach, as
+    neither side has an endpoint) and ``reconcile``; never the private key.
 
     CLI Example:
 
@@ -494,8 +494,8 @@ def rotate(node, network=None, timeout=20, force=False):
         Seconds that a node has to answer.
 
     force
-        Also in networks with ``peers`` that have a key: they lose the node until they are exported again, or are given
-        its new key by hand.
+        Also in networks with external peers that have a key: they lose the node until they are exported again, or are
+        given its new key by hand.
 
     Returns a row for each: ``network``, ``node``, ``rotated``, ``comment``, ``seconds``. Exit code 1 when one failed;
     its comment says with which key it goes on.
@@ -512,8 +512,8 @@ def rotate(node, network=None, timeout=20, force=False):
 
 def rotate_due(limit=1):
     """
-    Rotate the keys that are due by ``rotate_every`` in the mesh file, the oldest first. The engine calls this; without
-    the engine, let the master's schedule call it every few minutes.
+    Rotate the keys that are due by ``rotate_every`` in the mesh file, the oldest first. The engine runs this; without
+    the engine, let the master's schedule run it every few minutes.
 
     limit
         At most so many nodes in one call.
@@ -533,7 +533,7 @@ def rotate_secret(reason="", timeout=20, force=False):
 
     Live sessions go on, and are renewed with the new keys when both ends have them. Nothing is changed when a node does
     not answer: it would have no tunnels until its next sync, which one that reaches the master only through the mesh
-    could never ask for. Phones and other ``peers`` with ``preshared_key: true`` need their new keys by hand.
+    could never ask for. External peers with ``preshared_key: true`` need their new keys by hand.
 
     reason
         For the history.

@@ -239,7 +239,7 @@ def test_a_revocation_that_cannot_be_told_to_anybody_is_kept_and_says_so(master,
     master.register("node2", key("node2"))
     master.write_mesh("nodes: {'*': {}}", subnets="10.43.0.0/24")
     message = error(run, "revoke", "node1", reason="stolen")
-    assert message.startswith("node1 is revoked, but NOBODY HAS DROPPED IT YET")
+    assert message.startswith("node1 is revoked, but NO NODE HAS DROPPED IT YET")
     assert "node2 (10.42.0.2)" in message
     assert message.endswith("run `salt-run wireguard.dropped node1`")
     assert [row["what"] for row in run("history", "node1")["data"]["history"]][-1] == "revoked"

@@ -56,7 +56,7 @@ def test_a_revocation_goes_through_a_hold(fleet):
 def test_a_revocation_in_an_invalid_mesh_file_is_kept_announced_and_an_error_that_says_so(fleet):
     operator = operator_of(fleet)
     fleet.mesh.write_text(mesh_text("'*': {}", subnets="10.99.0.0/24"))
-    with pytest.raises(ConfigError, match="d is revoked, but NOBODY HAS DROPPED IT YET"):
+    with pytest.raises(ConfigError, match="d is revoked, but NO NODE HAS DROPPED IT YET"):
         removal.revoke(operator, "d", None, "stolen", 1)
     assert operator.announced == [("revoked", "d")]
     assert fleet.jobs == []

@@ -67,7 +67,7 @@ def export(
     secret = (
         "and its private key nowhere else" if done.has_key else f"without the private key: {external_peer.PLACEHOLDER}"
     )
-    told = "no salt-master runs here; the nodes learn later"
+    later = "no salt-master runs here; the nodes get the change later"
     return shown(
         {
             "answer": f"the configuration of {peer.name} is {place}, {secret}",
@@ -75,7 +75,7 @@ def export(
             "addresses": list(done.view.addresses),
             "public_key": done.view.public_key,
             "unreachable": external_peer.unreachable(done.view),
-            "reconcile": reconcile(operator, contact=[])["data"] if operator.has_master() else told,
+            "reconcile": reconcile(operator, contact=[])["data"] if operator.has_master() else later,
         }
     )
 

@@ -40,7 +40,7 @@ def shown(data: Mapping[str, Any], retcode: int = 0) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Operator:
-    """``opts`` are the Salt master's; ``progress`` is told what goes on meanwhile."""
+    """``opts`` are the Salt master's; ``progress`` takes a line about what goes on."""
 
     opts: Mapping[str, Any]
     progress: Say

@@ -40,8 +40,8 @@ class Silent:
 class PlanResult:
     """
     ``changes``: what would change. ``drift``: what was changed by hand, and would be put right. ``failed``: node to
-    why it cannot say. ``unreachable``: the nodes that did not answer. ``outdated``: the peers that are not minions and
-    need another configuration then.
+    why it cannot say. ``unreachable``: the nodes that did not answer. ``outdated``: the external peers
+    that need another configuration then.
     """
 
     changes: list[Step] = field(default_factory=list)
@@ -98,10 +98,8 @@ class Plan:
         answers = self._ask(_DRIFT, settled, [_live(keys)])
         # Whose file does not tell what it reported has to look at its pillar.
         digests = before.digests()
-        doubtful = {
-            node for network, node in members if _is_doubtful(answers.get(node), network, digests[network, node])
-        }
-        answers |= self._ask(_SYNC, late | doubtful, ["test=True"])
+        unclear = {node for network, node in members if _is_unclear(answers.get(node), network, digests[network, node])}
+        answers |= self._ask(_SYNC, late | unclear, ["test=True"])
         for node, said in sorted(answers.items()):
             self._take(node, _by_network(said, node, left), differences, keys, node in late)
         self._result.unreachable += [each for (_, node), each in {**members, **left}.items() if node not in answers]
@@ -182,7 +180,7 @@ def _is_removal(answer: Answer, interface: str) -> bool:
     return [change.subject for change in answer.changes] == [Subject(Kind.INTERFACE, interface)]
 
 
-def _is_doubtful(said: NetworkAnswers | str | None, network: str, digest: str) -> bool:
+def _is_unclear(said: NetworkAnswers | str | None, network: str, digest: str) -> bool:
     if said is None or isinstance(said, str):
         return False
     return network not in said or (not said[network].error and said[network].digest != digest)

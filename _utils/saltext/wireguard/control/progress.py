@@ -1,4 +1,4 @@
-"""What the person who waits is told meanwhile."""
+"""Progress, for the person who waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reconcile that everybody calls: operator, engine, reactor and schedule; and the hold that stops all but one."""
+"""The reconcile that operator, engine, reactor and schedule all run; and the hold that stops it."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def revoke(operator: Operator, node: str, network: str | None, reason: str, time
         return _pursue(operator, node, networks, timeout)
     except (MeshError, LossError) as exc:
         raise ConfigError(
-            f"{node} is revoked, but NOBODY HAS DROPPED IT YET, as no node can be told anything: {exc}\nPut that"
-            f" right, and run {shell('salt-run wireguard.dropped', node)}"
+            f"{node} is revoked, but NO NODE HAS DROPPED IT YET, because nodes cannot be changed now: {exc}\nFix that,"
+            f" and run {shell('salt-run wireguard.dropped', node)}"
         ) from exc
 
 

@@ -44,8 +44,9 @@ def _refuse_to_cut_off_peers(moment: Moment, names: Collection[str]) -> None:
     for name, network in moment.fleet().networks.items():
         if name in names and network.peers:
             raise ConfigError(
-                f"network {name} has peers that no minion runs on ({some(network.peers)}): they lose a node that"
-                " changes its key. With force=True it does; then export them again, or give them the new key by hand"
+                f"network {name} has external peers ({some(network.peers)}), which lose contact with a node whose key"
+                " changes. Use force=True to rotate all the same; then export these peers again, or give them the new"
+                " key by hand"
             )
 
 
@@ -101,5 +102,5 @@ def _refuse_if_silent(operator: Operator, nodes: Collection[str], timeout: float
     if silent:
         raise ConfigError(
             f"{some(silent)} did not answer within {timeout} s, and would have no tunnels until the next sync. Nothing"
-            " was changed. Bring them up first; or, if they reach this master without the mesh, use `force=True`"
+            " was changed. Bring them up first, or use `force=True` if they reach this master without the mesh"
         )

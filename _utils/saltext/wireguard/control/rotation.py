@@ -133,7 +133,7 @@ class Rotation:
 
     def _give_up(self, reason: str) -> NoReturn:
         """
-        Forget the new key everywhere. What the node itself cannot be told now, its next sync tells it.
+        Forget the new key everywhere. A node that cannot be reached now learns it by its next sync.
 
         A node that has switched all the same, and could not say so, registers its new key by that sync.
         """

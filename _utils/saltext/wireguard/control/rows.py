@@ -73,10 +73,11 @@ def view(operator: Operator, node: str) -> Row:
     master = operator.master
     if not master.is_trusted(node):
         raise ConfigError(f"{node} is not an accepted minion: see `salt-key -L`")
-    networks = {name: each.to_dict() for name, each in master.moment().fleet().views(node).items()}
+    moment = master.moment()
+    networks = {name: each.to_dict() for name, each in moment.fleet().views(node).items()}
     if not networks:
         raise ConfigError(f"{node} is in no network of the mesh file {master.mesh_path}")
-    return {"networks": networks}
+    return {"networks": networks, "generation": moment.snapshot.generation}
 
 
 def pending(operator: Operator) -> Row:
@@ -176,7 +177,7 @@ def _node(status: Status) -> Row:
 def _endpoint(member: Member) -> str | None:
     configured = member.settings.endpoint
     if configured is False:
-        return "none: it calls the others"
+        return "none: it connects to the others"
     if configured:
         return ", ".join(map(str, configured))
     return member.row.endpoints[0] if member.row and member.row.endpoints else None

@@ -67,7 +67,7 @@ def networks_of(moment: Moment, node: str, network: str | None = None) -> list[s
     by_name = {each.name for each in networks if any(entry.pattern == node for entry in each.nodes)}
     if not remembered and any(each.peer(node) for each in networks):
         raise ConfigError(
-            f"{node} is a peer that no minion runs on: to shut it out, take it out of the mesh file, or give it"
+            f"{node} is an external peer: to shut it out, remove it from the mesh file, or give it"
             f" another key by {shell('salt-run wireguard.export', node, 'rekey=True')}"
         )
     if not remembered and not by_name and listed and node not in moment.keys:

@@ -125,8 +125,8 @@ class Moment:
         if joined.losses:
             raise LossError(
                 "\n".join(
-                    f"{loss.describe(self.master.mesh_path)}. Nobody was told, and every node keeps what it has."
-                    ' Correct that, or, if it is meant, run `salt-run wireguard.reconcile force=True reason="..."`'
+                    f"{loss.describe(self.master.mesh_path)}. No node was changed."
+                    ' Correct it, or, if this is intended, run `salt-run wireguard.reconcile force=True reason="..."`'
                     for loss in joined.losses
                 )
             )
@@ -143,11 +143,11 @@ class Moment:
         if losses:
             summary = "; ".join(loss.summary for loss in losses)
             raise LossError(f"{summary}. `salt-run wireguard.reconcile` on the master says which, and how to go on")
-        told = self.unguarded.views_with_secrets(node)
-        if not told:
+        views = self.unguarded.views_with_secrets(node)
+        if not views:
             return {} if self.unguarded.was_member(node) else None
         serials = self._last_serials(node)
-        return {name: replace(view, serial=max(view.serial, serials.get(name, 0))) for name, view in told.items()}
+        return {name: replace(view, serial=max(view.serial, serials.get(name, 0))) for name, view in views.items()}
 
     def _last_serials(self, node: str) -> dict[str, int]:
         """Of all its statements: reports make no new snapshot."""

@@ -1,4 +1,4 @@
-"""What a minion is told: its views, or that there is none to tell, and never what is wrong with the mesh file."""
+"""What the pillar of a minion has: its views, or an error that never says what is wrong with the mesh file."""
 
 from __future__ import annotations
 

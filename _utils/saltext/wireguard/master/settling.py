@@ -62,7 +62,7 @@ def _whole(moment: Moment) -> Fleet:
     joined = moment.fleet()
     if joined.unfinished:
         found = [each.describe(moment.master.mesh_path) for each in joined.unfinished]
-        raise LossError("\n".join(f"{each}. Nobody was told, and every node keeps what it has" for each in found))
+        raise LossError("\n".join(f"{each}. No node was changed" for each in found))
     return joined
 
 

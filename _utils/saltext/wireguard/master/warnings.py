@@ -69,7 +69,7 @@ def _impostors(moment: Moment) -> list[str]:
 
 
 def address_warnings(moment: Moment) -> list[str]:
-    """What keeps nodes from their addresses, a sentence each: what nobody is told of, and exhausted pools."""
+    """What keeps nodes from their addresses, a sentence each: changes that reach no node, and exhausted pools."""
     fleet = moment.unguarded
     found = [each.describe(moment.master.mesh_path) for each in fleet.losses if isinstance(each, Outside)]
     for joined in fleet.networks.values():
@@ -83,7 +83,7 @@ def address_warnings(moment: Moment) -> list[str]:
 
 
 def usage(moment: Moment) -> dict[str, Usage]:
-    """What has become of the addresses of each network; also of one that nobody is told anything of just now."""
+    """What has become of the addresses of each network; also of one whose changes reach no node just now."""
     joined = moment.unguarded
     return {
         network.name: Usage(network, joined.networks[network.name], moment.snapshot) for network in joined.mesh.networks

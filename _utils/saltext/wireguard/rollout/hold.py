@@ -41,6 +41,6 @@ def current_hold(directory: str) -> str | None:
     except FileNotFoundError:
         return None
     return (
-        f"changes are on hold since {since}, by {who}. A `salt-run wireguard.reconcile` with canary or batch that gets"
-        " to its end ends that, or `salt-run wireguard.release`"
+        f"changes are on hold since {since}, by {who}. `salt-run wireguard.release` ends the hold, and so does a"
+        " `salt-run wireguard.reconcile` with canary or batch that completes"
     )
