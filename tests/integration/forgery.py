@@ -47,7 +47,7 @@ def forgeries(lab: Any, liar: str, victim: str) -> list[Forgery]:
         signed(replace(own, node="ghost"), "ghost is not an accepted minion"),
         signed(replace(own, network="other"), "the mesh file has no .*network other"),
         signed(replace(own, public_key=steps.public_key(lab, victim)), "its public key .* is already that of"),
-        signed(replace(own, endpoints=("127.0.0.1",)), "its endpoint 127.0.0.1 cannot be called"),
+        signed(replace(own, endpoints=("127.0.0.1",)), "its endpoints: 127.0.0.1 cannot be reached from"),
         signed(replace(own, port=99999), "its port is not a whole number"),
         register({**statement, "statement": statement["statement"].replace(liar, victim)}, victim, not_his),
         register({**statement, "signature": "not base64!"}, liar, "its signature is not base64"),
