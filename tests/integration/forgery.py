@@ -48,7 +48,7 @@ def forgeries(lab: Any, liar: str, victim: str) -> list[Forgery]:
         signed(replace(own, network="other"), "the mesh file has no .*network other"),
         signed(replace(own, public_key=steps.public_key(lab, victim)), "its public key .* is already that of"),
         signed(replace(own, endpoints=("127.0.0.1",)), "its endpoints: 127.0.0.1 cannot be reached from"),
-        signed(replace(own, port=99999), "its port is not a whole number"),
+        signed(replace(own, port=99999), "its port: must be a whole number"),
         register({**statement, "statement": statement["statement"].replace(liar, victim)}, victim, not_his),
         register({**statement, "signature": "not base64!"}, liar, "its signature is not base64"),
         Forgery(REPORT_TAG, {"signed": statement}, liar, "it is not a statement of the kind"),
