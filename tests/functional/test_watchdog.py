@@ -153,7 +153,7 @@ def test_a_journal_that_cannot_be_written_changes_nothing(host, monkeypatch):
     apply(host, PEERS[2])
     before = host.picture()
     registered(host, *PEERS)
-    monkeypatch.setattr(host.library("node.notes"), "replace", full_disk)
+    monkeypatch.setattr(host.library("system.files"), "replace", full_disk)
     assert "No space left" in host.error("apply")
     assert host.picture() == before
 

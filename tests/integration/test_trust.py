@@ -256,7 +256,7 @@ def test_fields_full_of_shell_sql_paths_escapes_and_wrong_types_are_refused_one_
         attempts.append((event(REGISTER_TAG, {"signed": signed}), reason))
     for key in keys_that_are_none():
         signed = sign_anything(pem, {"kind": Registration.KIND, **own, "public_key": key})
-        attempts.append((event(REGISTER_TAG, {"signed": signed}), "its public_key is"))
+        attempts.append((event(REGISTER_TAG, {"signed": signed}), "its public_key: "))
     if fleet.trigger == "reactor":  # each costs a process there, and the check is the same code
         attempts = attempts[::3]
     assert_refused_and_nothing_else(fleet, LIAR, attempts)

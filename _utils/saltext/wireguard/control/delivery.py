@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..formats import external_peer
-from ..system.files import beside, remove_leftovers
+from ..system import files
 
 # These show a wg-quick file.
 PICTURES = ("qr", "png")
@@ -57,10 +57,10 @@ class Delivery:
             yield lambda: print(content, flush=True)
             return
         file = self.file
-        remove_leftovers(file)
+        files.remove_leftovers(file)
         with contextlib.ExitStack() as stack:
             try:
-                finished = stack.enter_context(beside(file, content))
+                finished = stack.enter_context(files.beside(file, content))
             except OSError as exc:
                 raise ConfigError(f"{file} could not be written: {exc.strerror}; nothing was exported") from exc
             yield lambda: os.rename(finished, file)

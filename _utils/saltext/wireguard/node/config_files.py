@@ -13,7 +13,7 @@ from ..device.operations import Applied
 from ..formats import wg_quick
 from ..model.keys import PrivateKey
 from ..model.view import View
-from ..system.files import names, read
+from ..system import files
 
 CONFIG_DIR = "/etc/wireguard"
 
@@ -46,10 +46,10 @@ def with_secrets(interface: str) -> tuple[str, ...]:
 def managed() -> dict[str, str | None]:
     """Interface -> network of the configuration files that are ours; None for those without a network."""
     found = {}
-    for name in names(CONFIG_DIR):
+    for name in files.names(CONFIG_DIR):
         interface, extension = os.path.splitext(name)
         if extension == ".conf":
-            text = read(config_file(interface))
+            text = files.read(config_file(interface))
             if wg_quick.is_managed(text):
                 found[interface] = wg_quick.managed_network(text)
     return found
@@ -57,7 +57,7 @@ def managed() -> dict[str, str | None]:
 
 def written(interface: str) -> View | None:
     """The view that our configuration file was written from; None where there is none, or somebody damaged it."""
-    return wg_quick.parse(read(config_file(interface)), interface)
+    return wg_quick.parse(files.read(config_file(interface)), interface)
 
 
 def applied(interface: str) -> Applied:
@@ -67,9 +67,9 @@ def applied(interface: str) -> Applied:
 
 def config_text(view: View, private_key_file: str) -> str:
     """The configuration file of a view, with the private key in it."""
-    return wg_quick.render(view, PrivateKey(read(private_key_file).strip()))
+    return wg_quick.render(view, PrivateKey(files.read(private_key_file).strip()))
 
 
 def boot_id() -> str:
     """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
-    return read("/proc/sys/kernel/random/boot_id").strip()
+    return files.read("/proc/sys/kernel/random/boot_id").strip()

@@ -25,7 +25,6 @@ from ..model.device import Device
 from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run_with_secrets
-from ..system.files import is_written, read, replace
 from ..wording import shell, some
 from . import config_files, devices, endpoints, keys, local_facts, withdrawal
 from . import trial as node_trial
@@ -254,7 +253,7 @@ class Convergence:
     def _keep(self) -> None:
         """What is on the device now is the last good state."""
         if not self._is_written():
-            replace(config_files.config_file(self._interface), self._config)
+            files.replace(config_files.config_file(self._interface), self._config)
         if self._has_outdated_key():
             files.remove(config_files.previous_key_file(self._interface))
         if self._boot and self._missing_at_boot:
@@ -301,7 +300,7 @@ class Convergence:
         return config_files.config_text(self._view, self._key_file)
 
     def _is_written(self) -> bool:
-        return is_written(config_files.config_file(self._interface), self._config)
+        return files.is_written(config_files.config_file(self._interface), self._config)
 
     @property
     def _setup(self) -> Setup:
@@ -327,7 +326,7 @@ def _summary(changes: Changes) -> str:
 
 def refuse_foreign(view: View, key_file: str) -> None:
     """Raise NodeError rather than take over an interface that somebody else set up."""
-    config = read(config_files.config_file(view.interface))
+    config = files.read(config_files.config_file(view.interface))
     if config and not wg_quick.is_managed(config):
         raise NodeError(not_ours(view.interface))
     owner = wg_quick.managed_network(config)

@@ -17,7 +17,7 @@ from ..model.changes import Change, Changes, Kind
 from ..model.endpoint import Endpoint
 from ..model.hosts import block_changes
 from ..model.view import View
-from ..system.files import beside, remove_leftovers, sync
+from ..system import files
 from . import config_files, lock
 from .boot.managers import Setup
 
@@ -125,7 +125,7 @@ def _replace(text: str) -> None:
     target = os.path.realpath(HOSTS_FILE)
     content = text.encode("utf-8", "surrogateescape")
     try:
-        remove_leftovers(target)
+        files.remove_leftovers(target)
         try:
             _replace_at_once(target, content)
         except OSError as exc:
@@ -139,14 +139,14 @@ def _replace(text: str) -> None:
 
 
 def _replace_at_once(target: str, content: bytes) -> None:
-    with beside(target, content, 0o644) as finished:
+    with files.beside(target, content, 0o644) as finished:
         if os.path.exists(target):
             before = os.stat(target)
             shutil.copystat(target, finished)  # with the label that SELinux gave it
             os.chown(finished, before.st_uid, before.st_gid)
             os.utime(finished)  # resolvers look at the time
         os.rename(finished, target)
-    sync(os.path.dirname(target))
+    files.sync(os.path.dirname(target))
 
 
 def _overwrite(target: str, content: bytes) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 
 from ..errors import NodeError
-from ..system.files import add, read
+from ..system import files
 from ..system.keypair import generate, public_of
 
 # 32 bytes in canonical base64: the last character but one has its two spare bits zero.
@@ -16,7 +16,7 @@ _PRIVATE_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 def ensure(path: str) -> str:
     """Make a private key file unless it exists. Returns the public key."""
     if not os.path.exists(path):
-        add(path, generate() + "\n")
+        files.add(path, generate() + "\n")
     return existing(path)
 
 
@@ -32,7 +32,7 @@ def public_key(path: str) -> str | None:
     """
     The public key that belongs to a private key file; None where it does not exist. Raises NodeError for another file.
     """
-    private = read(path).rstrip()
+    private = files.read(path).rstrip()
     if not private:
         if os.path.lexists(path):
             raise NodeError(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from ..errors import NodeError
-from ..system.files import remove_leftovers
+from ..system import files
 from . import config_files
 
 # Another apply to the same interface takes a second or two.
@@ -28,7 +28,7 @@ def hold(cachedir: str, interface: str, seconds: float | None = None) -> Iterato
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with open(os.path.join(directory, f"{os.path.basename(interface)}.lock"), "w", encoding="utf-8") as handle:
         _take(handle, interface, LOCK_SECONDS if seconds is None else seconds)
-        remove_leftovers(*config_files.with_secrets(interface))
+        files.remove_leftovers(*config_files.with_secrets(interface))
         yield
 
 

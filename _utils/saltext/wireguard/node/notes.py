@@ -9,7 +9,6 @@ from typing import Any
 
 from ..model.statements import MAX_AHEAD_NS
 from ..system import files
-from ..system.files import names, replace
 from . import config_files
 
 
@@ -30,7 +29,7 @@ class Remembered:
     def add(self, **values: Any) -> None:
         """Note these values besides what is noted already. Raises NodeError or OSError where that fails."""
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-        replace(self._path, json.dumps({**self.read(), **values}))
+        files.replace(self._path, json.dumps({**self.read(), **values}))
 
 
 class Notes:
@@ -41,7 +40,7 @@ class Notes:
 
     def networks(self) -> list[str]:
         """The networks that there are notes of: all that this node has been in."""
-        return [os.path.splitext(name)[0] for name in names(self._dir) if name.endswith(".json")]
+        return [os.path.splitext(name)[0] for name in files.names(self._dir) if name.endswith(".json")]
 
     def read(self, network: str) -> dict[str, Any]:
         """What was noted; nothing where that is damaged."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..device import rotation as device_rotation
 from ..errors import NodeError
 from ..model.view import View
-from ..system.files import read
+from ..system import files
 from . import config_files, keys, rotation
 
 
@@ -36,5 +36,5 @@ def view_without(interface: str, public_keys: Collection[str]) -> View:
 
 def _has_key_of_key_file(interface: str) -> bool:
     """A key that the master may not know yet must not get to the device."""
-    private = read(config_files.key_file(interface)).strip()
-    return f"PrivateKey = {private}" in read(config_files.config_file(interface)).splitlines()
+    private = files.read(config_files.key_file(interface)).strip()
+    return f"PrivateKey = {private}" in files.read(config_files.config_file(interface)).splitlines()

@@ -19,8 +19,8 @@ from ..errors import NodeError
 from ..formats.preshared import rewrite
 from ..model import preshared
 from ..model.view import View
+from ..system import files
 from ..system.commands import run, run_with_secrets
-from ..system.files import is_written, read, remove, replace, supersede
 from . import config_files, devices, keys, reach
 from .boot import networkd
 from .converge import refuse_foreign
@@ -80,7 +80,7 @@ def abort(interface: str) -> bool:
     _forget_adopted_key(interface)
     if not _has_next_key(interface):
         return False
-    remove(config_files.next_key_file(interface))
+    files.remove(config_files.next_key_file(interface))
     return True
 
 
@@ -101,13 +101,13 @@ def _lacks_preshared_keys(view: View) -> bool:
 
 
 def _is_another_key(path: str, interface: str) -> bool:
-    private = read(path).strip()
-    return bool(private) and private != read(config_files.key_file(interface)).strip()
+    private = files.read(path).strip()
+    return bool(private) and private != files.read(config_files.key_file(interface)).strip()
 
 
 def _forget_adopted_key(interface: str) -> None:
     if not _has_next_key(interface):
-        remove(config_files.next_key_file(interface))
+        files.remove(config_files.next_key_file(interface))
 
 
 def _refuse_unless_set_up(view: View) -> None:
@@ -142,16 +142,16 @@ def _adopt_next_key(view: View) -> None:
     """
     interface = view.interface
     if _has_next_key(interface):
-        replace(config_files.previous_key_file(interface), read(config_files.key_file(interface)))
-        supersede(config_files.next_key_file(interface), config_files.key_file(interface))
+        files.replace(config_files.previous_key_file(interface), files.read(config_files.key_file(interface)))
+        files.supersede(config_files.next_key_file(interface), config_files.key_file(interface))
     _write_key_into_config(view)
 
 
 def _go_back(view: View, wait: float) -> str:
     """Back to the previous key, in the same order. The next key is kept as such: another try may go better."""
     interface = view.interface
-    replace(config_files.next_key_file(interface), read(config_files.key_file(interface)))
-    supersede(config_files.previous_key_file(interface), config_files.key_file(interface))
+    files.replace(config_files.next_key_file(interface), files.read(config_files.key_file(interface)))
+    files.supersede(config_files.previous_key_file(interface), config_files.key_file(interface))
     _write_key_into_config(view)
     _use_key_file(view)
     return f"no peer came back within {wait:g} s; {interface} has its old key again"
@@ -160,12 +160,12 @@ def _go_back(view: View, wait: float) -> str:
 def _write_key_into_config(view: View) -> None:
     """Only the key, and the preshared keys that belong to it: the rest of the file stays what was applied last."""
     path = config_files.config_file(view.interface)
-    line = f"PrivateKey = {read(config_files.key_file(view.interface)).strip()}"
-    text = re.sub(r"^PrivateKey = .*$", lambda _: line, read(path), count=1, flags=re.MULTILINE)
+    line = f"PrivateKey = {files.read(config_files.key_file(view.interface)).strip()}"
+    text = re.sub(r"^PrivateKey = .*$", lambda _: line, files.read(path), count=1, flags=re.MULTILINE)
     preshared_keys = _preshared_keys(view)
     text = rewrite(text, preshared_keys)
-    if not is_written(path, text):
-        replace(path, text)
+    if not files.is_written(path, text):
+        files.replace(path, text)
     networkd.rewrite(view.interface, preshared_keys)
 
 

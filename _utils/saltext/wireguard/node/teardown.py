@@ -14,7 +14,6 @@ from ..errors import NodeError
 from ..model.changes import removal
 from ..model.hosts import block_changes
 from ..system import files
-from ..system.files import rename
 from . import config_files, devices, hostsfile
 from .boot.managers import Manager
 from .converge import Outcome, cut_off, not_ours
@@ -61,5 +60,5 @@ def _put_key_aside(interface: str) -> str | None:
     if not os.path.exists(key_file):
         return None
     aside = f"{key_file}.removed-{time.strftime('%Y%m%d-%H%M%S')}"
-    rename(key_file, aside)
+    files.rename(key_file, aside)
     return aside

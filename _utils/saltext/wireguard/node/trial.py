@@ -23,7 +23,7 @@ from ..device.operations import Operation
 from ..errors import RolledBackError
 from ..model.device import Device, DevicePeer
 from ..model.view import View
-from ..system.files import replace
+from ..system import files
 from ..wording import some
 from . import config_files, devices, reach
 from .notes import Journal
@@ -134,7 +134,7 @@ class Trial:
         if self._device is None or self._unfinished or config_files.written(interface):
             return
         last_good = confirm.as_view(self._device, self._view.network, devices.preshared_keys(interface))
-        replace(config_files.config_file(interface), config_files.config_text(last_good, self._key_file))
+        files.replace(config_files.config_file(interface), config_files.config_text(last_good, self._key_file))
 
     # -- whether it works
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..system.files import remove_leftovers, replace
+from ..system import files
 
 _FILE = "hold"
 
@@ -21,8 +21,8 @@ def put_on_hold(directory: str, who: str, why: str) -> None:
         return
     os.makedirs(directory, mode=0o700, exist_ok=True)
     path = os.path.join(directory, _FILE)
-    remove_leftovers(path)
-    replace(path, f"{who} ({why})" if why else who)
+    files.remove_leftovers(path)
+    files.replace(path, f"{who} ({why})" if why else who)
 
 
 def release_hold(directory: str) -> None:

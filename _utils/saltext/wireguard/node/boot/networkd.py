@@ -16,7 +16,6 @@ from ...formats import networkd, preshared, wg_quick
 from ...formats.preshared import is_in
 from ...model.changes import Change, Changes, Kind
 from ...system import files
-from ...system.files import is_written, names, read, remove, remove_leftovers, replace
 from .. import config_files
 from .managers import Call, Setup, not_enabled
 
@@ -42,7 +41,7 @@ class Networkd:
         """Its files, the mode of the key file, and the daemon. Raises NodeError for files of somebody else."""
         changes = []
         for path, text in _texts(setup).items():
-            if not is_written(path, text, *_access(text)):
+            if not files.is_written(path, text, *_access(text)):
                 changes.append(Change(Kind.FILE, path, None, "written"))
         if not _can_read(setup.key_file):
             changes.append(Change(Kind.FILE, setup.key_file, "for root only", f"readable for {GROUP}"))
@@ -56,10 +55,10 @@ class Networkd:
         interface coming up. Raises NodeError where it is not, or something else fails.
         """
         _make_config_dir()
-        remove_leftovers(*_texts(setup))
+        files.remove_leftovers(*_texts(setup))
         for path, text in _texts(setup).items():
-            if not is_written(path, text, *_access(text)):
-                replace(path, text, *_access(text))
+            if not files.is_written(path, text, *_access(text)):
+                files.replace(path, text, *_access(text))
         _let_read(setup.key_file)
         if not self._call("service.enabled", SERVICE):
             raise NodeError(f"{not_enabled(SERVICE, setup.view.interface)}. {_WAYS_OUT}")
@@ -74,12 +73,12 @@ class Networkd:
         netdev = netdev_file(interface)
         if not _is_ours(netdev):
             return
-        _let_nobody_read(networkd.key_file_of(read(netdev)))
+        _let_nobody_read(networkd.key_file_of(files.read(netdev)))
         if _is_ours(network_file(interface)):
-            remove(network_file(interface))
+            files.remove(network_file(interface))
         if not _others_than(netdev):
             _give(config_files.CONFIG_DIR, 0, 0o700)
-        remove(netdev)
+        files.remove(netdev)
 
 
 # -- the files
@@ -129,15 +128,15 @@ def rewrite(interface: str, keys: Mapping[str, str]) -> None:
     :param keys: public key of a peer to its preshared key
     """
     path = netdev_file(interface)
-    before = read(path) if _is_ours(path) else ""
+    before = files.read(path) if _is_ours(path) else ""
     text = preshared.rewrite(before, keys)
     if text != before:
-        replace(path, text, *_access(text))
+        files.replace(path, text, *_access(text))
 
 
 def _endpoints(setup: Setup, netdev: str) -> dict[str, str]:
     """Public key -> ``ip:port``. A name that does not resolve today has the address that it had last."""
-    last = networkd.endpoints_of(read(netdev))
+    last = networkd.endpoints_of(files.read(netdev))
     found = {}
     for peer in setup.view.peers:
         address = setup.endpoints.get(peer.endpoint, last.get(peer.public_key)) if peer.endpoint else None
@@ -148,12 +147,12 @@ def _endpoints(setup: Setup, netdev: str) -> dict[str, str]:
 
 def _others_than(netdev: str) -> list[str]:
     """The other devices that networkd makes from files of ours."""
-    paths = [os.path.join(CONFIG_DIR, name) for name in names(CONFIG_DIR) if name.endswith(".netdev")]
+    paths = [os.path.join(CONFIG_DIR, name) for name in files.names(CONFIG_DIR) if name.endswith(".netdev")]
     return [path for path in paths if path != netdev and _is_ours(path)]
 
 
 def _is_ours(path: str) -> bool:
-    return os.path.isfile(path) and wg_quick.is_managed(read(path))
+    return os.path.isfile(path) and wg_quick.is_managed(files.read(path))
 
 
 # -- the key
