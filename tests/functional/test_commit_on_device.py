@@ -79,7 +79,7 @@ def test_what_was_taken_back_is_not_tried_again_at_once_unless_forced(nodes):
     sync(node, wrong)
     answer = sync(node, wrong)
     assert answer["result"] is False
-    for words in ("was rolled back at", "did not come back (node2)", "not tried again before", "force=True"):
+    for words in ("was rolled back at", "did not come back (node2)", "not be tried again before", "force=True"):
         assert words in answer["comment"]
     assert peers(node)[nodes.keys["node2"]]["endpoint"] != NOWHERE
     assert "did not come back" in sync(node, wrong, force=True, reason="again")["comment"]

@@ -196,7 +196,7 @@ def test_a_node_that_an_exported_peer_knows_rotates_by_force_only(master, termin
     """The refusal was there, and nothing ever called it."""
     rotate = master.runner()["wireguard.rotate"]
     export(master, "phone")
-    with pytest.raises(salt.exceptions.NotImplemented, match=r"no minion runs on \(phone\): they lose a node that"):
+    with pytest.raises(salt.exceptions.NotImplemented, match=r"external peers \(phone\), which lose contact with a node whose key"):
         rotate("node1")
 
 
@@ -256,7 +256,7 @@ def test_without_segno_the_error_says_how_to_install_it(master, terminal, monkey
 
 
 def test_who_wants_to_revoke_a_phone_is_told_how(master):
-    with pytest.raises(salt.exceptions.NotImplemented, match="take it out of the mesh file, or give it another key"):
+    with pytest.raises(salt.exceptions.NotImplemented, match="remove it from the mesh file, or give it another key"):
         master.runner()["wireguard.revoke"]("phone")
 
 

@@ -99,7 +99,7 @@ def test_a_mesh_file_that_cuts_the_node_off_is_taken_back_and_the_operator_sees_
         code, said = steps.reconcile(fleet)
         assert code == 1
         assert why in said["failed"]["node3"]
-        assert "not tried again before" in said["failed"]["node3"]
+        assert "not be tried again before" in said["failed"]["node3"]
         assert port(fleet) == PORT
         assert why in rollbacks(fleet)[-1]
         told = lambda: fleet.recorder.events("wireguard/backbone/node/rolled_back")  # noqa: E731
