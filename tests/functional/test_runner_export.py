@@ -196,7 +196,9 @@ def test_a_node_that_an_exported_peer_knows_rotates_by_force_only(master, termin
     """The refusal was there, and nothing ever called it."""
     rotate = master.runner()["wireguard.rotate"]
     export(master, "phone")
-    with pytest.raises(salt.exceptions.NotImplemented, match=r"external peers \(phone\), which lose contact with a node whose key"):
+    with pytest.raises(
+        salt.exceptions.NotImplemented, match=r"external peers \(phone\), which lose contact with a node whose key"
+    ):
         rotate("node1")
 
 
