@@ -74,12 +74,19 @@ class Daemons:
         if not names:
             return
         progress(f"waiting for {len(names)} minions to connect and answer")
-        self._wait(
-            lambda: [name for name in names if not self._subscribed(name)],
-            "no connection to the master from",
-            REVIVE_SECONDS,
-        )
+        self._wait(lambda: self._not_connected(names), "no connection to the master from", REVIVE_SECONDS)
         self._wait(lambda: self._silent(names), "no answer to test.ping from")
+
+    def _not_connected(self, names: list[str]) -> list[str]:
+        """
+        Return the minions without a connection, and accept their keys once more where that was lost.
+
+        Salt 3008 reads and writes the state of a key in several steps. A minion that signs in while its key is being
+        accepted makes it pending again, after salt-key has reported success, and waits for ever.
+        """
+        left = [name for name in names if not self._subscribed(name)]
+        self._pending_still([self._host(name).minion_id for name in left])
+        return left
 
     def _subscribed(self, name: str) -> bool:
         return _sockets(self._host(name), PUBLISH_PORT, ESTABLISHED, "remote") > 0
