@@ -53,6 +53,8 @@ CREATE TABLE node (
     PRIMARY KEY (network, node), UNIQUE (network, public_key)
 ) WITHOUT ROWID;
 CREATE INDEX vouched ON node (network, node) WHERE salt_key = 'vouched';
+CREATE INDEX node_of_key ON node (public_key);
+CREATE INDEX node_of_next_key ON node (next_key) WHERE next_key IS NOT NULL;
 CREATE TABLE address (
     network TEXT NOT NULL, address TEXT NOT NULL, node TEXT NOT NULL, freed REAL,
     PRIMARY KEY (network, address)
