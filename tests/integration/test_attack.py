@@ -133,7 +133,7 @@ def test_words_of_an_answer_are_one_short_line_in_history_and_log(fleet):
     row = rotate(fleet, LIAR)
     assert row["rotated"] is False
     assert len(row["comment"]) < 500
-    entries = [entry for entry in registry(fleet).history(LIAR) if entry.what == "rotation_failed"]
+    entries = [entry for entry in registry(fleet).audit.history(LIAR) if entry.what == "rotation_failed"]
     assert entries
     assert all(entry.why.isprintable() and len(entry.why) < 500 for entry in entries)
     log = [line for line in fleet.log("master").splitlines() if "was not rotated" in line]
