@@ -139,6 +139,15 @@ def test_a_node_that_goes_back_to_what_it_said_before_waits_no_more(registry, cl
     assert settle(registry) is False
 
 
+def test_a_node_that_is_readmitted_is_heard_at_once(registry, clock):
+    """Its new key waited for minutes, as it had used up its changes before it was revoked."""
+    last = exhaust(registry)
+    registry.admissions.revoke("net", "a", "alice", "")
+    registry.admissions.readmit("net", "a", "alice", "")
+    assert register(registry, last + 1, public_key=public_key("new"))
+    assert registry.snapshot().rows["net", "a"].public_key == public_key("new")
+
+
 def test_one_node_that_changes_all_the_time_keeps_nobody_else_waiting(registry, clock):
     exhaust(registry)
     assert register(registry, 1, "b")

@@ -11,6 +11,7 @@ from ..errors import RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import Registration
 from ..wording import shell
+from . import budget
 from . import history as trail
 from .admission import ADMITTED, REVOKED
 from .database import Database, advance_generation
@@ -51,6 +52,7 @@ class Admissions:
             standing = decisions.of(network, node)
             expires = standing.expires if standing else None
             decisions.decide(network, node, ADMITTED, who, why, expires, what="readmitted")
+            budget.renew(connection, node)
 
     def admit(
         self,

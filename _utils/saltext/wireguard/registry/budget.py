@@ -35,3 +35,8 @@ def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float)
         values = (budget.name, node, spent + 1 if has_some else spent, now)
         connection.execute("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?)", values)
     return has_some
+
+
+def renew(connection: sqlite3.Connection, node: str) -> None:
+    """Give a node all of its budgets anew: an operator wants to hear from it."""
+    connection.execute("DELETE FROM budget WHERE node = ?", [node])
