@@ -17,6 +17,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ..device import guard
+from ..device.operations import PEERS_PER_COMMAND
 from ..errors import NodeError, OutdatedError
 from ..formats import wg_quick
 from ..model.view import Peer, View
@@ -25,8 +26,6 @@ from ..system.commands import run
 from . import config_files, devices, endpoints
 from .boot.managers import Manager, Setup
 from .notes import Journal
-
-PEERS_PER_COMMAND = 64
 
 
 def is_outdated(view: View, journal: Journal) -> bool:
