@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from registry import registration
 from report import Comparison, Measured, Size, run
+from saltext.wireguard.fleet.membership import Membership
 from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
@@ -52,11 +53,11 @@ class Fleet:
         for number in range(nodes):
             (keys / f"n{number}").write_bytes(public)
         accepted = load_salt_keys(str(keys))
-        (network,) = self.master.mesh().networks
+        members = Membership(self.master.mesh().networks[0], accepted, {}, 0.0, {})
         with self.master.registry.held():
             for number in range(nodes):
                 record = registration(number)
-                self.master.registry.register(record, accepted[record.node].fingerprint, network, accepted)
+                self.master.registry.register(record, accepted[record.node].fingerprint, members)
 
     def hear(self, statement: Registration | Report, forged: bool = False) -> float:
         """Milliseconds for one event. The first refusals are written, the others counted."""

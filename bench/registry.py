@@ -19,9 +19,11 @@ import tempfile
 import time
 
 from report import Comparison, Measured, Size, run
+from saltext.wireguard.fleet.membership import Membership
 from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.model.statements import Registration
 from saltext.wireguard.registry.registry import Registry
+from saltext.wireguard.registry.salt_keys import AcceptedKey
 
 MESH = "networks: {net: {subnets: [10.42.0.0/16, 'fd42::/64'], nodes: {'*': {}}}}"
 SAMPLE = 200
@@ -38,17 +40,18 @@ def registration(number: int) -> Registration:
 def measure(nodes: int) -> Measured:
     """Medians in milliseconds of the first and the last registrations, and of a settling of all."""
     (network,) = parse_mesh([("mesh.yml", MESH)]).networks
-    names = {f"n{number}" for number in range(nodes)}
+    keys = {f"n{number}": AcceptedKey(b"", "key") for number in range(nodes)}
+    members = Membership(network, keys, {}, 0.0, {})
     taken = []
     with tempfile.TemporaryDirectory() as directory:
         registry = Registry(f"{directory}/registry.db")
         with registry.held():
             for number in range(nodes):
                 started = time.perf_counter()
-                registry.register(registration(number), "key", network, names)
+                registry.register(registration(number), "key", members)
                 taken.append(1000 * (time.perf_counter() - started))
             started = time.perf_counter()
-            registry.settle(network, names)
+            registry.settle(members)
             settled = 1000 * (time.perf_counter() - started)
     first, last = (round(statistics.median(part), 3) for part in (taken[:SAMPLE], taken[-SAMPLE:]))
     compared = Comparison(f"one of the last {SAMPLE} registrations", last, first, f"one of the first {SAMPLE}", "ms")

@@ -10,12 +10,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from saltext.wireguard.device.operations import changes_of
+from saltext.wireguard.fleet.membership import Membership
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.model.changes import Change, Kind, as_salt
 from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.statements import Registration
+from saltext.wireguard.registry.admission import REVOKED, Standing
 from saltext.wireguard.registry.registry import Registry
 from saltext.wireguard.registry.rows import Row, Snapshot
 from saltext.wireguard.registry.salt_keys import AcceptedKey
@@ -105,6 +107,12 @@ def registration(node="a", serial=1, **changes):
 def accepted(*names):
     """Accepted keys for which nothing needs to be signed."""
     return {name: AcceptedKey(b"", f"salt key of {name}") for name in names}
+
+
+def membership(net, names, suspended=()):
+    """These nodes, as far as the network lists them; the suspended ones are revoked."""
+    standings = {(net.name, node): Standing(REVOKED, 1.0, "alice", "") for node in suspended}
+    return Membership(net, accepted(*names, *suspended), standings, 0.0, {})
 
 
 def row(node, *addresses, network="net", **changes):

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from factories import accepted, mesh, network, public_key, registration, row, snapshot, sqlite_registry
+from factories import accepted, membership, mesh, network, public_key, registration, row, snapshot, sqlite_registry
 from saltext.wireguard.errors import MeshError
 from saltext.wireguard.fleet import fleet
 from saltext.wireguard.fleet.fleet import Fleet
@@ -458,7 +458,7 @@ def test_the_peers_of_a_large_fleet_are_shared_by_all_views():
 @pytest.fixture
 def registry(tmp_path):
     found = sqlite_registry(tmp_path)
-    found.register(registration("a"), "salt key of a", network(), ())
+    found.register(registration("a"), "salt key of a", membership(network(), ()))
     return found
 
 
@@ -476,7 +476,7 @@ def test_the_current_fleet_is_a_new_one_when_anything_changed(registry, what):
     parsed, keys = mesh(), accepted("a", "b")
     before = current(parsed, registry, keys)
     if what == "registry":
-        registry.register(registration("b"), "salt key of b", network(), ())
+        registry.register(registration("b"), "salt key of b", membership(network(), ()))
     after = current(
         mesh("a: {port: 9}") if what == "mesh" else parsed, registry, accepted("a") if what == "keys" else keys
     )
@@ -511,7 +511,9 @@ def test_threads_that_ask_at_once_all_get_a_fleet_of_what_they_asked_about(regis
 
     def change():
         for number in range(30):
-            registry.register(registration("b", number + 1, port=number + 1), "salt key of b", network(), ())
+            registry.register(
+                registration("b", number + 1, port=number + 1), "salt key of b", membership(network(), ())
+            )
 
     threads = [threading.Thread(target=ask, args=(parsed, port)) for port, parsed in enumerate(meshes, 1)]
     threads.append(threading.Thread(target=change))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factories import accept, master_of, network, registration
+from factories import accept, master_of, membership, network, registration
 from saltext.wireguard.errors import ConfigError
 from saltext.wireguard.master.decisions import networks_of
 from speaking import says
@@ -63,6 +63,6 @@ def test_another_reason_replaces_the_first_and_is_in_the_history(tmp_path):
 
 def test_a_key_that_waits_for_admission_is_no_row_yet(tmp_path):
     registry = build(tmp_path, "'*': {}", "admit: manual").registry
-    registry.register(registration("a"), "salt key of a", network(extra="admit: manual"), {"a"})
+    registry.register(registration("a"), "salt key of a", membership(network(extra="admit: manual"), "a"))
     assert dict(registry.snapshot().rows) == {}
     assert registry.snapshot().waiting["net", "a"].question == "admit"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factories import network, public_key, registration, sqlite_registry
+from factories import membership, network, public_key, registration, sqlite_registry
 from saltext.wireguard.errors import RefusedError
 
 MANUAL = network(extra="admit: manual")
@@ -16,11 +16,11 @@ def registry(tmp_path):
 
 
 def asks(registry, serial, key="a", net=MANUAL):
-    registry.register(registration("a", serial, public_key=public_key(key)), "salt key of a", net, {"a"})
+    registry.register(registration("a", serial, public_key=public_key(key)), "salt key of a", membership(net, "a"))
 
 
 def admit(registry, key="", net=MANUAL):
-    return registry.admissions.admit(net, "a", "salt key of a", {"a"}, "alice", None, public_key=key)
+    return registry.admissions.admit(membership(net, "a"), "a", "salt key of a", "alice", None, public_key=key)
 
 
 def show(registry):

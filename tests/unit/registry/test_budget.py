@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from factories import network, public_key, registration, sqlite_registry
+from factories import membership, network, public_key, registration, sqlite_registry
 from saltext.wireguard.model.statements import Report, Rollback, Rotation
 from saltext.wireguard.registry import audit, boots, database, history, registrations
 from saltext.wireguard.registry import registry as module
@@ -41,11 +41,13 @@ def registry(tmp_path):
 
 
 def register(registry, serial, node="a", net=None, **changes):
-    return registry.register(registration(node, serial, **changes), f"salt key of {node}", net or network(), {"a", "b"})
+    return registry.register(
+        registration(node, serial, **changes), f"salt key of {node}", membership(net or network(), "ab")
+    )
 
 
 def settle(registry, members=("a", "b")):
-    return registry.settle(network(), set(members))
+    return registry.settle(membership(network(), members))
 
 
 def endpoint(serial):
@@ -84,7 +86,7 @@ def test_who_waits_and_says_the_same_changes_nothing(registry):
     before = registry.snapshot()
     assert register(registry, 2, net=MANUAL) is False
     assert registry.snapshot() is before
-    assert registry.admissions.admit(MANUAL, "a", "salt key of a", {"a"}, "alice", None)
+    assert registry.admissions.admit(membership(MANUAL, "a"), "a", "salt key of a", "alice", None)
     assert registry.snapshot().rows["net", "a"].serial == 2
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from factories import network, public_key, registration
+from factories import membership, network, public_key, registration
 from saltext.wireguard.errors import RefusedError, RegistryError
 from saltext.wireguard.model.statements import Report
 from saltext.wireguard.registry.database import Database
@@ -150,7 +150,7 @@ def work(path, first, acknowledged, chance):
     net = network(subnets="10.0.0.0/8, 'fd42::/64'")
     for number in range(first, first + 100_000):
         node = f"n{number}"
-        registry.register(registration(node, number + 1), "f", net, ())
+        registry.register(registration(node, number + 1), "f", membership(net, ()))
         os.write(acknowledged, b"%d\n" % number)
         what = chance.randrange(6)
         if what == 0:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from factories import network, registration, sqlite_registry
+from factories import membership, network, registration, sqlite_registry
 from saltext.wireguard.errors import RefusedError, RegistryError
 from saltext.wireguard.registry.admission import ADMITTED, REVOKED, UNDECIDED, Standing, excluded
 from saltext.wireguard.registry.denials import Denials, combined
@@ -22,7 +22,7 @@ def registry(tmp_path):
 
 
 def register(registry, node="a", serial=1, net=None):
-    return registry.register(registration(node, serial), f"salt key of {node}", net or network(), {"a", "b"})
+    return registry.register(registration(node, serial), f"salt key of {node}", membership(net or network(), "ab"))
 
 
 def take(registry):
@@ -78,14 +78,14 @@ def test_who_was_revoked_again_after_a_readmission_that_the_backup_has_is_shut_o
 def test_a_guest_who_was_let_in_for_a_time_is_no_member_for_ever_after_a_restore(registry, lost):
     register(registry)
     backup = take(registry)
-    registry.admissions.admit(network(), "a", "salt key of a", {"a"}, "alice", expires=1000.0)
+    registry.admissions.admit(membership(network(), "a"), "a", "salt key of a", "alice", expires=1000.0)
     restore(registry, None if lost else backup)
     assert is_out(registry) == "expired"
 
 
 def test_the_list_lets_nobody_in(registry):
     """A guest who was admitted for a time would have been let in by a registry that knows of no admission."""
-    registry.admissions.admit(MANUAL, "a", "salt key of a", {"a"}, "alice", expires=time.time() + 3600)
+    registry.admissions.admit(membership(MANUAL, "a"), "a", "salt key of a", "alice", expires=time.time() + 3600)
     restore(registry, None)
     register(registry, serial=2, net=MANUAL)
     assert registry.snapshot().rows == {}
@@ -127,7 +127,7 @@ def test_a_list_that_was_deleted_is_made_again_by_the_next_settling(registry):
     registry.admissions.revoke("net", "a", "alice", "stolen")
     os.unlink(list_of(registry))
     assert is_out(registry)
-    registry.settle(network(), {"b"})
+    registry.settle(membership(network(), "b"))
     restore(registry, backup)
     assert is_out(registry)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factories import accepted, mesh, network, public_key, registration, sqlite_registry
+from factories import accepted, membership, mesh, network, public_key, registration, sqlite_registry
 from saltext.wireguard.errors import MeshError, PoolExhaustedError, RefusedError
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.review.plan import projected
@@ -16,11 +16,11 @@ def registry(tmp_path):
 
 
 def register(registry, node="a", net=None):
-    registry.register(registration(node), f"salt key of {node}", net or network(), ["a", "b"])
+    registry.register(registration(node), f"salt key of {node}", membership(net or network(), "ab"))
 
 
 def export(registry, peer="phone", key=None, net=None, digest="digest"):
-    before = registry.exports.prepare(net or network(peers=PHONE), peer, ["a", "b"])
+    before = registry.exports.prepare(membership(net or network(peers=PHONE), "ab"), peer)
     registry.exports.store(before, key or public_key(peer), digest, "root", "")
     return registry.snapshot().exports["net", peer]
 
@@ -39,14 +39,14 @@ def peers_of(registry, node="a", peers=PHONE, **more):
 
 def test_a_peer_without_a_key_is_in_nobodys_view(registry):
     register(registry)
-    registry.exports.prepare(network(peers=PHONE), "phone", ["a"])
+    registry.exports.prepare(membership(network(peers=PHONE), "a"), "phone")
     assert peers_of(registry) == {}
 
 
 def test_preparing_a_peer_changes_no_digest(registry):
     register(registry)
     digests = [Fleet(mesh(peers=PHONE), registry.snapshot(), accepted("a"), 0).digests()]
-    registry.exports.prepare(network(peers=PHONE), "phone", ["a"])
+    registry.exports.prepare(membership(network(peers=PHONE), "a"), "phone")
     digests.append(Fleet(mesh(peers=PHONE), registry.snapshot(), accepted("a"), 0).digests())
     assert digests[0] == digests[1]
 
@@ -128,7 +128,7 @@ def test_a_key_of_the_mesh_file_that_an_exported_peer_has_is_a_mistake(registry)
 
 def test_of_two_who_export_a_peer_at_the_same_time_one_is_refused(registry):
     """Both had shown a private key; the first one's would not have worked."""
-    before = [registry.exports.prepare(network(peers=PHONE), "phone", []) for _ in range(2)]
+    before = [registry.exports.prepare(membership(network(peers=PHONE), ""), "phone") for _ in range(2)]
     registry.exports.store(before[0], public_key("one"), "", "root", "")
     with pytest.raises(RefusedError, match="at the same time"):
         registry.exports.store(before[1], public_key("other"), "", "root", "")
@@ -141,15 +141,15 @@ def test_of_two_who_export_a_peer_at_the_same_time_one_is_refused(registry):
 def test_a_peer_that_is_taken_out_of_the_mesh_file_leaves_its_key_and_its_addresses(registry):
     register(registry)
     export(registry)
-    assert registry.settle(network(), ["a"])
+    assert registry.settle(membership(network(), "a"))
     assert registry.snapshot().exports == {}
     assert [entry.what for entry in registry.audit.history("phone")] == ["exported", "removed"]
     assert peers_of(registry) == {}
 
 
 def test_a_peer_that_was_never_exported_leaves_no_trace_in_the_history(registry):
-    registry.exports.prepare(network(peers=PHONE), "phone", [])
-    assert registry.settle(network(), [])
+    registry.exports.prepare(membership(network(peers=PHONE), ""), "phone")
+    assert registry.settle(membership(network(), ""))
     assert (registry.snapshot().exports, registry.audit.history("phone")) == ({}, [])
 
 
@@ -167,7 +167,7 @@ def test_a_peer_gets_another_address_when_its_subnet_goes_and_that_is_meant(regi
     export(registry)
     moved = {"subnets": "10.43.0.0/24", "peers": PHONE}
     assert peers_of(registry, **moved)["phone"].allowed_ips == ()
-    registry.settle(network(**moved), ["a"], move=True)
+    registry.settle(membership(network(**moved), "a"), move=True)
     assert peers_of(registry, **moved)["phone"].allowed_ips == ("10.43.0.2/32",)
 
 
@@ -190,7 +190,7 @@ def test_a_configuration_is_stale_once_a_node_has_another_key(registry):
     register(registry)
     export(registry)
     exported = digest()
-    registry.register(registration("a", 2), "salt key of a", network(), ["a"])
+    registry.register(registration("a", 2), "salt key of a", membership(network(), "a"))
     assert digest() == exported
-    registry.register(registration("a", 3, public_key=public_key("new")), "salt key of a", network(), ["a"])
+    registry.register(registration("a", 3, public_key=public_key("new")), "salt key of a", membership(network(), "a"))
     assert digest() != exported

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from factories import network, public_key
+from factories import membership, network, public_key
 from saltext.wireguard.errors import PoolExhaustedError, RefusedError
 from saltext.wireguard.registry.database import Database
 from saltext.wireguard.registry.ledger import OnPaper, Stored
@@ -29,17 +29,10 @@ def pools(ledger):
     """Makes the pool of a network, for nodes that are members unless they are among those that are gone."""
 
     def make(net, now=0.0, gone=(), suspended=()):
-        return Pool(net, ledger, _AllBut({*gone, *suspended}), suspended, now)
+        members = {*"abcdefgh"}.difference(gone, suspended)
+        return Pool(membership(net, members, suspended), ledger, now)
 
     return make
-
-
-class _AllBut:
-    def __init__(self, gone):
-        self._gone = gone
-
-    def __contains__(self, node):
-        return node not in self._gone
 
 
 def given(pool, *nodes):

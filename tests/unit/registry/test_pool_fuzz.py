@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from factories import network
+from factories import membership, network
 from saltext.wireguard.errors import RefusedError
 from saltext.wireguard.registry.database import Database
 from saltext.wireguard.registry.ledger import OnPaper, Stored
@@ -47,7 +47,7 @@ class World:
 def take(world, ledger, step):
     """One step, by one ledger. Returns what it came to."""
     what, value = step
-    pool = Pool(world.net, ledger, world.members, world.suspended, world.now)
+    pool = Pool(membership(world.net, world.members, world.suspended), ledger, world.now)
     answer = None
     with contextlib.suppress(RefusedError):
         if what == "come":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factories import network, public_key, registration, sqlite_registry
+from factories import membership, network, public_key, registration, sqlite_registry
 from saltext.wireguard.errors import RefusedError
 from saltext.wireguard.model.statements import Rotation
 
@@ -17,7 +17,9 @@ def registry(tmp_path):
 
 def register(registry, node, serial=1, key=None, net=None, members=("a", "b", "c"), suspended=(), salt_key=None):
     record = registration(node, serial, public_key=public_key(key or node))
-    return registry.register(record, salt_key or f"salt key of {node}", net or network(), set(members), set(suspended))
+    return registry.register(
+        record, salt_key or f"salt key of {node}", membership(net or network(), members, suspended)
+    )
 
 
 def announce(registry, node, next_key, serial=1, key=None):
@@ -95,7 +97,7 @@ def test_a_registration_that_waits_takes_nothing_yet_and_once_admitted_names_who
     register(registry, "a", salt_key="of the machine")
     register(registry, "b", key="a", net=MANUAL, members="b", salt_key="of the machine")
     assert set(keys(registry)) == {"a"}
-    registry.admissions.admit(MANUAL, "b", "of the machine", {"b"}, "alice", None)
+    registry.admissions.admit(membership(MANUAL, "b"), "b", "of the machine", "alice", None)
     assert set(keys(registry)) == {"b"}
     assert whats(registry, "a") == [("registered", "a"), ("superseded", "alice")]
     (entry,) = [entry for entry in registry.audit.history("a") if entry.what == "superseded"]
@@ -116,7 +118,7 @@ def test_a_registration_that_is_refused_takes_nothing(registry):
 
 def test_an_operator_may_vouch_for_a_machine_that_has_the_key_of_a_node_that_is_gone(registry):
     register(registry, "a")
-    registry.vouch(registration("b", public_key=public_key("a")), network(), {"b"}, "alice")
+    registry.vouch(registration("b", public_key=public_key("a")), membership(network(), "b"), "alice")
     assert set(keys(registry)) == {"b"}
     assert whats(registry, "a")[-1] == ("superseded", "alice")
 
@@ -125,5 +127,7 @@ def test_an_operator_who_vouches_does_not_take_the_key_of_a_member_or_a_revoked_
     register(registry, "a")
     for members, suspended in (("ab", ""), ("b", "a")):
         with pytest.raises(RefusedError, match="already that of a"):
-            registry.vouch(registration("b", public_key=public_key("a")), network(), set(members), "alice", suspended)
+            registry.vouch(
+                registration("b", public_key=public_key("a")), membership(network(), members, suspended), "alice"
+            )
     assert set(keys(registry)) == {"a"}

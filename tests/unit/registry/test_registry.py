@@ -17,7 +17,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from factories import network, public_key, registration, sqlite_registry
+from factories import membership, network, public_key, registration, sqlite_registry
 from saltext.wireguard.errors import PoolExhaustedError, RefusedError, RegistryError
 from saltext.wireguard.model.statements import Report
 from saltext.wireguard.registry import boots as boots_module
@@ -42,7 +42,9 @@ def everybody(*names):
 
 def register(registry, record, net=None, salt_key=None, members=None):
     return registry.register(
-        record, salt_key or f"salt key of {record.node}", net or network(), everybody() if members is None else members
+        record,
+        salt_key or f"salt key of {record.node}",
+        membership(net or network(), everybody() if members is None else members),
     )
 
 
@@ -308,14 +310,14 @@ def test_a_large_subnet_with_holes_and_reservations_is_filled_in_order(registry)
 def test_nothing_to_settle_changes_nothing(registry):
     register(registry, registration("a"))
     before = registry.snapshot()
-    assert registry.settle(network(), everybody()) is False
+    assert registry.settle(membership(network(), everybody())) is False
     assert registry.snapshot() is before
 
 
 def test_a_subnet_that_is_added_gives_every_member_an_address(registry):
     for node in ("b", "a"):
         register(registry, registration(node))
-    assert registry.settle(network(subnets=DUAL), everybody()) is True
+    assert registry.settle(membership(network(subnets=DUAL), everybody())) is True
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.2", "fd42::1"], ["10.42.0.1", "fd42::2"]]
 
 
@@ -325,35 +327,35 @@ def test_who_has_an_address_that_no_subnet_has_any_more_keeps_it_until_nodes_are
     register(registry, registration("a"))
     for serial, settle in ((2, False), (3, True)):
         register(registry, registration("a", serial), network(subnets=subnets))
-        assert not settle or registry.settle(network(subnets=subnets), everybody()) is False
+        assert not settle or registry.settle(membership(network(subnets=subnets), everybody())) is False
         assert addresses(registry) == ["10.42.0.1"]
-    registry.settle(network(subnets=subnets), everybody(), move=True)
+    registry.settle(membership(network(subnets=subnets), everybody()), move=True)
     assert addresses(registry) == [str(ip_network(subnets)[1])]
 
 
 def test_a_subnet_that_is_replaced_gives_every_member_a_new_address_and_one_that_is_put_back_the_old_one(registry):
     for node in ("a", "b"):
         register(registry, registration(node))
-    registry.settle(network(subnets="10.9.0.0/24"), everybody(), move=True)
+    registry.settle(membership(network(subnets="10.9.0.0/24"), everybody()), move=True)
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.9.0.1"], ["10.9.0.2"]]
-    registry.settle(network(), everybody(), move=True)
+    registry.settle(membership(network(), everybody()), move=True)
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.1"], ["10.42.0.2"]]
 
 
 def test_a_subnet_that_is_removed_takes_its_addresses_along_and_brings_them_back(registry):
     for node in ("a", "b"):
         register(registry, registration(node), network(subnets=DUAL))
-    registry.settle(network(subnets="10.42.0.0/24"), everybody(), move=True)
+    registry.settle(membership(network(subnets="10.42.0.0/24"), everybody()), move=True)
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.1"], ["10.42.0.2"]]
-    registry.settle(network(subnets=DUAL), {"b"})
-    registry.settle(network(subnets=DUAL), everybody())
+    registry.settle(membership(network(subnets=DUAL), {"b"}))
+    registry.settle(membership(network(subnets=DUAL), everybody()))
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.1", "fd42::1"], ["10.42.0.2", "fd42::2"]]
 
 
 def test_a_subnet_that_grows_changes_no_address(registry):
     for node in ("a", "b"):
         register(registry, registration(node))
-    assert registry.settle(network(subnets="10.42.0.0/16"), everybody()) is False
+    assert registry.settle(membership(network(subnets="10.42.0.0/16"), everybody())) is False
 
 
 def test_an_address_that_becomes_the_broadcast_address_of_its_subnet_is_replaced(registry):
@@ -361,21 +363,21 @@ def test_an_address_that_becomes_the_broadcast_address_of_its_subnet_is_replaced
     register(registry, registration("a"), network(subnets="10.42.0.2/31"))
     register(registry, registration("b"), network(subnets="10.42.0.2/31"))
     assert addresses(registry, "b") == ["10.42.0.3"]
-    registry.settle(network(subnets="10.42.0.0/30"), everybody(), move=True)
+    registry.settle(membership(network(subnets="10.42.0.0/30"), everybody()), move=True)
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.2"], ["10.42.0.1"]]
 
 
 def test_what_a_node_gave_up_for_an_address_of_the_mesh_file_is_not_given_away_at_once(registry):
     register(registry, registration("a"))
     named = network("a: {addresses: [10.42.0.77]}, '*': {}")
-    registry.settle(named, everybody())
+    registry.settle(membership(named, everybody()))
     register(registry, registration("b"), named)
     assert [addresses(registry, node) for node in ("a", "b")] == [["10.42.0.77"], ["10.42.0.2"]]
 
 
 def test_nodes_that_are_no_members_are_not_given_addresses(registry):
     register(registry, registration("a"))
-    registry.settle(network(subnets=DUAL), {"b"})
+    registry.settle(membership(network(subnets=DUAL), {"b"}))
     assert addresses(registry) == []
 
 
@@ -400,7 +402,7 @@ def test_settling_does_not_take_a_members_address_away_either(registry, holder, 
     register(registry, registration(holder))
     register(registry, registration(named))
     with refused_without_a_trace(registry, f"gives 10.42.0.1 to {named}, but {holder} has it"):
-        registry.settle(network(f"{named}: {{addresses: [10.42.0.1]}}, '*': {{}}"), everybody())
+        registry.settle(membership(network(f"{named}: {{addresses: [10.42.0.1]}}, '*': {{}}"), everybody()))
 
 
 @pytest.mark.parametrize(("old", "new"), [("a", "b"), ("b", "a")])
@@ -409,7 +411,9 @@ def test_the_mesh_file_moves_an_address_from_one_node_to_another(registry, old, 
     net = network(f"{old}: {{addresses: [10.42.0.7]}}, '*': {{}}")
     for node in ("a", "b"):
         register(registry, registration(node), net)
-    registry.settle(network(f"{old}: {{addresses: [10.42.0.8]}}, {new}: {{addresses: [10.42.0.7]}}"), everybody())
+    registry.settle(
+        membership(network(f"{old}: {{addresses: [10.42.0.8]}}, {new}: {{addresses: [10.42.0.7]}}"), everybody())
+    )
     assert (addresses(registry, old), addresses(registry, new)) == (["10.42.0.8"], ["10.42.0.7"])
 
 
@@ -417,7 +421,7 @@ def test_the_mesh_file_swaps_the_addresses_of_two_nodes(registry):
     """Giving up its old address, the second node deleted what the first one had just been given."""
     for node, address in (("a", "10.42.0.7"), ("b", "10.42.0.8")):
         register(registry, registration(node), network(f"{node}: {{addresses: [{address}]}}"))
-    registry.settle(network("a: {addresses: [10.42.0.8]}, b: {addresses: [10.42.0.7]}"), everybody())
+    registry.settle(membership(network("a: {addresses: [10.42.0.8]}, b: {addresses: [10.42.0.7]}"), everybody()))
     assert (addresses(registry, "a"), addresses(registry, "b")) == (["10.42.0.8"], ["10.42.0.7"])
 
 
@@ -431,7 +435,7 @@ def test_no_settling_at_all_happens_when_the_pool_is_too_small_for_everybody(reg
     for node in ("a", "b", "c"):
         register(registry, registration(node))
     with refused_without_a_trace(registry, "has no free IPv6 address for c"):
-        registry.settle(network(subnets="10.42.0.0/24, 'fd42::/127'"), everybody())
+        registry.settle(membership(network(subnets="10.42.0.0/24, 'fd42::/127'"), everybody()))
 
 
 # --- nodes that are gone ----------------------------------------------------------------------------------------------
@@ -464,20 +468,20 @@ def fill(registry):
     """Of the nodes a and b, which have all addresses, a goes away."""
     for node in ("a", "b"):
         register(registry, registration(node), network(subnets=SMALL))
-    registry.settle(network(subnets=SMALL), {"b"})
+    registry.settle(membership(network(subnets=SMALL), {"b"}))
 
 
 def days_until_given(registry, clock):
     """After how many days, with two looks a day at who is gone, the address of the node that is gone is another's."""
     net = network(subnets=SMALL)
-    registry.settle(net, {"b"})
+    registry.settle(membership(net, {"b"}))
     clock.now += 1  # so that no rounding matters
     for look in range(60):
         with contextlib.suppress(PoolExhaustedError):
             register(registry, registration("c", look + 1), net, members={"b", "c"})
             return look / 2
         clock.now += DAY / 2
-        registry.settle(net, {"b"})
+        registry.settle(membership(net, {"b"}))
     return None
 
 
@@ -492,24 +496,24 @@ def test_a_node_that_is_gone_for_a_moment_keeps_its_address_and_a_later_quaranti
     fill(registry)
     for _ in range(6):
         clock.now += DAY
-        registry.settle(network(subnets=SMALL), {"b"})
-    registry.settle(network(subnets=SMALL), {"a", "b"})
+        registry.settle(membership(network(subnets=SMALL), {"b"}))
+    registry.settle(membership(network(subnets=SMALL), {"a", "b"}))
     assert addresses(registry) == ["10.42.0.0"]
-    registry.settle(network(subnets=SMALL), {"b"})
+    registry.settle(membership(network(subnets=SMALL), {"b"}))
     assert days_until_given(registry, clock) == 7
 
 
 def test_a_node_that_is_seen_to_be_gone_once_more_is_no_news(registry, clock):
     fill(registry)
     before = registry.snapshot()
-    assert registry.settle(network(subnets=SMALL), {"b"}) is False
+    assert registry.settle(membership(network(subnets=SMALL), {"b"})) is False
     assert registry.snapshot() is before
 
 
 def test_a_node_that_only_an_operator_excluded_keeps_its_address(registry, clock):
     for node in ("a", "b"):
         register(registry, registration(node), network(subnets=SMALL))
-    registry.settle(network(subnets=SMALL), {"b"}, suspended={"a"})
+    registry.settle(membership(network(subnets=SMALL), {"b"}, suspended={"a"}))
     assert addresses(registry) == ["10.42.0.0"]
 
 
@@ -531,7 +535,7 @@ def test_time_in_which_nobody_looked_does_not_count(registry, clock):
     """The master may have been off for long, or the registry may be one that was put back from a backup."""
     fill(registry)
     clock.now += 3 * DAY
-    registry.settle(network(subnets=SMALL), {"b"})
+    registry.settle(membership(network(subnets=SMALL), {"b"}))
     clock.now += 300 * DAY
     assert days_until_given(registry, clock) == 5
 
@@ -542,7 +546,7 @@ def test_a_quarantine_ends_also_if_somebody_looks_once_a_month(registry, clock):
     while months < 20:
         clock.now += 30 * DAY
         months += 1
-        registry.settle(network(subnets=SMALL), {"b"})
+        registry.settle(membership(network(subnets=SMALL), {"b"}))
         with contextlib.suppress(PoolExhaustedError):
             register(registry, registration("c", months), network(subnets=SMALL), members={"b", "c"})
             break
@@ -648,7 +652,9 @@ MANUAL_REKEY = network(extra="rekey: manual")
 
 
 def admit(registry, node="a", net=MANUAL, salt_key=None, expires=None):
-    return registry.admissions.admit(net, node, salt_key or f"salt key of {node}", everybody(), "alice", expires)
+    return registry.admissions.admit(
+        membership(net, everybody()), node, salt_key or f"salt key of {node}", "alice", expires
+    )
 
 
 def whats(registry, node=None):
@@ -992,7 +998,7 @@ def register_some(registry, names, start):
     net = network(subnets=DUAL)
     for name in names:
         registry.snapshot()
-        registry.register(registration(name), f"salt key of {name}", net, ())
+        registry.register(registration(name), f"salt key of {name}", membership(net, ()))
         registry.snapshot()
 
 
@@ -1036,7 +1042,7 @@ def test_of_clones_that_register_at_once_one_has_the_key(registry):
 def register_for_ever(registry, first, acknowledged):
     net = network(subnets="10.0.0.0/8")
     for number in range(first, first + 100_000):
-        registry.register(registration(f"n{number}"), "f", net, ())
+        registry.register(registration(f"n{number}"), "f", membership(net, ()))
         os.write(acknowledged, b"%d\n" % number)
 
 
@@ -1141,7 +1147,7 @@ READS_AND_WRITES = {
     "applied": lambda registry: registry.applied(),
     "refusals": lambda registry: registry.audit.refusals(),
     "register": lambda registry: register(registry, registration("b")),
-    "settle": lambda registry: registry.settle(network(), everybody()),
+    "settle": lambda registry: registry.settle(membership(network(), everybody())),
     "report": lambda registry: registry.report(Report("a", "net", "digest", 1), "f"),
     "refuse": lambda registry: registry.audit.refuse("net", "a", "reason"),
 }

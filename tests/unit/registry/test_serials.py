@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from factories import network, public_key, registration, sqlite_registry
+from factories import membership, network, public_key, registration, sqlite_registry
 from saltext.wireguard.errors import RefusedError
 from saltext.wireguard.model.statements import MAX_AHEAD_NS, Report, Rotation
 
@@ -19,7 +19,7 @@ def registry(tmp_path):
 
 def register(registry, serial, key="a", salt_key="salt key of a"):
     record = registration("a", serial, public_key=public_key(key), port=serial % 60_000 + 1)  # each is news
-    return registry.register(record, salt_key, network(), {"a"})
+    return registry.register(record, salt_key, membership(network(), "a"))
 
 
 def report(registry, serial, salt_key="salt key of a"):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import accepted, mesh, network, public_key, registration, row, snapshot, sqlite_registry
+from factories import accepted, membership, mesh, network, public_key, registration, row, snapshot, sqlite_registry
 from saltext.wireguard.device import diff, forwarding
 from saltext.wireguard.device.operations import Applied, changes_of
 from saltext.wireguard.errors import MeshError, PoolExhaustedError
@@ -142,10 +142,10 @@ def test_another_interface_is_one_that_goes_and_one_that_comes():
 def test_a_second_subnet_gives_every_node_the_address_that_the_registry_then_gives(tmp_path):
     registry = sqlite_registry(tmp_path)
     for name in "ab":
-        registry.register(registration(name), f"salt key of {name}", network(), "ab")
+        registry.register(registration(name), f"salt key of {name}", membership(network(), "ab"))
     both = mesh(subnets='10.42.0.0/24, "fd42::/64"')
     found = differences(mesh(), both, registry.snapshot().rows.values(), keys="ab")
-    registry.settle(both.networks[0], "ab")
+    registry.settle(membership(both.networks[0], "ab"))
     given = {name: registry.snapshot().rows["net", name].addresses[-1] for name in "ab"}
     assert found["a", f"address {given['a']}/64"] == (None, f"{given['a']}/64")
     assert found["b", "peer a"][1] == {"allowed_ips": ["10.42.0.1/32", f"{given['a']}/128"]}

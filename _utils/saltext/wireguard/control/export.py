@@ -99,8 +99,8 @@ def hand_out(
 
     Raises WireguardError, and then the peer is as it was, unless the message says otherwise.
     """
-    _, members = membership(master, network.name, master.accepted())
-    before = master.registry.exports.prepare(network, peer.name, members, members.suspended)
+    members = membership(master, network.name, master.accepted())
+    before = master.registry.exports.prepare(members, peer.name)
     public_key, private = _key_pair(peer, before, key)
     if delivery.is_picture and private is None:
         raise ConfigError(f"format={delivery.form} is of use only with the private key, which is not known here")

@@ -46,58 +46,63 @@ class Member:
         return tuple(ipv4_first({*self.settings.addresses, *self.allocated}))
 
 
+@dataclass(frozen=True, eq=False)
 class Membership(Collection[str]):
-    """The minions that a network has as members, looked up one by one: asking for one does not cost asking for all."""
+    """
+    The minions that a network has as members, looked up one by one: asking for one does not cost asking for all.
 
-    def __init__(
-        self,
-        network: Network,
-        accepted: Mapping[str, AcceptedKey],
-        standings: Mapping[NodeId, Standing],
-        now: float,
-        vouched: Mapping[str, str],
-    ) -> None:
-        """``vouched``: node -> the public key that an operator vouches for."""
-        self._network = network
-        self._accepted = accepted
-        self._vouched = {node: key for node, key in vouched.items() if may_have(network.settings(node), key)}
-        self._standings = standings
-        self._now = now
+    ``vouched``: node -> the public key that an operator vouches for. ``now`` is in Unix seconds.
+    """
+
+    network: Network
+    accepted: Mapping[str, AcceptedKey]
+    standings: Mapping[NodeId, Standing]
+    now: float
+    vouched: Mapping[str, str]
+
+    def vouching_for(self, node: str, public_key: str) -> Membership:
+        """The same once an operator vouches for the public key of this node, too."""
+        return replace(self, vouched={**self.vouched, node: public_key})
+
+    @cached_property
+    def _vouched(self) -> Mapping[str, str]:
+        """Those that the mesh file allows."""
+        return {node: key for node, key in self.vouched.items() if may_have(self.network.settings(node), key)}
 
     def settings(self, node: object) -> NodeSettings | None:
         """What the mesh file says of the member; None for everybody else."""
-        return None if not isinstance(node, str) or self.why_not(node) else self._network.settings(node)
+        return None if not isinstance(node, str) or self.why_not(node) else self.network.settings(node)
 
     def why_not(self, node: str) -> str | None:
         """Why the node is no member; None for members."""
-        if node not in self._accepted and node not in self._vouched:
+        if node not in self.accepted and node not in self._vouched:
             return "its Salt key is not accepted"
-        settings = self._network.settings(node)
-        if settings is None and not self._network.peer(node):
+        settings = self.network.settings(node)
+        if settings is None and not self.network.peer(node):
             return "not in the mesh file"
         problem = self.problem_of_id(node)
         if problem:
             return problem
-        return excluded(settings, self._standings.get((self._network.name, node)), self._now)
+        return excluded(settings, self.standings.get((self.network.name, node)), self.now)
 
     def problem_of_id(self, node: str) -> str | None:
         """Why nobody with this id can be a member, though the mesh file lists it; None where that is possible."""
         if not is_id(node):
             return f"its minion id is not made of {WHAT_IDS_ARE}"
-        namesake = self._network.namesake(node)
+        namesake = self.network.namesake(node)
         if namesake is None:
             return None
-        if self._network.peer(namesake):
+        if self.network.peer(namesake):
             return "a peer of the mesh file has its name"
         return f"the mesh file has {namesake}: two ids that differ in case only are one host name"
 
     def is_withdrawn(self, row: Row) -> bool:
         """Whether who registered this is trusted no more, whatever the mesh file says."""
-        if excluded(self._network.settings(row.node), self._standings.get((row.network, row.node)), self._now):
+        if excluded(self.network.settings(row.node), self.standings.get((row.network, row.node)), self.now):
             return True
         if row.is_vouched:
             return row.node not in self._vouched
-        key = self._accepted.get(row.node)
+        key = self.accepted.get(row.node)
         return key is None or key.fingerprint != row.salt_key
 
     @cached_property
@@ -105,18 +110,18 @@ class Membership(Collection[str]):
         """Who would be a member but for a revocation, which can be taken back."""
         revoked = {
             node: standing
-            for (network, node), standing in self._standings.items()
-            if network == self._network.name and standing.state == REVOKED
+            for (network, node), standing in self.standings.items()
+            if network == self.network.name and standing.state == REVOKED
         }
-        admitted = {(self._network.name, node): replace(each, state=ADMITTED) for node, each in revoked.items()}
-        others = Membership(self._network, self._accepted, admitted, self._now, self._vouched)
+        admitted = {(self.network.name, node): replace(each, state=ADMITTED) for node, each in revoked.items()}
+        others = replace(self, standings=admitted)
         return frozenset(node for node in revoked if node in others)
 
     def __contains__(self, node: object) -> bool:
         return self.settings(node) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return (node for node in {**self._accepted, **self._vouched} if node in self)
+        return (node for node in {**self.accepted, **self._vouched} if node in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

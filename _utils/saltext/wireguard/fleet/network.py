@@ -103,7 +103,7 @@ class NetworkState:
         """The network's addresses on paper: what is given and freed there changes nothing else."""
         name = self._network.name
         ledger = OnPaper(self._snapshot.holdings(name), self._snapshot.untouched.get(name, {}))
-        return Pool(self._network, ledger, self.membership, self.membership.suspended, self._now)
+        return Pool(self.membership, ledger, self._now)
 
     def address_holders(self) -> list[tuple[str, Collection[Address]]]:
         """(name, the addresses that the mesh file gives it) of everybody whom the registry gives the others."""

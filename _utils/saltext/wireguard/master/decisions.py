@@ -15,13 +15,10 @@ def admit(master: Master, network: str, node: str, who: str, expires: float | No
     keys = master.accepted()
     if node not in keys:
         raise RefusedError(f"{node} is not an accepted minion: accept its key by {shell('salt-key -a', node)} first")
-    found, members = membership(master, network, keys)
-    if found.settings(node) is None:
+    members = membership(master, network, keys)
+    if members.network.settings(node) is None:
         raise RefusedError(f"{node} is not in network {network}: write it into the mesh file first")
-    fingerprint = keys[node].fingerprint
-    return master.registry.admissions.admit(
-        found, node, fingerprint, members, who, expires, members.suspended, public_key
-    )
+    return master.registry.admissions.admit(members, node, keys[node].fingerprint, who, expires, public_key)
 
 
 def networks_to_enroll(moment: Moment, node: str, network: str | None = None) -> list[Network]:
@@ -49,9 +46,9 @@ def enroll(master: Master, statement: Registration, who: str) -> None:
     That makes it a member without an accepted Salt key. Should its minion have one later, and register with it,
     this has no meaning any more.
     """
-    network, members = membership(master, statement.network, master.accepted())
-    refuse_wrong_key(network, statement.node, statement.public_key)
-    master.registry.vouch(statement, network, {*members, statement.node}, who, members.suspended)
+    members = membership(master, statement.network, master.accepted())
+    refuse_wrong_key(members.network, statement.node, statement.public_key)
+    master.registry.vouch(statement, members.vouching_for(statement.node, statement.public_key), who)
 
 
 def networks_of(moment: Moment, node: str, network: str | None = None) -> list[str]:

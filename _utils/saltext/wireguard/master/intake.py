@@ -55,10 +55,10 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
 def _register(master: Master, signed: object) -> bool:
     keys = master.salt_keys()
     statement, key = verify(signed, Registration, keys)
-    network, members = membership(master, statement.network, keys)
-    _refuse_stranger(members, statement.node, statement.network)
-    refuse_wrong_key(network, statement.node, statement.public_key)
-    return master.registry.register(statement, key.fingerprint, network, members, members.suspended)
+    members = membership(master, statement.network, keys)
+    _refuse_stranger(members, statement.node)
+    refuse_wrong_key(members.network, statement.node, statement.public_key)
+    return master.registry.register(statement, key.fingerprint, members)
 
 
 def _report(master: Master, signed: object) -> bool:
@@ -67,8 +67,7 @@ def _report(master: Master, signed: object) -> bool:
     _refuse_future(statement)
     if not master.registry.knows(statement.network, statement.node):
         # one that left may still report; one that never was there would be waited for in every reconcile
-        _, members = membership(master, statement.network, keys)
-        _refuse_stranger(members, statement.node, statement.network)
+        _refuse_stranger(membership(master, statement.network, keys), statement.node)
     return master.registry.report(statement, key.fingerprint)
 
 
@@ -97,15 +96,15 @@ def announce(master: Master, signed: object, asked: NodeId, who: str, why: str) 
         raise RefusedError(f"it is an announcement of {author} for network {name}, and {asked[1]} was asked", "author")
     keys = master.salt_keys()
     statement, key = verify(signed, Rotation, keys)
-    network, members = membership(master, statement.network, keys)
-    _refuse_stranger(members, statement.node, statement.network)
-    refuse_wrong_key(network, statement.node, statement.next_key)
+    members = membership(master, statement.network, keys)
+    _refuse_stranger(members, statement.node)
+    refuse_wrong_key(members.network, statement.node, statement.next_key)
     return master.registry.announce(statement, key.fingerprint, who, why)
 
 
-def membership(master: Master, name: str, keys: Mapping[str, AcceptedKey]) -> tuple[Network, Membership]:
+def membership(master: Master, name: str, keys: Mapping[str, AcceptedKey]) -> Membership:
     """
-    The network of this name and its members, registered or not. Raises RefusedError where there is none.
+    The members of the network of this name, registered or not. Raises RefusedError where there is no such network.
 
     Not by taking a moment: when a large fleet comes up, every registration would read the registry and join all anew.
     """
@@ -113,13 +112,13 @@ def membership(master: Master, name: str, keys: Mapping[str, AcceptedKey]) -> tu
     if network is None:
         raise RefusedError(f"the mesh file has no network {name}", "network")
     standings, vouched = master.registry.standings(), master.registry.vouched(name)
-    return network, Membership(network, keys, standings, time.time(), vouched)
+    return Membership(network, keys, standings, time.time(), vouched)
 
 
-def _refuse_stranger(members: Membership, node: str, network: str) -> None:
+def _refuse_stranger(members: Membership, node: str) -> None:
     reason = members.why_not(node)
     if reason:
-        raise RefusedError(f"{node} is no member of network {network}: {reason}", "membership")
+        raise RefusedError(f"{node} is no member of network {members.network.name}: {reason}", "membership")
 
 
 def refuse_wrong_key(network: Network, node: str, public_key: str) -> None:

@@ -11,7 +11,6 @@ from ..errors import LossError, RefusedError
 from ..fleet.fleet import Fleet
 from ..fleet.membership import Membership
 from ..fleet.network import NetworkState
-from ..meshfile.mesh import Network
 from ..registry.registry import Registry
 from ..registry.rows import NodeId, Snapshot
 from .master import Master, Moment
@@ -35,7 +34,7 @@ def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, l
     moment, registry = master.moment(), master.registry
     joined = moment.unguarded if forced else _whole(moment)
     for network in joined.mesh.networks:
-        _settle_addresses(registry, network, joined.networks[network.name].membership, move=bool(forced))
+        _settle_addresses(registry, joined.networks[network.name].membership, move=bool(forced))
     for name in {name for name, _ in registry.snapshot().exports} - joined.networks.keys():
         registry.exports.forget(name)
     lossy = {loss.network for loss in joined.losses}
@@ -66,12 +65,12 @@ def _whole(moment: Moment) -> Fleet:
     return joined
 
 
-def _settle_addresses(registry: Registry, network: Network, members: Membership, move: bool) -> None:
+def _settle_addresses(registry: Registry, members: Membership, move: bool) -> None:
     """Of each network by itself: one that has no address left does not stop the others."""
     try:
-        registry.settle(network, members, members.suspended, move)
+        registry.settle(members, move)
     except RefusedError as exc:
-        log.error("wireguard: no address of network %s was changed: %s", network.name, exc)
+        log.error("wireguard: no address of network %s was changed: %s", members.network.name, exc)
 
 
 def _note_members(

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..meshfile.mesh import Network, NodeSettings
 
 ADMITTED = "admitted"
 REVOKED = "revoked"
 UNDECIDED = "undecided"
+
+
+class Membership(Protocol):
+    """
+    The minions that are members of a network now.
+
+    ``suspended`` are none because of a revocation. It can be taken back, so they keep their addresses and public keys.
+    """
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def suspended(self) -> Container[str]: ...
+
+    def __contains__(self, node: object, /) -> bool: ...
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Mapping
 
 from ..errors import RefusedError
-from ..meshfile.mesh import Network
 from ..model.statements import Registration
 from ..wording import shell
 from . import budget
 from . import history as trail
-from .admission import ADMITTED, REVOKED
+from .admission import ADMITTED, REVOKED, Membership
 from .database import Database, advance_generation
 from .decisions import Decisions
 from .denials import Denials
@@ -56,13 +55,11 @@ class Admissions:
 
     def admit(
         self,
-        network: Network,
+        membership: Membership,
         node: str,
         salt_key: str,
-        members: Collection[str],
         who: str,
         expires: float | None,
-        suspended: Container[str] = (),
         public_key: str = "",
     ) -> bool:
         """
@@ -72,19 +69,20 @@ class Admissions:
         registration begins that the operator means. Without it, what waits must be what ``note_shown`` was told last,
         or all that has ever waited. Raises RefusedError where another key waits.
         """
+        network = membership.network.name
         with self._store.write() as connection:
             waiting = connection.execute(
-                "SELECT record FROM waiting WHERE (network, node, salt_key) = (?, ?, ?)", (network.name, node, salt_key)
+                "SELECT record FROM waiting WHERE (network, node, salt_key) = (?, ?, ?)", (network, node, salt_key)
             ).fetchone()
             record = Registration.from_dict(json.loads(waiting[0])) if waiting else None
-            _refuse_another_key(connection, network.name, node, record, public_key)
-            Decisions(connection, self._denials).decide(network.name, node, ADMITTED, who, "", expires)
-            connection.execute("DELETE FROM rejected WHERE (network, node) = (?, ?)", (network.name, node))
-            _forget_question(connection, network.name, node)
+            _refuse_another_key(connection, network, node, record, public_key)
+            Decisions(connection, self._denials).decide(network, node, ADMITTED, who, "", expires)
+            connection.execute("DELETE FROM rejected WHERE (network, node) = (?, ?)", (network, node))
+            _forget_question(connection, network, node)
             if record is None:
                 return False
-            refuse_foreign_key(connection, record, salt_key, members, suspended)
-            accept(connection, record, salt_key, network, members, suspended, who)
+            refuse_foreign_key(connection, record, salt_key, membership)
+            accept(connection, record, salt_key, membership, who)
             return True
 
     def reject(self, network: str, node: str, who: str) -> str | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container
-
-from ..meshfile.mesh import Network
 from . import exports
+from .admission import Membership
 from .database import Database, advance_generation
 from .exports import Export
 from .queries import read_addresses
@@ -18,15 +16,16 @@ class Exporting:
     def __init__(self, store: Database) -> None:
         self._store = store
 
-    def prepare(self, network: Network, peer: str, members: Collection[str], suspended: Container[str] = ()) -> Export:
+    def prepare(self, membership: Membership, peer: str) -> Export:
         """
         Give a peer its addresses, as a node gets them; it keeps them. Raises PoolExhaustedError and RefusedError.
         """
+        network = membership.network.name
         with self._store.write() as connection:
-            exports.prepare(connection, network.name, peer)
-            pool_of(connection, network, members, suspended).assign(peer)
+            exports.prepare(connection, network, peer)
+            pool_of(connection, membership).assign(peer)
             advance_generation(connection)
-            return exports.read(connection, read_addresses(connection))[network.name, peer]
+            return exports.read(connection, read_addresses(connection))[network, peer]
 
     def store(self, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
         """

@@ -8,13 +8,14 @@ those come that were free for longest, each not before the network's quarantine 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import PoolExhaustedError, RefusedError
 from ..meshfile.mesh import Network
-from ..model.addresses import Address, Subnet
+from ..model.addresses import Address, Subnet, ipv4_first
+from .admission import Membership
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,13 @@ class Pool:
     """
     Gives the nodes of one network, and the peers that are exported, their addresses, in a ledger.
 
-    Addresses that the mesh file names are for whom it names. ``members`` are the minions that are members now;
-    ``suspended`` are not, but keep what they have. ``now`` is in Unix seconds.
+    An address that the mesh file gives to a node or peer by name is for nobody else. ``now`` is in Unix seconds.
     """
 
-    def __init__(
-        self, network: Network, ledger: Ledger, members: Container[str], suspended: Container[str], now: float
-    ) -> None:
-        self._network = network
+    def __init__(self, membership: Membership, ledger: Ledger, now: float) -> None:
+        self._network = membership.network
+        self._membership = membership
         self._ledger = ledger
-        self._members = members
-        self._suspended = suspended
         self._now = now
 
     def assign(self, node: str, move: bool = False) -> bool:
@@ -82,16 +79,14 @@ class Pool:
 
     def release(self, node: str) -> bool:
         """Free all that a node has, if it is gone. Returns whether anything changed."""
-        gone = not self._is_here(node) and node not in self._suspended
-        mine = self.addresses(node) if gone else []
+        mine = self.addresses(node) if self._is_gone(node) else []
         for address in mine:
             self._ledger.free(address, self._now)
         return bool(mine)
 
     def addresses(self, node: str) -> list[Address]:
         """What the node has, IPv4 first."""
-        mine = [each.address for each in self._ledger.holdings(node) if each.freed is None]
-        return sorted(mine, key=lambda address: (address.version, int(address)))
+        return ipv4_first(each.address for each in self._ledger.holdings(node) if each.freed is None)
 
     def next_free(self, version: int) -> Address | None:
         """The address that the next node gets that has none; None where there is none left."""
@@ -104,12 +99,15 @@ class Pool:
         """
         if holding.freed is None or holding.freed + self._network.quarantine > self._now:
             return False
-        if not self._is_here(holding.node) and holding.node not in self._suspended:
+        if self._is_gone(holding.node):
             return True
         return any(each.version == holding.address.version for each in self.addresses(holding.node))
 
     def _is_here(self, name: str) -> bool:
-        return name in self._members or self._network.peer(name) is not None
+        return name in self._membership or self._network.peer(name) is not None
+
+    def _is_gone(self, name: str) -> bool:
+        return not self._is_here(name) and name not in self._membership.suspended
 
     def _subnets(self, version: int) -> Iterator[Subnet]:
         return (subnet for subnet in self._network.subnets if subnet.version == version)

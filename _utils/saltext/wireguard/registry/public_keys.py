@@ -8,21 +8,18 @@ caller is about to accept gets there.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Iterator
 
 from ..errors import RefusedError
 from ..model.statements import Registration, Rotation
 from . import exports
 from . import history as trail
+from .admission import Membership
 from .rows import VOUCHED
 
 
 def refuse_foreign_key(
-    connection: sqlite3.Connection,
-    record: Registration,
-    salt_key: str,
-    members: Collection[str],
-    suspended: Container[str],
+    connection: sqlite3.Connection, record: Registration, salt_key: str, membership: Membership
 ) -> None:
     """
     Raise RefusedError where the key of a registration is another's. ``salt_key``: what proves the registration.
@@ -33,7 +30,7 @@ def refuse_foreign_key(
     """
     exports.refuse_taken(connection, record.network, record.node, record.public_key)
     for network, node, known_as in _owners(connection, record.node, record.public_key):
-        is_here = network != record.network or node in members or node in suspended
+        is_here = network != record.network or node in membership or node in membership.suspended
         if is_here or salt_key not in (known_as, VOUCHED):
             raise _taken(record.node, record.public_key, network, node)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Container
 from dataclasses import asdict, replace
 
 from ..errors import RefusedError
@@ -14,6 +13,7 @@ from ..model.statements import Registration
 from ..wording import shell
 from . import admission, refusals
 from . import history as trail
+from .admission import Membership
 from .budget import CHANGES, spend
 from .decisions import Decisions
 from .ledger import Stored, pass_time
@@ -47,26 +47,24 @@ def take_in(
     decisions: Decisions,
     record: Registration,
     salt_key: str,
-    network: Network,
-    members: Collection[str],
-    suspended: Container[str],
+    membership: Membership,
 ) -> bool:
     """
     Store a registration, or let it wait for an operator or for the node's budget. Returns whether anything changed
     that others see. Raises RefusedError.
     """
-    refuse_foreign_key(connection, record, salt_key, members, suspended)
-    question = question_of(connection, decisions, record, network)
+    refuse_foreign_key(connection, record, salt_key, membership)
+    question = question_of(connection, decisions, record, membership.network)
     if _is_known(connection, record, salt_key, question):
         _touch(connection, record, question)
-        return not question and pool_of(connection, network, members, suspended).assign(record.node)
+        return not question and pool_of(connection, membership).assign(record.node)
     if not _is_free(connection, record, salt_key) and not spend(connection, CHANGES, record.node, time.time()):
         _defer(connection, record, salt_key)
         return False
     if question:
         let_wait(connection, record, salt_key, question)
     else:
-        accept(connection, record, salt_key, network, members, suspended, who=record.node)
+        accept(connection, record, salt_key, membership, who=record.node)
     return True
 
 
@@ -116,27 +114,22 @@ def _defer(connection: sqlite3.Connection, record: Registration, salt_key: str) 
     )
 
 
-def take_deferred(
-    connection: sqlite3.Connection,
-    decisions: Decisions,
-    network: Network,
-    members: Collection[str],
-    suspended: Container[str],
-) -> bool:
+def take_deferred(connection: sqlite3.Connection, decisions: Decisions, membership: Membership) -> bool:
     """Take in what waited for the budgets of its nodes, as far as these allow by now. Returns whether that was any."""
     changed = False
+    network = membership.network.name
     sql = "SELECT node, record, salt_key FROM deferred WHERE network = ? ORDER BY since, node"
-    for node, text, salt_key in connection.execute(sql, [network.name]).fetchall():
+    for node, text, salt_key in connection.execute(sql, [network]).fetchall():
         connection.execute("SAVEPOINT deferred")
-        connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", (network.name, node))
+        connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", (network, node))
         record = Registration.from_dict(json.loads(text))
         try:
-            if node in members:
-                changed = take_in(connection, decisions, record, salt_key, network, members, suspended) or changed
+            if node in membership:
+                changed = take_in(connection, decisions, record, salt_key, membership) or changed
         except RefusedError as exc:
             connection.execute("ROLLBACK TO deferred")
-            connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", (network.name, node))
-            refusals.write(connection, Refused(network.name, node, exc.kind), str(exc), 1, time.time())
+            connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", (network, node))
+            refusals.write(connection, Refused(network, node, exc.kind), str(exc), 1, time.time())
         connection.execute("RELEASE deferred")
     return changed
 
@@ -162,13 +155,7 @@ def _note_asked(connection: sqlite3.Connection, record: Registration) -> None:
 
 
 def accept(
-    connection: sqlite3.Connection,
-    record: Registration,
-    salt_key: str,
-    network: Network,
-    members: Collection[str],
-    suspended: Container[str],
-    who: str,
+    connection: sqlite3.Connection, record: Registration, salt_key: str, membership: Membership, who: str
 ) -> None:
     """Store a registration that nothing speaks against any more, and what it changed into the history."""
     take_over(connection, record, who)
@@ -180,7 +167,7 @@ def accept(
     same_machine = old is not None and old[2] == salt_key
     next_key = old[1] if same_key and same_machine else None
     _store(connection, record, salt_key, next_key, old[3] if same_key else time.time())
-    pool_of(connection, network, members, suspended).assign(record.node)
+    pool_of(connection, membership).assign(record.node)
     for table in ("waiting", "deferred"):
         connection.execute(f"DELETE FROM {table} WHERE (network, node) = (?, ?)", (record.network, record.node))  # noqa: S608
     what = _what_happened(old, record, same_key, same_machine, salt_key == VOUCHED)
@@ -239,9 +226,7 @@ def _store(
     )
 
 
-def pool_of(
-    connection: sqlite3.Connection, network: Network, members: Container[str], suspended: Container[str]
-) -> Pool:
+def pool_of(connection: sqlite3.Connection, membership: Membership) -> Pool:
     now = time.time()
     pass_time(connection, now)
-    return Pool(network, Stored(connection, network.name), members, suspended, now)
+    return Pool(membership, Stored(connection, membership.network.name), now)

@@ -15,16 +15,15 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 from ..errors import RefusedError
-from ..meshfile.mesh import Network
 from ..model.statements import ABSENT, Registration, Report, Rotation
 from . import exports
 from . import history as trail
-from .admission import Standing
+from .admission import Membership, Standing
 from .admissions import Admissions
 from .audit import Audit
 from .boots import see_boot
@@ -158,21 +157,13 @@ class Registry:
 
     # -- writing
 
-    def register(
-        self,
-        record: Registration,
-        salt_key: str,
-        network: Network,
-        members: Collection[str],
-        suspended: Container[str] = (),
-    ) -> bool:
+    def register(self, record: Registration, salt_key: str, membership: Membership) -> bool:
         """
         Store a verified registration and give the node its addresses, or let it wait for an operator's decision where
         the network's policy says so; in one transaction.
 
-        ``members`` are the minions that are now members of the network, ``suspended`` those that may be again; see
-        ``settle``. Addresses that the mesh file gives to one node may be taken from another only when that one is no
-        member any more. Returns False when it is no news, or waits because the node has changed so much lately. Raises
+        Addresses that the mesh file gives to one node may be taken from another only when that one is no member any
+        more. Returns False when it is no news, or waits because the node has changed so much lately. Raises
         RefusedError when the serial is not newer, the public key is that of another member, or an operator said no, and
         PoolExhaustedError.
         """
@@ -181,29 +172,22 @@ class Registry:
                 return False
             see_boot(connection, record, salt_key)
             decisions = self._decisions(connection)
-            news = take_in(connection, decisions, record, salt_key, network, members, suspended)
+            news = take_in(connection, decisions, record, salt_key, membership)
             if news:
                 advance_generation(connection)
             return news
 
-    def vouch(
-        self,
-        record: Registration,
-        network: Network,
-        members: Collection[str],
-        who: str,
-        suspended: Container[str] = (),
-    ) -> None:
+    def vouch(self, record: Registration, membership: Membership, who: str) -> None:
         """
         Store what an operator, ``who``, fetched from the node himself, which needs no other decision.
 
-        ``members`` and ``suspended`` are as in ``register``, the node among the members. Raises RefusedError when the
-        public key is that of another member or the node was revoked, and PoolExhaustedError.
+        The node is a member already. Raises RefusedError when the public key is that of another member or the node was
+        revoked, and PoolExhaustedError.
         """
         with self._store.write() as connection:
             self._decisions(connection).refuse_revoked(record)
-            refuse_foreign_key(connection, record, VOUCHED, members, suspended)
-            accept(connection, record, VOUCHED, network, members, suspended, who)
+            refuse_foreign_key(connection, record, VOUCHED, membership)
+            accept(connection, record, VOUCHED, membership, who)
             advance_generation(connection)
 
     def announce(self, record: Rotation, salt_key: str, who: str, why: str) -> bool:
@@ -232,35 +216,32 @@ class Registry:
                 trail.write(connection, network, node, "unannounced", "master", why)
                 advance_generation(connection)
 
-    def settle(
-        self, network: Network, members: Collection[str], suspended: Container[str] = (), move: bool = False
-    ) -> bool:
+    def settle(self, membership: Membership, move: bool = False) -> bool:
         """
-        Bring the addresses of all registered members, and of the peers that are exported, in line with the mesh file,
-        and see who is gone, whose addresses others may get once they were free for the network's quarantine. Returns
+        Bring the addresses of all registered members, and of the peers that are exported, in line with the mesh file.
+        The addresses of nodes that are gone get free: others may have them after the network's quarantine. Returns
         whether any of that changed.
 
-        Not gone are ``suspended`` nodes: those that are no members because an operator said so, who may take it back.
-        Needed when the mesh file gives a node another address, or a network another subnet, or has a peer no more.
-        Whose address no subnet has any more keeps it, unless nodes are to ``move``. Raises PoolExhaustedError and
-        RefusedError.
+        Suspended nodes are not gone. Needed when the mesh file gives a node another address, or a network another
+        subnet, or no longer has a peer. A node whose address is in no subnet any more keeps it, unless nodes are to
+        ``move``. Raises PoolExhaustedError and RefusedError.
         """
+        network = membership.network
         with self._store.write() as connection:
             now = time.time()
             decisions = self._decisions(connection)
             decisions.list_again()
             changed = pass_time(connection, now)
-            changed = take_deferred(connection, decisions, network, members, suspended) or changed
+            changed = take_deferred(connection, decisions, membership) or changed
             ledger = Stored(connection, network.name)
-            pool = Pool(network, ledger, members, suspended, now)
-            registered = {
-                row[0] for row in connection.execute("SELECT node FROM node WHERE network = ?", [network.name])
-            }
+            pool = Pool(membership, ledger, now)
+            registered = connection.execute("SELECT node FROM node WHERE network = ? ORDER BY node", [network.name])
+            here = [node for (node,) in registered.fetchall() if node in membership]
             exported = exports.names(connection, network.name)
             dropped = {name for name in exported if network.peer(name) is None}
             exports.forget(connection, network.name, dropped)
             changed = changed or bool(dropped)
-            for name in [*sorted(registered.intersection(members)), *sorted(exported - dropped)]:
+            for name in [*here, *sorted(exported - dropped)]:
                 changed = pool.assign(name, move) or changed
             for name in ledger.holders():
                 changed = pool.release(name) or changed
