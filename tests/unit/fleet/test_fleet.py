@@ -113,7 +113,7 @@ def test_nothing_of_those_who_do_not_take_part_is_in_anybodys_view():
 
 def test_a_member_that_has_not_registered_is_told_of_no_peers_and_no_addresses():
     joined = join("'*': {port: 1234}", rows=ROWS[1:], extra="mtu: 1400")
-    assert view(joined) == View("wg0", (), network="net", port=1234, mtu=1400, generation=1)
+    assert view(joined) == View("wg0", (), network="net", port=1234, mtu=1400, generation=2)
 
 
 def test_addresses_of_the_mesh_file_are_not_told_before_the_node_has_registered():
@@ -169,7 +169,7 @@ def test_a_view_says_what_the_interface_must_be():
         interface="wg0",
         addresses=("10.42.0.1/24",),
         network="net",
-        generation=1,
+        generation=2,
         port=51820,
         mtu=1400,
         public_key=public_key("a"),

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
+
 from factories import accepted, mesh, public_key, row, snapshot
 from saltext.wireguard.fleet import network as module
 from saltext.wireguard.fleet.fleet import Fleet
+from saltext.wireguard.model.preshared import secret
 from saltext.wireguard.registry.admission import ADMITTED, REVOKED, Standing
 from saltext.wireguard.registry.rows import VOUCHED
 
@@ -14,7 +17,13 @@ REVOKED_BY_ALICE = Standing(REVOKED, 1.0, "alice", "")
 
 
 def view(rows=ROWS, nodes="'*': {}", keys="abc", **sources):
-    return Fleet(mesh(nodes), replace(snapshot(*rows), **sources), accepted(*keys), 10.0).views("a")["net"]
+    return Fleet(mesh(nodes), known(rows, **sources), accepted(*keys), 10.0).views("a")["net"]
+
+
+def known(rows=ROWS, **sources):
+    """A registry that is settled."""
+    noted = {"net": frozenset(each.node for each in rows)}
+    return replace(snapshot(*rows), **{"noted": noted, **sources})
 
 
 def test_a_view_bears_the_generation_that_it_was_made_from():
@@ -23,6 +32,38 @@ def test_a_view_bears_the_generation_that_it_was_made_from():
 
 def test_a_view_of_a_node_that_has_not_registered_bears_it_too():
     assert view(rows=ROWS[1:], generation=7).generation == 7
+
+
+def test_a_view_that_nobody_has_settled_is_newer_than_the_registry():
+    """Two views of one generation, before and after an edit of the mesh file: the late old one was taken back."""
+    fleet = Fleet(replace(mesh("'*': {}"), digest="edited"), known(generation=7), accepted(*"abc"), 10.0)
+    assert fleet.views("a")["net"].generation == 8
+
+
+@pytest.mark.parametrize(
+    ("what", "sources"),
+    [
+        ("a key that is accepted no more", {"keys": "ab"}),
+        ("a membership that ended", {"standings": {("net", "c"): Standing(ADMITTED, 1.0, "alice", "", expires=9.0)}}),
+        ("a network that lost its nodes", {"noted": {"net": frozenset("abc"), "other": frozenset("a")}}),
+        ("a node that registered", {"noted": {"net": frozenset("ab")}}),
+    ],
+)
+def test_so_is_a_view_after_anything_else_that_the_registry_has_not_seen(what, sources):
+    assert view(generation=7, **sources).generation == 8
+
+
+def test_another_secret_of_preshared_keys_makes_newer_views():
+    sources = mesh("'*': {}", extra="preshared_keys: true"), known(generation=7), accepted(*"abc"), 10.0
+    before = Fleet(*sources, secret("x" * 32))
+    settled = replace(sources[1], sources=before.sources)
+    old, new = (Fleet(sources[0], settled, *sources[2:], secret(text * 32)) for text in "xy")
+    assert (old.generation, new.generation) == (7, 8)
+
+
+def test_without_a_registry_there_is_no_generation():
+    """A node without a master has none, and one whose registry is lost must not be told of an old one."""
+    assert view(generation=0, noted={}).generation == 0
 
 
 def test_the_generation_is_no_part_of_the_digest():

@@ -13,6 +13,7 @@ from views import PEERS, key, peer, registered, view
 
 from saltext.wireguard.errors import RefusedError
 from saltext.wireguard.master.intake import hear
+from saltext.wireguard.master.settling import settle
 from saltext.wireguard.master.status import statuses
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report
 from saltext.wireguard.registry.evidence import verify
@@ -117,6 +118,26 @@ def test_a_new_view_is_reported_once(host):
     host.call("apply")
     assert [tag for tag, _ in host.events] == [REPORT_TAG]
     assert reasons(host) == {"backbone": None}
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_view_of_the_mesh_file_before_an_edit_is_refused_when_it_comes_late(host, settled):
+    """Both views bore one generation, as an edit changes nothing in the registry: the old one took the new one back."""
+    host.be_master(MESH)
+    host.call("apply")
+    settle(host.master)
+    host.refresh_pillar()
+    host.call("apply")
+    before = host.module.__pillar__
+    host.write_mesh(MESH.replace("nodes:", "mtu: 1300, nodes:"))
+    if settled:
+        settle(host.master)
+    assert host.call("sync")["networks"]["backbone"]["result"] is True
+    assert host.device().mtu == 1300
+    host.set_pillar(before)
+    assert "older than what was applied" in host.call("sync")["networks"]["backbone"]["comment"]
+    assert "older than what was applied" in host.error("apply")
+    assert host.device().mtu == 1300
 
 
 def test_a_lost_registration_is_an_error_that_says_what_the_master_lacks(host):

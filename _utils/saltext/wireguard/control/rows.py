@@ -77,7 +77,7 @@ def view(operator: Operator, node: str) -> Row:
     networks = {name: each.to_dict() for name, each in moment.fleet().views(node).items()}
     if not networks:
         raise ConfigError(f"{node} is in no network of the mesh file {master.mesh_path}")
-    return {"networks": networks, "generation": moment.snapshot.generation}
+    return {"networks": networks, "generation": moment.unguarded.generation}
 
 
 def pending(operator: Operator) -> Row:

@@ -9,6 +9,7 @@ told follows from this join, and nothing remembers an earlier one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from ..errors import MeshError
@@ -41,7 +42,8 @@ class Fleet:
         secret: Secret | None = None,
     ) -> None:
         self.mesh = mesh
-        self._rows = snapshot.rows
+        self._snapshot = snapshot
+        self._secret = secret
         self.networks = {
             network.name: NetworkState(network, snapshot, accepted, now, secret, mesh.networks)
             for network in mesh.networks
@@ -54,7 +56,6 @@ class Fleet:
         if problems:
             raise MeshError(problems)
         members = {name: joined.members for name, joined in self.networks.items()}
-        self._noted = snapshot.noted
         trusted = {*accepted, *vouched_keys(snapshot)}
         self.losses: list[Loss | Outside] = [*losses(mesh, snapshot, trusted, members, now), *self._outside()]
 
@@ -70,17 +71,38 @@ class Fleet:
             for member in joined.members.values():
                 yield name, member
 
+    @property
+    def sources(self) -> str:
+        """Names the mesh file and the secret of preshared keys that views are made from besides the registry."""
+        return f"{self.mesh.digest} {self._secret.name}" if self._secret else self.mesh.digest
+
+    @cached_property
+    def generation(self) -> int:
+        """
+        That of the registry. While something has changed that the registry does not know yet (a source, an accepted
+        key, the end of a membership), it is the one after that, so that no view of before is as new as one of after.
+        The next reconcile settles what changed, and so comes to a later one.
+        """
+        noted = {name: nodes for name, nodes in self._snapshot.noted.items() if nodes}
+        registered = {name: joined.registered for name, joined in self.networks.items() if joined.registered}
+        is_settled = self.sources == self._snapshot.sources and registered == noted
+        generation = self._snapshot.generation
+        return generation if is_settled or not generation else generation + 1
+
     def views(self, node: str) -> dict[str, View]:
         """
         Network -> what ``node`` must have there, but for the preshared keys. Empty for a minion that is in no network.
         """
-        return {name: joined.view(node) for name, joined in self.networks.items() if node in joined.members}
+        joined = {name: each for name, each in self.networks.items() if node in each.members}
+        return {name: self._dated(each.view(node)) for name, each in joined.items()}
+
+    def _dated(self, view: View) -> View:
+        return replace(view, generation=self.generation)
 
     def views_with_secrets(self, node: str) -> dict[str, View]:
         """The same with the preshared keys: for the node itself, and for nobody else."""
-        return {
-            name: joined.view_with_secrets(node) for name, joined in self.networks.items() if node in joined.members
-        }
+        joined = {name: each for name, each in self.networks.items() if node in each.members}
+        return {name: self._dated(each.view_with_secrets(node)) for name, each in joined.items()}
 
     def digests(self) -> dict[NodeId, str]:
         """What every registered member should report as applied. Computed once: n nodes hash n * n times 32 bytes."""
@@ -97,7 +119,7 @@ class Fleet:
         return [
             loss
             for loss in (*self.losses, *self.unfinished)
-            if node in self._noted.get(loss.network, ())
+            if node in self._snapshot.noted.get(loss.network, ())
             or (loss.network in self.networks and node in self.networks[loss.network].members)
         ]
 
@@ -107,7 +129,7 @@ class Fleet:
 
     @cached_property
     def _known_nodes(self) -> frozenset[str]:
-        return frozenset(node for _, node in self._rows)
+        return frozenset(node for _, node in self._snapshot.rows)
 
 
 _Sources = tuple[Mesh, Snapshot, Mapping[str, AcceptedKey], Secret | None]

@@ -127,8 +127,16 @@ class NetworkState:
                 found[name] = ipv4_first(addresses)
         return found
 
+    @cached_property
+    def registered(self) -> frozenset[str]:
+        """The members that have a registration."""
+        return frozenset(member.node for member in self.members.values() if member.row)
+
     def view(self, node: str) -> View:
-        """What the member ``node`` must have. A member that has not registered is told of no peers."""
+        """
+        What the member ``node`` must have, but for the generation, which is that of the fleet. A member that has not
+        registered is told of no peers.
+        """
         member = self.members[node]
         network = self._network
         if member.row is None:
@@ -140,7 +148,6 @@ class NetworkState:
                 port=member.settings.port,
                 mtu=member.settings.mtu,
                 waiting=waiting.question if waiting else None,
-                generation=self._snapshot.generation,
             )
         return replace(self._interface(member, member.row), peers=self._topology.peers(node))
 
@@ -205,7 +212,6 @@ class NetworkState:
             serial=row.serial,
             waiting=waiting.question if waiting else missing,
             boot=boots.current,
-            generation=self._snapshot.generation,
             withdrawn=self.withdrawn,
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,

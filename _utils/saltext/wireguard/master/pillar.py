@@ -22,7 +22,7 @@ def views_for(master: Master, node: str) -> tuple[dict[str, View], int] | None:
     try:
         moment = master.moment()
         views = moment.views(node)
-        return None if views is None else (views, moment.snapshot.generation)
+        return None if views is None else (views, moment.unguarded.generation)
     except MeshError:
         if not _may_be_member(master, node):
             return None

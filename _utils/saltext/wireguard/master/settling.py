@@ -23,7 +23,8 @@ PATIENCE_SECONDS = 20.0
 
 def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, list[str]]:
     """
-    Bring allocated addresses in line with the mesh file, and write into the history who joined and who left.
+    Bring allocated addresses in line with the mesh file, and write into the history who joined and who left. What views
+    are made from has a generation of its own from then on.
 
     ``forced``: (who, why) if most nodes of a network may leave it at once. That is about the members as they are
     now: with them noted, they are what a later loss is measured by.
@@ -42,6 +43,7 @@ def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, l
         name: _note_members(registry, name, joined.networks.get(name), forced if name in lossy else None)
         for name in {*joined.networks, *registry.snapshot().noted}
     }
+    registry.note_sources(joined.sources)
     return keys_of(registry.snapshot(), ((name, node) for name, nodes in left.items() for node in nodes))
 
 
@@ -76,7 +78,7 @@ def _settle_addresses(registry: Registry, members: Membership, move: bool) -> No
 def _note_members(
     registry: Registry, name: str, network: NetworkState | None, forced: tuple[str, str] | None
 ) -> list[str]:
-    registered = {member.node for member in network.members.values() if member.row} if network else set()
+    registered = network.registered if network else frozenset()
     who, said = forced or ("master", "")
 
     def why_not(node: str) -> str:
@@ -111,4 +113,4 @@ def drop_arguments(moment: Moment, left: Mapping[str, Sequence[str]]) -> list[An
         for name, keys in left.items()
         if name in networks
     }
-    return [dict(left), {"__kwarg__": True, "generation": moment.snapshot.generation, "withdrawn": withdrawn}]
+    return [dict(left), {"__kwarg__": True, "generation": moment.unguarded.generation, "withdrawn": withdrawn}]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -66,7 +68,8 @@ def _parse(path: str, now: Stamp) -> Mesh | tuple[Problem, ...]:
 
 def _mesh(path: str, sources: Sequence[tuple[str, str]]) -> Mesh:
     cut_off = next((name for name, text in sources if not text.endswith("\n")), None)
-    return replace(parse_mesh(sources), changed_at=_changed_at(path, sources), cut_off=cut_off)
+    digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+    return replace(parse_mesh(sources), changed_at=_changed_at(path, sources), cut_off=cut_off, digest=digest)
 
 
 def _changed_at(path: str, sources: Sequence[tuple[str, str]]) -> float:

@@ -295,12 +295,14 @@ class Mesh:
     All networks.
 
     ``changed_at`` is the time, in Unix seconds, at which the files were last changed, and ``cut_off`` is one of them
-    that does not end with a line break. By both it shows whether somebody is still writing there.
+    that does not end with a line break. By both it shows whether somebody is still writing there. ``digest`` names what
+    the files say; "" where they were not read from files.
     """
 
     networks: tuple[Network, ...]
     changed_at: float = field(default=0.0, compare=False)
     cut_off: str | None = field(default=None, compare=False)
+    digest: str = field(default="", compare=False)
 
     def network(self, name: str) -> Network | None:
         return next((network for network in self.networks if network.name == name), None)

@@ -20,13 +20,16 @@ from ..errors import RegistryError
 
 
 def advance_generation(connection: sqlite3.Connection) -> None:
-    """The time is in it so that a registry put back from a backup does not come to a generation that others know."""
-    connection.execute("UPDATE generation SET value = max(value + 1, ?)", [time.time_ns()])
+    """
+    The time is in it so that a registry put back from a backup does not come to a generation that others know. The one
+    after the present one is that of views which nobody has settled yet; see ``Fleet.generation``.
+    """
+    connection.execute("UPDATE generation SET value = max(value + 2, ?)", [time.time_ns()])
 
 
 def is_older(connection: sqlite3.Connection, generation: int) -> bool:
-    """Whether the registry has not come to this generation."""
-    return bool(connection.execute("SELECT value < ? FROM generation", [generation]).fetchone()[0])
+    """Whether the registry can not have given out this generation."""
+    return bool(connection.execute("SELECT value + 1 < ? FROM generation", [generation]).fetchone()[0])
 
 
 def outgrow(connection: sqlite3.Connection, generation: int) -> None:
@@ -65,6 +68,8 @@ CREATE TABLE pool (
     network TEXT NOT NULL, subnet TEXT NOT NULL, untouched TEXT NOT NULL,
     PRIMARY KEY (network, subnet)
 ) WITHOUT ROWID;
+CREATE TABLE settled (sources TEXT NOT NULL);
+INSERT INTO settled VALUES ('');
 CREATE TABLE looked (time REAL NOT NULL);
 INSERT INTO looked VALUES (0);
 CREATE TABLE serial (

@@ -118,6 +118,7 @@ class Registry:
             read_former(connection),
             read_untouched(connection),
             decisions.unrecorded(),
+            connection.execute("SELECT sources FROM settled").fetchone()[0],
         )
         _snapshots[self.path] = (inode, denied, snapshot)
         return snapshot
@@ -248,6 +249,15 @@ class Registry:
             if changed:
                 advance_generation(connection)
             return changed
+
+    def note_sources(self, sources: str) -> None:
+        """
+        All is settled by these sources of the fleet, see ``Fleet.sources``. By others than before, there are other
+        views, which must be later ones.
+        """
+        with self._store.write() as connection:
+            if connection.execute("UPDATE settled SET sources = ? WHERE sources != ?", (sources, sources)).rowcount:
+                advance_generation(connection)
 
     def report(self, report: Report, salt_key: str) -> bool:
         """

@@ -107,7 +107,8 @@ class Snapshot:
 
     ``noted``: network -> its registered members when it was last settled. ``former``: network -> addresses that their
     nodes do not use any more. ``untouched``: network -> subnet -> see ``pool.Ledger``. ``unrecorded``: those of the
-    ``standings`` that the registry does not have: it is older than they are.
+    ``standings`` that the registry does not have: it is older than they are. ``sources``: those of the
+    fleet when all this was last settled, see ``Fleet.sources``.
     """
 
     generation: int = 0
@@ -120,6 +121,7 @@ class Snapshot:
     former: Mapping[str, tuple[Holding, ...]] = field(default_factory=dict)
     untouched: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unrecorded: Mapping[NodeId, Standing] = field(default_factory=dict)
+    sources: str = ""
 
     def holdings(self, network: str) -> list[Holding]:
         """All addresses of a network that nodes and peers have, or had."""
