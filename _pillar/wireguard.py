@@ -14,7 +14,8 @@ docs/without-a-master.md.
 A minion finds its own view under ``wireguard:networks:<network>`` and nothing about nodes that it does not talk to. No
 private key is ever here; of preshared keys, which a network may have, a minion finds its own. An invalid mesh file
 raises for its members, which puts an error into the pillar and stops ``state.apply``: returning nothing instead would
-tell every node to drop its peers. What is wrong is said on the master only. Other minions notice nothing.
+tell every node to drop its peers. The same goes for a registry or a configuration of ours that is not usable. What is
+wrong is said on the master only. Other minions notice nothing.
 """
 
 import time
@@ -24,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 from saltext.wireguard.device.reresolve import SCHEDULE
 from saltext.wireguard.fleet import masterless as _masterless
 from saltext.wireguard.master import pillar as _pillar
-from saltext.wireguard.master.master import Master
 from saltext.wireguard.meshfile import load as _load
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
 
     :param mesh: path of the mesh file or directory
     :param preshared_secret: what preshared keys come from, if not from a file of ours
-    :raises PillarError: for an invalid mesh file, to all that may be in it, without saying what is wrong there; without
-        a master MeshError, which names every problem with file and line
+    :raises PillarError: for an invalid mesh file, an unusable registry and the like, to all that may be members,
+        without saying what is wrong; without a master MeshError, which names every problem with file and line
     :raises LossError: when most nodes of a network of this minion would leave it at once, or nodes would lose their
         addresses, and nobody confirmed that
     """
@@ -75,4 +75,4 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
 def _views(minion_id, mesh):
     if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
         return _masterless.masterless_views(_load.load_mesh(mesh), minion_id, time.time()), 0
-    return _pillar.views_for(Master.from_opts(__opts__), minion_id)
+    return _pillar.views_for(__opts__, mesh, minion_id)

@@ -3,13 +3,14 @@
 import json
 import os
 import time
+from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 pytest.importorskip("salt")
 
 import salt.config
-import salt.exceptions
 
 import masters
 from hosts import key
@@ -198,11 +199,36 @@ def test_nothing_secret_is_in_a_pillar(master):
     assert masters.quotes_nothing_secret(master.pillar("node1"))
 
 
-def test_a_pillar_configuration_without_mesh_file_is_an_error_that_names_the_setting(master):
-    master.opts["ext_pillar"] = [{"wireguard": {}}]
-    with pytest.raises(Exception, match="names no mesh file") as caught:
+FAULTS = {
+    "the registry is damaged": lambda master: Path(master.state.registry.path).write_bytes(b"no database" * 1000),
+    "the list of denials is damaged": lambda master: Path(master.state.state_dir, "denials.json").write_text("{"),
+    "the mesh file is not named": lambda master: master.opts.update(ext_pillar=[{"wireguard": {}}]),
+    "keys are kept elsewhere": lambda master: master.opts.update({"keys.cache_driver": "redis"}),
+    "the secret is none": lambda master: master.opts["ext_pillar"][0]["wireguard"].update(preshared_secret=5),
+    "the directory of keys is a file": lambda master: (rmtree(master.keys_dir), master.keys_dir.write_text("")),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_fails_on_the_master_raises_for_members_without_details_and_concerns_nobody_else(master, fault):
+    """A registry that was not usable stopped the `state.apply` of every minion, and told each of them its path."""
+    master.accept("node3")
+    master.write_mesh("nodes: {'node[12]': {}}")
+    FAULTS[fault](master)
+    with pytest.raises(PillarError, match=r"^the master fails, so this minion keeps what it has; `salt-run") as caught:
         master.pillar("node1")
-    assert not isinstance(caught.value, salt.exceptions.NotImplemented)
+    assert str(master.root) not in str(caught.value)
+    assert "redis" not in str(caught.value)
+    assert master.pillar("node3") == {}
+    assert master.pillar("stranger") == {}
+
+
+def test_where_neither_mesh_file_nor_registry_can_be_read_everybody_may_be_a_member(master):
+    master.mesh.write_text("networks: []\n")
+    load._last_valid.clear()
+    FAULTS["the registry is damaged"](master)
+    with pytest.raises(PillarError):
+        master.pillar("stranger")
 
 
 # -- the secret of preshared keys

@@ -42,6 +42,10 @@ def mesh_path_of(opts: Mapping[str, Any]) -> str:
     )
 
 
+def state_dir_of(opts: Mapping[str, Any]) -> str:
+    return os.path.join(opts["cachedir"], "wireguard")
+
+
 def keys_dir_of(opts: Mapping[str, Any]) -> str:
     driver = opts.get("keys.cache_driver", "localfs_key")
     if driver != "localfs_key":

@@ -24,7 +24,7 @@ from ..model.view import View
 from ..registry.registry import Registry
 from ..registry.rows import Applied, NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey, SaltKeys, load_salt_keys
-from .config import keys_dir_of, mesh_path_of, secret_of
+from .config import keys_dir_of, mesh_path_of, secret_of, state_dir_of
 from .secretfile import load_secret
 
 
@@ -49,8 +49,7 @@ class Master:
         """From the Salt master's options. Raises ConfigError, which says what to write into them."""
         # Salt calls a master after the minion on its machine, unless `id` is configured
         own_minion = str(opts.get("id") or "").removesuffix("_master")
-        state_dir = os.path.join(opts["cachedir"], "wireguard")
-        return cls(mesh_path_of(opts), keys_dir_of(opts), state_dir, own_minion, secret_of(opts))
+        return cls(mesh_path_of(opts), keys_dir_of(opts), state_dir_of(opts), own_minion, secret_of(opts))
 
     @property
     def registry(self) -> Registry:

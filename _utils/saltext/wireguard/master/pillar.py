@@ -1,44 +1,76 @@
-"""What the pillar of a minion has: its views, or an error that never says what is wrong with the mesh file."""
+"""What the pillar of a minion has: its views, or an error that never says what is wrong on the master."""
 
 from __future__ import annotations
 
-from ..errors import MeshError, PillarError
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import LossError, MeshError, PillarError, WireguardError
 from ..meshfile.load import last_valid
+from ..meshfile.mesh import Mesh
 from ..model.view import View
+from ..registry.rows import Snapshot
+from .config import state_dir_of
 from .master import Master
 
 
-def views_for(master: Master, node: str) -> tuple[dict[str, View], int] | None:
+def views_for(opts: Mapping[str, Any], mesh_path: str, node: str) -> tuple[dict[str, View], int] | None:
     """
     Network -> what the node must have there, which is empty if it was a member of some network; and the generation that
     this was made from. None for a node that never was a member.
 
-    :raises PillarError: where the mesh file is invalid, or contradicts the registry: for those who may be members, who
-        must not take that for a removal. What is wrong there is for the operator; a value may be a misplaced secret
+    :param opts: the Salt master's options
+    :param mesh_path: where the mesh file is, even if something else in the options is wrong
+    :raises PillarError: where the mesh file is invalid, or the registry or something else unusable: for those who may
+        be members, who must not take that for a removal. What is wrong is for the operator; a value of the mesh file
+        may be a misplaced secret
     :raises LossError: where it concerns a network of this node
     """
+    try:
+        return _views(Master.from_opts(opts), node)
+    except LossError:
+        raise
+    except (WireguardError, OSError) as exc:
+        is_invalid = isinstance(exc, MeshError)
+        if not _may_be_member(Master(mesh_path, "", state_dir_of(opts)), node):
+            return None
+    what, verb = ("the mesh file on the master is invalid", "validate") if is_invalid else ("the master fails", "nodes")
+    raise PillarError(f"{what}, so this minion keeps what it has; `salt-run wireguard.{verb}` on the master says why")
+
+
+def _views(master: Master, node: str) -> tuple[dict[str, View], int] | None:
     if not master.is_trusted(node):
         return None
-    try:
-        moment = master.moment()
-        views = moment.views(node)
-        return None if views is None else (views, moment.unguarded.generation)
-    except MeshError:
-        if not _may_be_member(master, node):
-            return None
-    raise PillarError(
-        "the mesh file on the master is invalid, so this minion keeps what it has; `salt-run wireguard.validate` on the"
-        " master says what is wrong"
-    )
+    moment = master.moment()
+    views = moment.views(node)
+    return None if views is None else (views, moment.unguarded.generation)
 
 
 def _may_be_member(master: Master, node: str) -> bool:
     """
-    Whether the registry knows the node, or the last mesh file that was valid has it. Of all others, none has ever had
-    an interface from here that it could lose.
+    Whether the mesh file, or the last one that was valid, has the node, or the registry knows it. Of all others, none
+    has ever had an interface from here that it could lose. Where neither can be read, everybody may be one.
     """
-    mesh = last_valid(master.mesh_path)
-    if mesh and any(network.settings(node) for network in mesh.networks):
+    mesh, snapshot = _mesh(master), _snapshot(master)
+    if mesh is None and snapshot is None:
         return True
-    snapshot = master.registry.snapshot()
-    return any(node == known for _, known in snapshot.rows) or any(node in noted for noted in snapshot.noted.values())
+    is_listed = mesh is not None and any(network.settings(node) for network in mesh.networks)
+    return is_listed or (snapshot is not None and _is_known(snapshot, node))
+
+
+def _is_known(snapshot: Snapshot, node: str) -> bool:
+    return any(node == each for _, each in snapshot.rows) or any(node in noted for noted in snapshot.noted.values())
+
+
+def _mesh(master: Master) -> Mesh | None:
+    try:
+        return master.mesh()
+    except MeshError:
+        return last_valid(master.mesh_path)
+
+
+def _snapshot(master: Master) -> Snapshot | None:
+    try:
+        return master.registry.snapshot()
+    except WireguardError:
+        return None
