@@ -11,7 +11,6 @@ import syslog
 import time
 
 from ..device.confirm import RollbackState
-from ..errors import WireguardError
 from . import converge, lock
 from .notes import Journal
 
@@ -26,7 +25,7 @@ def main(cachedir: str, interface: str, trial: str) -> None:
             # Whoever works on the interface, the change that is watched included, is waited for.
             with lock.hold(cachedir, interface):
                 return end(Journal(cachedir, interface), interface, trial)
-        except (WireguardError, OSError) as exc:
+        except Exception as exc:  # Whatever it is: nobody else puts this interface right.
             syslog.syslog(syslog.LOG_ERR, f"wireguard: {interface} could not be rolled back: {exc}")
             time.sleep(PAUSE_SECONDS)
 
