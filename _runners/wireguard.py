@@ -23,6 +23,7 @@ from saltext.wireguard.control import rows as _rows
 
 if TYPE_CHECKING:
     # Salt's loader puts this here.
+    __context__: dict[str, Any] = {}
     __opts__: dict[str, Any] = {}
 
 __virtualname__ = "wireguard"
@@ -34,9 +35,10 @@ def __virtual__():
 
 def _run(verb, *args, **kwargs):
     """What every function below comes down to."""
-    # Salt puts `__jid_event__` here where a runner was started as a job
-    operator = _operator.Operator(__opts__, _operator.teller(__opts__, globals().get("__jid_event__")))
-    return _operator.run(verb, operator, *args, **kwargs)
+    # Salt puts `__jid_event__` and `__user__` here where a runner was started as a job
+    say = _operator.teller(__opts__, globals().get("__jid_event__"))
+    operator = _operator.Operator(__opts__, say, globals().get("__user__", _operator.UNKNOWN))
+    return _operator.run(verb, operator, __context__, *args, **kwargs)
 
 
 def validate(mesh=None):

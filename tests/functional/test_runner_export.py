@@ -62,7 +62,7 @@ def export(master, *args, opts=None, **kwargs):
     master.opts.update({"fun": "wireguard.export", **(opts or {})})
     runner = master.runner()
     with contextlib.redirect_stdout(getattr(master, "terminal", sys.stdout)):
-        return runner["wireguard.export"](*args, **kwargs)["data"]
+        return runner["wireguard.export"](*args, **kwargs)
 
 
 def error(master, *args, **kwargs):
@@ -72,7 +72,7 @@ def error(master, *args, **kwargs):
 
 
 def peers(master):
-    return {row["peer"]: row for row in master.runner()["wireguard.nodes"]()["data"]["peers"]}
+    return {row["peer"]: row for row in master.runner()["wireguard.nodes"]()["peers"]}
 
 
 def everything_kept(master):
@@ -188,8 +188,8 @@ def test_a_plan_warns_of_a_configuration_that_an_edit_makes_out_of_date(master, 
     export(master, "phone")
     plan = master.runner()["wireguard.plan"]
     (tmp_path / "other.yml").write_text(master.mesh.read_text().replace("{'node*': {}}", "{'node*': {port: 4444}}"))
-    assert [each["where"] for each in plan(mesh=str(tmp_path / "other.yml"))["data"]["warnings"]] == ["phone"]
-    assert plan(mesh=str(master.mesh))["data"]["warnings"] == []
+    assert [each["where"] for each in plan(mesh=str(tmp_path / "other.yml"))["warnings"]] == ["phone"]
+    assert plan(mesh=str(master.mesh))["warnings"] == []
 
 
 def test_a_node_that_an_exported_peer_knows_rotates_by_force_only(master, terminal):

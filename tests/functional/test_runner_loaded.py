@@ -57,21 +57,20 @@ def error(run, *args, **kwargs):
 
 def test_a_valid_mesh_file_is_summed_up(master, run):
     answer = run("validate")
-    assert answer["outputter"] == "wireguard"
-    assert "retcode" not in answer["data"]
-    assert answer["data"]["valid"] is True
-    assert (answer["data"]["errors"], answer["data"]["warnings"]) == ([], [])
-    assert answer["data"]["checked"] == ["mesh file", "registry", "accepted keys"]
-    (network,) = answer["data"]["networks"]
+    assert "retcode" not in answer
+    assert answer["valid"] is True
+    assert (answer["errors"], answer["warnings"]) == ([], [])
+    assert answer["checked"] == ["mesh file", "registry", "accepted keys"]
+    (network,) = answer["networks"]
     assert network.items() >= {"network": NETWORK, "subnets": ["10.42.0.0/24"], "node entries": 1}.items()
-    text = master.shown(answer["data"])
+    text = master.shown(answer)
     assert "valid: yes" in text
     assert "backbone" in text
 
 
 def test_an_invalid_mesh_file_is_an_exit_code_with_all_its_problems(master, run):
     master.mesh.write_text("networks:\n  backbone:\n    subnet: [10.42.0.0/24]\n    port: 0\n    nodes: {'*': {}}\n")
-    data = run("validate")["data"]
+    data = run("validate")
     assert (data["valid"], data["retcode"]) == (False, 1)
     found = {problem["where"]: problem["message"] for problem in data["errors"]}
     assert "unknown key 'subnet'" in found[f"{master.mesh}:3"]
@@ -86,7 +85,7 @@ def test_what_is_probably_not_meant_is_a_warning_with_its_line_and_no_exit_code(
         "networks:\n  backbone:\n    subnets: [10.42.0.0/24]\n    nodes:\n      'node*': {}\n"
         "      wbe1: {endpoint: no.such.name.invalid}\n"
     )
-    data = run("validate")["data"]
+    data = run("validate")
     assert data["valid"] is True
     assert "retcode" not in data
     assert [(row["where"], row["message"].split(":")[0]) for row in data["warnings"]] == [
@@ -101,7 +100,7 @@ def test_a_file_that_contradicts_the_registry_is_not_valid(master, run):
         "networks:\n  backbone:\n    subnets: [10.42.0.0/24]\n    nodes:\n      'node*': {}\n"
         "      node2: {addresses: [10.42.0.1]}\n"
     )
-    data = run("validate")["data"]
+    data = run("validate")
     assert (data["valid"], data["retcode"]) == (False, 1)
     assert [(row["where"], row["message"].split(";")[0]) for row in data["errors"]] == [
         (f"{master.mesh}:6", "10.42.0.1 was already given to node1")
@@ -111,13 +110,13 @@ def test_a_file_that_contradicts_the_registry_is_not_valid(master, run):
 def test_another_file_is_checked_before_it_goes_live(master, run):
     other = master.root / "next.yml"
     other.write_text("networks: {n: {subnets: [10.9.0.0/24], nodes: {'*': {}}}}")
-    assert run("validate", mesh=str(other))["data"]["networks"][0]["network"] == "n"
-    assert run("validate", mesh=str(master.root / "no.yml"))["data"]["retcode"] == 1
+    assert run("validate", mesh=str(other))["networks"][0]["network"] == "n"
+    assert run("validate", mesh=str(master.root / "no.yml"))["retcode"] == 1
 
 
 def test_a_file_is_checked_where_there_is_no_master(master):
     master.opts["ext_pillar"] = []
-    data = master.runner()["wireguard.validate"](mesh=str(master.mesh))["data"]
+    data = master.runner()["wireguard.validate"](mesh=str(master.mesh))
     assert (data["valid"], data["checked"], data["warnings"]) == (True, ["mesh file"], [])
 
 
@@ -128,7 +127,7 @@ def test_a_plan_without_a_salt_master_says_what_the_master_knows_by_itself(maste
     master.confirm("node1")
     other = master.root / "next.yml"
     other.write_text("networks: {backbone: {subnets: [10.42.0.0/24], mtu: 1380, nodes: {'node*': {}}}}")
-    data = run("plan", mesh=str(other))["data"]
+    data = run("plan", mesh=str(other))
     assert data["retcode"] == 2
     assert [(row["node"], row["subject"], row["new"], row["disturbs"]) for row in data["changes"]] == [
         ("node1", "mtu", "1380", 0)
@@ -143,14 +142,14 @@ def test_a_plan_names_who_meets_by_way_of_a_hub(master, run):
     other = master.root / "next.yml"
     nodes = "{node1: {endpoint: false}, nat2: {endpoint: false}, hub1: {hub: true}}"
     other.write_text(f"networks: {{backbone: {{subnets: [10.42.0.0/24], nodes: {nodes}}}}}")
-    data = run("plan", mesh=str(other))["data"]
+    data = run("plan", mesh=str(other))
     assert data["relayed"] == [{"network": "backbone", "hub": "hub1", "pairs": 1, "nodes": ["nat2", "node1"]}]
     assert "backbone  hub1  1      nat2, node1" in master.shown(data)
 
 
 def test_a_plan_of_the_present_file_names_who_could_not_be_asked_and_who_never_registered(master, run):
     master.confirm("node1")
-    data = run("plan")["data"]
+    data = run("plan")
     assert [(row["node"], row["why"]) for row in data["unreachable"]] == [("node1", None)]
     assert {(row["node"], row["subject"]) for row in data["changes"]} == {
         ("node1", "peer node2"),
@@ -163,7 +162,7 @@ def test_a_plan_changes_nothing_in_the_registry(master, run):
     path = master.root / "disk/var/cache/salt/master/wireguard/registry.db"
     before = path.read_bytes()
     master.write_mesh("nodes: {'node*': {}}", subnets="10.42.0.0/16")
-    assert run("plan")["data"]["changes"]
+    assert run("plan")["changes"]
     assert path.read_bytes() == before
 
 
@@ -172,14 +171,14 @@ def test_a_mesh_file_that_contradicts_the_registry_is_an_error_with_its_place(ma
     other.write_text(
         "networks: {backbone: {subnets: [10.42.0.0/24], nodes: {node1: {}, node2: {addresses: [10.42.0.1]}}}}"
     )
-    data = run("plan", mesh=str(other))["data"]
+    data = run("plan", mesh=str(other))
     assert data["retcode"] == 1
     assert any("next.yml:1" in row["where"] and "given to node1" in row["message"] for row in data["errors"])
 
 
 def test_where_no_master_is_configured_a_file_is_judged_by_itself(master):
     master.opts["ext_pillar"] = []
-    data = master.runner()["wireguard.plan"](mesh=str(master.mesh))["data"]
+    data = master.runner()["wireguard.plan"](mesh=str(master.mesh))
     assert "by itself" in data["answer"]
     assert (data["changes"], "retcode" in data) == ([], False)
     with pytest.raises(salt.exceptions.NotImplemented, match="ext_pillar:"):
@@ -190,7 +189,7 @@ def test_where_no_master_is_configured_a_file_is_judged_by_itself(master):
 
 
 def test_nodes_say_who_is_there_and_who_is_not(master, run):
-    data = run("nodes")["data"]
+    data = run("nodes")
     rows = {row["node"]: row for row in data["nodes"]}
     assert set(rows) == {"node1", "node2"}
     assert rows["node1"]["addresses"] == ["10.42.0.1"]
@@ -204,14 +203,14 @@ def test_nodes_say_who_is_there_and_who_is_not(master, run):
 
 def test_a_node_that_reported_what_it_should_have_is_in_sync(master, run):
     master.confirm("node1")
-    row = next(row for row in run("nodes")["data"]["nodes"] if row["node"] == "node1")
+    row = next(row for row in run("nodes")["nodes"] if row["node"] == "node1")
     assert (row["in_sync"], row["why"]) == (True, None)
     assert row["last_seen"].startswith(time.strftime("%Y-"))
 
 
 def test_nodes_of_one_network_only(run):
-    assert run("nodes", network="other")["data"]["nodes"] == []
-    assert len(run("nodes", network=NETWORK)["data"]["nodes"]) == 2
+    assert run("nodes", network="other")["nodes"] == []
+    assert len(run("nodes", network=NETWORK)["nodes"]) == 2
 
 
 # -- view
@@ -242,7 +241,7 @@ def test_a_revocation_that_cannot_be_told_to_anybody_is_kept_and_says_so(master,
     assert message.startswith("node1 is revoked, but NO NODE HAS DROPPED IT YET")
     assert "node2 (10.42.0.2)" in message
     assert message.endswith("run `salt-run wireguard.dropped node1`")
-    assert [row["what"] for row in run("history", "node1")["data"]["history"]][-1] == "revoked"
+    assert [row["what"] for row in run("history", "node1")["history"]][-1] == "revoked"
 
 
 def test_a_view_of_somebody_who_is_no_accepted_minion_is_an_error_without_a_traceback(run):
@@ -318,13 +317,13 @@ def test_a_mesh_file_that_removes_most_nodes_is_one_error_without_a_traceback(sh
 
 
 def test_a_plan_says_the_same(shrunk):
-    data = shrunk.runner()["wireguard.plan"]()["data"]
+    data = shrunk.runner()["wireguard.plan"]()
     assert (data["retcode"], data["answer"]) == (1, "the mesh file cannot be applied")
     assert "would lose 4 of its 5 nodes at once" in data["errors"][0]["message"]
 
 
 def test_validate_warns_of_it_before_it_goes_live(shrunk):
-    data = shrunk.runner()["wireguard.validate"](mesh=str(shrunk.mesh))["data"]
+    data = shrunk.runner()["wireguard.validate"](mesh=str(shrunk.mesh))
     assert data["valid"] is True
     assert any("would lose 4 of its 5 nodes at once" in row["message"] for row in data["warnings"])
 
@@ -353,16 +352,16 @@ def test_a_reconcile_that_makes_no_sense_is_an_error_before_anybody_is_asked(mas
 
 def test_on_hold_nobody_is_asked_but_step_by_step(master, run, monkeypatch):
     monkeypatch.setattr(operator, "SaltBus", contextlib.nullcontext)  # which cannot publish
-    sentence = run("hold", reason="new\nports")["data"]["held"]
+    sentence = run("hold", reason="new\nports")["held"]
     assert "(new ports)" in sentence
     for words in ({}, {"contact": ["node2"], "wait": False}, {"everybody": True}):
-        assert run("reconcile", **words)["data"] == {"held": sentence, "retcode": 1}
-    assert run("rotate_due")["data"] == {"rotations": []}
+        assert run("reconcile", **words) == {"held": sentence, "retcode": 1}
+    assert run("rotate_due") == {"rotations": []}
     assert error(run, "rotate", "node1") == sentence
-    assert run("nodes")["data"]["warnings"] == [sentence]
+    assert run("nodes")["warnings"] == [sentence]
     with pytest.raises(AttributeError, match="publish"):
         run("release")
-    assert run("nodes")["data"]["warnings"] == []
+    assert run("nodes")["warnings"] == []
 
 
 def test_the_node_on_the_masters_machine_is_known_by_salts_own_rule(master):
@@ -436,7 +435,7 @@ def test_a_forged_registration_changes_nothing_and_is_listed_as_refused(master, 
     assert heard("hear", REGISTER_TAG, event(forged[name])) is False
     assert heard.reconciled == []
     assert master.pillar("node1") == before
-    data = heard("nodes")["data"]
+    data = heard("nodes")
     (refusal,) = data["refused"]
     assert refusal["reason"]
     assert refusal["count"] == 1
@@ -466,12 +465,11 @@ def test_what_comes_from_outside_cannot_move_the_cursor(master):
 
 def test_the_use_of_the_subnets_is_shown_as_tables(master, run):
     answer = run("addresses")
-    (pool,) = answer["data"]["pools"]
+    (pool,) = answer["pools"]
     assert (pool["network"], pool["used"], pool["quarantined"]) == (NETWORK, 1, 0)
     assert pool["size"] == pool["used"] + pool["free"]
-    assert pool["next"] == answer["data"]["free"][0]["first"]
-    assert (answer["data"]["quarantined"], answer["data"]["warnings"]) == ([], [])
-    assert answer["outputter"] == "wireguard"
+    assert pool["next"] == answer["free"][0]["first"]
+    assert (answer["quarantined"], answer["warnings"]) == ([], [])
 
 
 def test_a_network_that_does_not_exist_has_no_addresses(run):

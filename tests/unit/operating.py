@@ -35,7 +35,7 @@ class FakeOperator(Operator):
 
 def operator_of(fleet, **options):
     """Of this fleet; what has happened so far is announced."""
-    found = FakeOperator(options.pop("opts", {}), fleet.said.append, fleet, **options)
+    found = FakeOperator(options.pop("opts", {}), fleet.said.append, fleet=fleet, **options)
     found.announce()
     found.announced.clear()
     return found

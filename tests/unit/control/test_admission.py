@@ -21,13 +21,13 @@ def fleet(tmp_path):
 
 
 def waiting(fleet):
-    return [(row["node"], row["question"]) for row in rows.pending(operator_of(fleet))["data"]["pending"]]
+    return [(row["node"], row["question"]) for row in rows.pending(operator_of(fleet))["pending"]]
 
 
 def test_a_node_that_is_admitted_is_a_peer_at_once(fleet):
     assert waiting(fleet) == [("c", "admit")]
     operator = operator_of(fleet)
-    assert admit(operator, "c", None, None)["data"]["confirmed"] == ["a", "b", "c"]
+    assert admit(operator, "c", None, None)["confirmed"] == ["a", "b", "c"]
     assert (waiting(fleet), fleet.has("a")) == ([], ["b", "c"])
     assert ("admitted", "c") in operator.announced
 
@@ -42,7 +42,7 @@ def test_a_node_can_be_admitted_for_a_time(fleet):
 
 def test_a_node_that_is_rejected_stays_out_and_that_is_announced(fleet):
     operator = operator_of(fleet)
-    assert reject(operator, "c", None)["data"] == {"rejected": {"net": public_key("c")}}
+    assert reject(operator, "c", None) == {"rejected": {"net": public_key("c")}}
     assert ("rejected", "c") in operator.announced
     with pytest.raises(ConfigError, match="nothing of c waits"):
         reject(operator, "c", None)

@@ -16,7 +16,7 @@ def fleet(tmp_path):
 
 
 def test_a_valid_file_is_judged_with_registry_and_keys(fleet):
-    said = validate(operator_of(fleet), None)["data"]
+    said = validate(operator_of(fleet), None)
     assert (said["valid"], said["errors"], "retcode" in said) == (True, [], False)
     assert said["checked"] == ["mesh file", "registry", "accepted keys"]
     assert [row["network"] for row in said["networks"]] == ["net"]
@@ -24,15 +24,15 @@ def test_a_valid_file_is_judged_with_registry_and_keys(fleet):
 
 def test_a_file_that_cannot_be_parsed_is_an_error_with_its_place_and_an_exit_code(fleet):
     fleet.mesh.write_text("networks: {net: {subnet: []}}")
-    said = validate(operator_of(fleet), None)["data"]
+    said = validate(operator_of(fleet), None)
     assert (said["valid"], said["retcode"]) == (False, 1)
     assert said["errors"][0]["where"].endswith("mesh.yml:1")
 
 
 def test_without_a_master_a_file_is_judged_by_itself_and_there_must_be_one(fleet):
     nobody = Operator({"cachedir": "/nowhere"}, print)
-    assert validate(nobody, str(fleet.mesh))["data"]["checked"] == ["mesh file"]
-    said = plan(nobody, str(fleet.mesh), 1)["data"]
+    assert validate(nobody, str(fleet.mesh))["checked"] == ["mesh file"]
+    said = plan(nobody, str(fleet.mesh), 1)
     assert "checked by itself" in said["answer"]
     for verb in (lambda: validate(nobody, None), lambda: plan(nobody, None, 1)):
         with pytest.raises(ConfigError, match="ext_pillar:"):
@@ -44,7 +44,7 @@ def test_a_plan_of_a_file_that_is_not_live_says_what_it_would_change_and_changes
     other.write_text(mesh_text("'*': {}", extra="mtu: 1300"))
     generation = fleet.master.registry.snapshot().generation
     operator = operator_of(fleet, running=False)
-    said = plan(operator, str(other), 1)["data"]
+    said = plan(operator, str(other), 1)
     assert said["retcode"] == 2
     assert said["answer"].startswith("2 nodes would change")
     assert said["answer"].endswith("nobody was asked, as no salt-master runs here")
@@ -55,6 +55,6 @@ def test_a_plan_of_a_file_that_is_not_live_says_what_it_would_change_and_changes
 def test_a_plan_that_loses_most_nodes_is_an_error_of_the_file(tmp_path):
     fleet = Fleet(tmp_path, "abcde")
     fleet.mesh.write_text(mesh_text("'x*': {}"))
-    said = plan(operator_of(fleet), None, 1)["data"]
+    said = plan(operator_of(fleet), None, 1)
     assert (said["answer"], said["retcode"]) == ("the mesh file cannot be applied", 1)
     assert "would lose 5 of its 5 nodes" in said["errors"][0]["message"]

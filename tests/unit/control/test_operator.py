@@ -5,7 +5,7 @@ import salt.exceptions
 
 from answering import Fleet
 from operating import operator_of
-from saltext.wireguard.control.operator import Operator, run, shown, teller
+from saltext.wireguard.control.operator import DIFFERS, FAILED, Operator, exiting, run, teller
 from saltext.wireguard.errors import ConfigError
 
 
@@ -19,19 +19,19 @@ def test_an_error_of_ours_is_one_that_salt_run_prints_as_a_message():
         raise ConfigError("write it into the file")
 
     with pytest.raises(salt.exceptions.NotImplemented, match=r"^write it into the file$"):
-        run(fail, Operator({}, print))
+        run(fail, Operator({}, print), {})
 
 
 def test_an_error_of_anybody_else_stays_what_it_is():
     with pytest.raises(ZeroDivisionError):
-        run(lambda operator: 1 / 0, Operator({}, print))
+        run(lambda operator: 1 / 0, Operator({}, print), {})
 
 
 def test_a_master_that_is_not_configured_is_an_error_only_when_it_is_needed():
     operator = Operator({"cachedir": "/nowhere"}, print)
-    assert run(lambda operator: "fine", operator) == "fine"
+    assert run(lambda operator: "fine", operator, {}) == "fine"
     with pytest.raises(salt.exceptions.NotImplemented, match="ext_pillar:"):
-        run(lambda operator: operator.master, operator)
+        run(lambda operator: operator.master, operator, {})
 
 
 def test_what_happened_in_a_turn_is_announced_at_its_end_even_when_it_fails(fleet):
@@ -49,9 +49,41 @@ def test_what_happened_in_a_turn_is_announced_at_its_end_even_when_it_fails(flee
     assert operator.announced == [("revoked", "b")]
 
 
-def test_an_exit_code_is_shown_only_where_there_is_one():
-    assert shown({"a": 1}) == {"outputter": "wireguard", "data": {"a": 1}}
-    assert shown({"a": 1}, 2)["data"] == {"a": 1, "retcode": 2}
+def judged(answer, context=None, **opts):
+    """What a command returns to Salt, and whether Salt is to take the job for a failed one."""
+    context = {} if context is None else context
+    returned = run(lambda operator: answer, Operator(opts, print), context)
+    return returned, bool(context["retcode"])
+
+
+def test_what_failed_is_failed_to_salt_and_exits_with_one():
+    assert judged(exiting(FAILED, {"a": 1})) == ({"a": 1, "retcode": 1}, True)
+
+
+def test_a_plan_that_would_change_something_exits_with_two_and_has_not_failed():
+    assert judged(exiting(DIFFERS, {"a": 1})) == ({"a": 1, "retcode": 2}, False)
+
+
+def test_success_has_no_exit_code_and_does_not_inherit_the_failure_of_an_earlier_run():
+    context = {"retcode": 1}
+    assert judged(exiting(0, {"a": 1}), context) == ({"a": 1}, False)
+    assert judged(True, context) == (True, False)
+
+
+def test_the_answer_says_how_to_show_it_only_to_a_salt_run_that_shows_it():
+    """Salt took what it found below `data` for results of states, and so every job for a failed one."""
+    assert judged({"a": 1}, fun="wireguard.nodes")[0] == {"outputter": "wireguard", "a": 1}
+    assert judged({"a": 1}, fun="wireguard.nodes", output="json")[0] == {"a": 1}
+    assert judged({"a": 1})[0] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("user", "name"), [("alice", "alice"), ("sudo_bob", "bob"), ("Reactor", "Reactor"), ("UNKNOWN", "root")]
+)
+def test_an_operator_is_who_came_by_api_or_orchestration_or_is_behind_sudo(monkeypatch, user, name):
+    """The history said `root`, whoever came by API or orchestration."""
+    monkeypatch.setattr("salt.utils.user.get_specific_user", lambda: "root")
+    assert Operator({}, print, user).name == name
 
 
 class Events:

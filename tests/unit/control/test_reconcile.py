@@ -28,7 +28,7 @@ def event(fleet, statement):
 
 def test_nodes_that_are_out_of_date_are_asked_and_that_is_no_failure(fleet):
     fleet.change_everybody()
-    said = reconcile(operator_of(fleet))["data"]
+    said = reconcile(operator_of(fleet))
     assert (said["confirmed"], "retcode" in said) == (["a", "b", "c"], False)
     assert fleet.functions == [(SYNC, ["a", "b", "c"])]
 
@@ -37,14 +37,14 @@ def test_a_node_that_fails_or_is_silent_makes_it_a_failure(fleet):
     fleet.change_everybody()
     fleet.broken = {"a": "no module"}
     fleet.off = {"b"}
-    said = reconcile(operator_of(fleet), timeout=0.2)["data"]
+    said = reconcile(operator_of(fleet), timeout=0.2)
     assert (said["failed"], said["silent"], said["retcode"]) == ({"a": "no module"}, ["b"], 1)
 
 
 def test_a_member_that_never_registered_is_asked_for_a_first_state_apply(fleet):
     fleet.accept("new")
     operator = operator_of(fleet)
-    said = reconcile(operator)["data"]
+    said = reconcile(operator)
     assert fleet.functions[0] == ("state.apply", ["new"])
     assert "new" in said["confirmed"]
     assert ("joined", "new") in operator.announced
@@ -55,7 +55,7 @@ def test_while_another_one_waits_for_its_turn_nobody_queues(fleet):
     with reconcile_lock(directory):
         waiting = os.open(f"{directory}/reconcile.waiting", os.O_RDWR)
         fcntl.flock(waiting, fcntl.LOCK_EX)
-        assert "queued" in reconcile(operator_of(fleet), contact=[], wait=False)["data"]
+        assert "queued" in reconcile(operator_of(fleet), contact=[], wait=False)
         os.close(waiting)
 
 
@@ -69,12 +69,12 @@ def test_force_needs_a_reason_before_anybody_is_asked(fleet):
 
 def test_on_hold_only_a_reconcile_in_stages_asks_anybody(fleet):
     operator = operator_of(fleet)
-    sentence = hold(operator, " new\nports ")["data"]["held"]
+    sentence = hold(operator, " new\nports ")["held"]
     assert "by alice (new ports)" in sentence
     fleet.change_everybody()
-    assert reconcile(operator)["data"] == {"held": sentence, "retcode": 1}
+    assert reconcile(operator) == {"held": sentence, "retcode": 1}
     assert fleet.jobs == []
-    said = reconcile(operator, canary="a", batch=1)["data"]
+    said = reconcile(operator, canary="a", batch=1)
     assert (said["stopped"], said["confirmed"]) == (None, ["a", "b", "c"])
     assert current_hold(fleet.master.state_dir) is None
 
@@ -83,12 +83,12 @@ def test_stages_that_stopped_leave_a_hold_until_it_is_released(fleet):
     operator = operator_of(fleet)
     fleet.change_everybody()
     fleet.broken = {"a": "no module"}
-    said = reconcile(operator, canary="a", timeout=0.2)["data"]
+    said = reconcile(operator, canary="a", timeout=0.2)
     assert said["stopped"]
     assert said["retcode"] == 1
     assert current_hold(fleet.master.state_dir)
     fleet.broken.clear()
-    assert release(operator)["data"]["confirmed"] == ["a", "b", "c"]
+    assert release(operator)["confirmed"] == ["a", "b", "c"]
     assert current_hold(fleet.master.state_dir) is None
 
 

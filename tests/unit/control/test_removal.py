@@ -19,7 +19,7 @@ def fleet(tmp_path):
 
 def revoke(fleet, node="d", reason="stolen"):
     operator = operator_of(fleet)
-    return removal.revoke(operator, node, None, reason, 1)["data"], operator.announced
+    return removal.revoke(operator, node, None, reason, 1), operator.announced
 
 
 def test_a_revocation_is_proved_by_every_node_and_announced(fleet):
@@ -70,7 +70,7 @@ def test_a_member_is_not_dropped(fleet):
 def test_a_node_that_an_edit_took_out_is_proved_gone_again_and_again(fleet):
     fleet.mesh.write_text(mesh_text("a: {}, b: {}, c: {}"))
     for _ in range(2):
-        said = removal.dropped(operator_of(fleet), "d", None, 1)["data"]
+        said = removal.dropped(operator_of(fleet), "d", None, 1)
         assert (said["confirmed"], said["of"]) == (3, 3)
     assert fleet.functions == [(DROP, ["a", "b", "c", "d"])]
 
@@ -78,7 +78,7 @@ def test_a_node_that_an_edit_took_out_is_proved_gone_again_and_again(fleet):
 def test_a_readmitted_node_is_a_peer_again(fleet):
     revoke(fleet)
     operator = operator_of(fleet)
-    said = removal.readmit(operator, "d", None, "found")["data"]
+    said = removal.readmit(operator, "d", None, "found")
     assert said["confirmed"] == ["a", "b", "c", "d"]
     assert fleet.has("a") == ["b", "c", "d"]
     assert ("readmitted", "d") in operator.announced

@@ -19,7 +19,7 @@ def fleet(tmp_path):
 
 def by_hand(fleet, node="a", force=False):
     operator = operator_of(fleet)
-    return rotate(operator, node, None, 1, force)["data"], operator.announced
+    return rotate(operator, node, None, 1, force), operator.announced
 
 
 def test_a_rotation_goes_by_its_protocol_and_ends_with_the_new_key_everywhere(fleet):
@@ -78,7 +78,7 @@ def test_on_hold_nothing_is_rotated(fleet):
     hold(operator_of(fleet), "")
     with pytest.raises(ConfigError, match="changes are on hold"):
         by_hand(fleet)
-    assert rotate_due(operator_of(fleet), 1)["data"] == {"rotations": []}
+    assert rotate_due(operator_of(fleet), 1) == {"rotations": []}
 
 
 def test_the_keys_that_are_due_are_rotated_as_many_as_may_be_at_once(fleet):
@@ -87,7 +87,7 @@ def test_the_keys_that_are_due_are_rotated_as_many_as_may_be_at_once(fleet):
     with fleet.master.registry._store.write() as connection:
         connection.execute("UPDATE node SET keyed = ?", [time.time() - 7200])
         connection.execute("UPDATE generation SET value = value + 1")
-    rows = rotate_due(operator_of(fleet), 2)["data"]["rotations"]
+    rows = rotate_due(operator_of(fleet), 2)["rotations"]
     assert [row["rotated"] for row in rows] == [True, True]
     assert {entry.who for entry in fleet.master.registry.audit.history() if entry.what == "rotating"} == {"master"}
 
@@ -96,7 +96,7 @@ def test_the_secret_is_renewed_when_all_answer_and_reaches_them_at_once(fleet):
     fleet.mesh.write_text(mesh_text("'*': {}", extra="preshared_keys: true"))
     fleet.reconcile()
     before = fleet.master.moment().secret
-    said = rotate_secret(operator_of(fleet), "an administrator left", 1, False)["data"]
+    said = rotate_secret(operator_of(fleet), "an administrator left", 1, False)
     assert fleet.master.moment().secret != before
     assert said["confirmed"] == ["a", "b", "c"]
 
@@ -109,5 +109,5 @@ def test_while_a_node_is_silent_the_secret_is_renewed_by_force_only(fleet):
     with pytest.raises(ConfigError, match=r"^b did not answer within 1 s"):
         rotate_secret(operator_of(fleet), "", 1, False)
     assert fleet.master.moment().secret == before
-    assert rotate_secret(operator_of(fleet), "", 0.2, True)["data"]["silent"] == ["b"]
+    assert rotate_secret(operator_of(fleet), "", 0.2, True)["silent"] == ["b"]
     assert fleet.master.moment().secret != before

@@ -12,7 +12,7 @@ from ..master.master import Moment
 from ..meshfile.duration import parse_duration
 from ..wording import shell
 from . import rows
-from .operator import Operator, shown
+from .operator import Operator
 from .reconcile import reconcile
 from .ssh import Ssh
 
@@ -27,7 +27,7 @@ def enroll(operator: Operator, node: str, network: str | None) -> dict[str, Any]
     enrolled = [rows.enrolled(each, members[each.network]) for each in statements if each.network in members]
     reconcile(operator, contact=[])
     answer = f"{node} is enrolled; now run {shell('salt-ssh', node, 'state.apply', 'wireguard')}"
-    return shown({"answer": answer, "enrolled": enrolled})
+    return {"answer": answer, "enrolled": enrolled}
 
 
 # So much of a public key tells it from others.
@@ -79,7 +79,7 @@ def reject(operator: Operator, node: str, network: str | None) -> dict[str, Any]
     rejected = {name: key for name, key in keys.items() if key}
     if not rejected:
         raise ConfigError(f"nothing of {node} waits; see `salt-run wireguard.pending`")
-    return shown({"rejected": rejected})
+    return {"rejected": rejected}
 
 
 def forget_serials(operator: Operator, node: str, network: str | None, reason: object) -> dict[str, Any]:
@@ -90,4 +90,4 @@ def forget_serials(operator: Operator, node: str, network: str | None, reason: o
     operator.announce()
     if not forgotten:
         raise ConfigError(f"no serial of {node} is in the future; see `salt-run wireguard.nodes` for refusals")
-    return shown({"forgotten": forgotten})
+    return {"forgotten": forgotten}

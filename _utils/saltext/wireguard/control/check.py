@@ -17,7 +17,7 @@ from ..review.lint import Findings, hosts, lint
 from ..system.resolve import resolve_names
 from . import rows
 from .node_query import NodeQuery
-from .operator import Operator, shown
+from .operator import DIFFERS, FAILED, Operator, exiting
 from .plan import Plan, PlanResult
 from .progress import Progress
 
@@ -40,7 +40,7 @@ def validate(operator: Operator, path: str | None) -> dict[str, Any]:
     try:
         mesh = load_mesh(path or operator.master.mesh_path)
     except MeshError as exc:
-        return shown({"valid": False, "errors": rows.problems(exc.problems)}, 1)
+        return exiting(FAILED, {"valid": False, "errors": rows.problems(exc.problems)})
     findings = check(mesh, master)
     answer = {
         "valid": not findings.errors,
@@ -49,7 +49,7 @@ def validate(operator: Operator, path: str | None) -> dict[str, Any]:
         "checked": ["mesh file", "registry", "accepted keys"] if master else ["mesh file"],
         "networks": rows.networks(mesh),
     }
-    return shown(answer, int(bool(findings.errors)))
+    return exiting(FAILED if findings.errors else 0, answer)
 
 
 def _master_unless(operator: Operator, path: str | None) -> Master | None:
@@ -88,5 +88,5 @@ def _planned(
     answer: str, findings: Findings, result: PlanResult | None = None, warnings: Collection[str] = ()
 ) -> dict[str, Any]:
     result = result or PlanResult()
-    code = 1 if findings.errors or result.failed else 0 if result.is_quiet else 2
-    return shown(rows.plan(answer, findings, result, warnings), code)
+    code = FAILED if findings.errors or result.failed else 0 if result.is_quiet else DIFFERS
+    return exiting(code, rows.plan(answer, findings, result, warnings))

@@ -23,7 +23,7 @@ from ..model.view import View
 from ..registry.exports import Export
 from ..system.keypair import generate, public_of
 from .delivery import Delivery
-from .operator import Operator, shown
+from .operator import Operator
 from .reconcile import reconcile
 
 
@@ -68,16 +68,14 @@ def export(
         "and its private key nowhere else" if done.has_key else f"without the private key: {external_peer.PLACEHOLDER}"
     )
     later = "no salt-master runs here; the nodes get the change later"
-    return shown(
-        {
-            "answer": f"the configuration of {peer.name} is {place}, {secret}",
-            "network": where.name,
-            "addresses": list(done.view.addresses),
-            "public_key": done.view.public_key,
-            "unreachable": external_peer.unreachable(done.view),
-            "reconcile": reconcile(operator, contact=[])["data"] if operator.has_master() else later,
-        }
-    )
+    return {
+        "answer": f"the configuration of {peer.name} is {place}, {secret}",
+        "network": where.name,
+        "addresses": list(done.view.addresses),
+        "public_key": done.view.public_key,
+        "unreachable": external_peer.unreachable(done.view),
+        "reconcile": reconcile(operator, contact=[]) if operator.has_master() else later,
+    }
 
 
 def _refuse_to_leak(opts: Mapping[str, Any], file: object) -> None:

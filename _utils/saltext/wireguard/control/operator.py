@@ -7,11 +7,11 @@ Here, and nowhere else, the master is opened, its events are announced, and our 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import salt.exceptions
 import salt.utils.user
@@ -22,28 +22,48 @@ from ..rollout.lock import reconcile_lock
 from .bus import Bus, SaltBus, fire, has_master
 from .progress import Say
 
-Answer = TypeVar("Answer")
+# What Salt calls somebody whose name it does not know.
+UNKNOWN = "UNKNOWN"
+
+# What commands exit with that did not do all that they were asked; and a plan that would change something.
+FAILED, DIFFERS = 1, 2
 
 
-def run(verb: Callable[..., Answer], operator: Operator, *args: Any, **kwargs: Any) -> Answer:
-    """Run a verb, and translate our errors into the only one that ``salt-run`` prints as a message, not a traceback."""
+def run(verb: Callable[..., Any], operator: Operator, context: MutableMapping[str, Any], *args: Any, **kw: Any) -> Any:
+    """
+    Run a verb, and return what Salt makes the right thing of: text, exit code, and whether the job succeeded.
+
+    Our errors become the only one that ``salt-run`` prints as a message, not a traceback.
+
+    :param context: Salt's; a failure that stood in it would be that of the next run as well
+    """
     try:
-        return verb(operator, *args, **kwargs)
+        answer = verb(operator, *args, **kw)
     except WireguardError as exc:
         raise salt.exceptions.NotImplemented(str(exc)) from exc
+    if not isinstance(answer, dict):
+        context["retcode"] = 0
+        return answer
+    context["retcode"] = int(answer.get("retcode") == FAILED)
+    # Salt judges what stands below `data` as if it were the results of states, so nothing does.
+    return {"outputter": "wireguard", **answer} if operator.has_terminal else answer
 
 
-def shown(data: Mapping[str, Any], retcode: int = 0) -> dict[str, Any]:
-    """As ``salt-run`` prints it, and exits."""
-    return {"outputter": "wireguard", "data": {**data, "retcode": retcode} if retcode else data}
+def exiting(retcode: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command says that may fail. ``salt-run`` exits with the ``retcode`` that it finds there."""
+    return {**data, "retcode": retcode} if retcode else {**data}
 
 
 @dataclass(frozen=True)
 class Operator:
-    """``opts`` are the Salt master's; ``progress`` takes a line about what goes on."""
+    """
+    ``opts`` are the Salt master's; ``progress`` takes a line about what goes on; ``user`` is who Salt says has started
+    this, a person or a part of Salt.
+    """
 
     opts: Mapping[str, Any]
     progress: Say
+    user: str = UNKNOWN
 
     @cached_property
     def master(self) -> Master:
@@ -52,8 +72,14 @@ class Operator:
 
     @cached_property
     def name(self) -> str:
-        """Who runs this: the person behind sudo, if any."""
-        return str(salt.utils.user.get_specific_user()).removeprefix("sudo_")
+        """Who runs this: who came by API or orchestration, or is behind sudo, if any."""
+        user = salt.utils.user.get_specific_user() if self.user == UNKNOWN else self.user
+        return str(user).removeprefix("sudo_")
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether ``salt-run`` prints the answer for people, not as data, and not on behalf of somebody elsewhere."""
+        return bool(self.opts.get("fun")) and not self.opts.get("output")
 
     def has_master(self) -> bool:
         """Whether a salt-master runs here, so that nodes can be asked."""

@@ -11,7 +11,7 @@ from ..master.intake import hear as take_in
 from ..master.status import calls_for_reconcile, just_booted, registered
 from ..rollout.hold import current_hold, put_on_hold, release_hold
 from ..rollout.staged import parse_stages
-from .operator import Operator, shown
+from .operator import FAILED, Operator, exiting
 from .reconciler import Reconciler, Request
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,10 @@ def reconcile(
     stages = parse_stages(canary, batch, stop_after, registered(master.moment()) if canary else ())
     with operator.turn(wait) as ours:
         if not ours:
-            return shown({"queued": "another reconcile is about to start and will see this"})
+            return {"queued": "another reconcile is about to start and will see this"}
         on_hold = current_hold(master.state_dir)
         if on_hold and not stages:
-            return shown({"held": on_hold}, 1)
+            return exiting(FAILED, {"held": on_hold})
         booted = just_booted(master.moment())
         request = Request(
             contact=contact,
@@ -66,7 +66,7 @@ def reconcile(
     failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
     if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
-    return shown(result, int(failed))
+    return exiting(FAILED if failed else 0, result)
 
 
 def _carry_out(operator: Operator, request: Request) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def hold(operator: Operator, reason: object) -> dict[str, Any]:
     directory = operator.master.state_dir
     with operator.turn():  # what runs already gets to its end
         put_on_hold(directory, operator.name, " ".join(str(reason).split()))
-    return shown({"held": current_hold(directory)})
+    return {"held": current_hold(directory)}
 
 
 def release(operator: Operator) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..master.master import Moment
 from ..master.status import Status, own_removal, revoked, statuses
 from ..wording import shell
 from . import rows
-from .operator import Operator, shown
+from .operator import FAILED, Operator, exiting
 from .reconcile import reconcile
 from .reconciler import Reconciler, Request
 
@@ -80,7 +80,7 @@ def _pursue(operator: Operator, node: str, networks: list[str], timeout: float) 
         "node itself": own_removal(moment, node, networks),
         "seconds": seconds,
     }
-    return shown(data, int(bool(missing)))
+    return exiting(FAILED if missing else 0, data)
 
 
 def _concerned(moment: Moment, networks: Collection[str]) -> dict[str, list[Status]]:

@@ -16,7 +16,7 @@ from ..registry.rows import NodeId
 from ..rollout.hold import current_hold
 from ..wording import some
 from .answers import silent_nodes
-from .operator import Operator, shown
+from .operator import FAILED, Operator, exiting
 from .reconcile import PATIENCE, reconcile
 from .rotation import Rotation, RotationFailed
 
@@ -59,7 +59,7 @@ def rotate_due(operator: Operator, limit: int) -> dict[str, Any]:
 
 def _rotate_all(operator: Operator, nodes: Collection[NodeId], timeout: float, who: str, why: str) -> dict[str, Any]:
     rows = [_rotate_one(operator, network, node, timeout, who, why) for network, node in nodes]
-    return shown({"rotations": rows}, int(not all(row["rotated"] for row in rows)))
+    return exiting(0 if all(row["rotated"] for row in rows) else FAILED, {"rotations": rows})
 
 
 def _rotate_one(operator: Operator, network: str, node: str, timeout: float, who: str, why: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..meshfile.mesh import AddressRange, Mesh
 from ..model.statements import Registration
 from ..registry.rows import Refusal, Waiting
 from ..review.lint import Findings
-from .operator import Operator, shown
+from .operator import Operator
 from .plan import PlanResult
 
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ def nodes(operator: Operator, network: str | None) -> Row:
         "warnings": warnings.warnings(moment),
         "refused": [_refusal(each) for each in operator.master.registry.audit.refusals()],
     }
-    return shown(answer)
+    return answer
 
 
 def addresses(operator: Operator, network: str | None) -> Row:
@@ -65,7 +65,7 @@ def addresses(operator: Operator, network: str | None) -> Row:
         ],
         "warnings": warnings.address_warnings(moment),
     }
-    return shown(answer)
+    return answer
 
 
 def view(operator: Operator, node: str) -> Row:
@@ -86,13 +86,13 @@ def pending(operator: Operator) -> Row:
     waiting = registry.snapshot().waiting
     if waiting:
         registry.admissions.note_shown({node: each.public_key for node, each in waiting.items()})
-    return shown({"pending": [_waiting(each) for _, each in sorted(waiting.items())]})
+    return {"pending": [_waiting(each) for _, each in sorted(waiting.items())]}
 
 
 def history(operator: Operator, node: str | None, limit: int) -> Row:
     """``salt-run wireguard.history``."""
     entries = operator.master.registry.audit.history(node, limit)
-    return shown({"history": [{**entry.to_dict(), "time": when(entry.time)} for entry in entries]})
+    return {"history": [{**entry.to_dict(), "time": when(entry.time)} for entry in entries]}
 
 
 # -- single rows

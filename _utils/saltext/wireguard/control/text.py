@@ -7,6 +7,9 @@ from typing import Any
 
 from .plantext import COLUMNS, fold
 
+# How an answer is to be shown and what `salt-run` exits with are no part of it.
+FOR_SALT = ("outputter", "retcode")
+
 # So many items of a list stand in a table.
 WIDEST = 8
 
@@ -15,8 +18,8 @@ def render_return(data: object) -> str:
     """What ``salt-run`` has to print: the return of one of our runner functions, or its progress."""
     if isinstance(data, dict) and set(data) == {"suffix", "event"}:  # progress, as salt-run wraps it
         return render(data["event"].get("message", ""))
-    if isinstance(data, dict):  # the exit code is for the shell, which has it already
-        return render({name: value for name, value in data.items() if name != "retcode"})
+    if isinstance(data, dict):
+        return render({name: value for name, value in data.items() if name not in FOR_SALT})
     return render(data)
 
 
