@@ -15,12 +15,19 @@ wireguard_nothing_to_do:
 {%- elif opts['test'] and not by_ssh and 'wireguard.version' not in salt %}
 {#- A test run syncs no modules, so ours are not there to say what they would do. -#}
 {%-   for network in (networks or {}) | sort %}
+{%-     set view = networks[network] %}
 wireguard_network_{{ network }}:
+{%-     if opts.get('master_uri') or view.get('public_key') %}
   test.configurable_test_state:
     - name: {{ network | json }}
     - changes: true
-    - comment: >-
-        {{ networks[network]['interface'] }} would be registered and set up, once the modules are there
+    - comment: {{ (view['interface'] ~ " would be registered and set up, once the modules are there") | json }}
+{%-     else %}
+  test.fail_without_changes:
+    - name: >-
+        This minion runs without a master, and the mesh file has no public_key of it for {{ network }}. To apply this
+        makes a key, and says what to write
+{%-     endif %}
 {%-   endfor %}
 {%-   for interface in interfaces | sort %}
 wireguard_interface_{{ interface }}:

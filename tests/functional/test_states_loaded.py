@@ -341,6 +341,15 @@ def test_a_test_run_on_a_minion_without_modules_says_what_would_be_done(host):
     assert host.picture() == before
 
 
+def test_without_modules_and_master_a_test_run_promises_nothing_to_a_minion_that_no_mesh_file_has_the_key_of(host):
+    host.set_networks(view(None))
+    without_packages(host)
+    host.configure(module_dirs=[], master_uri=None)
+    *_, network = host.salt("state.sls", "wireguard", test=True).values()
+    assert (network["result"], network["changes"]) == (False, {})
+    assert "the mesh file has no public_key of it" in network["name"]
+
+
 def test_a_pillar_with_errors_stops_the_run_before_any_state(host):
     registered(host)
     host.state("present", "backbone")

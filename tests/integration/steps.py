@@ -102,10 +102,10 @@ def build(lab: Any, count: int) -> None:
 def reconcile(lab: Any, *args: str) -> tuple[int, dict[str, Any]]:
     """Run ``salt-run wireguard.reconcile``; return its exit code and what it says."""
     done = lab.salt_run("wireguard.reconcile", "--out=json", *args)
-    return done.returncode, _documents(done.stdout)[-1]
+    return done.returncode, documents(done.stdout)[-1]
 
 
-def _documents(text: str) -> list[Any]:
+def documents(text: str) -> list[Any]:
     """All JSON documents of a text: salt-run prints progress as documents of their own."""
     found = []
     while text := text.strip():

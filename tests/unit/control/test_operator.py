@@ -75,6 +75,7 @@ def test_the_answer_says_how_to_show_it_only_to_a_salt_run_that_shows_it():
     assert judged({"a": 1}, fun="wireguard.nodes")[0] == {"outputter": "wireguard", "a": 1}
     assert judged({"a": 1}, fun="wireguard.nodes", output="json")[0] == {"a": 1}
     assert judged({"a": 1})[0] == {"a": 1}
+    assert judged({"a": 1}, fun="state.orchestrate")[0] == {"a": 1}
 
 
 @pytest.mark.parametrize(

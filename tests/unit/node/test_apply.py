@@ -138,6 +138,62 @@ def test_a_test_run_on_a_node_without_a_key_makes_none(host):
     assert host.events == []
 
 
+def foreign(host):
+    host.set_networks(view(None))
+    host.config.write_text("[Interface]\n")
+
+
+def waits_for_a_decision(host):
+    host.set_networks(replace(view(None), waiting="admit"))
+
+
+def waits_with_another_key(host):
+    host.call("keypair", "wg0")
+    host.set_networks(replace(view(key("the old one")), waiting="rekey"))
+
+
+def has_no_master_and_another_key(host):
+    host.configure(master_uri=None)
+    host.call("keypair", "wg0")
+    host.set_networks(view(key("the old one")))
+
+
+def has_a_backend_that_is_none(host):
+    host.configure(wireguard={"backend": "magic"})
+    host.set_networks(view(None))
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [foreign, waits_for_a_decision, waits_with_another_key, has_no_master_and_another_key, has_a_backend_that_is_none],
+)
+def test_a_test_run_refuses_what_the_run_refuses_with_the_same_words(host, scene):
+    """It promised that the interface would be registered and set up."""
+    scene(host)
+    announced = host.error("apply", test=True)
+    assert host.events == []
+    assert host.error("apply", wait=0.01) == announced
+    assert host.state("present", "backbone", test=True)["result"] is False
+
+
+def test_a_test_run_without_a_master_and_a_key_says_that_a_person_must_act_and_makes_none(host):
+    """It promised that the interface would be registered and set up, which takes a master."""
+    host.configure(master_uri=None)
+    host.set_networks(view(None))
+    message = host.error("apply", test=True)
+    assert "runs without a master, and it has no key yet" in message
+    assert host.call("sync", test=True)["networks"]["backbone"] == {"result": False, "comment": message}
+    assert files(host.etc) == {}
+    assert "Write this key into the mesh file" in host.error("apply")
+
+
+def test_a_test_run_does_not_mind_that_another_key_waits(host):
+    wanted = registered(host)
+    host.set_networks(replace(wanted, waiting="rekey"))
+    assert host.call("apply", test=True)["backbone"]["result"] is None
+    assert host.call("apply")["backbone"]["result"] is True
+
+
 # -- diff, show, managed
 
 

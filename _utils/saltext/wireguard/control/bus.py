@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import salt.client
 import salt.utils.event
+import salt.utils.user
 
 from ..registry.history import Entry
 
@@ -46,7 +47,9 @@ class SaltBus:
         # listening comes first, so that no answer is missed
         bus = salt.utils.event.get_event("master", opts=self._opts, listen=True)
         self._bus = self._stack.enter_context(bus)
-        self._client = self._stack.enter_context(salt.client.get_local_client(mopts=self._opts))
+        # An orchestration puts the person who started it here, for whom there is no key to publish with.
+        mopts = {**self._opts, "user": salt.utils.user.get_user()}
+        self._client = self._stack.enter_context(salt.client.get_local_client(mopts=mopts))
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -36,6 +36,7 @@ def apply(
     results = {}
     for found in _newest(minion, network):
         if test:
+            registration.refuse_waiting(minion, found)
             view, outcome = found, would(minion, found, safety)
         else:
             view, outcome = _register_and_converge(minion, found, wait, safety)
@@ -91,13 +92,17 @@ def result(outcome: Outcome) -> dict[str, Any]:
 
 
 def would(minion: Minion, view: View, safety: Safety) -> Outcome:
-    """What applying the view would change. Raises WireguardError or OSError."""
+    """What applying the view would change. Raises WireguardError or OSError where applying it would."""
     refuse_clone(minion, view, test=True)
-    own_key = keys.public_key(config_files.key_file(view.interface))
+    key_file = config_files.key_file(view.interface)
+    own_key = keys.public_key(key_file)
     if view.network and (own_key is None or view.public_key != own_key):
+        _refuse_in_vain(minion, view)
+        if not minion.has_master:
+            refuse_unregistered(minion, view, own_key)
         changes = (Change(Kind.INTERFACE, view.interface, None, "present"),)
         return Outcome(changes, f"{view.interface} would be registered and set up", pending=True)
-    return converge_locked(minion, view, config_files.key_file(view.interface), True, safety)
+    return converge_locked(minion, view, key_file, True, safety)
 
 
 def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safety) -> tuple[View, Outcome]:
@@ -119,13 +124,24 @@ def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safe
 
 def _register_and_wait(minion: Minion, view: View, own_key: str, wait: float) -> View:
     """Returns the view of a fresh pillar."""
+    _refuse_in_vain(minion, view)
     minion.send(REGISTER_TAG, [minion.statements().registration(view)])
     return registration.await_view(view, own_key, minion.id, wait, lambda: views(minion.fresh_pillar()))
 
 
-def refuse_unregistered(minion: Minion, view: View, own_key: str) -> None:
-    """Raise NodeError where there is no master to register with: by ``salt-call --local``, and by salt-ssh."""
-    if view.public_key != own_key:
+def _refuse_in_vain(minion: Minion, view: View) -> None:
+    """Raise NodeError rather than let a node register for what it could not apply then."""
+    converge.refuse_foreign(view, config_files.key_file(view.interface))
+    minion.boot()
+
+
+def refuse_unregistered(minion: Minion, view: View, own_key: str | None) -> None:
+    """
+    Raise NodeError where there is no master to register with: by ``salt-call --local``, and by salt-ssh.
+
+    :param own_key: None in a test run on a machine that has no key yet
+    """
+    if own_key is None or view.public_key != own_key:
         raise NodeError(registration.by_hand(view, own_key, minion.id))
 
 

@@ -10,7 +10,7 @@ from ..errors import NodeError
 from ..model.statements import REGISTER_TAG
 from ..model.view import REGISTER, View
 from ..wording import shell
-from . import endpoints
+from . import config_files, endpoints, keys
 from .minion import Minion
 from .pillar import chosen, views
 from .signing import Signed
@@ -70,8 +70,21 @@ def _unanswered(view: View, seconds: float) -> str:
     )
 
 
-def by_hand(view: View, public_key: str, node: str) -> str:
-    """What a person must do with our key where there is no master to register with."""
+def refuse_waiting(minion: Minion, view: View) -> None:
+    """Raise NodeError where this node's key waits for an operator's decision: applying would, too."""
+    own_key = keys.public_key(config_files.key_file(view.interface))
+    is_known = own_key is not None and own_key == view.public_key
+    if minion.has_master and not is_known and view.waiting not in (None, REGISTER):
+        raise NodeError(_awaits_decision(view, minion.id))
+
+
+def by_hand(view: View, public_key: str | None, node: str) -> str:
+    """What a person must do with our key where there is no master to register with. None: it is not made yet."""
+    if public_key is None:
+        return (
+            f"{node} cannot register for network {view.network}, as it runs without a master, and it has no key yet. To"
+            " apply this makes one, and says what to write into the mesh file"
+        )
     known = f"its public key is {view.public_key} there, but" if view.public_key else "there is no `public_key` of it;"
     return (
         f"{node} cannot register for network {view.network}, as it runs without a master: {known} this machine has"
