@@ -11,7 +11,7 @@ UNTOLD_SECONDS = 150.0  # for what happens by itself on a busy machine
 def ask(lab: Any, function: str, *args: str) -> tuple[int, Any]:
     """Run ``salt-run wireguard.FUNCTION``; return its exit code and what it says."""
     done = lab.salt_run(f"wireguard.{function}", "--out=json", *args)
-    return done.returncode, steps._documents(done.stdout)[-1]
+    return done.returncode, steps.documents(done.stdout)[-1]
 
 
 def begin(lab: Any, function: str, *args: str) -> "subprocess.Popen[str]":
@@ -22,7 +22,7 @@ def begin(lab: Any, function: str, *args: str) -> "subprocess.Popen[str]":
 
 def end(process: "subprocess.Popen[str]", seconds: float = 240) -> tuple[int, Any]:
     """Wait for a command that was begun; return its exit code and what it says, None if it says nothing."""
-    documents = steps._documents(process.communicate(timeout=seconds)[0])
+    documents = steps.documents(process.communicate(timeout=seconds)[0])
     return process.returncode, documents[-1] if documents else None
 
 

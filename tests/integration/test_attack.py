@@ -84,7 +84,7 @@ def announcement(lab, next_key, node=LIAR):
 
 def rotate(lab, node):
     done = lab.salt_run("wireguard.rotate", node, "--out=json")
-    return steps._documents(done.stdout)[-1]["rotations"][0]
+    return steps.documents(done.stdout)[-1]["rotations"][0]
 
 
 # -- rotations

@@ -51,7 +51,7 @@ def test_what_the_clone_does_fails_and_says_what_to_do(fleet):
 
 def test_what_the_clone_says_is_refused_and_the_operator_gets_to_know(fleet):
     signed = fleet.must("exec", CLONE, "salt-call", "--out=json", "wireguard.record", steps.NETWORK)
-    record = steps._documents(signed)[0]["local"]
+    record = steps.documents(signed)[0]["local"]
     steps.send_events(fleet, CLONE, [("wireguard/register", {"signed": record})])
     reason = f"a second machine uses the Salt key of {ORIGINAL}"
     steps.wait_until("refused", lambda: [each for each in steps.refused(fleet) if reason in each["reason"]])

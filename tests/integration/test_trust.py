@@ -406,7 +406,7 @@ def test_forged_returns_of_a_reconciles_job_neither_confirm_nor_break_anything(f
             ]
             send(fleet, LIAR, loads)
             out, err = running.communicate(timeout=200)
-            said = steps._documents(out)[-1]
+            said = steps.documents(out)[-1]
             assert VICTIM in said["asked"], (said, err)
             assert VICTIM not in said["confirmed"], said
             assert VICTIM in {*said["silent"], *said["failed"]}, said
@@ -443,7 +443,7 @@ def test_a_rotation_is_not_broken_by_forged_events(fleet):
     names = [VICTIM, LIAR, [VICTIM], {"a": 1}, {"$deep": 900}, None]
     while rotating.poll() is None:
         send(fleet, LIAR, [bare("wireguard/following", {"id": name}) for name in names] * 5)
-    (row,) = steps._documents(rotating.communicate(timeout=200)[0])[-1]["rotations"]
+    (row,) = steps.documents(rotating.communicate(timeout=200)[0])[-1]["rotations"]
     assert row["rotated"], row
     assert steps.public_key(fleet, "node3") != old
     wait_in_sync(fleet)
