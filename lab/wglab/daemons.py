@@ -46,8 +46,12 @@ class Daemons:
         return [name for name in pending if self.key_state(name) == "minions_pre"]
 
     def key_state(self, name: str) -> str | None:
-        """Return the directory of the key store with the node's key: looking is 100 times faster than asking Salt."""
-        states = ("minions", "minions_pre", "minions_rejected", "minions_denied")
+        """
+        Return the directory of the key store with the node's key: looking is 100 times faster than asking Salt.
+
+        A key may be in two of them (see ``_not_connected``). Then the first one counts, in Salt's own order.
+        """
+        states = ("minions_rejected", "minions_pre", "minions", "minions_denied")
         return next((state for state in states if (self._pki / state / name).exists()), None)
 
     def delete_key(self, name: str) -> None:
