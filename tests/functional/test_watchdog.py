@@ -43,7 +43,7 @@ def peer_names(host):
 # -- the watchdog
 
 
-def test_a_change_whose_process_was_killed_is_taken_back_by_the_watchdog(host):
+def test_a_change_whose_process_was_killed_is_rolled_back_by_the_watchdog(host):
     host.configure(wireguard={"confirm_seconds": 1})
     assert apply(host, PEERS[2])["result"] is True
     old = CONFIG.read_bytes()
@@ -54,7 +54,7 @@ def test_a_change_whose_process_was_killed_is_taken_back_by_the_watchdog(host):
     wait_until(lambda: journal(host)["trial"] is None, 30)
     assert peer_names(host) == {"node4"}
     assert (host.device().mtu, CONFIG.read_bytes()) == (1380, old)
-    assert "died before it was found to work" in journal(host)["taken_back"]["why"]
+    assert "died before it was found to work" in journal(host)["rollback"]["reason"]
 
 
 def test_the_next_run_tells_of_it_and_tries_again_at_once(host):
@@ -68,7 +68,7 @@ def test_the_next_run_tells_of_it_and_tries_again_at_once(host):
     assert peer_names(host) == {"node2", "node3", "node4"}
     (report,) = answer[REPORT_TAG]
     assert "died before" in json.loads(report["statement"])["rollback"]["why"]
-    assert journal(host).get("taken_back") is None
+    assert journal(host).get("rollback") is None
 
 
 def test_a_first_set_up_whose_process_was_killed_leaves_no_device(host):
@@ -88,7 +88,7 @@ def test_a_run_that_comes_before_the_watchdog_takes_over_and_the_watchdog_does_n
     assert host.call("apply")["backbone"]["result"] is True
     wait_until(lambda: ".watchdog" not in host.run("ps", "-e", "-ww", "-o", "args"), 30)
     assert peer_names(host) == {"node2", "node3", "node4"}
-    assert journal(host).get("taken_back") is None
+    assert journal(host).get("rollback") is None
 
 
 def test_two_changes_that_died_lead_back_before_the_first(host):

@@ -12,7 +12,7 @@ from ipaddress import ip_interface
 import pytest
 
 from factories import change, in_words
-from saltext.wireguard.device.diff import check, diff
+from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.operations import (
     PRESHARED_KEY,
     Applied,
@@ -341,13 +341,6 @@ def test_a_command_finds_the_preshared_key_of_each_of_its_peers():
     ]
 
 
-def test_a_text_that_reads_like_the_word_for_a_preshared_key_is_only_a_text():
-    """The word was known by what it reads, so whoever could write it somewhere into a command got a secret there."""
-    (command,) = command_lines(operations(view(with_preshared("node2", ONE)), device()), "wg0")
-    (place,) = preshared_keys([PRESHARED_KEY, *command], {key("node2"): ONE})
-    assert place == 2 + command.index("preshared-key")
-
-
 def test_a_peer_that_the_view_does_not_have_is_removed():
     assert argvs(view(), device(have("node2", "10.42.0.2/32"))) == [f"wg set wg0 peer {key('node2')} remove"]
 
@@ -523,32 +516,6 @@ def test_removals_come_last():
     ]
 
 
-# Commands
-
-
-def test_neighbouring_wg_set_operations_become_one_command():
-    wanted = view(peer("node2", "10.42.0.2/32"), peer("node3", "10.42.0.3/32"), port=51821)
-    (command,) = command_lines(operations(wanted, device(public_key=None)), "wg0")
-    assert command[:7] == ("wg", "set", "wg0", "private-key", "/etc/wireguard/wg0.key", "listen-port", "51821")
-    assert command.count("peer") == 2
-
-
-def test_other_commands_stay_between_those_of_wg():
-    wanted = view(peer("node2", "10.42.0.2/32"), port=51821)
-    programs = [argv[0] for argv in command_lines(operations(wanted, device(up=False)), "wg0")]
-    assert programs == ["wg", "ip", "wg"]
-
-
-def test_a_command_has_64_peers_at_most():
-    wanted = view(*(peer(f"node{number}", f"10.42.1.{number}/32") for number in range(200)))
-    counts = [argv.count("peer") for argv in command_lines(operations(wanted, device()), "wg0")]
-    assert counts == [64, 64, 64, 8]
-
-
-def test_an_operation_without_a_command_runs_none():
-    assert command_lines([Operation(change("peer node2", {"keepalive": 0}, {"keepalive": 1}), ())], "wg0") == []
-
-
 # Changes
 
 
@@ -612,54 +579,6 @@ def test_changes_say_of_a_preshared_key_only_what_happens_to_it(before, wanted, 
     assert in_words(found)["peer node2"] == {"old": {"preshared_key": old}, "new": {"preshared_key": new}}
     assert ONE not in repr(found)
     assert OTHER not in repr(found)
-
-
-# Views that WireGuard or the kernel would not take as they are meant
-
-
-def test_a_peer_with_the_nodes_own_key_is_refused_by_name():
-    with pytest.raises(ViewError, match="peer node2 has this node's own public key"):
-        check(view(peer("node2", "10.42.0.2/32", public_key=OWN)), OWN)
-
-
-def test_two_peers_with_one_key_are_refused_by_name():
-    with pytest.raises(ViewError, match="peers node2 and node3 have the same public key"):
-        check(view(peer("node2"), peer("node3", public_key=key("node2"))), OWN)
-
-
-def test_two_peers_with_one_network_are_refused_by_name():
-    with pytest.raises(ViewError, match=r"peers node2 and node3 have the same allowed IP 10\.42\.0\.2/32"):
-        check(view(peer("node2", "10.42.0.2/32"), peer("node3", "10.42.0.2/32")), OWN)
-
-
-def test_two_peers_with_one_name_are_refused():
-    with pytest.raises(ViewError, match="have the same name node2"):
-        check(view(peer("node2"), peer("node2", public_key=key("node3"))), OWN)
-
-
-def test_overlapping_networks_of_two_peers_are_fine():
-    check(view(peer("node2", "10.42.0.2/32"), peer("node3", "10.42.0.0/16")), OWN)
-
-
-@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0"])
-def test_a_default_route_is_refused(network):
-    with pytest.raises(ViewError, match=r"peer node2 has the default route .* the tunnel's own packets"):
-        check(view(peer("node2", network)), OWN)
-
-
-def test_a_link_local_address_is_refused():
-    with pytest.raises(ViewError, match="address fe80::1/64 is link-local"):
-        check(view(addresses=["fe80::1/64"]), OWN)
-
-
-@pytest.mark.parametrize("settings", [{"addresses": ["fd42::1/64"]}, {"peers": [peer("node2", "fd99::/64")]}])
-def test_an_mtu_too_small_for_ipv6_is_refused_where_ipv6_is_used(settings):
-    with pytest.raises(ViewError, match="mtu 1200 is too small"):
-        check(view(*settings.pop("peers", ()), mtu=1200, **settings), OWN)
-
-
-def test_an_mtu_too_small_for_ipv6_is_fine_without_ipv6():
-    check(view(peer("node2", "10.42.0.2/32"), mtu=1200), OWN)
 
 
 def test_diff_checks_the_view():

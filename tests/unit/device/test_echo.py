@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from saltext.wireguard.device import echo
-from saltext.wireguard.device.echo import Outcome, Search
+from saltext.wireguard.device.echo import PingResult, Search
 
 
 def found(most, full=1440):
@@ -75,9 +75,9 @@ def test_anything_else_is_no_reply_to_us(packet):
 
 
 def test_the_outcome_says_what_to_do():
-    outcome = Outcome(1440, 4, ("phone",), {"db1": 1372, "db2": 1400})
+    outcome = PingResult(1440, 4, ("phone",), {"db1": 1372, "db2": 1400})
     assert outcome.comment() == (
         "no answer from phone; packets of more than 1372 bytes do not come through to db1, though the MTU is 1440:"
         " write `mtu: 1372` for the one of the two whose line is narrow, or for the whole network"
     )
-    assert Outcome(1440, 4, (), {}).comment() == "packets of 1440 bytes come through to all 4 peers"
+    assert PingResult(1440, 4, (), {}).comment() == "packets of 1440 bytes come through to all 4 peers"

@@ -7,10 +7,11 @@ import pytest
 
 from factories import config_file, in_words, public_key
 from saltext.wireguard.device import exits
-from saltext.wireguard.device.confirm import new_exit
-from saltext.wireguard.device.diff import check, diff
+from saltext.wireguard.device.check import check
+from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.exits import Item, Policy
 from saltext.wireguard.device.operations import Applied, command_lines
+from saltext.wireguard.device.trial import new_exit
 from saltext.wireguard.errors import DeviceError, ViewError
 from saltext.wireguard.formats import networkd
 from saltext.wireguard.formats.wg_quick import parse

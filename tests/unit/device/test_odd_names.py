@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from factories import change, in_words, public_key, subject
-from saltext.wireguard.device.confirm import RollbackState, concerned, way_back
 from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.disruption import disturbed
 from saltext.wireguard.device.guard import objections
 from saltext.wireguard.device.operations import Applied, changes_of
+from saltext.wireguard.device.rollback import RollbackState, rollback_target
+from saltext.wireguard.device.trial import affected
 from saltext.wireguard.model.changes import removal
 from saltext.wireguard.model.device import Device, DevicePeer
 from saltext.wireguard.model.view import Peer, View
@@ -80,21 +81,21 @@ def test_an_interface_called_route_goes_with_all_its_sessions():
 def test_a_trial_waits_for_the_peer_that_is_touched_and_no_other(name):
     moved = tuple(replace(peer, endpoint="192.0.2.99:1") if peer.name == name else peer for peer in PEERS)
     wanted = replace(VIEW, peers=moved)
-    assert concerned(operations(wanted), wanted, device(), NOW) == {public_key(name)}
+    assert affected(operations(wanted), wanted, device(), NOW) == {public_key(name)}
 
 
 def test_a_link_that_comes_up_concerns_all_and_a_peer_called_link_itself_alone():
     down = replace(device(), up=False)
-    assert len(concerned(operations(VIEW, down), VIEW, down, NOW)) == len(ODD)
+    assert len(affected(operations(VIEW, down), VIEW, down, NOW)) == len(ODD)
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_the_way_back_knows_whose_endpoint_was_moved(name):
+def test_a_rollback_knows_whose_endpoint_was_moved(name):
     moved = tuple(replace(peer, endpoint="192.0.2.99:1") if peer.name == name else peer for peer in PEERS)
     wanted = replace(VIEW, peers=moved)
-    kept = RollbackState.of(device(), operations(wanted), wanted)
-    assert kept.endpoints.keys() == {public_key(name)}
-    assert way_back(VIEW, kept)[0].peers == VIEW.peers
+    state = RollbackState.of(device(), operations(wanted), wanted)
+    assert state.endpoints.keys() == {public_key(name)}
+    assert rollback_target(VIEW, state)[0].peers == VIEW.peers
 
 
 def test_the_guard_counts_peers_by_what_they_are():

@@ -3,8 +3,7 @@
 import pytest
 
 from factories import public_key as key
-from saltext.wireguard.device.operations import PEERS_PER_COMMAND
-from saltext.wireguard.device.reresolve import endpoint_commands, lost_peers, moved_endpoints
+from saltext.wireguard.device.reresolve import lost_peers, moved_endpoints
 from saltext.wireguard.model.device import SESSION_SECONDS, DevicePeer
 from saltext.wireguard.model.view import Peer, View
 
@@ -47,7 +46,7 @@ def test_a_peer_that_the_device_does_not_have_is_not_lost():
     assert lost_peers(view(DB1), {}, NOW) == {}
 
 
-def test_a_lost_peer_is_called_at_the_new_address():
+def test_a_lost_peer_is_reached_at_the_new_address():
     assert moved_endpoints(device(DB1), {DB1.public_key: NAME}, {NAME: NEW}) == {DB1.public_key: NEW}
 
 
@@ -62,18 +61,3 @@ def test_addresses_are_compared_by_what_they_mean():
 
 def test_a_lost_peer_whose_name_has_no_address_is_left_alone():
     assert moved_endpoints(device(DB1), {DB1.public_key: NAME}, {}) == {}
-
-
-def test_all_are_set_by_one_command():
-    assert endpoint_commands("wg0", {"b": NEW, "a": OLD}) == [
-        ("wg", "set", "wg0", "peer", "a", "endpoint", OLD, "peer", "b", "endpoint", NEW)
-    ]
-
-
-def test_a_command_does_not_become_too_long():
-    many = {f"{number:04}": NEW for number in range(PEERS_PER_COMMAND + 1)}
-    assert [command.count("peer") for command in endpoint_commands("wg0", many)] == [PEERS_PER_COMMAND, 1]
-
-
-def test_without_anything_to_set_there_is_no_command():
-    assert endpoint_commands("wg0", {}) == []

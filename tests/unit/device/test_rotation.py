@@ -10,7 +10,14 @@ from factories import config_file, in_words
 from saltext.wireguard.device.diff import diff
 from saltext.wireguard.device.operations import Applied, command_lines
 from saltext.wireguard.device.parse import handshakes
-from saltext.wireguard.device.rotation import back, contract, expand, greeting_addresses, move, next_key_holds
+from saltext.wireguard.device.rotation import (
+    contract,
+    echo_addresses,
+    expand,
+    handshaken_again,
+    move,
+    next_key_is_in_use,
+)
 from saltext.wireguard.errors import DeviceError
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.model.device import Device, DevicePeer
@@ -73,7 +80,7 @@ def holder(view):
 )
 def test_the_key_that_handshook_last_has_the_addresses(current, next_, expected):
     assert holder(expand(VIEW, handshaken(current, next_))) == expected
-    assert next_key_holds(current, next_) == (expected == NEW)
+    assert next_key_is_in_use(current, next_) == (expected == NEW)
 
 
 def test_without_a_device_the_current_key_has_the_addresses():
@@ -254,8 +261,8 @@ def test_a_peer_is_live_for_three_minutes_after_its_handshake():
 
 
 def test_a_peer_is_back_when_it_handshook_later_than_before():
-    assert back({OLD: NOW, NEW: NOW}, {OLD: NOW + 1, NEW: NOW, key("other"): NOW + 1}) == {OLD}
-    assert back({OLD: NOW}, {}) == frozenset()
+    assert handshaken_again({OLD: NOW, NEW: NOW}, {OLD: NOW + 1, NEW: NOW, key("other"): NOW + 1}) == {OLD}
+    assert handshaken_again({OLD: NOW}, {}) == frozenset()
 
 
 def test_greetings_go_to_one_host_of_each_peer_ipv4_first():
@@ -265,7 +272,7 @@ def test_greetings_go_to_one_host_of_each_peer_ipv4_first():
         have(key("c"), "192.168.0.0/16"),
         have(key("d")),
     ]
-    assert greeting_addresses(peers) == ["10.42.0.4", "fd42::3"]
+    assert echo_addresses(peers) == ["10.42.0.4", "fd42::3"]
 
 
 # --- what was expanded, back -----------------------------------------------------------------------------------------

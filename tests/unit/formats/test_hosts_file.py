@@ -14,8 +14,8 @@ from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.formats.hosts_file import (
     BrokenBlockError,
     block,
-    defined_names,
-    given_names,
+    foreign_names,
+    managed_names,
     with_block,
 )
 from saltext.wireguard.model import hosts
@@ -241,8 +241,8 @@ def test_a_broken_block_is_an_error_that_names_the_lines(lines, where):
 
 def test_names_outside_of_all_blocks_are_defined_by_hand():
     text = f"127.0.0.1 localhost Box # comment\n# 10.0.0.1 no\n{BLOCK}10.0.0.2 After\n"
-    assert defined_names(text) == {"localhost", "box", "after"}
-    assert given_names(text) == {"web1"}
+    assert foreign_names(text) == {"localhost", "box", "after"}
+    assert managed_names(text) == {"web1"}
 
 
 outside = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=20)

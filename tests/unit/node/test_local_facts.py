@@ -10,7 +10,7 @@ from saltext.wireguard.formats.wg_quick import render
 from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.node import config_files
-from saltext.wireguard.node.local_facts import placed
+from saltext.wireguard.node.local_facts import with_local_facts
 from saltext.wireguard.system import files
 
 EXIT = Peer("gw1", public_key("gw1"), ("0.0.0.0/0",), "192.0.2.1:51820")
@@ -29,7 +29,7 @@ def applied(view):
 
 
 def outside(master=None, caller="", view=VIEW):
-    return placed(view, {}, master, caller).bypass_addresses
+    return with_local_facts(view, {}, master, caller).bypass_addresses
 
 
 def test_whoever_gives_a_node_an_exit_by_ssh_can_still_reach_it():
@@ -56,5 +56,5 @@ def test_an_address_that_says_nothing_is_passed_over(caller):
     assert outside(caller=caller) == ()
 
 
-def test_a_node_without_an_exit_has_nothing_bypass_addresses():
+def test_a_node_without_an_exit_has_no_bypass_addresses():
     assert outside(MASTER, "198.51.100.7", replace(VIEW, via=None)) == ()

@@ -60,7 +60,7 @@ class Delivery:
         files.remove_leftovers(file)
         with contextlib.ExitStack() as stack:
             try:
-                finished = stack.enter_context(files.beside(file, content))
+                finished = stack.enter_context(files.temporary(file, content))
             except OSError as exc:
                 raise ConfigError(f"{file} could not be written: {exc.strerror}; nothing was exported") from exc
             yield lambda: os.rename(finished, file)

@@ -11,8 +11,8 @@ from .exits import Policy
 from .operations import Applied, Operation
 
 
-class WayOut:
-    """The default route through an exit node: what a device's peers are part of, and what the rest of it is."""
+class DefaultRoute:
+    """The default route through an exit node, as far as it is there, and as the view wants it."""
 
     def __init__(self, view: View, device: Device, applied: Applied, policy: Policy) -> None:
         self._view = view
@@ -24,7 +24,7 @@ class WayOut:
     def added(self) -> list[Operation]:
         via = f"via {self._view.via}"
         operations = [
-            Operation(_change(item, None, via if item.stays_outside is None else "yes"), item.added())
+            Operation(_change(item, None, via if item.bypass is None else "yes"), item.added())
             for item in self._wanted
             if item not in self._policy.items
         ]
@@ -34,7 +34,7 @@ class WayOut:
         return operations + self._moved()
 
     def _moved(self) -> list[Operation]:
-        """To another exit it moves with the allowed IPs of the two."""
+        """A change of the exit node: the allowed IPs of the two peers move the route."""
         wanted = ((version, DEFAULTS[version]) for version in exits.versions(self._view))
         return [
             Operation(_default_route(version, f"via {self._owners[network]}", f"via {self._view.via}"), ())
@@ -43,10 +43,10 @@ class WayOut:
         ]
 
     def removed(self) -> list[Operation]:
-        """The rules go first, and of these the one that leads into the tunnel."""
+        """Rules before routes, starting with the rule that leads into the tunnel."""
         stale = sorted(self._policy.items.difference(self._wanted), key=lambda item: (item.kind, item.words))
         return [
-            Operation(_change(item, "into the tunnel" if item.stays_outside is None else "yes", None), item.deleted())
+            Operation(_change(item, "into the tunnel" if item.bypass is None else "yes", None), item.deleted())
             for item in reversed(stale)
         ]
 
@@ -56,9 +56,9 @@ def _defaults(device: Device) -> list[tuple[str, str]]:
 
 
 def _change(item: exits.Item, old: Facts, new: Facts) -> Change:
-    if item.stays_outside is None:
+    if item.bypass is None:
         return _default_route(item.version, old, new)
-    return Change(Kind.BYPASS, item.stays_outside, old, new)
+    return Change(Kind.BYPASS, item.bypass, old, new)
 
 
 def _default_route(version: int, old: Facts, new: Facts) -> Change:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 # Of the IP header; an ICMP or ICMPv6 header has 8 bytes besides.
 _HEADER = {4: 20, 6: 40}
@@ -16,10 +16,10 @@ _ICMP = 8
 
 _REQUEST, _REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
 
-# Enough to tell whether anything comes through at all.
+# Enough to see whether anything comes through at all.
 SMALL = 84
 
-# How exactly the largest size is to be known.
+# How exact the search is, in bytes.
 STEP = 4
 
 
@@ -59,7 +59,7 @@ def reply(version: int, packet: bytes, identifier: int) -> tuple[int, int] | Non
 @dataclass
 class Search:
     """
-    For the largest size that comes through, from nothing known to ``done``. ``fits`` is None as long as nothing did.
+    The search for the largest size that comes through, until ``done``. ``fits`` is None as long as nothing did.
 
     ``full``: the MTU of the interface; larger ones are of no interest.
     """
@@ -71,13 +71,13 @@ class Search:
 
     @property
     def size(self) -> int:
-        """What to try next: something small, then all, then the middle."""
+        """What to try next: something small, then the full size, then the middle."""
         if self.fits is None:
             return SMALL
         return self.full if self.too_large is None else (self.fits + self.too_large) // 2
 
     def tried(self, came_through: bool) -> None:
-        """What became of ``size``."""
+        """Record whether a packet of this ``size`` came through."""
         size = self.size
         if came_through:
             self.fits = size
@@ -89,12 +89,12 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PingResult:
     """
-    What came back from whom.
+    Which peers answered.
 
-    ``mtu`` is that of the interface, ``silent`` are the peers from which nothing came, ``narrow`` has for each of those
-    that not all comes through to the largest size that does.
+    ``mtu`` is that of the interface. ``silent`` are the peers that did not answer. ``narrow``: peer to the largest size
+    that comes through, if that is less than the MTU.
     """
 
     mtu: int
@@ -118,10 +118,4 @@ class Outcome:
 
     def to_dict(self) -> dict[str, object]:
         """As data for people."""
-        return {
-            "mtu": self.mtu,
-            "asked": self.asked,
-            "silent": list(self.silent),
-            "narrow": self.narrow,
-            "comment": self.comment(),
-        }
+        return {**asdict(self), "silent": list(self.silent), "comment": self.comment()}

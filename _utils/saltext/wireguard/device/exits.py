@@ -60,7 +60,7 @@ class Item:
     words: str
 
     @property
-    def stays_outside(self) -> str | None:
+    def bypass(self) -> str | None:
         """What it keeps outside of the tunnel; None for a part of what leads into it."""
         words = self.words.split()
         if words[0] == "throw":

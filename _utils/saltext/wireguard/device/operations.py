@@ -1,4 +1,4 @@
-"""One step of a change, and what a list of steps comes to: command lines, and changes."""
+"""One step of a change, and what a list of steps amounts to: command lines and changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PRESHARED_KEY = "@PRESHARED_KEY@"
 
 class PresharedKeyOf(str):
     """
-    A word of a command in whose place the file with a peer's preshared key is to be named. It is known by its type: a
-    text that merely reads the same is nothing special.
+    A word of a command to be replaced by the name of a file with a peer's preshared key. It is recognised by its type:
+    a text that merely reads the same is nothing special.
     """
 
     public_key: str
@@ -63,9 +63,9 @@ class Operation:
     """
     One step: what it changes, and the command that does it.
 
-    No field ever has a secret: the private key goes by the path of its file, and in place of a preshared key stands
-    ``PresharedKeyOf``. ``argv`` is empty where another operation has this effect. A change with ``old`` equal to
-    ``new`` marks a step that only serves others.
+    No field ever has a secret: the private key is named by the path of its file, and ``PresharedKeyOf`` stands for a
+    preshared key. ``argv`` is empty if another operation has this effect. A change with ``old`` equal to ``new`` marks
+    a step that only serves others.
     """
 
     change: Change
@@ -74,18 +74,23 @@ class Operation:
 
 def command_lines(operations: Iterable[Operation], interface: str) -> list[tuple[str, ...]]:
     """Return the command lines to run, in order. Neighbouring ``wg set`` become one, up to 64 peers."""
-    prefix = ("wg", "set", interface)
     argvs = [operation.argv for operation in operations if operation.argv]
     result: list[tuple[str, ...]] = []
-    for is_wg_set, group in groupby(argvs, key=lambda argv: argv[: len(prefix)] == prefix):
+    for is_wg_set, group in groupby(argvs, key=lambda argv: argv[:3] == ("wg", "set", interface)):
         neighbours = list(group)
-        result += _merged(prefix, neighbours) if is_wg_set else neighbours
+        result += wg_set(interface, [argv[3:] for argv in neighbours]) if is_wg_set else neighbours
     return result
+
+
+def wg_set(interface: str, settings: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the command lines that make these settings, such as those of one peer: up to 64 with one command."""
+    chunks = (settings[start : start + PEERS_PER_COMMAND] for start in range(0, len(settings), PEERS_PER_COMMAND))
+    return [("wg", "set", interface, *(word for setting in chunk for word in setting)) for chunk in chunks]
 
 
 def preshared_keys(command: Sequence[str], keys: Mapping[str, str]) -> dict[int, str]:
     """
-    Return which word of the command, counted from 0, is to name a file with which preshared key.
+    Return which word of the command, counted from 0, must name a file with which preshared key.
 
     :param keys: public key of a peer to its preshared key
     """
@@ -96,11 +101,6 @@ def preshared_keys(command: Sequence[str], keys: Mapping[str, str]) -> dict[int,
     }
 
 
-def _merged(prefix: tuple[str, ...], argvs: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    chunks = (argvs[start : start + PEERS_PER_COMMAND] for start in range(0, len(argvs), PEERS_PER_COMMAND))
-    return [(*prefix, *(word for argv in chunk for word in argv[len(prefix) :])) for chunk in chunks]
-
-
 def changes_of(operations: Iterable[Operation]) -> Changes:
-    """Return what the operations change altogether. A peer with a new key is one change."""
+    """Return what the operations change in total. A peer with a new key is one change."""
     return united(operation.change for operation in operations)

@@ -27,7 +27,7 @@ def peers_set(view: View, device: Device, endpoints: Mapping[str, str], applied:
         operation = _peer_changed(view, peer, have, endpoint, moved)
         if operation.change.new:
             operations[peer.public_key] = operation
-    return [operations[key] for key in _takers_first(view, device, operations)]
+    return [operations[key] for key in _gaining_peers_first(view, device, operations)]
 
 
 def _moved(view: View, device: Device) -> frozenset[str]:
@@ -110,7 +110,7 @@ def _peer_argv(view: View, public_key: str, words: Iterable[str]) -> tuple[str, 
     return ("wg", "set", view.interface, "peer", public_key, *words)
 
 
-def _takers_first(view: View, device: Device, operations: Mapping[str, Operation]) -> list[str]:
+def _gaining_peers_first(view: View, device: Device, operations: Mapping[str, Operation]) -> list[str]:
     """
     Return the keys of the operations so that a network's new peer takes it before its old peer lets it go.
 

@@ -1,8 +1,8 @@
 """
-Peers whose endpoint is a name and that have no session: the name may have another address by now.
+Peers without a session whose endpoint is a name: the name may have another address by now.
 
-WireGuard itself knows addresses only. A peer that has a session is where its packets come from, whatever its name says.
-Pure: names are resolved elsewhere.
+WireGuard itself knows only addresses. A peer with a session is where its packets come from, whatever its name says.
+Pure: ``node.reresolve`` resolves the names.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 from ..model.device import DevicePeer
 from ..model.endpoint import canonical_endpoint
 from ..model.view import View
-from .operations import PEERS_PER_COMMAND
 
-# For the pillar of nodes with such peers: a Salt minion runs what it finds under `schedule` there. The master hears
-# nothing of it. As sessions are given up after 180 seconds, a node connects elsewhere five minutes after a peer moved.
+# For the pillar of nodes with such peers: a Salt minion runs what it finds under `schedule` there, and does not report
+# it to the master. Sessions expire after 180 seconds, so a node follows a peer at most five minutes after it moved.
 SCHEDULE: dict[str, Any] = {
     "wireguard_reresolve": {
         "function": "wireguard.reresolve",
@@ -55,13 +54,3 @@ def moved_endpoints(
     """
     resolved = {key: canonical_endpoint(addresses[name]) for key, name in lost.items() if name in addresses}
     return {key: address for key, address in resolved.items() if peers[key].endpoint != address}
-
-
-def endpoint_commands(interface: str, moved: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Return the command lines that set these endpoints. They would make a peer that is not there any more."""
-    keys = sorted(moved)
-    chunks = (keys[start : start + PEERS_PER_COMMAND] for start in range(0, len(keys), PEERS_PER_COMMAND))
-    return [
-        ("wg", "set", interface, *(word for key in chunk for word in ("peer", key, "endpoint", moved[key])))
-        for chunk in chunks
-    ]

@@ -2,10 +2,10 @@
 Key rotation without an outage: make before break.
 
 A node announces its next public key. Its peers then have two WireGuard peers for it, one for each key, and the node may
-change from one to the other at any moment: whichever key handshakes is let in. The addresses belong to one of the two
-at a time, because WireGuard gives a network to one peer only: to the key that handshook last (``next_key_holds``).
+change from one to the other at any moment: either key can handshake. WireGuard gives a network to one peer only, so
+the addresses belong to the key that handshook last (``next_key_is_in_use``).
 
-Pure: nothing here runs a command or sees a private key. The protocol as a whole is told in ``docs/rotation.md``.
+Pure: nothing here runs a command or sees a private key. ``docs/rotation.md`` describes the whole protocol.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..model.device import Device, DevicePeer
 from ..model.view import OtherKey, Peer, View
 
 
-def next_key_holds(current: int, next_: int) -> bool:
+def next_key_is_in_use(current: int, next_: int) -> bool:
     """
     Tell from both keys' latest handshakes, in Unix seconds and 0 for never, whether the next key is the one in use.
 
-    On a tie it is the next one: a node handshakes with it only after it has left the current one, and a node that went
-    back did so some seconds later.
+    On a tie it is the next one: a node handshakes with it only after it has left the current one, and a node that
+    restores its old key does so some seconds later.
     """
     return next_ > 0 and next_ >= current
 
@@ -34,8 +34,8 @@ def expand(view: View, device: Device | None) -> View:
     Return the view with every peer that announced a next key as two peers, one a key, as this device needs them.
 
     The key in use has the peer's name, addresses and keepalive; the other is marked as such (``OtherKey``) and has only
-    the endpoint. Each has the preshared key that belongs to it. A next key that is also somebody else's, or our own, is
-    left out: WireGuard could not tell the two apart, and one wrong announcement must not stop everything else.
+    the endpoint. Each has the preshared key that belongs to it. A next key that another peer or this node has as well
+    is left out: WireGuard could not tell the two apart, and one wrong announcement must not stop everything else.
     """
     if not any(peer.next_key for peer in view.peers):
         return view
@@ -59,7 +59,7 @@ def _expanded(peer: Peer, device: Device | None, taken: Mapping[str, int]) -> tu
     if peer.next_key is None or taken[peer.next_key] > 1:
         return (alone,)
     next_ = replace(alone, public_key=peer.next_key, preshared_key=peer.next_preshared_key)
-    if next_key_holds(_latest_handshake(device, peer.public_key), _latest_handshake(device, peer.next_key)):
+    if next_key_is_in_use(_latest_handshake(device, peer.public_key), _latest_handshake(device, peer.next_key)):
         return next_, _idle(alone, OtherKey(peer.name, is_next=False))
     return alone, _idle(next_, OtherKey(peer.name, is_next=True))
 
@@ -70,9 +70,7 @@ def _idle(peer: Peer, mark: OtherKey) -> Peer:
 
 def contract(view: View) -> View:
     """
-    Return the view that ``expand`` made this one of, whichever key was in use on the device then.
-
-    A next key that ``expand`` left out is lost.
+    Undo ``expand``, whichever key was in use on the device then. A next key that ``expand`` left out is lost.
     """
     others = {peer.other_key.node: peer for peer in view.peers if peer.other_key}
     return replace(view, peers=tuple(_contracted(peer, others) for peer in view.peers if not peer.other_key))
@@ -99,9 +97,9 @@ def _latest_handshake(device: Device | None, public_key: str) -> int:
 
 def move(interface: str, peers: Mapping[str, DevicePeer], current_key: str, next_key: str) -> tuple[str, ...]:
     """
-    Return the one command that gives the next key all that the current one has; empty where there is nothing to give.
+    Return the one command that gives the next key all that the current one has; empty if there is nothing to give.
 
-    WireGuard takes a network away from its present peer by itself, so that it is never nobody's.
+    WireGuard takes a network away from its present peer by itself, so the network always belongs to one of the two.
     """
     current = peers.get(current_key)
     if current is None or next_key not in peers or not current.allowed_ips:
@@ -115,13 +113,13 @@ def move(interface: str, peers: Mapping[str, DevicePeer], current_key: str, next
     return ("wg", "set", interface, "peer", next_key, *taken, "allowed-ips", networks, *given)
 
 
-def back(before: Mapping[str, int], now: Mapping[str, int]) -> frozenset[str]:
-    """Return those of the live peers that have handshaken again since."""
+def handshaken_again(before: Mapping[str, int], now: Mapping[str, int]) -> frozenset[str]:
+    """Return those of the live peers that have handshaken again since then."""
     return frozenset(key for key, seconds in before.items() if now.get(key, 0) > seconds)
 
 
-def greeting_addresses(peers: Iterable[DevicePeer]) -> list[str]:
-    """Return one address of each peer, IPv4 where it has one: a packet to it makes WireGuard handshake."""
+def echo_addresses(peers: Iterable[DevicePeer]) -> list[str]:
+    """Return one address of each peer, IPv4 if it has one. A packet to it makes WireGuard handshake."""
     addresses = (_host_address(peer.allowed_ips) for peer in peers)
     return sorted(address for address in addresses if address)
 

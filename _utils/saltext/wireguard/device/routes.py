@@ -9,30 +9,32 @@ from ..model.device import Device
 from ..model.view import View
 from .operations import Applied, Operation
 
-# Routes
 
-
-def routes_added(view: View, device: Device, wanted: frozenset[str]) -> list[Operation]:
+def routes_added(view: View, device: Device) -> list[Operation]:
     connected = {str(ip_interface(address).network) for address in device.addresses}
     operations = []
-    for network in sorted(wanted - device.routes):
-        # `replace` would take a route away from another interface, such as the node's own LAN: `add` fails instead.
-        # Only over a route that the kernel made for an address of ours, one that goes, there is no other way.
+    for network in sorted(view.routes - device.routes):
+        # `replace` would take a route away from another interface, such as the node's own LAN; `add` fails instead.
+        # Only a route that the kernel made for one of our addresses, which is about to go, must be replaced.
         verb = "replace" if network in connected else "add"
-        argv = ("ip", _family(network), "route", verb, network, "dev", view.interface)
+        argv = ("ip", family(network), "route", verb, network, "dev", view.interface)
         operations.append(Operation(Change(Kind.ROUTE, network, None, network), argv))
     return operations
 
 
-def routes_removed(view: View, device: Device, wanted: frozenset[str], applied: Applied) -> list[Operation]:
-    """Remove what the last configuration needed and this one does not. Routes of others are left alone."""
-    operations = []
-    for network in sorted((applied.routes & device.boot_routes) - wanted):
-        # With the protocol, or the kernel's own route to the same network may go instead.
-        argv = ("ip", _family(network), "route", "del", network, "dev", view.interface, "proto", "boot")
-        operations.append(Operation(Change(Kind.ROUTE, network, network, None), argv))
-    return operations
+def routes_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
+    """Remove what the last configuration needed and this one does not. Other routes are left alone."""
+    return [
+        Operation(Change(Kind.ROUTE, network, network, None), route_removal(network, view.interface))
+        for network in sorted((applied.routes & device.boot_routes) - view.routes)
+    ]
 
 
-def _family(network: str) -> str:
+def route_removal(network: str, interface: str) -> tuple[str, ...]:
+    """With the protocol, or the command could remove the kernel's own route to the same network instead."""
+    return ("ip", family(network), "route", "del", network, "dev", interface, "proto", "boot")
+
+
+def family(network: str) -> str:
+    """The option of ``ip`` for the IP version."""
     return "-6" if ":" in network else "-4"

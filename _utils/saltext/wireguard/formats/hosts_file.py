@@ -37,12 +37,12 @@ def with_block(text: str, network: str, content: Sequence[str] | None) -> str:
     return text + missing_end + "".join(f"{line}\n" for line in new)
 
 
-def defined_names(text: str) -> set[str]:
+def foreign_names(text: str) -> set[str]:
     """The names, in small letters, that a hosts file has outside of all blocks of ours."""
     return {name for name, is_ours in _names(text) if not is_ours}
 
 
-def given_names(text: str) -> set[str]:
+def managed_names(text: str) -> set[str]:
     """Those that it has in our blocks."""
     return {name for name, is_ours in _names(text) if is_ours}
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ..device import exits, forwarding
+from ..device.routes import family
 from ..errors import ViewError
 from ..model.keys import PrivateKey
 from ..model.view import OtherKey, Peer, View
@@ -116,18 +117,10 @@ def without_peers(text: str, interface: str, public_keys: Collection[str]) -> st
     none of them, and for a file that is not ours, or that somebody damaged.
     """
     view = parse(text, interface)
-    gone = [peer for peer in view.peers if peer.public_key in public_keys] if view else []
-    if view is None or not gone:
+    if view is None or not any(peer.public_key in public_keys for peer in view.peers):
         return text
-    names = view.hosts.without([peer.name for peer in gone]) if view.hosts else None
-    peers = tuple(peer for peer in view.peers if peer not in gone)
-    return render(replace(view, peers=peers, hosts=names), _private_key(text))
-
-
-def _private_key(text: str) -> PrivateKey:
-    """That of a file that ``parse`` reads."""
-    (line,) = re.findall(r"^PrivateKey = (.*)$", text, re.MULTILINE)
-    return PrivateKey(line)
+    (private_key,) = re.findall(r"^PrivateKey = (.*)$", text, re.MULTILINE)
+    return render(view.without_peers(public_keys), PrivateKey(private_key))
 
 
 def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:
@@ -158,7 +151,7 @@ def _hooks(view: View) -> Iterator[str]:
     """With a default route through an exit, all routes are made here: wg-quick's own way of that is another one."""
     up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
     if view.via is not None:
-        up += [f"ip -{6 if ':' in text else 4} route add {text} dev {view.interface}" for text in sorted(view.routes)]
+        up += [f"ip {family(text)} route add {text} dev {view.interface}" for text in sorted(view.routes)]
         up += exits.at_up(view)
     if up:
         yield f"PostUp = {'; '.join(up)}"

@@ -61,7 +61,7 @@ def _read(path: str) -> str:
 def _made(path: str) -> Iterator[str]:
     """A complete file with a new secret; gone afterwards unless it was renamed."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with files.beside(path, preshared.new_secret() + "\n") as new:
+    with files.temporary(path, preshared.new_secret() + "\n") as new:
         yield new
     files.sync(os.path.dirname(path))
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Any
@@ -211,6 +211,12 @@ class View:
     def has_names(self) -> bool:
         """Whether the endpoint of any peer is a name."""
         return any(peer.has_name_as_endpoint for peer in self.peers)
+
+    def without_peers(self, public_keys: Collection[str]) -> View:
+        """The view without the peers that have one of these keys, current or next, and without their names."""
+        gone = [peer for peer in self.peers if not {peer.public_key, peer.next_key}.isdisjoint(public_keys)]
+        names = self.hosts.without([peer.name for peer in gone]) if self.hosts else None
+        return replace(self, peers=tuple(peer for peer in self.peers if peer not in gone), hosts=names)
 
     def to_dict(self) -> dict[str, Any]:
         """The view as it stands in the pillar under ``wireguard:networks:<network>``."""

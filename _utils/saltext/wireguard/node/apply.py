@@ -43,7 +43,7 @@ def apply(
         results[label(view)] = result(outcome)
         if view.network and not outcome.pending and not test:
             reports.send_once(minion, view)
-            reports.heed_schedule(minion, view)
+            reports.refresh_schedule(minion, view)
     return results
 
 

@@ -1,5 +1,5 @@
 """
-The files of an interface: where they are, and what they say.
+The files of an interface: their paths and contents.
 
 An interface has ``<interface>.key`` and ``<interface>.conf``; while its key is being rotated, ``.key.next`` and
 ``.key.previous`` as well.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from ..device.operations import Applied
+from ..errors import NodeError
 from ..formats import wg_quick
 from ..model.keys import PrivateKey
 from ..model.view import View
@@ -29,7 +30,7 @@ def next_key_file(interface: str) -> str:
 
 
 def previous_key_file(interface: str) -> str:
-    """The key that a rotation comes from, until it is known to be over."""
+    """The key from before a rotation, until that is known to be over."""
     return key_file(interface) + ".previous"
 
 
@@ -55,8 +56,16 @@ def managed() -> dict[str, str | None]:
     return found
 
 
+def interface_of(network: str) -> str:
+    """The interface of a network. Raises NodeError if there is none of ours."""
+    for interface, of_network in managed().items():
+        if of_network == network:
+            return interface
+    raise NodeError(f"this minion has no interface of the WireGuard network {network!r}")
+
+
 def written(interface: str) -> View | None:
-    """The view that our configuration file was written from; None where there is none, or somebody damaged it."""
+    """The view that our configuration file was written from; None if there is none, or somebody damaged it."""
     return wg_quick.parse(files.read(config_file(interface)), interface)
 
 
@@ -71,5 +80,5 @@ def config_text(view: View, private_key_file: str) -> str:
 
 
 def boot_id() -> str:
-    """Names this boot of this machine: by it, two machines with one Salt key give themselves away."""
+    """Identifies this boot of this machine. It tells two machines with one Salt key apart."""
     return files.read("/proc/sys/kernel/random/boot_id").strip()

@@ -1,7 +1,7 @@
 """
-From a view to a device, a configuration file, and a service for boot.
+Makes a device, a configuration file and a service for boot what a view says.
 
-Whoever calls a function that changes something holds the interface's lock.
+Callers of functions that change something hold the interface's lock.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..device import confirm, diff, disruption, exits, guard, rotation
-from ..device.confirm import RollbackState
+from ..device import diff, disruption, exits, guard, rotation
 from ..device.operations import Applied, Operation, changes_of, command_lines, preshared_keys
+from ..device.rollback import RollbackState, rollback_target
 from ..errors import GuardError, NodeError, RolledBackError, WireguardError
 from ..formats import wg_quick
 from ..model.answers import total
 from ..model.changes import Change, Changes, Kind, Subject, as_salt, united
 from ..model.device import Device
-from ..model.view import Peer, View
+from ..model.view import View
 from ..system import files
 from ..system.commands import run_with_secrets
 from ..wording import shell, some
@@ -35,9 +35,9 @@ from .trial import Safety, Trial
 @dataclass(frozen=True)
 class Outcome:
     """
-    What was changed, or ``pending``: would be. ``comment`` says it in a sentence.
+    What was changed or, if ``pending``, would be; ``comment`` says it in a sentence.
 
-    ``disturbs``: subject of what would be changed to the number of live sessions that it would cut off.
+    ``disturbs``: subject of a pending change to the number of live sessions that it would cut off.
     """
 
     changes: Changes
@@ -52,9 +52,9 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
 
     :param key_file: path of the private key; without a key, this can only be a test run
     :param boot: what brings interfaces up at boot, if we may use it
-    :raises GuardError: before anything was changed, where the change needs force
-    :raises RolledBackError: where the change was taken back, or was a short time ago
-    :raises WireguardError: or OSError, where anything else fails
+    :raises GuardError: before anything is changed, if the change needs force
+    :raises RolledBackError: if the change was rolled back, now or a short time ago
+    :raises WireguardError: or OSError, if anything else fails
     """
     refuse_foreign(view, key_file)
     journal = safety.journal(view.interface)
@@ -64,43 +64,39 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
     if public_key is None:
         changes: Changes = (Change(Kind.DEVICE, "", None, view.interface),)
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
-    place = partial(local_facts.placed, master=safety.master, caller=safety.caller)
-    convergence = Convergence(view, key_file, public_key, boot, place=place)
-    changes = united((*_went(withdrawn), *convergence.changes()))
+    localize = partial(local_facts.with_local_facts, master=safety.master, caller=safety.caller)
+    convergence = Convergence(view, key_file, public_key, boot, localize=localize)
+    changes = united(
+        (
+            *(
+                Change(Kind.PEER, peer.name, {"public_key": peer.public_key, "allowed_ips": [*peer.allowed_ips]}, None)
+                for peer in withdrawn
+            ),
+            *convergence.changes(),
+        )
+    )
     objections = convergence.objections(safety)
     if objections and not safety.forced:
         raise GuardError(_refusal(view, objections))
     if convergence.commands():
-        node_trial.refuse_again(safety, view)
+        node_trial.refuse_retry(safety, view)
     if not test:
-        convergence.go(safety)
+        convergence.apply(safety)
     if not changes:
         return Outcome((), f"{view.interface} is as it should be")
-    forced = _forced(objections, safety)
+    forced = ""
+    if objections:
+        forced = f". Forced ({safety.forced}), as otherwise refused: it would {'; it would '.join(objections)}"
     if not test:
         return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}{forced}")
     disturbs = convergence.disturbs()
-    comment = f"{view.interface} would be changed: {_summary(changes)}{cut_off(disturbs)}{forced}"
+    comment = f"{view.interface} would be changed: {_summary(changes)}{sessions_cut_off(disturbs)}{forced}"
     return Outcome(changes, comment, pending=True, disturbs=disturbs)
 
 
-def _went(peers: Sequence[Peer]) -> Changes:
-    """What has been done about them before anything else was looked at."""
-    return tuple(
-        Change(Kind.PEER, peer.name, {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)}, None)
-        for peer in peers
-    )
-
-
-def cut_off(disturbs: Mapping[Subject, int]) -> str:
+def sessions_cut_off(disturbs: Mapping[Subject, int]) -> str:
     """The end of a comment: how many live sessions end."""
     return f"; live sessions cut off: {total(disturbs)}" if disturbs else ""
-
-
-def _forced(objections: Sequence[str], safety: Safety) -> str:
-    if not objections:
-        return ""
-    return f". Forced ({safety.forced}), as otherwise refused: it would {'; it would '.join(objections)}"
 
 
 def _refusal(view: View, objections: Sequence[str]) -> str:
@@ -111,27 +107,23 @@ def _refusal(view: View, objections: Sequence[str]) -> str:
     )
 
 
-def roll_back(interface: str, key_file: str, kept: RollbackState) -> bool:
+def roll_back(interface: str, key_file: str, state: RollbackState) -> bool:
     """
-    Take the device back to the last good state, which is what its configuration file says: to nothing where there is
-    none. Returns whether there was anything to do. Raises WireguardError or OSError.
+    Return the device to the last good state, which is what its configuration file says; without a file, remove it.
+    Returns whether there was anything to do. Raises WireguardError or OSError.
     """
     before = config_files.written(interface)
     if before is None:
-        _refuse_damaged(interface)
+        path = config_files.config_file(interface)
+        if os.path.exists(path):
+            raise NodeError(f"{path} was changed by something else, so the change cannot be rolled back")
         existed = devices.exists(interface)
         devices.delete(interface)
         return existed
-    view, applied = confirm.way_back(before, kept)
+    view, applied = rollback_target(before, state)
     convergence = Convergence(view, key_file, keys.existing(key_file), applied=applied)
     convergence.change_device()
     return bool(convergence.commands())
-
-
-def _refuse_damaged(interface: str) -> None:
-    path = config_files.config_file(interface)
-    if os.path.exists(path):
-        raise NodeError(f"{path} was changed by something else, so the change cannot be rolled back")
 
 
 def difference(view: View) -> dict[str, object]:
@@ -140,7 +132,7 @@ def difference(view: View) -> dict[str, object]:
     public_key = keys.public_key(key_file)
     if public_key is None or (view.network and view.public_key != public_key):
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
-    convergence = Convergence(view, key_file, public_key, place=partial(local_facts.placed, master=None))
+    convergence = Convergence(view, key_file, public_key, localize=partial(local_facts.with_local_facts, master=None))
     return {
         "commands": [" ".join(command) for command in convergence.commands()],
         "changes": as_salt(convergence.device_changes()),
@@ -149,10 +141,10 @@ def difference(view: View) -> dict[str, object]:
 
 class Convergence:
     """
-    All that lies between the machine as it is and the view.
+    The difference between the machine as it is and the view.
 
-    Everything is read once, when this is made: names are not looked up twice, and a handshake in the middle does not
-    change which key of a rotating peer gets its addresses.
+    Everything is read once, at construction: names are not resolved twice, and a handshake in between does not change
+    which key of a rotating peer gets its addresses.
     """
 
     def __init__(
@@ -162,11 +154,11 @@ class Convergence:
         public_key: str,
         boot: Manager | None = None,
         applied: Applied | None = None,
-        place: Callable[[View, Mapping[str, str]], View] | None = None,
+        localize: Callable[[View, Mapping[str, str]], View] | None = None,
     ) -> None:
         """
-        ``applied``: what is to count as applied last, if it is not what the configuration file says. ``place``: finds
-        out what only this node can, by the view and its resolved endpoints; None where the view has that already.
+        ``applied``: what counts as applied last, if that is not what the configuration file says. ``localize``: adds
+        what only this node knows to the view, given its resolved endpoints; None if the view has that already.
         """
         self._device = devices.read(view.interface)
         self._view = rotation.expand(view, self._device)
@@ -176,13 +168,13 @@ class Convergence:
         self._public_key = public_key
         self._boot = boot
         self._endpoints = endpoints.resolve(self._view, self._device)
-        if place:
-            self._view = place(self._view, self._endpoints)
+        if localize:
+            self._view = localize(self._view, self._endpoints)
         self._applied = config_files.applied(view.interface) if applied is None else applied
-        self._operations = self._to(self._device, self._applied)
+        self._operations = self._diff(self._device, self._applied)
 
     def commands(self) -> list[tuple[str, ...]]:
-        """What is to be run, in order."""
+        """The commands to run, in order."""
         return command_lines(self._operations, self._interface)
 
     def device_changes(self) -> Changes:
@@ -190,58 +182,58 @@ class Convergence:
         return changes_of(self._operations)
 
     def disturbs(self) -> dict[Subject, int]:
-        """Of what differs, subject to the number of live sessions that putting it right cuts off."""
+        """Subject of a difference to the number of live sessions that the change cuts off."""
         return disruption.disturbed(self.device_changes(), self._view.peers, self._device, int(time.time()))
 
     def objections(self, safety: Safety) -> tuple[str, ...]:
-        """What the guard has against it."""
+        """What the guard has against the change."""
         before, now = config_files.written(self._interface), int(time.time())
         has_master = bool(self._view.via and safety.master and endpoints.is_own(safety.master[0]))
         return guard.objections(before, self._device, self._view, now, safety.share, has_master)
 
     def changes(self) -> Changes:
-        """What differs altogether."""
+        """Everything that differs, on the device and in files."""
         changes = self.device_changes()
         if not self._is_written():
             changes += (Change(Kind.FILE, config_files.config_file(self._interface), None, "written"),)
         changes += self._missing_at_boot
         if self._has_outdated_key():
             path = config_files.previous_key_file(self._interface)
-            changes += (Change(Kind.FILE, path, "kept for going back", None),)
+            changes += (Change(Kind.FILE, path, "kept for a rollback", None),)
         return changes
 
-    def go(self, safety: Safety) -> None:
-        """Device, then file, then service. What the device does not work with never gets into the file."""
+    def apply(self, safety: Safety) -> None:
+        """Device, then file, then service. What does not work on the device never gets into the file."""
         if not self._operations and not safety.journal(self._interface).trial():
-            return self._keep()
+            return self._save()
         if not safety.confirm_seconds:
             self.change_device()
-            return self._keep()
+            return self._save()
         trial = Trial(safety, self._view, self._digest, self._key_file, self._operations, self._device)
         trial.begin()
-        self._try(trial)
+        self._apply_on_trial(trial)
         try:
-            self._keep()
+            self._save()
         finally:
-            trial.end()
+            trial.succeed()
 
-    def _try(self, trial: Trial) -> None:
-        """Raises RolledBackError where that did not work, and everything is as before."""
+    def _apply_on_trial(self, trial: Trial) -> None:
+        """Raises RolledBackError if that did not work; then everything is as before."""
         try:
             self.change_device()
-            failure, patience = trial.failure(), node_trial.PATIENCE_SECONDS
+            failure, retry_seconds = trial.failure(), node_trial.RETRY_SECONDS
         except (WireguardError, OSError) as exc:
-            failure, patience = str(exc), 0
+            failure, retry_seconds = str(exc), 0
         if failure is None:
             return
         try:
-            roll_back(self._interface, self._key_file, trial.kept)
+            roll_back(self._interface, self._key_file, trial.rollback_state)
         except (WireguardError, OSError) as exc:
             raise NodeError(
                 f"{self._interface}: {failure}. The change could not be rolled back ({exc}); that is tried again in a"
                 " moment"
             ) from exc
-        trial.taken_back(failure, patience)
+        trial.roll_back(failure, retry_seconds)
         raise RolledBackError(f"{self._interface} was rolled back, and is as it was before: {failure}")
 
     def change_device(self) -> None:
@@ -250,39 +242,36 @@ class Convergence:
             self._execute()
             self._verify()
 
-    def _keep(self) -> None:
-        """What is on the device now is the last good state."""
+    def _save(self) -> None:
+        """Make what is on the device now the last good state."""
         if not self._is_written():
             files.replace(config_files.config_file(self._interface), self._config)
         if self._has_outdated_key():
             files.remove(config_files.previous_key_file(self._interface))
         if self._boot and self._missing_at_boot:
-            self._boot.enable(self._setup)
-
-    @property
-    def _preshared_keys(self) -> dict[str, str]:
-        return {peer.public_key: peer.preshared_key for peer in self._view.peers if peer.preshared_key}
+            self._boot.enable(Setup(self._view, self._key_file, self._endpoints))
 
     def _execute(self) -> None:
+        keys_of_peers = {peer.public_key: peer.preshared_key for peer in self._view.peers if peer.preshared_key}
         for command in self.commands():
             if command[:3] == ("ip", "link", "add"):
                 devices.create(self._interface, command)
             else:
-                run_with_secrets(command, preshared_keys(command, self._preshared_keys))
+                run_with_secrets(command, preshared_keys(command, keys_of_peers))
 
     def _verify(self) -> None:
-        """Read the device again: what was not done is an error, whatever the commands said."""
-        # By the same answers of the resolver, and with the view's endpoints as applied: a live peer may have roamed.
+        """Read the device again: what still differs is an error, whatever the commands returned."""
+        # With the same resolved endpoints, and with these as applied: a live peer may have roamed meanwhile.
         set_now = {peer.public_key: peer.endpoint for peer in self._view.peers if peer.endpoint}
         applied = dataclasses.replace(self._applied, endpoints=set_now)
-        left = changes_of(self._to(devices.read(self._interface), applied))
+        left = changes_of(self._diff(devices.read(self._interface), applied))
         if left:
             raise NodeError(
                 f"{self._interface} is still not what it should be after applying: {_summary(left)}."
                 " Does something else on this machine change it?"
             )
 
-    def _to(self, device: Device | None, applied: Applied) -> tuple[Operation, ...]:
+    def _diff(self, device: Device | None, applied: Applied) -> tuple[Operation, ...]:
         return diff.diff(
             self._view,
             device,
@@ -302,16 +291,12 @@ class Convergence:
     def _is_written(self) -> bool:
         return files.is_written(config_files.config_file(self._interface), self._config)
 
-    @property
-    def _setup(self) -> Setup:
-        return Setup(self._view, self._key_file, self._endpoints)
-
     @functools.cached_property
     def _missing_at_boot(self) -> Changes:
-        return self._boot.missing(self._setup) if self._boot else ()
+        return self._boot.missing(Setup(self._view, self._key_file, self._endpoints)) if self._boot else ()
 
     def _has_outdated_key(self) -> bool:
-        """The key from before a rotation, once the pillar shows that the master has taken in the new one."""
+        """Whether the key from before a rotation can go: the pillar shows that the master knows the new one."""
         known = self._view.public_key == self._public_key
         return known and os.path.exists(config_files.previous_key_file(self._interface))
 
@@ -325,7 +310,7 @@ def _summary(changes: Changes) -> str:
 
 
 def refuse_foreign(view: View, key_file: str) -> None:
-    """Raise NodeError rather than take over an interface that somebody else set up."""
+    """Raise NodeError for an interface that somebody else set up: it is not taken over."""
     config = files.read(config_files.config_file(view.interface))
     if config and not wg_quick.is_managed(config):
         raise NodeError(not_ours(view.interface))
@@ -347,7 +332,7 @@ def _purpose(network: str | None) -> str:
 
 
 def not_ours(interface: str) -> str:
-    """What to say of an interface whose configuration file somebody else wrote."""
+    """The message for an interface whose configuration file somebody else wrote."""
     return (
         f"{config_files.config_file(interface)} was not written by these modules, so it is left alone. Move it away"
         f" (the device too: {shell('wg-quick down', interface)}), or choose another `interface:`"

@@ -1,4 +1,4 @@
-"""What changed behind our back: this machine beside its own configuration files, without asking anybody."""
+"""What others changed: this machine compared with its own configuration files. Nobody else is needed."""
 
 from __future__ import annotations
 
@@ -15,28 +15,23 @@ from .converge import Convergence
 
 
 def drift(boot: Manager, live: Collection[str]) -> dict[str, Any]:
-    """``drift_answers`` as data."""
-    return {"networks": {network: each.to_dict() for network, each in drift_answers(boot, live).items()}}
-
-
-def drift_answers(boot: Manager | None, asked: Collection[str]) -> dict[str, Answer]:
     """
-    Network -> what applying its configuration file anew would change, for all networks of this machine.
+    Network -> what applying its configuration file again would change, for all networks of this machine, as data.
 
-    :param asked: public keys; the answers say with which of them there is a live session
+    :param live: public keys; the answers say with which of them there is a live session
     """
-    found = {}
+    answers = {}
     for interface, network in config_files.managed().items():
         if network is not None:
             try:
-                found[network] = _answer(interface, boot, asked)
+                answers[network] = _answer(interface, boot, live).to_dict()
             except (WireguardError, OSError) as exc:
-                found[network] = Answer(error=str(exc))
-    return found
+                answers[network] = Answer(error=str(exc)).to_dict()
+    return {"networks": answers}
 
 
-def _answer(interface: str, boot: Manager | None, asked: Collection[str]) -> Answer:
-    """Without a digest where the file does not tell what was applied: then only the master can say what differs."""
+def _answer(interface: str, boot: Manager, asked: Collection[str]) -> Answer:
+    """Without a digest if the file does not tell what was applied; then only the master knows what differs."""
     device = devices.read(interface)
     live = Sessions.of(device, int(time.time())) if device else Sessions()
     sessions = dataclasses.replace(live, keys=set(asked) & set(live.keys or ()))

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..errors import NodeError
-from ..formats.hosts_file import BrokenBlockError, block, defined_names, given_names, with_block
+from ..formats.hosts_file import BrokenBlockError, block, foreign_names, managed_names, with_block
 from ..model.changes import Change, Changes, Kind
 from ..model.endpoint import Endpoint
 from ..model.hosts import block_changes
@@ -74,7 +74,7 @@ class HostsFile:
             return None
         return (
             view.hosts.lines(
-                {*defined_names(text), *_names_of_endpoints(view), *(name.lower() for name in self.masters)}
+                {*foreign_names(text), *_names_of_endpoints(view), *(name.lower() for name in self.masters)}
             )
             or None
         )
@@ -101,7 +101,7 @@ def written(network: str | None) -> list[str]:
 
 def given() -> set[str]:
     """The names, in small letters, that the hosts file has because of us: they lead into the tunnel."""
-    return given_names(_read())
+    return managed_names(_read())
 
 
 def _names_of_endpoints(view: View) -> set[str]:
@@ -139,7 +139,7 @@ def _replace(text: str) -> None:
 
 
 def _replace_at_once(target: str, content: bytes) -> None:
-    with files.beside(target, content, 0o644) as finished:
+    with files.temporary(target, content, 0o644) as finished:
         if os.path.exists(target):
             before = os.stat(target)
             shutil.copystat(target, finished)  # with the label that SELinux gave it

@@ -13,7 +13,9 @@ from ..system.commands import run
 from . import config_files
 
 
-def placed(view: View, endpoints: Mapping[str, str], master: tuple[str, int] | None, caller: str = "") -> View:
+def with_local_facts(
+    view: View, endpoints: Mapping[str, str], master: tuple[str, int] | None, caller: str = ""
+) -> View:
     """
     A view with what this node alone knows. What it cannot find out now is as it was when the view was last applied.
 

@@ -17,7 +17,7 @@ from ..device import guard
 from ..errors import NodeError
 from . import config_files, hostsfile, keys, lock
 from . import pillar as node_pillar
-from .boot.managers import Functions, InPlaceOf, Manager, Together
+from .boot.managers import Functions, Manager, Managers, Replacement
 from .boot.networkd import Networkd
 from .boot.systemd import Systemd
 from .notes import Journal, Notes
@@ -66,7 +66,7 @@ class Minion:
         return str(self.opts.get("master_ip") or "").strip("[]")
 
     @property
-    def called_from(self) -> str:
+    def route_target(self) -> str:
         """The address that the host's own best address leads to: that of the master, or from where ssh came."""
         return self.master_ip or _ssh_client()
 
@@ -154,7 +154,7 @@ class Minion:
         """What follows an interface that works: the machines' names, and what brings it up at boot."""
         names_file = hostsfile.HostsFile(self.cachedir, self._names_of_masters())
         at_boot = self._at_boot()
-        return Together((at_boot, names_file) if at_boot else (names_file,))
+        return Managers((at_boot, names_file) if at_boot else (names_file,))
 
     def _names_of_masters(self) -> set[str]:
         """Without a port. These must not lead into the mesh, or nobody could repair it."""
@@ -172,7 +172,7 @@ class Minion:
         if not self.config("enable_service", True) or not has_systemd:
             return None
         by_wg_quick, by_networkd = Systemd(self.call), Networkd(self.call)
-        return InPlaceOf(by_wg_quick, by_networkd) if backend == "wg-quick" else InPlaceOf(by_networkd, by_wg_quick)
+        return Replacement(by_wg_quick, by_networkd) if backend == "wg-quick" else Replacement(by_networkd, by_wg_quick)
 
 
 def _ssh_client() -> str:

@@ -1,4 +1,4 @@
-"""What a node remembers for its own use, in the folder ``wireguard`` of the minion's cache."""
+"""What a node remembers for its own use, in the folder ``wireguard`` of the minion's cachedir."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..system import files
 from . import config_files
 
 
-class Remembered:
+class _JsonFile:
     """One JSON object in a file, which only its owner can read."""
 
     def __init__(self, path: str) -> None:
@@ -62,60 +62,62 @@ class Notes:
         self.add(network, serial=serial)
         return serial
 
-    def _of(self, network: str) -> Remembered:
-        return Remembered(os.path.join(self._dir, f"{os.path.basename(network)}.json"))
+    def _of(self, network: str) -> _JsonFile:
+        return _JsonFile(os.path.join(self._dir, f"{os.path.basename(network)}.json"))
 
 
 class Journal:
     """
-    Of an interface: the change on trial, the last one that was taken back, and how new what it has is.
+    Notes on an interface: the change on trial, the last rollback, and the newest generation that was applied.
 
-    A change is on trial from before its first write until it is found to work, or was taken back. Should its process
-    die meanwhile, others know from here what to do.
+    A change is on trial from before its first write until it is found to work or was rolled back. If its process dies
+    in between, the watchdog and the next run find here what to do.
     """
 
     def __init__(self, cachedir: str, interface: str) -> None:
-        self._remembered = Remembered(os.path.join(cachedir, "wireguard", f"{os.path.basename(interface)}.journal"))
+        self._file = _JsonFile(os.path.join(cachedir, "wireguard", f"{os.path.basename(interface)}.journal"))
 
     def trial(self) -> dict[str, Any] | None:
         """
-        What ``begin`` was told of the change on trial; None if there is none, or the machine was booted since: then
-        the device was made anew, from the last good state.
+        What ``begin`` noted about the change on trial. None if there is none, or if the machine was booted since then:
+        a boot sets the device up from the last good state.
         """
-        trial = self._remembered.read().get("trial")
+        trial = self._file.read().get("trial")
         return trial if trial and trial["boot"] == config_files.boot_id() else None
 
     def begin(self, **trial: Any) -> None:
-        """A change is about to begin. Raises NodeError or OSError where that cannot be noted."""
-        self._remembered.add(trial={**trial, "boot": config_files.boot_id()})
+        """Note that a change is about to begin. Raises NodeError or OSError where that fails."""
+        self._file.add(trial={**trial, "boot": config_files.boot_id()})
 
     def end(self) -> None:
-        """It is over, and has worked."""
-        self._remembered.add(trial=None)
+        """Note that the change works."""
+        self._file.add(trial=None)
 
     def generation(self) -> int:
         """The generation of the newest view or job that was applied here; 0 where there was none."""
-        generation = self._remembered.read().get("generation")
+        generation = self._file.read().get("generation")
         return generation if isinstance(generation, int) else 0
 
     def reach_generation(self, generation: int) -> None:
-        """From now on, older ones are refused. Raises NodeError or OSError where that cannot be noted."""
+        """Refuse older generations from now on. Raises NodeError or OSError where that cannot be noted."""
         if generation > self.generation():
-            self._remembered.add(generation=generation)
+            self._file.add(generation=generation)
 
-    def taken_back(self) -> dict[str, Any] | None:
+    def rollback(self) -> dict[str, Any] | None:
         """
-        The last change that was taken back: ``tried`` (its digest), ``why``, ``at`` and ``again``, the time from which
-        on it may be tried again; both in Unix seconds. None if there is none, or the master knows and it is over.
+        The last rollback: ``digest`` of the view that was tried, ``reason``, ``at``, and ``retry_at``, before which it
+        is not tried again; both in Unix seconds. None if there is none, or the master knows of it and a later apply
+        worked.
         """
-        return self._remembered.read().get("taken_back")
+        return self._file.read().get("rollback")
 
-    def take_back(self, tried: str, why: str, patience: int) -> None:
-        """It is over, and was taken back; for so many seconds it is not to be tried again."""
+    def record_rollback(self, digest: str, reason: str, retry_seconds: int) -> None:
+        """End the trial: its change was rolled back, and is not to be tried again for so many seconds."""
         now = int(time.time())
-        self._remembered.add(trial=None, taken_back={"tried": tried, "why": why, "at": now, "again": now + patience})
+        rollback = {"digest": digest, "reason": reason, "at": now, "retry_at": now + retry_seconds}
+        self._file.add(trial=None, rollback=rollback)
 
-    def forget(self) -> None:
-        """What was taken back is over and told."""
-        if self.taken_back():
-            self._remembered.add(taken_back=None)
+    def forget_rollback(self) -> None:
+        """A later apply worked, and the master is about to hear of both."""
+        if self.rollback():
+            self._file.add(rollback=None)

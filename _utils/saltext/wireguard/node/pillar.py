@@ -18,7 +18,7 @@ def views(pillar: Mapping[str, Any]) -> dict[str, View]:
     return {name: View.from_dict(data[name], name) for name in sorted(data)}
 
 
-def each_view(pillar: Mapping[str, Any]) -> tuple[dict[str, View], dict[str, str]]:
+def valid_views(pillar: Mapping[str, Any]) -> tuple[dict[str, View], dict[str, str]]:
     """Network -> View, and network -> why it has none: one that is malformed is no reason to leave out the others."""
     found: dict[str, View] = {}
     broken: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Whether packets come through to the peers, and how large ones: all peers of an interface at once."""
+"""Pings all peers of an interface at once: whether packets come through, and how large ones."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterator, Mapping
 
 from ..device import echo, rotation
-from ..device.echo import Outcome, Search
+from ..device.echo import PingResult, Search
 from ..errors import NodeError
 from . import config_files, devices
 
-# The first packet to a peer may need a handshake, which is tried again after five seconds. Others arrive or do not.
+# The first packet to a peer may need a handshake, which WireGuard retries after five seconds.
 FIRST_SECONDS = 6.0
 SECONDS = 1.0
 AGAIN_SECONDS = 0.3
 
-# Of linux/in.h and linux/in6.h, which Python has no names for: "don't fragment", whatever is known of the path.
+# From linux/in.h and linux/in6.h; Python has no names for these: "don't fragment", whatever is known of the path.
 _DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
 _PROBE = 3
 
@@ -31,16 +31,15 @@ def ping_networks(network: str | None, peer: str | None) -> dict[str, dict[str, 
     :param peer: only the one of this name
     :raises NodeError: DeviceError or OSError
     """
-    chosen = {of: each for each, of in config_files.managed().items() if of is not None and network in (None, of)}
-    if network is not None and not chosen:
-        raise NodeError(f"this minion has no interface of the WireGuard network {network!r}")
-    return {of: ping(interface, peer).to_dict() for of, interface in sorted(chosen.items())}
+    if network is not None:
+        return {network: ping(config_files.interface_of(network), peer).to_dict()}
+    return {of: ping(each, peer).to_dict() for each, of in sorted(config_files.managed().items()) if of is not None}
 
 
-def ping(interface: str, only: str | None = None) -> Outcome:
+def ping(interface: str, only: str | None = None) -> PingResult:
     """
-    Ask all peers, or ``only`` the one of this name. Takes up to 6 seconds where somebody does not answer, and up to as
-    many more where not all comes through.
+    Ping all peers, or ``only`` the one of this name. Takes up to 6 seconds if a peer does not answer, and up to as many
+    more to find the size of packets that come through.
 
     :raises NodeError: DeviceError or OSError
     """
@@ -52,7 +51,7 @@ def ping(interface: str, only: str | None = None) -> Outcome:
         names.get(key, key): address
         for key, peer in device.peers.items()
         if only in (None, names.get(key, key))
-        for address in rotation.greeting_addresses([peer])
+        for address in rotation.echo_addresses([peer])
     }
     if only is not None and not addresses:
         raise NodeError(f"{interface} has no peer {only}")
@@ -65,7 +64,7 @@ def ping(interface: str, only: str | None = None) -> Outcome:
             for name, each in pending.items():
                 each.tried(addresses[name] in came)
     fits = {name: each.fits for name, each in sorted(searches.items())}
-    return Outcome(
+    return PingResult(
         device.mtu,
         len(searches),
         tuple(name for name, size in fits.items() if size is None),
@@ -116,7 +115,7 @@ class _Sockets:
     def _send(self, sizes: Mapping[str, int], number: int) -> None:
         for address, size in sizes.items():
             version = 6 if ":" in address else 4
-            with contextlib.suppress(OSError, KeyError):  # who cannot be sent to does not answer
+            with contextlib.suppress(OSError, KeyError):  # a peer without a route does not answer
                 self._sockets[version].sendto(echo.request(version, self._identifier, number, size), (address, 0))
 
     def _received(self, version: int, from_: socket.socket, sizes: Mapping[str, int], number: int) -> Iterator[str]:

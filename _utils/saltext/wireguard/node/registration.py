@@ -25,7 +25,7 @@ def registration(minion: Minion, network: str) -> Signed:
 def enrollment(minion: Minion, interfaces: Iterable[str]) -> dict[str, Any]:
     """What an operator needs to know of a host that cannot register. Raises WireguardError or OSError."""
     public_keys = {interface: minion.keypair(interface) for interface in interfaces}
-    return {"public_keys": public_keys, "endpoints": list(endpoints.own(minion.called_from))}
+    return {"public_keys": public_keys, "endpoints": list(endpoints.own(minion.route_target))}
 
 
 def await_view(

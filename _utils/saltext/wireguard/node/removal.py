@@ -1,4 +1,4 @@
-"""What this node has without peers that must go at once: no pillar is needed to know that."""
+"""The view that was applied last, without peers that must go at once. No pillar is needed for that."""
 
 from __future__ import annotations
 
@@ -14,24 +14,20 @@ from . import config_files, keys, rotation
 
 def view_without(interface: str, public_keys: Collection[str]) -> View:
     """
-    The view that was applied last, without the peers that have one of these keys, be it as their next one.
+    The view that was applied last, without the peers that have one of these keys, current or next.
 
-    Its digest is that of the view in the pillar, if that has changed in nothing else. What does not
-    belong to the digest, such as the serial, is not known here.
+    Its digest equals that of the view in the pillar if nothing else has changed there. What is not part of the digest,
+    such as the serial, is unknown here.
 
-    :raises NodeError: where the configuration file does not tell, or this node has changed its own key
+    :raises NodeError: if the configuration file does not tell, or this node has changed its own key
     """
     written = config_files.written(interface)
     own_key = keys.existing(config_files.key_file(interface))
     if written is None or not _has_key_of_key_file(interface):
         path = config_files.config_file(interface)
         raise NodeError(f"{path} does not say what was applied last with this key; wireguard.sync writes it anew")
-    rotation.refuse_while_switched(interface)
-    view = device_rotation.contract(written)
-    gone = [each for each in view.peers if {each.public_key, each.next_key}.intersection(public_keys)]
-    peers = tuple(each for each in view.peers if each not in gone)
-    names = view.hosts.without([each.name for each in gone]) if view.hosts else None
-    return replace(view, peers=peers, public_key=own_key, hosts=names)
+    rotation.refuse_unfinished(interface)
+    return replace(device_rotation.contract(written).without_peers(public_keys), public_key=own_key)
 
 
 def _has_key_of_key_file(interface: str) -> bool:

@@ -1,7 +1,7 @@
 """
-Follow the names of peers to their new addresses, by what the configuration file says: no pillar, no master.
+Follows the names of peers to their new addresses, as the configuration file has them: no pillar, no master.
 
-Names are looked up before any lock is taken: a slow one keeps nobody from applying.
+Names are resolved before any lock is taken, so that a slow one does not block an apply.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 
-from ..device.reresolve import endpoint_commands, lost_peers, moved_endpoints
+from ..device.operations import wg_set
+from ..device.reresolve import lost_peers, moved_endpoints
 from ..errors import WireguardError
 from ..system.commands import run
 from . import config_files, devices, endpoints, lock
@@ -23,26 +24,26 @@ def reresolve(cachedir: str) -> Outcome:
     Connect to peers without a session at the address that the name in their endpoint has now.
 
     Returns, for each interface with such peers, ``moved``: name of the peer -> ``ip:port``, and ``unresolved``: the
-    endpoints without an answer; or ``error``, which keeps no other interface from its turn.
+    endpoints that did not resolve; or ``error``. An error on one interface does not affect the others.
     """
     outcome: Outcome = {}
-    found: dict[str, Lost] = {}
+    found: dict[str, _LostPeers] = {}
     for interface in config_files.managed():
-        with _noting_errors(outcome, interface):
-            found[interface] = Lost(interface)
+        with _recording_errors(outcome, interface):
+            found[interface] = _LostPeers(interface)
     texts = {text for each in found.values() for text in each.endpoints.values()}
     current = {peer.endpoint for each in found.values() for peer in each.peers.values() if peer.endpoint}
     addresses = endpoints.look_up(texts, current)
     for interface, each in found.items():
         if each.endpoints:
-            with _noting_errors(outcome, interface):
+            with _recording_errors(outcome, interface):
                 unresolved = sorted(set(each.endpoints.values()) - set(addresses))
                 outcome[interface] = {"moved": _follow(cachedir, interface, addresses), "unresolved": unresolved}
     return outcome
 
 
-class Lost:
-    """What is lost on an interface. Raises WireguardError or OSError."""
+class _LostPeers:
+    """The peers of an interface that have lost their sessions. Raises WireguardError or OSError."""
 
     def __init__(self, interface: str) -> None:
         view = config_files.written(interface)
@@ -53,20 +54,20 @@ class Lost:
 
 def _follow(cachedir: str, interface: str, addresses: Mapping[str, str]) -> dict[str, str]:
     """
-    Under the interface's lock, and by what is there now: `wg set` would make a peer anew that was removed meanwhile.
+    Under the interface's lock, and by the peers that are there now: `wg set` would re-create one removed meanwhile.
 
-    Who holds the lock for long looks names up itself, so this does not wait for it.
+    A run that holds the lock for long resolves names itself, so this does not wait for it.
     """
     with lock.hold(cachedir, interface, seconds=1):
-        now = Lost(interface)
+        now = _LostPeers(interface)
         moved = moved_endpoints(now.peers, now.endpoints, addresses)
-        for command in endpoint_commands(interface, moved):
+        for command in wg_set(interface, [("peer", key, "endpoint", moved[key]) for key in sorted(moved)]):
             run(command)
     return {now.names[key]: address for key, address in moved.items()}
 
 
 @contextlib.contextmanager
-def _noting_errors(outcome: Outcome, interface: str) -> Iterator[None]:
+def _recording_errors(outcome: Outcome, interface: str) -> Iterator[None]:
     try:
         yield
     except (WireguardError, OSError) as exc:

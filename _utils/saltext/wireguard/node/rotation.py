@@ -1,7 +1,7 @@
 """
-A node's side of a key rotation, its own or that of a peer; docs/rotation.md tells the whole protocol.
+A node's side of a key rotation, its own or a peer's. docs/rotation.md describes the whole protocol.
 
-Whoever calls a function that changes something holds the interface's lock.
+Callers of functions that change something hold the interface's lock.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..device import rotation
-from ..device.operations import PEERS_PER_COMMAND, PresharedKeyOf
+from ..device.operations import PresharedKeyOf, wg_set
 from ..device.operations import preshared_keys as secrets_of
 from ..errors import NodeError
 from ..formats.preshared import rewrite
@@ -27,12 +27,12 @@ from .converge import refuse_foreign
 
 
 @dataclass(frozen=True)
-class Switch:
-    """How a switch went: the names of the peers that had a session before, or ``kept``: why the old key is in use."""
+class SwitchResult:
+    """The names of the peers that had a session before the switch, or ``failure``: why the old key is in use."""
 
-    back: list[str]
-    missing: list[str]
-    kept: str | None = None
+    peers_back: list[str]
+    peers_missing: list[str]
+    failure: str | None = None
 
 
 # -- one's own rotation
@@ -45,34 +45,36 @@ def prepare(view: View) -> tuple[str, str]:
     _forget_adopted_key(interface)
     path = config_files.next_key_file(interface)
     if not os.path.exists(path):
-        refuse_while_switched(interface)
+        refuse_unfinished(interface)
     return keys.existing(config_files.key_file(interface)), keys.ensure(path)
 
 
-def switch(view: View, wait: float) -> Switch:
+def switch(view: View, wait: float) -> SwitchResult:
     """
-    Use the next key: in the files, on the device, in new handshakes. Goes back where no live peer follows in time.
+    Use the next key: in the files, on the device, in new handshakes. Restores the old key if no live peer follows in
+    time.
 
     :param view: from a fresh pillar, which has the preshared keys for the next key, if there are any
-    :raises NodeError: where it cannot be done
+    :raises NodeError: if it cannot be done
     """
     interface = view.interface
     _refuse_unless_set_up(view)
-    if not _has_next_key(interface) and not has_switched(interface):
-        return Switch([], [], f"{interface} has no next key: wireguard.rotate_prepare makes one")
+    if not _has_next_key(interface) and not is_unfinished(interface):
+        return SwitchResult([], [], f"{interface} has no next key: wireguard.rotate_prepare makes one")
     if _lacks_preshared_keys(view):
-        return Switch([], [], f"the pillar has no preshared keys for the next key of {interface}: announce it first")
+        failure = f"the pillar has no preshared keys for the next key of {interface}: announce it first"
+        return SwitchResult([], [], failure)
     live = _live_peers_of_an_earlier_second(interface)
     _adopt_next_key(view)
     if not _use_key_file(view):  # an earlier call did all this, and its answer was lost
-        return Switch([], [])
+        return SwitchResult([], [])
     back = _await_peers(interface, live, wait)
     if live and not back:
-        return Switch([], [], _go_back(view, wait))
+        _restore_previous_key(view)
+        return SwitchResult([], [], f"no peer came back within {wait:g} s; {interface} has its old key again")
     names = config_files.applied(interface).names
-    return Switch(
-        sorted(names.get(key, key) for key in back), sorted(names.get(key, key) for key in live if key not in back)
-    )
+    missing = live.keys() - back
+    return SwitchResult(sorted(names.get(key, key) for key in back), sorted(names.get(key, key) for key in missing))
 
 
 def abort(interface: str) -> bool:
@@ -84,13 +86,13 @@ def abort(interface: str) -> bool:
     return True
 
 
-def has_switched(interface: str) -> bool:
+def is_unfinished(interface: str) -> bool:
     """Whether the key is a new one that the master may not know yet."""
     return _is_another_key(config_files.previous_key_file(interface), interface)
 
 
 def _has_next_key(interface: str) -> bool:
-    """Whether there is a next key other than the key: a power cut while going back leaves one under both names."""
+    """Whether there is a next key other than the key: a power cut while restoring leaves one under both names."""
     return _is_another_key(config_files.next_key_file(interface), interface)
 
 
@@ -122,9 +124,9 @@ def _refuse_unless_set_up(view: View) -> None:
         raise NodeError(f"{view.interface} is not set up: {missing[0]} is missing. wireguard.apply sets it up")
 
 
-def refuse_while_switched(interface: str) -> None:
+def refuse_unfinished(interface: str) -> None:
     """Raise NodeError as long as the master may not know the key of this interface."""
-    if has_switched(interface):
+    if is_unfinished(interface):
         raise NodeError(
             f"the last rotation of {interface} is not over: wireguard.sync completes it once the master knows the key"
         )
@@ -137,8 +139,8 @@ def _adopt_next_key(view: View) -> None:
     """
     Make the next key the key, durably: a power cut at any point leaves one whole key in each file.
 
-    The key file goes first. Should the configuration file keep the old key, the node comes up with that, as its peers
-    still know it, and the next apply registers the new key and repairs the configuration file.
+    The key file comes first. If the configuration file keeps the old key, the node boots with that; its peers still
+    know it, and the next apply registers the new key and repairs the configuration file.
     """
     interface = view.interface
     if _has_next_key(interface):
@@ -147,14 +149,13 @@ def _adopt_next_key(view: View) -> None:
     _write_key_into_config(view)
 
 
-def _go_back(view: View, wait: float) -> str:
-    """Back to the previous key, in the same order. The next key is kept as such: another try may go better."""
+def _restore_previous_key(view: View) -> None:
+    """In the same order. The next key stays the next key, for another attempt."""
     interface = view.interface
     files.replace(config_files.next_key_file(interface), files.read(config_files.key_file(interface)))
     files.supersede(config_files.previous_key_file(interface), config_files.key_file(interface))
     _write_key_into_config(view)
     _use_key_file(view)
-    return f"no peer came back within {wait:g} s; {interface} has its old key again"
 
 
 def _write_key_into_config(view: View) -> None:
@@ -179,7 +180,7 @@ def _preshared_keys(view: View) -> Mapping[str, str]:
 
 def _use_key_file(view: View) -> bool:
     """
-    Let the device use its key file, and greet all peers: a session with the new key begins as one has something to say.
+    Let the device use its key file, and send all peers an echo request, which starts sessions with the new key.
 
     Returns whether that changed the device.
     """
@@ -187,34 +188,23 @@ def _use_key_file(view: View) -> bool:
     device = devices.read(interface)
     if device is None or device.public_key == keys.public_key(config_files.key_file(interface)):
         return False
-    _set_preshared_keys(
-        interface, _preshared_keys(view), [key for key, peer in device.peers.items() if peer.preshared_key]
-    )
+    # First: live sessions do not need them, and handshakes with the new key do.
+    wanted = _preshared_keys(view)
+    changed = sorted(key for key, peer in device.peers.items() if peer.preshared_key and key in wanted)
+    for command in wg_set(interface, [("peer", key, "preshared-key", PresharedKeyOf(key)) for key in changed]):
+        run_with_secrets(command, secrets_of(command, wanted))
     run(["wg", "set", interface, "private-key", config_files.key_file(interface)])
-    for address in rotation.greeting_addresses(device.peers.values()):
-        reach.greet(interface, address)
+    for address in rotation.echo_addresses(device.peers.values()):
+        reach.send_echo(interface, address)
     return True
-
-
-def _set_preshared_keys(interface: str, preshared_keys: Mapping[str, str], peers: Collection[str]) -> None:
-    """
-    Of these peers, which have other ones. Before the private key: sessions that live do not need them, and handshakes
-    with the new key do.
-    """
-    wanted = sorted(key for key in preshared_keys if key in peers)
-    for start in range(0, len(wanted), PEERS_PER_COMMAND):
-        chunk = wanted[start : start + PEERS_PER_COMMAND]
-        words = [word for key in chunk for word in ("peer", key, "preshared-key", PresharedKeyOf(key))]
-        command = ["wg", "set", interface, *words]
-        run_with_secrets(command, secrets_of(command, preshared_keys))
 
 
 def _live_peers_of_an_earlier_second(interface: str) -> dict[str, int]:
     """
     Public key to latest handshake of the peers that this node has sessions with.
 
-    Handshake times are in whole seconds. So this waits until the second of the last one is over: a later handshake can
-    be told from it then.
+    Handshake times are in whole seconds, so this waits until the second of the last one is over: from then on, a later
+    handshake can be told apart.
     """
     live: dict[str, int] = {}
 
@@ -223,14 +213,14 @@ def _live_peers_of_an_earlier_second(interface: str) -> dict[str, int]:
         live.update(device.sessions(int(time.time())) if device else {})
         return max(live.values(), default=0) < int(time.time())
 
-    reach.await_(is_over, 2)
+    reach.wait_until(is_over, 2)
     return live
 
 
 def _await_peers(interface: str, live: Mapping[str, int], seconds: float) -> frozenset[str]:
     """Those of the live peers that handshake again in time."""
-    reach.await_(lambda: len(rotation.back(live, devices.handshakes(interface))) == len(live), seconds)
-    return rotation.back(live, devices.handshakes(interface))
+    reach.wait_until(lambda: len(rotation.handshaken_again(live, devices.handshakes(interface))) == len(live), seconds)
+    return rotation.handshaken_again(live, devices.handshakes(interface))
 
 
 # -- the rotation of a peer
@@ -241,9 +231,9 @@ def await_next_key(interface: str, current_key: str, next_key: str, seconds: flo
 
     def holds() -> bool:
         handshakes = devices.handshakes(interface)
-        return rotation.next_key_holds(handshakes.get(current_key, 0), handshakes.get(next_key, 0))
+        return rotation.next_key_is_in_use(handshakes.get(current_key, 0), handshakes.get(next_key, 0))
 
-    return reach.await_(holds, seconds)
+    return reach.wait_until(holds, seconds)
 
 
 def follow(interface: str, current_key: str, next_key: str) -> None:

@@ -1,11 +1,10 @@
-"""A node's part in the rotation of a key, as the master asks for it step by step; docs/rotation.md tells all of it."""
+"""A node's part in the rotation of a key, one function for each step that the master requests; see docs/rotation.md."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from ..errors import NodeError
 from ..model.statements import FOLLOWING_TAG, REGISTER_TAG
 from ..model.view import View
 from . import config_files, devices, rotation
@@ -25,7 +24,7 @@ def prepare(minion: Minion, network: str) -> Signed:
 
 def follow(minion: Minion, network: str, current_key: str, next_key: str, seconds: float) -> dict[str, Any]:
     """Let the addresses of a peer move to its next key as soon as it uses that."""
-    interface = _interface_of(network)
+    interface = config_files.interface_of(network)
     started = time.monotonic()
     if next_key not in devices.handshakes(interface):
         return {"moved": False, "seconds": 0.0, "comment": f"{interface} has no peer with the next key"}
@@ -41,13 +40,13 @@ def switch(minion: Minion, network: str, wait: float) -> dict[str, Any]:
     """Use the next key from now on, and sign the registration with it."""
     view = _view(minion, network)
     with minion.lock(view.interface):
-        outcome = rotation.switch(view, wait)
-    if outcome.kept:
-        return {"switched": False, "comment": outcome.kept}
+        result = rotation.switch(view, wait)
+    if result.failure:
+        return {"switched": False, "comment": result.failure}
     return {
         "switched": True,
-        "peers_back": outcome.back,
-        "peers_missing": outcome.missing,
+        "peers_back": result.peers_back,
+        "peers_missing": result.peers_missing,
         REGISTER_TAG: [minion.statements().registration(view)],
     }
 
@@ -58,7 +57,7 @@ def abort(minion: Minion, network: str) -> dict[str, Any]:
     with minion.lock(interface):
         if rotation.abort(interface):
             return {"aborted": True, "comment": f"{interface} keeps its key; the next one was removed"}
-    if rotation.has_switched(interface):
+    if rotation.is_unfinished(interface):
         return {"aborted": False, "comment": f"{interface} uses the next key already; wireguard.sync registers it"}
     return {"aborted": True, "comment": f"{interface} has no next key"}
 
@@ -68,13 +67,6 @@ def _view(minion: Minion, network: str) -> View:
     (view,) = chosen(views(minion.fresh_pillar()), network)
     refuse_clone(minion, view)
     return view
-
-
-def _interface_of(network: str) -> str:
-    for interface, of_network in config_files.managed().items():
-        if of_network == network:
-            return interface
-    raise NodeError(f"this minion has no interface of the WireGuard network {network!r}")
 
 
 def _since(started: float) -> float:

@@ -1,4 +1,4 @@
-"""What this node tells the master of itself, signed with the minion's Salt key."""
+"""A node's statements about itself, signed with the minion's Salt key."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Statements:
         network: str,
         digest: str,
         last_serial: int = 0,
-        taken_back: Mapping[str, Any] | None = None,
+        rollback: Mapping[str, Any] | None = None,
         generation: int = 0,
     ) -> Signed:
         """
-        That this was applied; ``last_serial``: the last one that the master knows of this node. ``taken_back`` and
-        ``generation``: what the journal of the interface has of a change that was not, and of how new all that is.
+        That the view with this digest was applied. ``last_serial``: the last one of this node that the master knows.
+        ``rollback`` and ``generation``: as the interface's journal has them.
         """
         statement = statements.Report(
             self._node,
@@ -63,7 +63,7 @@ class Statements:
             digest,
             serial=self._notes.next_serial(network, last_serial),
             boot=config_files.boot_id(),
-            rollback=_rollback(taken_back),
+            rollback=_rollback(rollback),
             generation=generation,
         )
         return self._sign(statement)
@@ -85,9 +85,9 @@ def _network(view: View) -> str:
     return view.network
 
 
-def _rollback(taken_back: Mapping[str, Any] | None) -> statements.Rollback | None:
-    """Errors of other programs may be in the reason: it is made to fit what the master takes in."""
-    if not taken_back:
+def _rollback(noted: Mapping[str, Any] | None) -> statements.Rollback | None:
+    """The reason may quote other programs' errors; the master accepts only printable text of a limited length."""
+    if not noted:
         return None
-    why = "".join(char if char.isprintable() else " " for char in taken_back["why"])[: fields.MAX_TEXT]
-    return statements.Rollback(taken_back["tried"], why, taken_back["at"])
+    reason = "".join(char if char.isprintable() else " " for char in noted["reason"])[: fields.MAX_TEXT]
+    return statements.Rollback(noted["digest"], reason, noted["at"])

@@ -15,7 +15,7 @@ from ..model.view import REGISTER, View
 from . import apply, clones, config_files, converge, keys, removal, reports, teardown, withdrawal
 from .converge import Outcome
 from .minion import Minion
-from .pillar import each_view, generation_of, networks
+from .pillar import generation_of, networks, valid_views
 from .signing import Signed
 from .trial import Safety
 from .withdrawal import is_outdated
@@ -34,7 +34,7 @@ def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | No
     pillar = minion.fresh_pillar()
     if networks(pillar) is None:
         return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
-    return _Sync(minion, test, safety, generation_of(pillar)).run(*each_view(pillar)).answer(minion, signed)
+    return _Sync(minion, test, safety, generation_of(pillar)).run(*valid_views(pillar)).answer(minion, signed)
 
 
 def drop(
@@ -63,10 +63,10 @@ def drop(
 
 def gone(minion: Minion, networks: Collection[str]) -> list[str]:
     """What a state run is to take down, by the pillar in memory. Raises OSError."""
-    return left_interfaces(minion, networks, generation_of(minion.pillar))
+    return departed_interfaces(minion, networks, generation_of(minion.pillar))
 
 
-def left_interfaces(minion: Minion, networks: Collection[str], generation: int) -> list[str]:
+def departed_interfaces(minion: Minion, networks: Collection[str], generation: int) -> list[str]:
     """
     The managed interfaces whose network is none of these. Those set up by explicit arguments stay out, and those of
     networks that this node joined after the pillar was made.
@@ -115,7 +115,7 @@ class _Sync:
             self._said.results[name] = self._result(view)
         for name, why in broken.items():
             self._said.results[name] = {"result": False, "comment": why}
-        for interface in left_interfaces(self._minion, wanted, self._generation):
+        for interface in departed_interfaces(self._minion, wanted, self._generation):
             self._said.results[interface] = _or_failure(partial(self._removed, interface))
         if not self._test and self._minion.has_master:
             self._said.statements[REPORT_TAG] += self._reports_of_absence(wanted)
@@ -129,7 +129,7 @@ class _Sync:
         return _or_failure(partial(self._network, view), rolled_back)
 
     def _network(self, view: View) -> Part:
-        clone = clones.stand_down_if_clone(self._minion, view, self._test)
+        clone = clones.shut_down_clone(self._minion, view, self._test)
         if clone:
             return {"result": False, "comment": clone, "clone": True}
         if self._test:
@@ -151,9 +151,9 @@ class _Sync:
         result = _brief(apply.converge_locked(self._minion, view, key_file, False, self._safety))
         report = reports.of_success(self._minion, view)
         self._said.statements[REPORT_TAG] += report
-        if clones.is_news(view):  # of two machines that answer one job, the master may hear only the quicker one
+        if clones.has_other_boot(view):  # of two machines that answer one job, the master may hear only the quicker one
             self._minion.send(REPORT_TAG, report)
-        reports.heed_schedule(self._minion, view)
+        reports.refresh_schedule(self._minion, view)
         return result
 
     def _removed(self, interface: str) -> Part:

@@ -1,7 +1,7 @@
 """
-From an interface back to nothing: device, service for boot, configuration file.
+Takes interfaces down: device, service for boot, configuration file.
 
-Whoever calls a function here holds the interface's lock.
+Callers hold the interface's lock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..model.hosts import block_changes
 from ..system import files
 from . import config_files, devices, hostsfile
 from .boot.managers import Manager
-from .converge import Outcome, cut_off, not_ours
+from .converge import Outcome, not_ours, sessions_cut_off
 
 
 def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
@@ -29,7 +29,7 @@ def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
     changes = removal(interface) + block_changes(names, [])
     if test:
         disturbs = disruption.disturbed(changes, (), devices.read(interface), int(time.time()))
-        comment = f"{interface} would be removed{cut_off(disturbs)}"
+        comment = f"{interface} would be removed{sessions_cut_off(disturbs)}"
         return Outcome(changes, comment, pending=True, disturbs=disturbs)
     aside = _tear_down(interface, boot)
     return Outcome(changes, f"{interface} was removed" + (f"; its key is kept in {aside}" if aside else ""))
@@ -46,7 +46,7 @@ def _tear_down(interface: str, boot: Manager | None) -> str | None:
     return aside
 
 
-def stand_down(interface: str, boot: Manager | None) -> None:
+def shut_down(interface: str, boot: Manager | None) -> None:
     """Take an interface of ours down, now and at boot, and keep its key in place."""
     if interface in config_files.managed():
         devices.delete(interface)

@@ -1,12 +1,12 @@
 """
 Removal that only moves forward.
 
-A view, and a job that drops peers, bear the registry's generation. What is older than what the interface has is
-refused, so that nothing that was under way, cached or in memory brings a removed peer back. Peers that are trusted no
-more go first, by themselves and on no trial: from the device, then from the files that it boots from. So neither a
-change that does not work nor a power cut brings them back, and what is wrong about other peers does not keep them.
+A view, and a job that drops peers, carry the registry's generation. Anything older than what the interface has is
+refused, so that nothing late, cached or in memory brings a removed peer back. Peers that are no longer trusted are
+removed first, on their own and without a trial: from the device, then from the files that it boots from. So neither a
+rollback nor a power cut brings them back, and an error about other peers does not keep them.
 
-Whoever calls a function that changes something holds the interface's lock.
+Callers of functions that change something hold the interface's lock.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection
-from dataclasses import replace
 
 from ..device import guard
-from ..device.operations import PEERS_PER_COMMAND
+from ..device.operations import wg_set
+from ..device.routes import route_removal
 from ..errors import NodeError, OutdatedError
 from ..formats import wg_quick
 from ..model.view import Peer, View
@@ -29,12 +29,12 @@ from .notes import Journal
 
 
 def is_outdated(view: View, journal: Journal) -> bool:
-    """Whether this interface has something later already."""
+    """Whether something newer was applied to this interface already."""
     return 0 < view.generation < journal.generation()
 
 
 def refuse_outdated(view: View, journal: Journal) -> None:
-    """Raise OutdatedError for a view that is older than what this interface has already."""
+    """Raise OutdatedError for a view that is older than what was applied to this interface already."""
     if is_outdated(view, journal):
         has = journal.generation()
         raise OutdatedError(
@@ -46,54 +46,46 @@ def refuse_outdated(view: View, journal: Journal) -> None:
 
 def withdraw(view: View, journal: Journal, boot: Manager | None, share: float) -> tuple[Peer, ...]:
     """
-    Let the peers go that the view names as trusted no more, and heed nothing older from now on.
+    Remove the peers that the view names as no longer trusted, and refuse anything older from now on.
 
-    More of them at once than the guard lets pass are left to the change itself, which the guard refuses.
+    If the guard would refuse to remove so many at once, they are left to the change itself, which it then refuses.
 
     :param share: of the peers that are up, which may be removed at once
-    :return: those that the configuration file had, by which the change can name them
-    :raises NodeError: or OSError, where a command fails or a file cannot be written
+    :return: those that the configuration file had, for the change to name them
+    :raises NodeError: or OSError, if a command fails or a file cannot be written
     """
     journal.reach_generation(view.generation)
     written = config_files.written(view.interface)
-    had = tuple(peer for peer in written.peers if peer.public_key in view.withdrawn) if written else ()
+    removed = tuple(peer for peer in written.peers if peer.public_key in view.withdrawn) if written else ()
     if not view.withdrawn or _objections(view, written, share):
         return ()
     _remove_from_device(view.interface, view.withdrawn)
-    if written and had:
-        _remove_routes(view.interface, written.routes - _without(written, had).routes)
+    if written and removed:
+        _remove_routes(view.interface, written.routes - written.without_peers(view.withdrawn).routes)
         _remove_from_files(view.interface, view.withdrawn, boot)
-    return had
-
-
-def _without(view: View, peers: Collection[Peer]) -> View:
-    return replace(view, peers=tuple(peer for peer in view.peers if peer not in peers))
+    return removed
 
 
 def _objections(view: View, written: View | None, share: float) -> tuple[str, ...]:
     device = devices.read(view.interface)
-    if written is None or device is None:
+    if written is None or device is None or len(written.peers) < guard.MIN_PEERS_UP:
         return ()
-    staying = replace(written, peers=tuple(peer for peer in written.peers if peer.public_key not in view.withdrawn))
-    few = len(written.peers) < guard.MIN_PEERS_UP
-    return () if few else guard.objections(written, device, staying, int(time.time()), share)
+    return guard.objections(written, device, written.without_peers(view.withdrawn), int(time.time()), share)
 
 
 def _remove_from_device(interface: str, public_keys: Collection[str]) -> None:
     if not devices.exists(interface):
         return
     present = sorted(devices.peers(interface).keys() & set(public_keys))
-    for start in range(0, len(present), PEERS_PER_COMMAND):
-        words = [word for key in present[start : start + PEERS_PER_COMMAND] for word in ("peer", key, "remove")]
-        run(["wg", "set", interface, *words])
+    for command in wg_set(interface, [("peer", key, "remove") for key in present]):
+        run(command)
 
 
 def _remove_routes(interface: str, networks: Collection[str]) -> None:
-    """The file is about to forget them. Some are not there, as when another peer has taken them over."""
+    """The file is about to lose them. Some may be gone already, for example moved to another peer."""
     for network in sorted(networks):
-        family = "-6" if ":" in network else "-4"
         with contextlib.suppress(NodeError):
-            run(["ip", family, "route", "del", network, "dev", interface, "proto", "boot"])
+            run(route_removal(network, interface))
 
 
 def _remove_from_files(interface: str, public_keys: Collection[str], boot: Manager | None) -> None:

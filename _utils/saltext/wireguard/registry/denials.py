@@ -70,7 +70,7 @@ class Denials:
             return
         rows = [{"network": network, "node": node, **asdict(each)} for (network, node), each in sorted(after.items())]
         with self._errors():
-            with files.beside(self.path, json.dumps(rows, indent=1) + "\n") as finished:
+            with files.temporary(self.path, json.dumps(rows, indent=1) + "\n") as finished:
                 os.rename(finished, self.path)
             files.sync(os.path.dirname(self.path))
 

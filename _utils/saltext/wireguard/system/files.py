@@ -50,14 +50,14 @@ def add(path: str, text: str) -> None:
     """Make a file in a directory for root only, unless there is one: unlike a rename, a link fails where there is."""
     with _or_error(path, "written"):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with beside(path, text) as finished, contextlib.suppress(FileExistsError):
+        with temporary(path, text) as finished, contextlib.suppress(FileExistsError):
             os.link(finished, path)
     sync(os.path.dirname(path))
 
 
 def replace(path: str, text: str, mode: int = SECRET, group: int | None = None) -> None:
     """Give a file this text, mode and group. It has its old or its new content, and never half of it."""
-    with _or_error(path, "written"), beside(path, text, mode, group) as finished:
+    with _or_error(path, "written"), temporary(path, text, mode, group) as finished:
         os.rename(finished, path)
     sync(os.path.dirname(path))
 
@@ -96,7 +96,7 @@ def remove_leftovers(*paths: str) -> None:
 
 
 @contextlib.contextmanager
-def beside(path: str, content: str | bytes, mode: int = SECRET, group: int | None = None) -> Iterator[str]:
+def temporary(path: str, content: str | bytes, mode: int = SECRET, group: int | None = None) -> Iterator[str]:
     """A complete and synced file beside ``path``; gone afterwards unless it was renamed. Raises OSError."""
     directory, name = os.path.split(path)
     descriptor, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)

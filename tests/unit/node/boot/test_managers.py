@@ -41,11 +41,11 @@ CHANGES = {"service": {"old": "disabled", "new": "enabled"}}
 )
 def test_one_manager_has_the_interface_before_another_lets_it_go(missing, left, calls):
     seen = []
-    managers.InPlaceOf(Recorded("new", seen, missing), Recorded("old", seen, left)).enable(SETUP)
+    managers.Replacement(Recorded("new", seen, missing), Recorded("old", seen, left)).enable(SETUP)
     assert seen == calls
 
 
 def test_a_removed_interface_comes_up_by_neither_manager():
     seen = []
-    managers.InPlaceOf(Recorded("new", seen, {}), Recorded("old", seen, {})).disable("wg0")
+    managers.Replacement(Recorded("new", seen, {}), Recorded("old", seen, {})).disable("wg0")
     assert seen == ["disable new", "disable old"]

@@ -40,7 +40,7 @@ class Manager(Protocol):
         """Let the interface not come up at boot; it may be that it does not. Raises NodeError."""
 
 
-class Leavable(Manager, Protocol):
+class ReplaceableManager(Manager, Protocol):
     """A manager that another one may have followed."""
 
     def left(self, interface: str) -> Changes:
@@ -48,7 +48,7 @@ class Leavable(Manager, Protocol):
 
 
 @dataclass(frozen=True)
-class Together:
+class Managers:
     """Several managers, each for something else."""
 
     managers: tuple[Manager, ...]
@@ -70,11 +70,11 @@ class Together:
 
 
 @dataclass(frozen=True)
-class InPlaceOf:
+class Replacement:
     """A manager, on a machine where it may have been the other one until now."""
 
     manager: Manager
-    other: Leavable
+    other: ReplaceableManager
 
     def missing(self, setup: Setup) -> Changes:
         """What either has to change."""

@@ -1,0 +1,98 @@
+"""
+Back to the last good state of a device: what to remember before a change, and which view leads back.
+
+Pure: ``node.converge`` and ``node.trial`` do the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..model.changes import Kind
+from ..model.device import Device
+from ..model.view import Peer, View
+from .operations import Applied, Operation
+
+
+@dataclass(frozen=True)
+class RollbackState:
+    """
+    What the last good configuration does not say about the device before the change, and what the change adds to it.
+
+    ``port`` and ``mtu`` are those that the system chose. ``endpoints``: public key to ``ip:port`` of the peers that
+    the change moves or removes, so that a rollback resolves no name. ``routes``: networks that the change needs.
+    """
+
+    port: int | None = None
+    mtu: int | None = None
+    endpoints: Mapping[str, str] | None = None
+    routes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, device: Device | None, operations: Iterable[Operation], wanted: View) -> RollbackState:
+        """From the device as it is before the operations, which lead to the wanted view."""
+        needed = tuple(sorted(wanted.routes))
+        if device is None:
+            return cls(routes=needed)
+        stay = _untouched_endpoints(device, operations, wanted)
+        endpoints = {key: peer.endpoint for key, peer in device.peers.items() if peer.endpoint and key not in stay}
+        return cls(device.port or None, device.mtu or None, endpoints, needed)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RollbackState:
+        """The opposite of ``to_dict``."""
+        return cls(data["port"], data["mtu"], data["endpoints"], tuple(data["routes"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the journal has it; nothing in it is secret."""
+        return asdict(self)
+
+    def before(self, later: RollbackState) -> RollbackState:
+        """Return the state that leads back to before both changes, if this one never finished and a later one began."""
+        endpoints = {**(later.endpoints or {}), **(self.endpoints or {})}
+        return RollbackState(self.port, self.mtu, endpoints, tuple(sorted({*self.routes, *later.routes})))
+
+
+def _untouched_endpoints(device: Device, operations: Iterable[Operation], wanted: View) -> set[str]:
+    """The keys of the peers whose endpoints the change leaves alone."""
+    changes = [operation.change for operation in operations if operation.change.kind == Kind.PEER]
+    moved = {change.name for change in changes if isinstance(change.new, Mapping) and "endpoint" in change.new}
+    return {peer.public_key for peer in wanted.peers if peer.public_key in device.peers and peer.name not in moved}
+
+
+def rollback_target(before: View, state: RollbackState) -> tuple[View, Applied]:
+    """
+    Return the view to roll back to, and what ``diff`` must take for applied: peers that roamed by themselves stay where
+    they are, and those that the change moved return.
+    """
+    endpoints = state.endpoints or {}
+    peers = tuple(replace(peer, endpoint=endpoints.get(peer.public_key, peer.endpoint)) for peer in before.peers)
+    view = replace(before, peers=peers, port=before.port or state.port, mtu=before.effective_mtu or state.mtu)
+    known = Applied.of(before)
+    untouched = {key: endpoint for key, endpoint in known.endpoints.items() if key not in endpoints}
+    return view, replace(known, endpoints=untouched, routes=known.routes.union(state.routes))
+
+
+def as_view(device: Device, network: str | None, preshared_keys: Mapping[str, str]) -> View:
+    """
+    Return a device as a view to roll back to, where no configuration file describes one. The names of the peers are
+    unknown; their public keys stand in for them.
+
+    :param preshared_keys: by public key of the peer, for those that have one
+    """
+    peers = tuple(
+        Peer(
+            key,
+            key,
+            tuple(sorted(peer.allowed_ips)),
+            peer.endpoint,
+            peer.keepalive,
+            preshared=key in preshared_keys,
+            preshared_key=preshared_keys.get(key),
+        )
+        for key, peer in sorted(device.peers.items())
+    )
+    addresses = tuple(sorted(device.addresses))
+    return View(device.interface, addresses, peers, network, device.port or None, device.mtu or None)
