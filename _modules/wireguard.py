@@ -1,27 +1,28 @@
 """
-What a minion can do about WireGuard: make its keys, read its devices, register, and apply what its pillar says.
+What a minion does with WireGuard: make its keys, read its devices, register, and apply what its pillar says.
 
-Private keys are made here, live in ``/etc/wireguard/<interface>.key`` and ``<interface>.conf`` (both 0600, but where
-systemd-networkd reads the first), and never leave: no function of this module takes or returns one. Needs
-wireguard-tools and iproute2 on the minion; PyNaCl is used where it is installed, and WireGuard in the kernel, else
-``wireguard-go``.
+Private keys are made here and never leave the minion: they are in ``/etc/wireguard/<interface>.key`` and
+``<interface>.conf``, and no function of this module takes or returns one. Both files are 0600, unless systemd-networkd
+must read the key file. The minion needs wireguard-tools and iproute2. PyNaCl is used if it is installed; without
+WireGuard in the kernel, ``wireguard-go`` is used.
 
 Minion configuration (or pillar), all optional::
 
     wireguard:
-      confirm_seconds: 30       # how long a change may take to work before it is rolled back; 0: it never is
-      guard_share: 0.5          # of the peers that are up, which may be removed at once without force
-      enable_service: false     # do not let interfaces come up at boot
-      backend: systemd-networkd # what makes them then, instead of wg-quick
+      confirm_seconds: 30       # how long a change may take to work before it is rolled back; 0: no rollback
+      guard_share: 0.5          # the share of the peers that are up that may be removed at once without force
+      enable_service: false     # do not bring interfaces up at boot
+      backend: systemd-networkd # what brings them up at boot, instead of wg-quick
       install_packages: false   # do not install packages (read by the states in salt://wireguard)
 """
 
 import contextlib
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from salt.exceptions import CommandExecutionError
 
-# Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
+# Imports have private names, because Salt offers every public function that it finds here.
 from saltext.wireguard import __version__
 from saltext.wireguard.errors import WireguardError
 from saltext.wireguard.node import apply as _apply
@@ -47,18 +48,18 @@ if TYPE_CHECKING:
 __virtualname__ = "wireguard"
 __func_alias__ = {"record_": "record", "apply_": "apply"}
 
-# How long a node waits for its registration to show in its pillar, when no `wait` is given.
+# By default, how long a node waits for its registration to show in its pillar.
 REGISTRATION_SECONDS = 15.0
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
 # -- reading
 
 
-def version():
+def version() -> str:
     """
     The version of these modules.
 
@@ -71,10 +72,10 @@ def version():
     return __version__
 
 
-def managed():
+def managed() -> dict[str, str | None]:
     """
-    The interfaces whose configuration files are ours: ``{interface: network}``; network None for those set up by
-    explicit arguments of ``wireguard.present``.
+    The interfaces whose configuration files are ours: ``{interface: network}``. The network is None for interfaces set
+    up by explicit arguments of ``wireguard.present``.
 
     CLI Example:
 
@@ -85,9 +86,9 @@ def managed():
     return _config_files.managed()
 
 
-def show(interface=None):
+def show(interface: str | None = None) -> dict[str, Any]:
     """
-    What a device, or every WireGuard device, has right now. Private and preshared keys are left out.
+    The present state of one WireGuard device, or of all. Private and preshared keys are left out.
 
     Returns ``{interface: {public_key, port, mtu, up, addresses, routes, peers}}``, with peers by public key.
     ``latest_handshake`` is in Unix seconds (0: never), transfer in bytes.
@@ -103,9 +104,9 @@ def show(interface=None):
         return _devices.show(interface)
 
 
-def public_key(interface="wg0"):
+def public_key(interface: str = "wg0") -> str | None:
     """
-    The public key that belongs to the private key file of ``interface``, None where there is no such file yet.
+    The public key that belongs to the private key file of ``interface``; None if there is no such file yet.
 
     CLI Example:
 
@@ -117,7 +118,7 @@ def public_key(interface="wg0"):
         return _keys.public_key(_config_files.key_file(interface))
 
 
-def diff(network=None):
+def diff(network: str | None = None) -> dict[str, Any]:
     """
     What ``apply`` would do, as data: ``{network: {"commands": [...], "changes": {...}}}``. Changes nothing.
 
@@ -134,18 +135,18 @@ def diff(network=None):
         return _apply.differences(minion, network)
 
 
-def drift(live=()):
+def drift(live: Collection[str] = ()) -> dict[str, Any]:
     """
-    What somebody changed behind our back: this minion's devices beside the configuration files that were written when
-    they were last applied. Asks nobody and changes nothing, and costs the master no pillar.
+    What others changed on this minion: its devices compared with the configuration files from their last apply. Changes
+    nothing, and needs neither the master nor a pillar.
 
     live
         Public keys of peers; the answer says with which of them there is a live session.
 
-    Returns ``{"networks": {network: ...}}`` with ``changes``, a list of ``{kind, name, old, new, disturbs}`` by which
-    applying the file again would put it right (not more than 50, ``more`` counts the others; ``disturbs`` is the number
-    of live sessions that it would cut off), ``live`` (a count), ``live_keys``, and the ``digest`` of the file's text;
-    or ``comment``, why it cannot be told.
+    Returns ``{"networks": {network: ...}}``. ``changes`` is a list of ``{kind, name, old, new, disturbs}``: what
+    applying the file again would change, at most 50; ``more`` counts the others, and ``disturbs`` is the number of live
+    sessions that a change would cut off. ``live`` is the number of live sessions, ``live_keys`` are those asked for,
+    and ``digest`` is that of the file's text. If nothing can be said about a network, ``comment`` says why.
 
     CLI Example:
 
@@ -157,18 +158,18 @@ def drift(live=()):
         return _drift.drift(minion.boot(), live)
 
 
-def ping(network=None, peer=None):
+def ping(network: str | None = None, peer: str | None = None) -> dict[str, Any]:
     """
-    Whether packets come through the tunnels to the peers, and how large ones: without being split, up to the MTU.
+    Whether packets come through the tunnels to the peers, and up to which size they do so unfragmented.
 
-    Takes a second where all is well, and up to 20 where it is not. Peers whose firewall drops pings are silent, too.
+    Takes a second if all is well, and up to 20 seconds if not. Peers whose firewall drops pings count as silent.
 
     network, peer
         Only these; all by default.
 
     Returns ``{network: {"mtu", "asked", "silent", "narrow", "comment"}}``: the MTU of the interface, the number of
-    peers that were asked, the names of those from which nothing came, and ``{name: bytes}`` of those that not all of it
-    comes through to. ``comment`` says what to do.
+    peers that were pinged, the names of those that did not answer, and ``{name: bytes}`` for those that only smaller
+    packets reach. ``comment`` says what to do.
 
     CLI Example:
 
@@ -184,11 +185,11 @@ def ping(network=None, peer=None):
 # -- keys
 
 
-def keypair(interface="wg0"):
+def keypair(interface: str = "wg0") -> str:
     """
     Make a key pair for ``interface`` unless it has one. Returns the public key.
 
-    The private key file is complete and 0600 from the moment that it exists, and is never overwritten.
+    The private key file is complete and 0600 from the moment it exists, and is never overwritten.
 
     CLI Example:
 
@@ -203,7 +204,7 @@ def keypair(interface="wg0"):
 # -- registering
 
 
-def record_(network):
+def record_(network: str) -> dict[str, str]:
     """
     This node's signed registration for ``network``: ``{"statement": text, "signature": base64}``. Nothing secret.
 
@@ -217,10 +218,10 @@ def record_(network):
         return _registration.registration(minion, network)
 
 
-def enrollment(interfaces):
+def enrollment(interfaces: list[str]) -> dict[str, Any]:
     """
-    What an operator needs to know of a host that cannot register: ``{"public_keys": {interface: key}, "endpoints":
-    [address]}``. Makes the keys that are missing. ``salt-run wireguard.enroll`` calls this by salt-ssh.
+    What an operator needs to know about a host that cannot register: ``{"public_keys": {interface: key}, "endpoints":
+    [address]}``. Makes missing keys. ``salt-run wireguard.enroll`` calls this by salt-ssh.
 
     CLI Example:
 
@@ -235,18 +236,24 @@ def enrollment(interfaces):
 # -- applying
 
 
-def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, reason=None):
+def apply_(
+    network: str | None = None,
+    test: bool = False,
+    wait: float = REGISTRATION_SECONDS,
+    force: bool = False,
+    reason: str | None = None,
+) -> dict[str, dict[str, Any]]:
     """
     Make this minion's interfaces what its pillar says: keys, registration, device, configuration file, service.
 
-    Reads the device first and touches only what differs; finding nothing to change, it runs no writing command. A node
-    that is not registered yet registers and waits for its pillar to show that.
+    Reads the device first and touches only what differs; if nothing differs, it runs no writing command. A node that is
+    not registered yet registers and waits for its pillar to show that.
 
-    A change that is more often a mistake than meant is refused, and one after which the node cannot reach its master or
-    its peers is rolled back: an error says what, and why.
+    A change that is more likely a mistake than intended is refused. A change after which the node cannot reach its
+    master or its peers is rolled back. In both cases an error says what and why.
 
     network
-        Only this one, or this interface of ``wireguard:interfaces`` in the pillar; all by default.
+        Only this network, or this interface of ``wireguard:interfaces`` in the pillar; all by default.
 
     test
         Only say what would change.
@@ -255,7 +262,7 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, rea
         Seconds to wait for the registration to show in the pillar.
 
     force, reason
-        Refuse nothing, and say why: the log has the reason. What does not work is still rolled back.
+        Refuse nothing; the reason goes into the log. A change that does not work is still rolled back.
 
     Returns ``{network or interface: {"result": bool or None, "changes": {...}, "comment": text}}``.
 
@@ -271,18 +278,18 @@ def apply_(network=None, test=False, wait=REGISTRATION_SECONDS, force=False, rea
         return _apply.apply(minion, network, test, wait, force, reason)
 
 
-def sync(test=False, signed=False, force=False, reason=None):
+def sync(test: bool = False, signed: bool = False, force: bool = False, reason: str | None = None) -> dict[str, Any]:
     """
     Fetch a fresh pillar, apply it, and take down the interfaces of networks that this minion is no longer in.
 
-    What the master pushes when something changed: ``apply`` with the newest pillar.
+    This is what the master calls when something changed.
 
     test
         Only say what would change, with ``changes`` as in ``drift``.
 
     signed
-        Return the node's signed registrations and reports as well, which otherwise go to the master as events. The
-        master's reconcile asks for them.
+        Return the node's signed registrations and reports, rather than send them to the master as events. The master's
+        reconcile uses this.
 
     force, reason
         As in ``apply``.
@@ -300,26 +307,32 @@ def sync(test=False, signed=False, force=False, reason=None):
         return _sync.sync(minion, test, signed, force, reason)
 
 
-def drop(peers, signed=False, generation=0, withdrawn=None):
+def drop(
+    peers: dict[str, list[str]],
+    signed: bool = False,
+    generation: int = 0,
+    withdrawn: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
     """
-    Drop peers at once, without a pillar: what the master pushes when nodes have left, as that is quicker than ``sync``.
+    Drop peers at once, without a pillar. The master calls this when nodes have left, because it is faster than
+    ``sync``.
 
     Applies what was applied last, without these peers. Other changes that a node missed come with its next ``sync``. A
-    node that finds its own key among them has left itself, and takes its interface down.
+    node that finds its own key among them has left itself and takes its interface down.
 
     peers
-        ``{network: [public key]}``. Networks and keys that this minion does not have are passed over.
+        ``{network: [public key]}``. Networks and keys that this minion does not have are ignored.
 
     signed
-        Return the node's signed reports as well, as ``sync`` does.
+        Return the node's signed reports, as ``sync`` does.
 
     generation
-        That of the registry when this was decided. A node that has heeded a later one refuses, and nothing older is
-        applied on it from then on.
+        The generation of the registry when this was decided. A node that has applied a later one refuses; otherwise it
+        applies nothing older from then on.
 
     withdrawn
-        Those of ``peers``, in the same form, that are trusted no more. They go at once and on no trial, and what is
-        rolled back or booted afterwards does not have them.
+        Those of ``peers``, in the same form, that are no longer trusted. They are removed at once and without a trial;
+        neither a rollback nor a reboot brings them back.
 
     Returns what ``sync`` returns.
 
@@ -333,9 +346,9 @@ def drop(peers, signed=False, generation=0, withdrawn=None):
         return _sync.drop(minion, peers, signed, generation, withdrawn or {})
 
 
-def gone(networks):
+def gone(networks: Collection[str]) -> list[str]:
     """
-    The managed interfaces whose network is none of ``networks``. Interfaces set up by explicit arguments stay out.
+    The managed interfaces whose network is not in ``networks``. Interfaces set up by explicit arguments are left out.
 
     CLI Example:
 
@@ -348,16 +361,16 @@ def gone(networks):
 
 
 def apply_interface(
-    interface,
-    addresses,
-    private_key_file=None,
-    port=None,
-    mtu=None,
-    peers=None,
-    test=False,
-    force=False,
-    reason=None,
-):
+    interface: str,
+    addresses: list[str],
+    private_key_file: str | None = None,
+    port: int | None = None,
+    mtu: int | None = None,
+    peers: dict[str, Any] | None = None,
+    test: bool = False,
+    force: bool = False,
+    reason: str | None = None,
+) -> dict[str, Any]:
     """
     Make one interface what the arguments say, without mesh file, pillar or registration.
 
@@ -368,10 +381,10 @@ def apply_interface(
         List of its addresses with prefix length.
 
     private_key_file
-        A file on the minion; by default ``/etc/wireguard/<interface>.key``, made when it is missing.
+        A file on the minion; by default ``/etc/wireguard/<interface>.key``, created if it is missing.
 
     port, mtu
-        When not given, the port is the system's choice, and the MTU what fits through the paths to the peers.
+        By default, the system chooses the port, and the MTU is the largest that fits the paths to the peers.
 
     peers
         ``{name: {public_key, allowed_ips, endpoint, keepalive}}``; ``endpoint`` is ``host:port``.
@@ -392,7 +405,7 @@ def apply_interface(
         return _apply.apply_interface(minion, data, private_key_file, test, minion.safety(force, reason))
 
 
-def remove(interface, test=False):
+def remove(interface: str, test: bool = False) -> dict[str, Any]:
     """
     Take an interface of ours down: service, device, configuration file. Its key file is kept under another name.
 
@@ -405,15 +418,15 @@ def remove(interface, test=False):
         salt node1 wireguard.remove wg0
     """
     with _minion() as minion:
-        return _apply.result(_apply.remove(minion, interface, test))
+        return _apply.remove(minion, interface, test).to_salt()
 
 
-def reresolve():
+def reresolve() -> dict[str, Any]:
     """
     Connect to peers without a session at the address that the name in their endpoint has now.
 
-    What the configuration files say counts; neither pillar nor master is needed. A peer that has a session is left
-    alone. Minions with such peers run this every two minutes by themselves: their pillar has a schedule for it.
+    Uses the configuration files; neither pillar nor master is needed. A peer with a session is left alone. Minions with
+    such peers run this every two minutes by themselves: their pillar has a schedule for it.
 
     Returns, for each interface with such peers, ``{"moved": {peer: "ip:port"}, "unresolved": ["host:port"]}``, or
     ``{"error": text}``.
@@ -428,14 +441,14 @@ def reresolve():
         return _reresolve.reresolve(minion.cachedir)
 
 
-# -- changing the key; docs/rotation.md tells the whole protocol
+# -- changing the key; docs/rotation.md describes the whole protocol
 
 
-def rotate_prepare(network):
+def rotate_prepare(network: str) -> dict[str, str]:
     """
     Make the key pair that this node will have next in ``network``, and announce it. Nothing else changes yet.
 
-    The private key waits in ``/etc/wireguard/<interface>.key.next``; asked again, the node announces the same key.
+    The private key waits in ``/etc/wireguard/<interface>.key.next``. A second call announces the same key.
 
     Returns the signed announcement: ``{"statement": text, "signature": base64}``. Nothing secret.
 
@@ -449,14 +462,14 @@ def rotate_prepare(network):
         return _rotation_protocol.prepare(minion, network)
 
 
-def rotate_follow(network, current_key, next_key, seconds=20):
+def rotate_follow(network: str, current_key: str, next_key: str, seconds: float = 20) -> dict[str, Any]:
     """
-    Wait until the node with ``current_key`` uses its ``next_key``, and let its addresses move to that at once.
+    Wait until the node with ``current_key`` uses its ``next_key``, and then move its addresses to that at once.
 
     Sends the event ``wireguard/following`` as soon as it watches.
 
     seconds
-        How long to wait. When the node has not switched by then, nothing is moved.
+        How long to wait. If the node has not switched by then, nothing is moved.
 
     Returns ``{"moved": bool, "seconds": float}``, with a ``comment`` where nothing was moved.
 
@@ -470,12 +483,12 @@ def rotate_follow(network, current_key, next_key, seconds=20):
         return _rotation_protocol.follow(minion, network, current_key, next_key, seconds)
 
 
-def rotate_switch(network, wait=8):
+def rotate_switch(network: str, wait: float = 8) -> dict[str, Any]:
     """
     Use the next key from now on: first in the files, then on the device, then in new handshakes with all peers.
 
-    When there were live sessions and not one of these peers comes back, the node goes back to the key it had. Called
-    again after a switch, it completes what is missing and signs the registration once more.
+    If there were live sessions and none of these peers comes back, the node restores its old key. A second call after a
+    switch completes what is missing and signs the registration again.
 
     wait
         Seconds to wait for the peers that had a session with this node.
@@ -493,7 +506,7 @@ def rotate_switch(network, wait=8):
         return _rotation_protocol.switch(minion, network, wait)
 
 
-def rotate_abort(network):
+def rotate_abort(network: str) -> dict[str, Any]:
     """
     Drop the next key, unless this node uses it already.
 
@@ -510,7 +523,7 @@ def rotate_abort(network):
 
 
 @contextlib.contextmanager
-def _minion():
+def _minion() -> Iterator[Minion]:
     """This minion. Our errors become the one that Salt prints without a traceback."""
     try:
         yield Minion(__opts__, __grains__, __pillar__, __context__, __salt__)

@@ -1,5 +1,5 @@
 """
-What a minion's WireGuard interfaces should be.
+The WireGuard interfaces that a minion should have.
 
 .. code-block:: yaml
 
@@ -24,6 +24,7 @@ What a minion's WireGuard interfaces should be.
         - networks: [backbone]
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from salt.exceptions import CommandExecutionError
@@ -36,23 +37,23 @@ if TYPE_CHECKING:
 __virtualname__ = "wireguard"
 
 
-def __virtual__():
+def __virtual__() -> str:
     return __virtualname__
 
 
 def present(
-    name,
-    addresses=None,
-    private_key_file=None,
-    port=None,
-    mtu=None,
-    peers=None,
-    wait=15,
-    force=False,
-    reason=None,
-):
+    name: str,
+    addresses: list[str] | None = None,
+    private_key_file: str | None = None,
+    port: int | None = None,
+    mtu: int | None = None,
+    peers: dict[str, Any] | None = None,
+    wait: float = 15,
+    force: bool = False,
+    reason: str | None = None,
+) -> dict[str, Any]:
     """
-    Make a network or an interface what it should be. Touches only what differs, and other tunnels not at all.
+    Make a network or an interface what it should be. Touches only what differs; other tunnels are left alone.
 
     name
         With ``addresses``: the interface. Without: the network of the mesh file that the pillar describes, or an
@@ -62,67 +63,49 @@ def present(
         List of the interface's addresses with prefix length.
 
     private_key_file
-        A file on the minion; by default ``/etc/wireguard/<interface>.key``, made when it is missing.
+        A file on the minion; by default ``/etc/wireguard/<interface>.key``, created if it is missing.
 
     port, mtu
-        When not given, the port is the system's choice, and the MTU what fits through the paths to the peers.
+        By default, the system chooses the port, and the MTU is the largest that fits the paths to the peers.
 
     peers
         ``{name: {public_key, allowed_ips, endpoint, keepalive}}``; ``endpoint`` is ``host:port``.
 
     wait
-        For a network: seconds to wait for the master to take in a first registration.
+        For a network: seconds to wait for the master to accept a first registration.
 
     force, reason
-        Refuse no change that is more often a mistake than meant, and say why: the minion's log has the reason.
+        Make even a change that would otherwise be refused as a likely mistake. The reason goes into the minion's log.
     """
-    if addresses is None:
-        explicit = {"private_key_file": private_key_file, "port": port, "mtu": mtu, "peers": peers}
-        given = sorted(key for key, value in explicit.items() if value is not None)
-        if given:
-            return _failed(name, f"{', '.join(given)} without `addresses`: list those of interface {name} as well")
-        return _apply(
-            name,
-            lambda: __salt__["wireguard.apply"](name, test=__opts__["test"], wait=wait, force=force, reason=reason)[
-                name
-            ],
-        )
-    return _apply(
-        name,
-        lambda: __salt__["wireguard.apply_interface"](
-            name,
-            addresses,
-            private_key_file=private_key_file,
-            port=port,
-            mtu=mtu,
-            peers=peers,
-            test=__opts__["test"],
-            force=force,
-            reason=reason,
-        ),
-    )
+    common = {"test": __opts__["test"], "force": force, "reason": reason}
+    explicit = {"private_key_file": private_key_file, "port": port, "mtu": mtu, "peers": peers}
+    if addresses is not None:
+        return _result(name, lambda: __salt__["wireguard.apply_interface"](name, addresses, **explicit, **common))
+    given = sorted(key for key, value in explicit.items() if value is not None)
+    if given:
+        return _failed(name, f"{', '.join(given)} without `addresses`: list those of interface {name} as well")
+    return _result(name, lambda: __salt__["wireguard.apply"](name, wait=wait, **common)[name])
 
 
-def absent(name):
+def absent(name: str) -> dict[str, Any]:
     """
     Take an interface of ours down: device, configuration file and service. Its key file is kept under another name.
 
     name
         The interface.
     """
-    return _apply(name, lambda: __salt__["wireguard.remove"](name, test=__opts__["test"]))
+    return _result(name, lambda: __salt__["wireguard.remove"](name, test=__opts__["test"]))
 
 
-def gone(name, networks):
+def gone(name: str, networks: list[str]) -> dict[str, Any]:
     """
-    Take down the interfaces of all networks that this minion has been in, but for these. Interfaces that were described
-    by hand stay.
+    Take down the interfaces of all networks that this minion has left. Interfaces described by hand stay.
 
     networks
-        List of those to keep.
+        List of the networks to keep.
     """
 
-    def remove_all():
+    def remove_all() -> dict[str, Any]:
         left = __salt__["wireguard.gone"](networks)
         removed = {each: __salt__["wireguard.remove"](each, test=__opts__["test"]) for each in left}
         return {
@@ -132,15 +115,15 @@ def gone(name, networks):
             or "This minion has nothing of a network that it is not in",
         }
 
-    return _apply(name, remove_all)
+    return _result(name, remove_all)
 
 
-def _apply(name, action):
+def _result(name: str, action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return {"name": name, **action()}
     except CommandExecutionError as exc:
         return _failed(name, str(exc))
 
 
-def _failed(name, comment):
+def _failed(name: str, comment: str) -> dict[str, Any]:
     return {"name": name, "result": False, "changes": {}, "comment": comment}

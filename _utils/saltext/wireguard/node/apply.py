@@ -1,4 +1,4 @@
-"""From what the pillar or a person says to interfaces: register where that is missing, converge, report."""
+"""Applies the pillar, or explicit arguments: registers if necessary, converges the interfaces, reports."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import NodeError, RolledBackError
-from ..model.changes import Change, Kind, as_salt
+from ..model.changes import Change, Kind
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
 from . import config_files, converge, keys, registration, reports, teardown
 from .clones import refuse_clone
 from .converge import Outcome
 from .minion import Minion
-from .pillar import chosen, everything, label, views
+from .pillar import all_views, label, select, views
 from .trial import Safety
 from .withdrawal import is_outdated
 
@@ -26,7 +26,7 @@ def apply(
     minion: Minion, network: str | None, test: bool, wait: float, force: bool, reason: str | None
 ) -> dict[str, dict[str, Any]]:
     """
-    Network, or interface where a person described that -> Salt's ``result``, ``changes`` and ``comment``.
+    Network, or interface described by hand -> Salt's ``result``, ``changes`` and ``comment``.
 
     :param network: only this one; None for all
     :param wait: seconds that a registration may take
@@ -34,13 +34,13 @@ def apply(
     """
     safety = minion.safety(force, reason)
     results = {}
-    for found in _newest(minion, network):
+    for view in _newest(minion, network):
         if test:
-            registration.refuse_waiting(minion, found)
-            view, outcome = found, would(minion, found, safety)
+            registration.refuse_waiting(minion, view)
+            outcome = preview(minion, view, safety)
         else:
-            view, outcome = _register_and_converge(minion, found, wait, safety)
-        results[label(view)] = result(outcome)
+            view, outcome = _register_and_converge(minion, view, wait, safety)
+        results[label(view)] = outcome.to_salt()
         if view.network and not outcome.pending and not test:
             reports.send_once(minion, view)
             reports.refresh_schedule(minion, view)
@@ -49,26 +49,26 @@ def apply(
 
 def _newest(minion: Minion, network: str | None) -> list[View]:
     """
-    The views of the pillar in memory; of a fresh one where that is older than what was applied here. A minion fetches
-    its pillar when it starts and for a state run, and a sync tells the others nothing of the one that it fetched.
+    The views of the pillar in memory, or of a fresh one if that is older than what was applied here. A minion fetches
+    its pillar when it starts and for a state run; the one that a sync fetches does not get into memory.
     """
-    found = chosen(everything(minion.pillar), network)
+    found = select(all_views(minion.pillar), network)
     if minion.has_master and any(is_outdated(view, minion.journal(view.interface)) for view in found):
-        return chosen(everything(minion.fresh_pillar()), network)
+        return select(all_views(minion.fresh_pillar()), network)
     return found
 
 
 def apply_interface(
     minion: Minion, data: Mapping[str, Any], private_key_file: str | None, test: bool, safety: Safety
 ) -> dict[str, Any]:
-    """Make one interface what ``data``, a view by hand, says. Raises WireguardError or OSError."""
+    """Make one interface what ``data``, a view written by hand, says. Raises WireguardError or OSError."""
     view = View.from_dict(data)
     if private_key_file and not os.path.exists(private_key_file):
         raise NodeError(f"private_key_file {private_key_file} does not exist on this minion")
     if not private_key_file and not test:
         minion.keypair(view.interface)
     key_file = private_key_file or config_files.key_file(view.interface)
-    return result(converge_locked(minion, view, key_file, test, safety))
+    return converge_locked(minion, view, key_file, test, safety).to_salt()
 
 
 def remove(minion: Minion, interface: str, test: bool) -> Outcome:
@@ -82,16 +82,7 @@ def differences(minion: Minion, network: str | None) -> dict[str, Any]:
     return {label(view): converge.difference(view) for view in _newest(minion, network)}
 
 
-def result(outcome: Outcome) -> dict[str, Any]:
-    """As Salt wants it."""
-    return {
-        "result": None if outcome.pending else True,
-        "changes": as_salt(outcome.changes),
-        "comment": outcome.comment,
-    }
-
-
-def would(minion: Minion, view: View, safety: Safety) -> Outcome:
+def preview(minion: Minion, view: View, safety: Safety) -> Outcome:
     """What applying the view would change. Raises WireguardError or OSError where applying it would."""
     refuse_clone(minion, view, test=True)
     key_file = config_files.key_file(view.interface)
@@ -106,13 +97,15 @@ def would(minion: Minion, view: View, safety: Safety) -> Outcome:
 
 
 def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safety) -> tuple[View, Outcome]:
-    """Returns the view that was applied, which is a fresh one after a registration, and what that did."""
+    """Returns the view that was applied, a fresh one after a registration, and the outcome."""
     refuse_clone(minion, view)
     own_key = minion.keypair(view.interface)
     if view.network and not minion.has_master:
         refuse_unregistered(minion, view, own_key)
     elif view.network and view.public_key != own_key:
-        view = _register_and_wait(minion, view, own_key, wait)
+        _refuse_in_vain(minion, view)
+        minion.send(REGISTER_TAG, [minion.statements().registration(view)])
+        view = registration.await_view(view, own_key, minion.id, wait, lambda: views(minion.fresh_pillar()))
     elif view.waiting == REGISTER:
         minion.send(REGISTER_TAG, [minion.statements().registration(view)])
     try:
@@ -120,13 +113,6 @@ def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safe
     except RolledBackError:
         minion.send(REPORT_TAG, reports.of_rollback(minion, view))
         raise
-
-
-def _register_and_wait(minion: Minion, view: View, own_key: str, wait: float) -> View:
-    """Returns the view of a fresh pillar."""
-    _refuse_in_vain(minion, view)
-    minion.send(REGISTER_TAG, [minion.statements().registration(view)])
-    return registration.await_view(view, own_key, minion.id, wait, lambda: views(minion.fresh_pillar()))
 
 
 def _refuse_in_vain(minion: Minion, view: View) -> None:
@@ -137,7 +123,7 @@ def _refuse_in_vain(minion: Minion, view: View) -> None:
 
 def refuse_unregistered(minion: Minion, view: View, own_key: str | None) -> None:
     """
-    Raise NodeError where there is no master to register with: by ``salt-call --local``, and by salt-ssh.
+    Raise NodeError for a node without a master to register with: by ``salt-call --local``, and by salt-ssh.
 
     :param own_key: None in a test run on a machine that has no key yet
     """

@@ -45,6 +45,11 @@ class Outcome:
     pending: bool = False
     disturbs: Mapping[Subject, int] = field(default_factory=dict)
 
+    def to_salt(self) -> dict[str, object]:
+        """As Salt's functions and states return it."""
+        result = None if self.pending else True
+        return {"result": result, "changes": as_salt(self.changes), "comment": self.comment}
+
 
 def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety: Safety) -> Outcome:
     """

@@ -1,4 +1,4 @@
-"""What the pillar wants of this node: a view for each network, and for each interface that it describes by hand."""
+"""The views in the pillar: one for each network, and one for each interface described by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import NodeError, ViewError
 from ..model.view import View
 
-# What a person may write of an interface; all else in a view is a master's word.
+# What a person may write about an interface. Everything else in a view comes from the master.
 _BY_HAND = ("addresses", "port", "mtu", "peers")
 
 
@@ -19,7 +19,7 @@ def views(pillar: Mapping[str, Any]) -> dict[str, View]:
 
 
 def valid_views(pillar: Mapping[str, Any]) -> tuple[dict[str, View], dict[str, str]]:
-    """Network -> View, and network -> why it has none: one that is malformed is no reason to leave out the others."""
+    """Network -> View, and network -> why it has none: a malformed view does not affect the others."""
     found: dict[str, View] = {}
     broken: dict[str, str] = {}
     for name, data in sorted((networks(pillar) or {}).items()):
@@ -30,8 +30,8 @@ def valid_views(pillar: Mapping[str, Any]) -> tuple[dict[str, View], dict[str, s
     return found, broken
 
 
-def everything(pillar: Mapping[str, Any]) -> dict[str, View]:
-    """The same with the interfaces that the pillar describes by hand, by their names."""
+def all_views(pillar: Mapping[str, Any]) -> dict[str, View]:
+    """Network -> View, and interface -> View for those described by hand. Raises NodeError or ViewError."""
     found = views(pillar)
     taken = {view.interface: f"of network {name}" for name, view in found.items()} | dict.fromkeys(found, "a network")
     data = _mapping(pillar, "interfaces") or {}
@@ -57,14 +57,14 @@ def _by_hand(interface: str, data: object) -> View:
 
 def networks(pillar: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """
-    Network -> its view as data. None where the pillar does not speak of networks, as when it has other settings only:
-    no network at all, by which a node learns that it was removed, is an empty mapping. Raises NodeError.
+    Network -> its view as data. None if the pillar says nothing about networks, for example if it has only other
+    settings. An empty mapping means that the node is in no network any more. Raises NodeError.
     """
     return _mapping(pillar, "networks")
 
 
 def generation_of(pillar: Mapping[str, Any]) -> int:
-    """That of the registry that the pillar was made from: of networks that are not there, no view tells it. 0: none."""
+    """The generation of the registry that the pillar was compiled from, for networks without a view; 0 if unknown."""
     settings = pillar.get("wireguard")
     found = settings.get("generation") if isinstance(settings, Mapping) else None
     return found if isinstance(found, int) else 0
@@ -80,13 +80,13 @@ def _mapping(pillar: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
 
 
 def refuse_errors(pillar: Mapping[str, Any]) -> None:
-    """Raise NodeError for a pillar with errors: what it lacks must not be torn down."""
+    """Raise NodeError for a pillar with errors: what is missing there must not be torn down."""
     if pillar.get("_errors"):
         raise NodeError(f"the pillar has errors, so nothing was changed: {'; '.join(pillar['_errors'])}")
 
 
-def chosen(found: Mapping[str, View], network: str | None) -> list[View]:
-    """The view of this network, or all for None. Raises NodeError for one that there is not."""
+def select(found: Mapping[str, View], network: str | None) -> list[View]:
+    """The view of this network, or all for None. Raises NodeError for an unknown network."""
     if network is None:
         return list(found.values())
     if network not in found:
@@ -98,5 +98,5 @@ def chosen(found: Mapping[str, View], network: str | None) -> list[View]:
 
 
 def label(view: View) -> str:
-    """What a view goes by: its network, or the interface where a person described that."""
+    """What results call a view: its network, or its interface if that was described by hand."""
     return view.network or view.interface

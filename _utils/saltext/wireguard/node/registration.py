@@ -1,4 +1,4 @@
-"""How a node makes itself known to the master, and what to do where there is none."""
+"""How a node registers with the master, and what to do without one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..model.view import REGISTER, View
 from ..wording import shell
 from . import config_files, endpoints, keys
 from .minion import Minion
-from .pillar import chosen, views
+from .pillar import select, views
 from .signing import Signed
 
 
 def registration(minion: Minion, network: str) -> Signed:
     """This node's signed registration for a network. Raises WireguardError or OSError."""
-    (view,) = chosen(views(minion.pillar), network)
+    (view,) = select(views(minion.pillar), network)
     return minion.statements().registration(view)
 
 
 def enrollment(minion: Minion, interfaces: Iterable[str]) -> dict[str, Any]:
-    """What an operator needs to know of a host that cannot register. Raises WireguardError or OSError."""
+    """What an operator needs to know about a host that cannot register. Raises WireguardError or OSError."""
     public_keys = {interface: minion.keypair(interface) for interface in interfaces}
     return {"public_keys": public_keys, "endpoints": list(endpoints.own(minion.route_target))}
 
@@ -32,12 +32,12 @@ def await_view(
     view: View, public_key: str, node: str, seconds: float, fresh_views: Callable[[], Mapping[str, View]]
 ) -> View:
     """
-    Look into fresh pillars until one bears our key, and return its view.
+    Fetch pillars until one has our key, and return its view.
 
     :param view: as it was before the registration
     :param node: the minion id
     :param fresh_views: fetches a pillar and returns what it has for each network
-    :raises NodeError: where that takes longer than ``seconds``, or an operator has to decide
+    :raises NodeError: if that takes longer than ``seconds``, or an operator has to decide
     """
     deadline = time.monotonic() + seconds
     pause = 0.3
@@ -79,7 +79,7 @@ def refuse_waiting(minion: Minion, view: View) -> None:
 
 
 def by_hand(view: View, public_key: str | None, node: str) -> str:
-    """What a person must do with our key where there is no master to register with. None: it is not made yet."""
+    """The message for a node without a master: what a person must do with its key, which is None if not made yet."""
     if public_key is None:
         return (
             f"{node} cannot register for network {view.network}, as it runs without a master, and it has no key yet. To"

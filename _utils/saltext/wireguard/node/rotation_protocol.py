@@ -10,7 +10,7 @@ from ..model.view import View
 from . import config_files, devices, rotation
 from .clones import refuse_clone
 from .minion import Minion
-from .pillar import chosen, views
+from .pillar import select, views
 from .signing import Signed
 
 
@@ -23,7 +23,7 @@ def prepare(minion: Minion, network: str) -> Signed:
 
 
 def follow(minion: Minion, network: str, current_key: str, next_key: str, seconds: float) -> dict[str, Any]:
-    """Let the addresses of a peer move to its next key as soon as it uses that."""
+    """Move the addresses of a peer to its next key as soon as it uses that."""
     interface = config_files.interface_of(network)
     started = time.monotonic()
     if next_key not in devices.handshakes(interface):
@@ -63,8 +63,8 @@ def abort(minion: Minion, network: str) -> dict[str, Any]:
 
 
 def _view(minion: Minion, network: str) -> View:
-    """From a fresh pillar: the one that the minion holds is as old as its last start or refresh."""
-    (view,) = chosen(views(minion.fresh_pillar()), network)
+    """From a fresh pillar: the one in memory is as old as the minion's last start or refresh."""
+    (view,) = select(views(minion.fresh_pillar()), network)
     refuse_clone(minion, view)
     return view
 

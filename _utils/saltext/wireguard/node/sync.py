@@ -1,4 +1,4 @@
-"""What the master pushes when something changed: a sync by a fresh pillar, and the drop of peers, which needs none."""
+"""What the master calls when something changed: a sync with a fresh pillar, and a drop of peers without one."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | No
     Apply a fresh pillar, and take down the interfaces of networks that this minion is no longer in.
 
     :param signed: return statements, rather than send them as events
-    :raises WireguardError: or OSError, where not even a pillar is there; what fails in one network is in its result
+    :raises WireguardError: or OSError, if there is no pillar; an error in one network is in that network's result
     """
     safety = minion.safety(force, reason)
     pillar = minion.fresh_pillar()
     if networks(pillar) is None:
         return {"networks": {}, "comment": "the pillar says nothing about WireGuard; nothing was touched"}
-    return _Sync(minion, test, safety, generation_of(pillar)).run(*valid_views(pillar)).answer(minion, signed)
+    return _Sync(minion, test, safety, generation_of(pillar)).run(*valid_views(pillar)).to_dict(minion, signed)
 
 
 def drop(
@@ -49,27 +49,27 @@ def drop(
 
     :param peers: network -> public keys
     :param signed: as in ``sync``
-    :param generation: that of the registry when it was decided; 0 where nothing tells
-    :param withdrawn: those of the peers that are trusted no more, and so go on no trial
+    :param generation: that of the registry when this was decided; 0 if unknown
+    :param withdrawn: those of the peers that are no longer trusted, and so are removed without a trial
     """
-    said = _Said({REPORT_TAG: []})
+    answer = _Answer({REPORT_TAG: []})
     for interface, network in config_files.managed().items():
         if network is not None and network in peers:
             bare = View(interface, (), network=network, generation=generation)
             job = replace(bare, withdrawn=tuple(withdrawn.get(network, ())))
-            said.results[network] = _Drop(minion, job, said).run(peers[network])
-    return said.answer(minion, signed)
+            answer.results[network] = _Drop(minion, job, answer).run(peers[network])
+    return answer.to_dict(minion, signed)
 
 
 def gone(minion: Minion, networks: Collection[str]) -> list[str]:
-    """What a state run is to take down, by the pillar in memory. Raises OSError."""
+    """The interfaces that a state run takes down, by the pillar in memory. Raises OSError."""
     return departed_interfaces(minion, networks, generation_of(minion.pillar))
 
 
 def departed_interfaces(minion: Minion, networks: Collection[str], generation: int) -> list[str]:
     """
-    The managed interfaces whose network is none of these. Those set up by explicit arguments stay out, and those of
-    networks that this node joined after the pillar was made.
+    The managed interfaces whose network is not among these, without those set up by explicit arguments and those of
+    networks that this node joined after the pillar was compiled.
 
     :param generation: that of the pillar
     """
@@ -83,14 +83,14 @@ def departed_interfaces(minion: Minion, networks: Collection[str], generation: i
 
 
 @dataclass
-class _Said:
-    """What there is to answer: the statements by tag, and the results by network or interface."""
+class _Answer:
+    """The statements by tag, and the results by network or interface."""
 
     statements: dict[str, list[Signed]]
     results: dict[str, Part] = field(default_factory=dict)
 
-    def answer(self, minion: Minion, signed: bool) -> dict[str, Any]:
-        """With the statements, or with these sent as events."""
+    def to_dict(self, minion: Minion, signed: bool) -> dict[str, Any]:
+        """With the statements if ``signed``; otherwise these are sent as events."""
         if signed:
             return {"networks": self.results, **self.statements}
         for tag, each in self.statements.items():
@@ -99,27 +99,27 @@ class _Said:
 
 
 class _Sync:
-    """One sync of all networks. Never waits: who asked will ask again once it has the registration."""
+    """One sync of all networks. Never waits: the master syncs again once it has the registration."""
 
     def __init__(self, minion: Minion, test: bool, safety: Safety, generation: int) -> None:
         self._minion = minion
         self._test = test
         self._safety = safety
         self._generation = generation
-        self._said = _Said({REGISTER_TAG: [], REPORT_TAG: []})
+        self._answer = _Answer({REGISTER_TAG: [], REPORT_TAG: []})
 
-    def run(self, views: Mapping[str, View], broken: Mapping[str, str]) -> _Said:
+    def run(self, views: Mapping[str, View], broken: Mapping[str, str]) -> _Answer:
         """``broken``: network -> why there is no view of it."""
         wanted = [*views, *broken]
         for name, view in views.items():
-            self._said.results[name] = self._result(view)
+            self._answer.results[name] = self._result(view)
         for name, why in broken.items():
-            self._said.results[name] = {"result": False, "comment": why}
+            self._answer.results[name] = {"result": False, "comment": why}
         for interface in departed_interfaces(self._minion, wanted, self._generation):
-            self._said.results[interface] = _or_failure(partial(self._removed, interface))
+            self._answer.results[interface] = _or_failure(partial(self._removed, interface))
         if not self._test and self._minion.has_master:
-            self._said.statements[REPORT_TAG] += self._reports_of_absence(wanted)
-        return self._said
+            self._answer.statements[REPORT_TAG] += self._reports_of_absence(wanted)
+        return self._answer
 
     def _result(self, view: View) -> Part:
         def rolled_back() -> None:
@@ -133,25 +133,25 @@ class _Sync:
         if clone:
             return {"result": False, "comment": clone, "clone": True}
         if self._test:
-            return _brief(apply.would(self._minion, view, self._safety))
+            return _brief(apply.preview(self._minion, view, self._safety))
         own_key = self._minion.keypair(view.interface)
         self._register(view, own_key)
         if view.public_key != own_key:
-            return {"result": True, "comment": "registered; to be applied once the master has taken that in"}
+            return {"result": True, "comment": "registered; to be applied once the master has accepted that"}
         return self._applied(view)
 
     def _register(self, view: View, own_key: str) -> None:
         if not self._minion.has_master:
             apply.refuse_unregistered(self._minion, view, own_key)
         elif view.public_key != own_key or view.waiting == REGISTER:
-            self._said.statements[REGISTER_TAG].append(self._minion.statements().registration(view))
+            self._answer.statements[REGISTER_TAG].append(self._minion.statements().registration(view))
 
     def _applied(self, view: View) -> Part:
         key_file = config_files.key_file(view.interface)
         result = _brief(apply.converge_locked(self._minion, view, key_file, False, self._safety))
         report = reports.of_success(self._minion, view)
-        self._said.statements[REPORT_TAG] += report
-        if clones.has_other_boot(view):  # of two machines that answer one job, the master may hear only the quicker one
+        self._answer.statements[REPORT_TAG] += report
+        if clones.has_other_boot(view):  # if two machines answer one job, the master may see only the faster answer
             self._minion.send(REPORT_TAG, report)
         reports.refresh_schedule(self._minion, view)
         return result
@@ -160,22 +160,22 @@ class _Sync:
         return _brief(apply.remove(self._minion, interface, self._test))
 
     def _reports_of_absence(self, wanted: Collection[str]) -> list[Signed]:
-        """Of networks that this node has been in and has nothing of any more: the master waits to hear that."""
+        """For networks that this node has left, and of which nothing remains: the master waits for these reports."""
         present = set(config_files.managed().values())
         left = [name for name in self._minion.notes().networks() if name not in wanted and name not in present]
         return [self._minion.statements().report(network, ABSENT) for network in left]
 
 
 class _Drop:
-    """Peers of one network that go, or the network itself."""
+    """A drop of peers of one network, or of the network itself."""
 
-    def __init__(self, minion: Minion, job: View, said: _Said) -> None:
-        """``job``: a view of which only interface, network, generation and ``withdrawn`` are known."""
+    def __init__(self, minion: Minion, job: View, answer: _Answer) -> None:
+        """``job``: a view with only interface, network, generation and ``withdrawn``."""
         self._minion = minion
         self._job = job
         self._network = str(job.network)
         self._interface = job.interface
-        self._said = said
+        self._answer = answer
         self._view: View | None = None
 
     def run(self, public_keys: Collection[str]) -> Part:
@@ -187,7 +187,7 @@ class _Drop:
             withdrawal.refuse_outdated(self._job, self._minion.journal(self._interface))
             is_own = keys.public_key(key_file) in public_keys
             outcome, report = self._left() if is_own else self._without(public_keys, key_file)
-        self._said.statements[REPORT_TAG] += report
+        self._answer.statements[REPORT_TAG] += report
         return _brief(outcome)
 
     def _left(self) -> tuple[Outcome, Sequence[Signed]]:
@@ -204,7 +204,7 @@ class _Drop:
         return outcome, reports.of_success(self._minion, view)
 
     def _safety(self) -> Safety:
-        """The last peer of a small mesh may be revoked like any other; of a larger one, not all may go by mistake."""
+        """Any peer of a small mesh may be dropped, even the last; in a larger one, the guard stops mistakes."""
         written = config_files.written(self._interface)
         few = written is not None and len(written.peers) < guard.MIN_PEERS_UP
         return self._minion.safety(few, "its peers are to be dropped")
@@ -215,7 +215,7 @@ class _Drop:
 
 
 def _or_failure(work: Callable[[], Part], rolled_back: Callable[[], None] | None = None) -> Part:
-    """One network's result: what fails there keeps no other network from its turn."""
+    """One network's result. An error there does not affect the other networks."""
     try:
         return work()
     except RolledBackError as exc:
@@ -227,7 +227,7 @@ def _or_failure(work: Callable[[], Part], rolled_back: Callable[[], None] | None
 
 
 def _brief(outcome: Outcome) -> Part:
-    """Without the changes in full: returns travel over the event bus and are kept, and a fleet makes many of them."""
+    """Without the full changes: returns travel over the event bus and are stored, and a fleet makes many of them."""
     summary = {"changed": sorted(str(change.subject) for change in outcome.changes)[:20], "comment": outcome.comment}
     if outcome.pending:
         return {"result": None, **summary, **answers.brief(outcome.changes, outcome.disturbs)}
