@@ -7,6 +7,7 @@ Here, and nowhere else, the master is opened, its events are announced, and our 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ..errors import WireguardError
 from ..master.master import Master
 from ..rollout.lock import reconcile_lock
 from .bus import Bus, SaltBus, fire, has_master
+from .interruption import interrupted
 from .progress import Say
 
 # What Salt calls somebody whose name it does not know.
@@ -27,6 +29,9 @@ UNKNOWN = "UNKNOWN"
 
 # What commands exit with that did not do all that they were asked; and a plan that would change something.
 FAILED, DIFFERS = 1, 2
+
+# What shells make of Ctrl-C.
+INTERRUPTED = 130
 
 
 def run(verb: Callable[..., Any], operator: Operator, context: MutableMapping[str, Any], *args: Any, **kw: Any) -> Any:
@@ -38,15 +43,25 @@ def run(verb: Callable[..., Any], operator: Operator, context: MutableMapping[st
     :param context: Salt's; a failure that stood in it would be that of the next run as well
     """
     try:
-        answer = verb(operator, *args, **kw)
+        answer = _carry_out(verb, operator, *args, **kw)
     except WireguardError as exc:
         raise salt.exceptions.NotImplemented(str(exc)) from exc
     if not isinstance(answer, dict):
         context["retcode"] = 0
         return answer
-    context["retcode"] = int(answer.get("retcode") == FAILED)
+    context["retcode"] = int(answer.get("retcode") in (FAILED, INTERRUPTED))
     # Salt judges what stands below `data` as if it were the results of states, so nothing does.
     return {"outputter": "wireguard", **answer} if operator.has_terminal else answer
+
+
+def _carry_out(verb: Callable[..., Any], operator: Operator, *args: Any, **kw: Any) -> Any:
+    started = time.time()
+    try:
+        return verb(operator, *args, **kw)
+    except (KeyboardInterrupt, SystemExit):  # the latter is what Salt makes of Ctrl-C, and prints with a traceback
+        if not operator.is_salt_run:
+            raise
+        return exiting(INTERRUPTED, interrupted(operator.master, operator.name, started))
 
 
 def exiting(retcode: int, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,9 +92,14 @@ class Operator:
         return str(user).removeprefix("sudo_")
 
     @property
+    def is_salt_run(self) -> bool:
+        """Whether ``salt-run`` is there for this alone, not a daemon that runs other things."""
+        return str(self.opts.get("fun")).startswith("wireguard.")
+
+    @property
     def has_terminal(self) -> bool:
-        """Whether ``salt-run`` is there for this, and prints the answer for people, not as data."""
-        return str(self.opts.get("fun")).startswith("wireguard.") and not self.opts.get("output")
+        """Whether that prints the answer for people, not as data."""
+        return self.is_salt_run and not self.opts.get("output")
 
     def has_master(self) -> bool:
         """Whether a salt-master runs here, so that nodes can be asked."""
