@@ -4,6 +4,8 @@ import os
 
 from factories import registration
 from saltext.wireguard.master.warnings import warnings
+from saltext.wireguard.model.statements import Report
+from saltext.wireguard.registry.budget import BOOTS
 from speaking import says
 
 
@@ -18,3 +20,14 @@ def test_a_registry_that_is_older_than_the_list_of_denials_is_named_with_whom_it
         " it still holds. `salt-run wireguard.revoke a`, `readmit` or `admit` decides it anew"
     ]
     assert says(master, registration("a", 2)) is False
+
+
+def test_a_node_that_boots_so_often_that_a_copy_of_it_could_go_unnoticed_is_named(master):
+    says(master, registration("a"))
+    for number in range(BOOTS.at_once + 1):
+        says(master, Report("a", "net", "digest", number + 1, boot=f"boot {number}"))
+    assert warnings(master.moment()) == [
+        "a has booted 10 times in a short while, or says so. Until it is quiet for some minutes, further boots are not"
+        " noted, and a second machine with its Salt key could go unnoticed: compare `salt a status.uptime` with that"
+        " machine's own `uptime`"
+    ]

@@ -8,7 +8,7 @@ from factories import membership, network, public_key, registration, sqlite_regi
 from saltext.wireguard.model.statements import Report, Rollback, Rotation
 from saltext.wireguard.registry import audit, boots, database, history, registrations
 from saltext.wireguard.registry import registry as module
-from saltext.wireguard.registry.budget import CHANGES, REPORTS
+from saltext.wireguard.registry.budget import BOOTS, CHANGES, REPORTS
 
 MANUAL = network(extra="admit: manual")
 
@@ -204,6 +204,25 @@ def test_a_clock_that_is_set_silences_nobody(registry, clock, days):
 # --- what grows
 
 
+def test_what_else_a_node_changes_does_not_hide_another_boot(registry, clock):
+    """A node that had used up its changes could be copied, and the copy went unnoticed: boots were changes, too."""
+    register(registry, 1, boot="first")
+    for number in range(2, 30):
+        register(registry, number, **endpoint(number))
+    assert registry.deferred()
+    assert registry.report(Report("a", "net", "digest", 1, "second"), "salt key of a")
+    assert registry.snapshot().boots["a", "salt key of a"].current == "second"
+
+
+def test_a_node_that_tells_of_more_boots_than_are_heeded_is_named_until_it_is_quiet(registry, clock):
+    """A copy could tell of made-up boots first, and nobody saw that its next one was not noted."""
+    for number in range(1, BOOTS.at_once + 5):
+        assert registry.restless() == (["a"] if number > BOOTS.at_once + 1 else [])
+        registry.report(Report("a", "net", "digest", number, f"boot {number}"), "salt key of a")
+    clock.now += BOOTS.seconds
+    assert registry.restless() == []
+
+
 @pytest.mark.parametrize("kind", ["registration", "report"])
 def test_made_up_boots_take_a_bounded_amount_of_room_and_change_a_bounded_number_of_views(registry, clock, kind):
     """The table of boots grew with each made-up boot id, also of a revoked node, and each was a change for all."""
@@ -216,7 +235,7 @@ def test_made_up_boots_take_a_bounded_amount_of_room_and_change_a_bounded_number
         else:
             register(registry, number, boot=f"boot {number}")
         generations.add(registry.snapshot().generation)
-    assert len(generations) <= CHANGES.at_once + 300 + 2
+    assert len(generations) <= BOOTS.at_once + 300 + 2
     assert rows_of(registry, "boot") <= boots.MAX_BOOTS + 1
 
 

@@ -849,6 +849,15 @@ def test_the_machine_that_appeared_later_is_refused_once_both_were_heard(registr
     says(registry, 5, "original", kind)
 
 
+def test_a_report_from_another_boot_is_news_also_when_it_says_the_same(registry):
+    """It was none, so nobody was asked to speak, and the original of a copied machine never did."""
+    report = Report("a", "net", "digest", 1, "original")
+    assert registry.report(report, "salt key of a")
+    assert registry.report(replace(report, serial=2, boot="clone"), "salt key of a")
+    assert not registry.report(replace(report, serial=3, boot="clone"), "salt key of a")
+    assert registry.report(replace(report, serial=4), "salt key of a")
+
+
 def test_what_one_kind_of_statement_tells_of_boots_holds_for_the_other(registry):
     says(registry, 1, "original")
     says(registry, 1, "clone", "report")

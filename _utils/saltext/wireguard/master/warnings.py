@@ -8,6 +8,7 @@ from ..errors import RefusedError
 from ..fleet.losses import Outside
 from ..fleet.membership import vouched_keys
 from ..fleet.usage import Usage
+from ..registry.budget import BOOTS
 from ..registry.salt_keys import load_salt_keys
 from ..rollout.hold import current_hold
 from ..wording import shell
@@ -22,6 +23,7 @@ def warnings(moment: Moment) -> list[str]:
         *address_warnings(moment),
         *_pending(moment),
         *_deferred(moment),
+        *_restless(moment),
         *_impostors(moment),
     )
     return [*([hold] if hold else []), *found]
@@ -48,6 +50,15 @@ def _deferred(moment: Moment) -> list[str]:
         f"{node} changes so often in network {network} that what it says since"
         f" {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} waits; the others go on with what it said before"
         for (network, node), since in sorted(moment.master.registry.deferred().items())
+    ]
+
+
+def _restless(moment: Moment) -> list[str]:
+    return [
+        f"{node} has booted {BOOTS.at_once} times in a short while, or says so. Until it is quiet for some minutes,"
+        " further boots are not noted, and a second machine with its Salt key could go unnoticed: compare"
+        f" {shell('salt', node, 'status.uptime')} with that machine's own `uptime`"
+        for node in moment.master.registry.restless()
     ]
 
 

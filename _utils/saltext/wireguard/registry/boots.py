@@ -8,21 +8,22 @@ import time
 from ..errors import RefusedError
 from ..model.statements import Registration, Report
 from . import history as trail
-from .budget import CHANGES, spend
+from .budget import BOOTS, spend
 from .database import advance_generation
 
 # So many are remembered of a machine, besides the present one.
 MAX_BOOTS = 50
 
 
-def see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> None:
+def see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> bool:
     """
     Notice two machines that use one Salt key: a machine that boots does not come back as it was before the boot.
+    Returns whether another boot is the present one now.
 
     Raises RefusedError when the statement comes from the one that appeared later. The first goes on.
     """
     if not statement.boot:
-        return
+        return False
     who = (statement.node, salt_key)
     states = dict(connection.execute("SELECT boot, state FROM boot WHERE (node, salt_key) = (?, ?)", who).fetchall())
     state = states.get(statement.boot)
@@ -33,9 +34,9 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
             "clone",
         )
     if state in ("current", "fresh"):
-        return
-    if state is None and states and not spend(connection, CHANGES, statement.node, time.time()):
-        return
+        return False
+    if state is None and states and not spend(connection, BOOTS, statement.node, time.time()):
+        return False
     # a boot id that was replaced by another comes back: both machines run, and the other one is the later
     others = "clone" if state == "replaced" else "replaced"
     sql = "UPDATE boot SET state = ? WHERE (node, salt_key) = (?, ?) AND state IN ('current', 'fresh')"
@@ -47,6 +48,7 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
     if others == "clone":
         why = "two machines use its Salt key at the same time; the one that appeared later is refused"
         trail.write(connection, statement.network, statement.node, "cloned", "master", why)
+    return True
 
 
 def _forget_old(connection: sqlite3.Connection, who: tuple[str, str]) -> None:

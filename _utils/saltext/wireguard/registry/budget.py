@@ -1,8 +1,9 @@
 """
 What one node may bring about in a while, however true what it says is: so much at once, and some more an hour.
 
-Each change of a node costs every other node a pillar or a job, and each report that is news a reconcile. What goes
-beyond the budget waits, or is not acted on at once. Functions here work within the caller's transaction.
+Each change of a node costs every other node a pillar or a job, and each report that is news, and each boot, a
+reconcile. What goes beyond the budget waits, or is not acted on at once. Functions here work within the caller's
+transaction.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Budget:
 
 CHANGES = Budget("changes", 10, 360.0)
 REPORTS = Budget("reports", 60, 60.0)
+BOOTS = Budget("boots", 10, 360.0)
 
 
 def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float) -> bool:
@@ -35,6 +37,12 @@ def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float)
         values = (budget.name, node, spent + 1 if has_some else spent, now)
         connection.execute("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?)", values)
     return has_some
+
+
+def spenders(connection: sqlite3.Connection, budget: Budget, now: float) -> list[str]:
+    """The nodes that have nothing left of it."""
+    sql = "SELECT node FROM budget WHERE name = ? AND spent - max(? - at, 0) / ? + 1 > ? ORDER BY node"
+    return [node for (node,) in connection.execute(sql, (budget.name, now, budget.seconds, budget.at_once))]
 
 
 def renew(connection: sqlite3.Connection, node: str) -> None:

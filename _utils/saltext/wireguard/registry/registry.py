@@ -27,7 +27,7 @@ from .admission import Membership, Standing
 from .admissions import Admissions
 from .audit import Audit
 from .boots import see_boot
-from .budget import CHANGES, REPORTS, spend
+from .budget import BOOTS, CHANGES, REPORTS, spend, spenders
 from .database import Database, advance_generation, is_older, outgrow
 from .decisions import Decisions
 from .denials import Denials, unrecorded
@@ -148,6 +148,11 @@ class Registry:
         rows = self._store.all("SELECT network, node, since FROM deferred")
         return {(network, node): since for network, node, since in rows}
 
+    def restless(self) -> list[str]:
+        """The nodes that have told of so many boots lately that further ones are not heeded."""
+        empty: list[str] = []
+        return self._store.read(lambda connection: spenders(connection, BOOTS, time.time()), empty)
+
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
         sql = "SELECT network, node, digest, salt_key, reported, rollback FROM report"
@@ -171,12 +176,12 @@ class Registry:
         with self._store.write() as connection:
             if not advance_serial(connection, record, salt_key):
                 return False
-            see_boot(connection, record, salt_key)
+            booted = see_boot(connection, record, salt_key)
             decisions = self._decisions(connection)
             news = take_in(connection, decisions, record, salt_key, membership)
             if news:
                 advance_generation(connection)
-            return news
+            return news or booted
 
     def vouch(self, record: Registration, membership: Membership, who: str) -> None:
         """
@@ -263,14 +268,14 @@ class Registry:
         """
         Store a verified report, and what it says was taken back into the history, once.
 
-        Returns False when it says the same as the one before, or the node says something else all the time. Raises
-        RefusedError when it is old.
+        Returns False when it says the same as the one before, from the same boot, or the node says something else all
+        the time. Raises RefusedError when it is old.
         """
         who = (report.network, report.node)
         with self._store.write(durable=False) as connection:  # who was not heard is asked again
             if not advance_serial(connection, report, salt_key):
                 return False
-            see_boot(connection, report, salt_key)
+            booted = see_boot(connection, report, salt_key)
             if is_older(connection, report.generation) and spend(connection, CHANGES, report.node, time.time()):
                 outgrow(connection, report.generation)
             known = connection.execute(
@@ -285,7 +290,7 @@ class Registry:
                 "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
                 (*who, report.digest, salt_key, time.time(), json.dumps(asdict(rollback)) if rollback else None),
             )
-            return news
+            return news or booted
 
     def forget_serials(self, network: str, node: str, who: str, why: str) -> bool:
         """Let a node speak again that used serials of the future. Returns whether it did."""
