@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from factories import change, subject
+from factories import change, public_key, subject
 from saltext.wireguard.model.answers import MAX_CHANGES, Answer, Sessions, brief
 
 CHANGES = (
@@ -82,3 +82,10 @@ def test_what_is_huge_is_cut():
     facts = {"old": "y" * 10_000, "new": {"a": ["z" * 10_000] * 10_000}}
     (cut,) = Answer.from_dict({"changes": [{"kind": "peer", "name": "x" * 10_000, **facts}]}).changes
     assert max(len(cut.name), len(cut.old), len(cut.new["a"][0]), len(cut.new["a"])) <= 200
+
+
+def test_a_node_may_have_more_sessions_than_changes_that_travel():
+    """Of a hub's sessions, those beyond the first 50 counted as none, so a plan said that it cut nothing off there."""
+    keys = frozenset(public_key(str(number)) for number in range(MAX_CHANGES + 7))
+    sessions = Answer.from_dict(Answer(sessions=Sessions(len(keys), keys)).to_dict()).sessions
+    assert [sessions.cut(each) for each in keys] == [1] * len(keys)

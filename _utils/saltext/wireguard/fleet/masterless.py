@@ -8,7 +8,7 @@ could come to different views.
 
 from __future__ import annotations
 
-from ..errors import MeshError, Problem
+from ..errors import MeshError
 from ..meshfile.mesh import Mesh
 from ..model.view import View
 from ..registry.rows import VOUCHED, Row, Snapshot
@@ -28,7 +28,7 @@ def masterless_views(mesh: Mesh, node: str, now: float) -> dict[str, View]:
     preshared = [network.place_of("preshared_keys") for network in mesh.networks if network.preshared_keys]
     if preshared:
         message = "preshared_keys needs a master: it keeps the secret that they come from"
-        raise MeshError(Problem(place.file, place.line, message) for place in preshared)
+        raise MeshError(place.problem(message) for place in preshared)
     rows = {
         (network.name, entry.pattern): Row(
             network.name, entry.pattern, entry.public_key, (), entry.port or network.port, 0, VOUCHED, 0.0

@@ -305,12 +305,12 @@ class NetworkState:
                 yield _taken(peer.place, address, allocated[address])
         if peer.public_key and peer.public_key in keys:
             message = f"the public key of peer {peer.name!r} is that of {keys[peer.public_key]}"
-            yield Problem(peer.place.file, peer.place.line, f"{message}; a peer has a key of its own")
+            yield peer.place.problem(f"{message}; a peer has a key of its own")
 
 
 def _taken(place: Place, address: Address, holder: str | None) -> Problem:
     message = f"{address} was already given to {holder}; choose another address, or give {holder} one by `addresses:`"
-    return Problem(place.file, place.line, message)
+    return place.problem(message)
 
 
 def participant(member: Member, row: Row, preshared: bool = False) -> Participant:

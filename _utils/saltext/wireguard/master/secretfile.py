@@ -23,12 +23,9 @@ def load_secret(directory: str) -> Secret:
     """The secret; made by whoever comes first. The same object as long as it is the same. Raises ConfigError."""
     path = os.path.join(directory, _FILE)
     with _errors(path):
-        try:
-            text = _read(path)
-        except FileNotFoundError:
-            with _made(path) as new, contextlib.suppress(FileExistsError):
-                os.link(new, path)  # unlike a rename, this never replaces the file of another process
-            text = _read(path)
+        if not os.path.exists(path):
+            files.add(path, preshared.new_secret() + "\n")
+        text = files.read(path).strip()
     if len(text) < preshared.SHORTEST_SECRET:
         raise ConfigError(
             f"{path} is damaged. Put it back from a backup; or delete it, and the next reconcile gives every pair of"
@@ -43,27 +40,11 @@ def renew_secret(directory: str) -> None:
     master knows no other. Raises ConfigError.
     """
     path = os.path.join(directory, _FILE)
-    previous = os.path.join(directory, PREVIOUS)
-    with _errors(path), _made(path) as new:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(previous)
-        with contextlib.suppress(FileNotFoundError):
-            os.link(path, previous)
-        os.replace(new, path)
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read().strip()
-
-
-@contextlib.contextmanager
-def _made(path: str) -> Iterator[str]:
-    """A complete file with a new secret; gone afterwards unless it was renamed."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with files.temporary(path, preshared.new_secret() + "\n") as new:
-        yield new
-    files.sync(os.path.dirname(path))
+    with _errors(path):
+        current = files.read(path)
+        if current:
+            files.replace(os.path.join(directory, PREVIOUS), current)
+        files.replace(path, preshared.new_secret() + "\n")
 
 
 @contextlib.contextmanager
@@ -71,7 +52,8 @@ def _errors(path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, NodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else exc
+        cause = exc.__cause__ or exc
+        reason = cause.strerror if isinstance(cause, OSError) else cause
         raise ConfigError(
             f"{path}, which the preshared keys come from, is not usable: {reason}. Check its owner, its mode and"
             " the free disk space; nothing was changed"

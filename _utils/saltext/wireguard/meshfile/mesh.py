@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from ..errors import Problem
 from ..model.addresses import Address, Subnet
 from ..model.endpoint import Endpoint
 
@@ -44,6 +45,10 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+    def problem(self, message: str) -> Problem:
+        """What is wrong here."""
+        return Problem(self.file, self.line, message)
 
 
 @dataclass(frozen=True)

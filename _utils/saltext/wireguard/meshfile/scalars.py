@@ -38,15 +38,13 @@ def read_number(value: Value, key: str, low: int, high: int) -> int:
         if value.kind == "int":
             return int(value.text)
         raise Invalid(value.place, f"{key} must be a number, not text; remove the quotes: `{key}: {value.text}`")
-    found = shown(value.text) if isinstance(value, Scalar) else value.what
-    raise Invalid(value.place, f"{key} must be a whole number from {low} to {high}, not {found}")
+    raise Invalid(value.place, f"{key} must be a whole number from {low} to {high}, not {value.given}")
 
 
 def read_choice(value: Value, key: str, words: Sequence[str]) -> str:
     if isinstance(value, Scalar) and value.text in words:
         return value.text
-    found = shown(value.text) if isinstance(value, Scalar) else value.what
-    raise Invalid(value.place, f"{key} must be {' or '.join(words)}, not {found}")
+    raise Invalid(value.place, f"{key} must be {' or '.join(words)}, not {value.given}")
 
 
 def read_duration(value: Value, key: str, least: str) -> int:
@@ -65,8 +63,7 @@ def read_expires(scope: Scope, value: Value) -> int:
     """The Unix time of a date, which is its beginning, or of a time; UTC unless a time has another zone."""
     match = TIME.fullmatch(value.text) if isinstance(value, Scalar) else None
     if not match:
-        found = shown(value.text) if isinstance(value, Scalar) else value.what
-        raise Invalid(value.place, f"expires must be {_TIMES}, not {found}")
+        raise Invalid(value.place, f"expires must be {_TIMES}, not {value.given}")
     zone = (match["zone"] or "+00").replace(":", "").ljust(5, "0")
     clock = (match["minute"] or "00:00") + (match["second"] or ":00")
     try:
@@ -95,8 +92,7 @@ def read_site(scope: Scope, value: Value) -> str:
 def read_boolean(value: Value, key: str) -> bool:
     if isinstance(value, Scalar) and value.kind == "bool":
         return value.text.lower() in ("true", "yes", "on")
-    found = shown(value.text) if isinstance(value, Scalar) else value.what
-    raise Invalid(value.place, f"{key} must be true or false, not {found}")
+    raise Invalid(value.place, f"{key} must be true or false, not {value.given}")
 
 
 def read_name(key: Value, what: str) -> str:

@@ -205,7 +205,7 @@ def read_domain(scope: Scope, value: Value) -> str:
 
 
 def read_via(scope: Scope, value: Value) -> str | Literal[False]:
-    if isinstance(value, Scalar) and value.kind == "bool" and value.text.lower() in ("false", "no", "off"):
+    if is_false(value):
         return False
     via = read_text(value, "via")
     if not via:

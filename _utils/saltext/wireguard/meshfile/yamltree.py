@@ -50,6 +50,10 @@ class Scalar:
     def what(self) -> str:
         return _KINDS.get(self.kind, "something special")
 
+    @property
+    def given(self) -> str:
+        return shown(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Items:
@@ -57,10 +61,7 @@ class Items:
 
     place: Place
     items: tuple[Value, ...]
-
-    @property
-    def what(self) -> str:
-        return "a list"
+    what = given = "a list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,7 @@ class Table:
 
     place: Place
     entries: tuple[tuple[Scalar, Value], ...]
-
-    @property
-    def what(self) -> str:
-        return "a mapping"
+    what = given = "a mapping"
 
 
 Value = Scalar | Items | Table
@@ -94,7 +92,7 @@ class Report:
         self._first: dict[Hashable, Place] = {}
 
     def add(self, place: Place, message: str) -> None:
-        self.problems.append(Problem(place.file, place.line, message))
+        self.problems.append(place.problem(message))
 
     def claim(self, thing: Hashable, place: Place) -> Place | None:
         """Return the place that claimed ``thing`` before, or None if ``place`` is the first to."""

@@ -7,8 +7,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import ViewError
+from . import fields
 from .changes import Change, Changes, Facts, Kind, Subject
 from .device import Device
+from .fields import Fields
 
 # In ``cuts``: not one session, but every one of the interface.
 ALL = "*"
@@ -96,8 +99,8 @@ class Answer:
     def from_dict(cls, data: object) -> Answer:
         """From a job's return, of which no shape is certain: it can be forged."""
         try:
-            return _answer(_mapping(data))
-        except (ValueError, RecursionError):
+            return _answer(data)
+        except (ViewError, ValueError, RecursionError):
             return cls(error="its answer is not understood")
 
     def steps(self, network: str, node: str) -> Iterator[Step]:
@@ -136,56 +139,44 @@ def total(disturbs: Mapping[Subject, int]) -> int:
     return max([peers, *disturbs.values()]) if disturbs else 0
 
 
-def _answer(data: Mapping[str, object]) -> Answer:
-    if data.get("result") is False:
-        return Answer(error=_text(data.get("comment")) or "it gave no reason")
-    travelling = [_mapping(change) for change in _listed(data.get("changes") or [])]
-    changes = {change.subject: change for change in map(_change, travelling)}
-    counts = [_count(change.get("disturbs", 0)) for change in travelling]
-    disturbs = dict(zip(changes, counts, strict=True))  # which fails where two changes are about the same
-    keys = [_text(key) for key in _listed(data.get("live_keys") or [])]
-    digest = data.get("digest")
+def _answer(data: object) -> Answer:
+    given = Fields(data, "answer: ", ViewError)
+    if given.get("result", fields.boolean, None) is False:
+        return Answer(error=given.get("comment", _text, None) or "it gave no reason")
+    changes = given.get("changes", fields.list_of(_change, MAX_CHANGES), [])
+    disturbs = {change.subject: number for change, number in changes}
+    if len(disturbs) < len(changes):
+        raise ValueError("two changes of the same thing")
     return Answer(
-        changes=tuple(changes.values()),
+        changes=tuple(change for change, _ in changes),
         disturbs={subject: number for subject, number in disturbs.items() if number},
-        digest=_text(digest) if digest else None,
-        sessions=Sessions(_count(data.get("live") or 0), frozenset(keys)),
-        more=_count(data.get("more") or 0),
+        digest=given.get("digest", _text, None),
+        sessions=Sessions(
+            given.get("live", _COUNT, 0), frozenset(given.get("live_keys", fields.list_of(fields.short_text), []))
+        ),
+        more=given.get("more", _COUNT, 0),
     )
 
 
-def _change(data: Mapping[str, object]) -> Change:
-    return Change(Kind(data.get("kind")), _text(data.get("name", "")), _facts(data.get("old")), _facts(data.get("new")))
+def _change(data: object) -> tuple[Change, int]:
+    """A change, and the number of sessions that it cuts off."""
+    given = Fields(data, "change: ", ViewError)
+    old, new = (given.get(side, _facts, None) for side in ("old", "new"))
+    change = Change(given.get("kind", Kind), given.get("name", _text, ""), old, new)
+    return change, given.get("disturbs", _COUNT, 0)
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError("not a mapping")
-    return value
-
-
-def _listed(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise ValueError("not a list")
-    return value[:MAX_CHANGES]
+_COUNT = fields.integer(0, 2**20 - 1)
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("not text")
-    return value[:MAX_TEXT]
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < 2**20:
-        raise ValueError("not a count")
-    return int(value)
+    return fields.text(value)[:MAX_TEXT]
 
 
 def _facts(value: object) -> Facts:
     if isinstance(value, Mapping):
         return {_text(name): _fact(each) for name, each in value.items()}
-    return None if value is None else str(_fact(value))
+    return str(_fact(value))
 
 
 def _fact(value: object) -> object:

@@ -36,42 +36,30 @@ _REACHED_FROM = {IPV4: {IPV4}, IPV6: {IPV6}, LOCAL_IPV6: {IPV6, LOCAL_IPV6}}
 def _split_endpoint(text: str) -> tuple[str, str | None]:
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text, re.DOTALL)
     if bracketed:
-        return _ipv6(bracketed[1], text), bracketed[2]
+        return _address(IPV6, bracketed[1], text), bracketed[2]
     if text.count(":") > 1:
-        return _ipv6(text, text), None
+        return _address(IPV6, text, text), None
     host, colon, port = text.partition(":")
     return _host(host, text), port if colon else None
 
 
-def _ipv6(host: str, text: str) -> str:
-    try:
-        address = IPv6Address(host)
-    except ValueError:
-        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv6 address") from None
-    return str(_reachable(address, text))
-
-
 def _host(host: str, text: str) -> str:
     if _NUMERIC.fullmatch(host.removesuffix(".").rpartition(".")[2]):
-        return _ipv4(host, text)
+        return _address(IPV4, host, text)
     if not is_dns_name(host):
         raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
     return host
 
 
-def _ipv4(host: str, text: str) -> str:
+def _address(kind: str, host: str, text: str) -> str:
     try:
-        address = IPv4Address(host)
+        address = IPv4Address(host) if kind == IPV4 else IPv6Address(host)
     except ValueError:
-        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an IPv4 address") from None
-    return str(_reachable(address, text))
-
-
-def _reachable(address: Address, text: str) -> Address:
+        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an {kind} address") from None
     problem = why_not_reachable(address)
     if problem:
         raise ValueError(f"{shown(text)} is not an endpoint: {problem}")
-    return address
+    return str(address)
 
 
 def _endpoint_port(text: str, port: str) -> int:

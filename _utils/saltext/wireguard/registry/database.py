@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import RegistryError
+from ..system import files
 
 
 def advance_generation(connection: sqlite3.Connection) -> None:
@@ -224,21 +224,13 @@ def _create(path: str) -> None:
 
     Switching a file to WAL takes an exclusive lock for which SQLite does not wait, so processes must not meet there.
     """
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".registry-", dir=directory)  # 0600
-    os.close(descriptor)
-    try:
-        connection = sqlite3.connect(temporary, isolation_level=None)
-        try:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with files.temporary(path, "") as made:
+        with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        finally:
-            connection.close()
         with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
+            os.link(made, path)
 
 
 def _check_version(connection: sqlite3.Connection) -> None:

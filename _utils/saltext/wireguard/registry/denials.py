@@ -8,10 +8,9 @@ a registry must share this list, too.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from types import MappingProxyType
 
@@ -69,19 +68,12 @@ class Denials:
         if after == before:
             return
         rows = [{"network": network, "node": node, **asdict(each)} for (network, node), each in sorted(after.items())]
-        with self._errors():
-            with files.temporary(self.path, json.dumps(rows, indent=1) + "\n") as finished:
-                os.rename(finished, self.path)
-            files.sync(os.path.dirname(self.path))
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
         try:
-            yield
-        except (OSError, NodeError) as exc:
-            raise self._unusable(exc) from exc
+            files.replace(self.path, json.dumps(rows, indent=1) + "\n")
+        except NodeError as exc:
+            raise self._unusable(exc.__cause__ or exc) from exc
 
-    def _unusable(self, exc: Exception) -> RegistryError:
+    def _unusable(self, exc: BaseException) -> RegistryError:
         return RegistryError(
             f"the list of who is shut out, {self.path}, is not usable: {exc}. Check its owner, its mode and the free"
             " disk space, or put it back from a backup, and revoke again who was revoked since; nothing was changed"

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..model.addresses import Address, parse_address
+from ..model.addresses import Address, ipv4_first, parse_address
 from ..model.statements import Rollback
 from .pool import Holding
 from .rows import Boots, NodeId, Row, Waiting
@@ -22,7 +22,7 @@ def read_addresses(connection: sqlite3.Connection) -> dict[NodeId, list[Address]
     sql = "SELECT network, address, node FROM address WHERE freed IS NULL"
     for network, address, node in connection.execute(sql):
         addresses.setdefault((network, node), []).append(parse_address(address))
-    return {node: sorted(each, key=_order) for node, each in addresses.items()}
+    return {node: ipv4_first(each) for node, each in addresses.items()}
 
 
 def read_rows(connection: sqlite3.Connection, addresses: Mapping[NodeId, Sequence[Address]]) -> dict[NodeId, Row]:
@@ -84,7 +84,3 @@ def read_untouched(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     for network, subnet, untouched in connection.execute("SELECT network, subnet, untouched FROM pool"):
         found.setdefault(network, {})[subnet] = int(untouched)
     return found
-
-
-def _order(address: Address) -> tuple[int, int]:
-    return address.version, int(address)

@@ -15,7 +15,7 @@ from ..model.names import is_like_another_device
 from ..registry.pool import allocatable, is_excluded, size
 from ..registry.rows import NodeId
 from ..wording import shown, some
-from .context import Context, Reached, problem, used_endpoints
+from .context import Context, Reached, used_endpoints
 
 # From how large a part of its addresses on a network is nearly full.
 FULL = 0.9
@@ -36,8 +36,7 @@ def circles(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Who can be reached only through the tunnel that is to be opened there."""
     for reached, via in _circular(context, contexts):
         way = f" (by way of {', '.join(f'{name} of {network}' for network, name in via)})" if via else ""
-        yield problem(
-            reached.place,
+        yield reached.place.problem(
             f"{reached} is inside the mesh, so it can be reached only through the tunnel{way} that it is meant to open;"
             f" give {reached.name} an endpoint outside the mesh",
         )
@@ -78,8 +77,7 @@ def _ways(contexts: list[Context]) -> dict[NodeId, tuple[NodeId, Reached]]:
 def too_small(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     for version, room, taken, needed in _space(context):
         if taken + needed > room:
-            yield problem(
-                context.network.place_of("subnets"),
+            yield context.network.place_of("subnets").problem(
                 f"network {context.network.name} needs {taken + needed} IPv{version} addresses and has {room}; add a"
                 " subnet",
             )
@@ -92,7 +90,7 @@ def shared_ports(context: Context, contexts: list[Context]) -> Iterator[Problem]
             port = context.members[name].settings.port
             if port == other.members[name].settings.port:
                 names = f"{other.network.name!r} and {context.network.name!r}"
-                yield problem(context.place_of(name), f"{name} has port {port} in networks {names}; change one")
+                yield context.place_of(name).problem(f"{name} has port {port} in networks {names}; change one")
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------
@@ -103,8 +101,7 @@ def nearly_full(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     for version, room, taken, needed in _space(context):
         used = taken + needed
         if FULL * room <= used <= room and (grows or room > _MADE_TO_MEASURE):
-            yield problem(
-                context.network.place_of("subnets"),
+            yield context.network.place_of("subnets").problem(
                 f"network {context.network.name} has {room - used} of {room} IPv{version} addresses free; add a subnet"
                 " before they are used up",
             )
@@ -152,11 +149,11 @@ def never_meet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
         named = [f"{one} and {other}" for one, other in sorted({(min(pair), max(pair)) for pair in examples})[:3]]
         node = next(name for name in sorted(examples)[0] if name not in context.peers)
         entries = [entry for entry in context.network.entries(node) if entry.endpoint is not None]
-        yield problem(
-            entries[0].place_of("endpoint") if entries else context.place_of(node),
+        place = entries[0].place_of("endpoint") if entries else context.place_of(node)
+        yield place.problem(
             f"in network {context.network.name}, {count} pair{'s' if count > 1 else ''} can never meet, as neither side"
             f" can be reached: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an endpoint, or"
-            " say by `links` who talks to whom",
+            " say by `links` who talks to whom"
         )
 
 
@@ -173,12 +170,12 @@ def in_own_subnet(context: Context, contexts: list[Context]) -> Iterator[Problem
         if subnet is None or reached in circular:
             continue
         if reached.endpoint:
-            yield problem(reached.place, f"{reached} is in the network's own {subnet}: {_INTO_THE_TUNNEL}")
+            yield reached.place.problem(f"{reached} is in the network's own {subnet}: {_INTO_THE_TUNNEL}")
         else:
             offered.setdefault(subnet, set()).add(reached.name)
     for subnet, names in offered.items():
         message = f"the endpoints that {some(names)} offered are in the network's own {subnet}: {_INTO_THE_TUNNEL}"
-        yield problem(context.network.place_of("subnets"), message)
+        yield context.network.place_of("subnets").problem(message)
 
 
 def behind_a_node(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -195,7 +192,7 @@ def behind_a_node(context: Context, contexts: list[Context]) -> Iterator[Problem
         for reached, text in inside:
             if text in behind and (reached.name, reached.host) in used:
                 message = f"{reached} is in {text} behind {behind[text]}: {_INTO_THE_TUNNEL}"
-                yield problem(reached.place, message)
+                yield reached.place.problem(message)
 
 
 def mtu_too_large(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -210,8 +207,7 @@ def mtu_too_large(context: Context, contexts: list[Context]) -> Iterator[Problem
     said = [(each.mtu, each.place_of("mtu")) for each in context.network.nodes]
     for mtu, place in [(context.network.mtu, context.network.place_of("mtu")), *said]:
         if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
-            yield problem(
-                place,
+            yield place.problem(
                 f"mtu {mtu} is too large for Ethernet and the Internet: WireGuard over IPv{version} makes packets of"
                 f" {mtu + OVERHEAD[version]} bytes of it; write at most {fits}",
             )
@@ -235,8 +231,7 @@ def mtu_of_tunnel_in_tunnel(context: Context, contexts: list[Context]) -> Iterat
         fits = outer - OVERHEAD[reached.address.version]
         if inner > fits and carrier.network.name not in told:
             told.add(carrier.network.name)
-            yield problem(
-                context.network.place_of("mtu"),
+            yield context.network.place_of("mtu").problem(
                 f"{reached} is reached through network {carrier.network.name}, whose MTU is"
                 f" {outer}; packets of network {context.network.name} fit in if its own `mtu` is at most {fits}",
             )
@@ -250,11 +245,11 @@ def unresolved(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     several = {endpoint.host for _, _, endpoint in missing}
     if not context.names and len(several) > 1:
         message = f"none of the endpoints' names resolves on this machine, which may have no DNS: {some(several)}"
-        yield problem(min(missing, key=lambda each: each[1].line)[1], message)
+        yield min(missing, key=lambda each: each[1].line)[1].problem(message)
         return
     for name, place, endpoint in missing:
         message = f"{endpoint.host} does not resolve on this machine: nodes that cannot resolve it cannot reach {name}"
-        yield problem(place, f"{message}; correct the name, or write an address")
+        yield place.problem(f"{message}; correct the name, or write an address")
 
 
 def local_endpoints(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -263,10 +258,10 @@ def local_endpoints(context: Context, contexts: list[Context]) -> Iterator[Probl
         addresses = {*map(ip_address, (context.names or {}).get(endpoint.host, ()))}
         if endpoint.address and is_local(endpoint.address):
             message = f"{name}'s endpoint {endpoint} is local to each machine: it works only where something there"
-            yield problem(place, f"{message}, such as a proxy, leads to {name}; otherwise write another address")
+            yield place.problem(f"{message}, such as a proxy, leads to {name}; otherwise write another address")
         elif addresses and not any(can_be_endpoint(address) for address in addresses):
             message = f"{name}'s endpoint {endpoint.host} resolves on this machine to {some(map(str, addresses))}"
-            yield problem(place, f"{message}, where nobody can be reached; correct the name, or write an address")
+            yield place.problem(f"{message}, where nobody can be reached; correct the name, or write an address")
 
 
 def odd_interface(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -274,7 +269,7 @@ def odd_interface(context: Context, contexts: list[Context]) -> Iterator[Problem
     name = context.network.interface
     if is_like_another_device(name):
         message = f"interface {name} is what other devices are called: a node that has one cannot join; write `wg0`"
-        yield problem(context.network.place_of("interface"), f"{message}, or another name of your own")
+        yield context.network.place_of("interface").problem(f"{message}, or another name of your own")
 
 
 def public_domain(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -283,7 +278,7 @@ def public_domain(context: Context, contexts: list[Context]) -> Iterator[Problem
     if domain and "." not in domain and domain.lower() not in _PRIVATE_DOMAINS:
         message = f"domain {domain} is a top-level domain: names such as web1.{domain} may be somebody else's"
         advice = "write a domain of your own, such as mesh.example.com, or one for private use, such as internal"
-        yield problem(context.network.place_of("domain"), f"{message}; {advice}")
+        yield context.network.place_of("domain").problem(f"{message}; {advice}")
 
 
 # ICANN has set `internal` aside, RFC 2606 `test`; the others are in use and will not be delegated.
@@ -296,16 +291,16 @@ def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
         return
     if not context.known.accepted.keys() & context.members.keys():
         message = f"no accepted minion is in network {context.network.name}: see `salt-key -L`"
-        yield problem(context.network.place_of("nodes"), message)
+        yield context.network.place_of("nodes").problem(message)
         return
     matched = {entry.pattern for node in context.known.accepted for entry in context.network.entries(node)}
     for entry in context.network.nodes:
         if entry.is_glob and entry.pattern not in matched:
             message = f"no accepted minion matches '{entry.pattern}': correct or remove it, or accept their Salt keys"
-            yield problem(entry.place, message)
+            yield entry.place.problem(message)
         elif not entry.is_glob and entry.pattern not in context.known.accepted and entry.pattern in context.members:
             message = f"no accepted minion has the id {entry.pattern}: accept its Salt key, or correct or remove it"
-            yield problem(entry.place, message)
+            yield entry.place.problem(message)
 
 
 def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -314,7 +309,7 @@ def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Probl
     if nodes:
         found = Outside(context.network.name, nodes, context.network.place_of("subnets"))
         message = f"{found.describe(found.place.file)}; they get others if a reconcile is forced"
-        yield problem(found.place, message)
+        yield found.place.problem(message)
 
 
 def excluded_in_use(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -327,7 +322,7 @@ def excluded_in_use(context: Context, contexts: list[Context]) -> Iterator[Probl
     ]
     if have:
         message = f"{some(have)}: allocated before it was excluded, and kept; to change that, give them `addresses:`"
-        yield problem(context.network.place_of("exclude"), message)
+        yield context.network.place_of("exclude").problem(message)
 
 
 def pending_losses(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -339,7 +334,7 @@ def pending_losses(context: Context, contexts: list[Context]) -> Iterator[Proble
         if loss.network == context.network.name or (loss.place is None and context is contexts[0]):
             place = loss.place or context.network.place
             message = f"{loss.describe(place.file)}; a reconcile refuses that unless it is forced"
-            yield problem(place, message)
+            yield place.problem(message)
 
 
 def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -351,16 +346,16 @@ def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Proble
         namesake = context.network.peer(context.network.namesake(node) or "")
         if why and namesake:
             message = f"the minion {node} is no member, as this peer has its name; give the peer another one"
-            yield problem(namesake.place, message)
+            yield namesake.place.problem(message)
         elif why:
-            yield problem(context.place_of(node), f"the minion {shown(node)} is no member: {why}; give it another id")
+            yield context.place_of(node).problem(f"the minion {shown(node)} is no member: {why}; give it another id")
 
 
 def nameless_participants(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Who gets no name though the file wants names."""
     names = {name: context.network.names(name) for name in context.participants} if context.network.hosts else {}
     for name, why in sorted(nameless(names, context.network.domain).items()):
-        yield problem(context.place_of(name), f"nobody's hosts file gets {shown(name)}, as {why}")
+        yield context.place_of(name).problem(f"nobody's hosts file gets {shown(name)}, as {why}")
 
 
 def one_key_twice(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -375,8 +370,7 @@ def one_key_twice(context: Context, contexts: list[Context]) -> Iterator[Problem
         owner = {**rows, **peers}.get(waiting.public_key, node)
         rows.setdefault(waiting.public_key, node)
         if network == context.network.name and owner != node:
-            yield problem(
-                context.place_of(node),
+            yield context.place_of(node).problem(
                 f"{node}, which waits to be admitted, has the public key of {owner}: a cloned machine? Move the key"
                 f" file on {node} away and apply again; it makes a new key",
             )

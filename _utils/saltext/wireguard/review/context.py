@@ -31,10 +31,6 @@ class Known:
     accepted: Mapping[str, AcceptedKey]
 
 
-def problem(place: Place, message: str) -> Problem:
-    return Problem(place.file, place.line, message)
-
-
 def written_endpoints(network: Network) -> Iterator[tuple[str, Place, Endpoint]]:
     """(node or peer, line, endpoint) for all endpoints in the file; there are none on globs."""
     for entry in network.nodes:
