@@ -19,7 +19,7 @@ NEAR, FAR, FAR_6 = "192.0.2.2:51820", "203.0.113.5:51820", "[2001:db8:5::5]:5182
 @pytest.fixture
 def machine(host):
     """A host on a narrow line, with default routes."""
-    host.run("ip", "link", "add", "eth0", "mtu", "1492", "type", "veth", "peer", "name", "line")
+    host.run("ip", "link", "add", "eth0", "mtu", "1472", "type", "veth", "peer", "name", "line")
     for name in ("eth0", "line"):
         host.run("ip", "link", "set", name, "up")
     host.run("ip", "address", "add", "192.0.2.1/24", "dev", "eth0")
@@ -38,15 +38,15 @@ def mtu_with(host, *endpoints, **settings):
 
 
 def test_the_narrowest_path_to_a_peer_counts(machine):
-    assert mtu_with(machine, FAR) == 1432
-    assert mtu_with(machine, FAR, FAR_6) == 1412
+    assert mtu_with(machine, FAR) == 1412
+    assert mtu_with(machine, FAR, FAR_6) == 1392
     machine.run("ip", "route", "add", "203.0.113.0/24", "via", "192.0.2.254", "mtu", "1400")
-    assert mtu_with(machine, NEAR) == 1432
+    assert mtu_with(machine, NEAR) == 1412
     assert mtu_with(machine, NEAR, FAR) == 1340
 
 
 def test_who_calls_from_anywhere_may_come_by_ipv6(machine):
-    assert mtu_with(machine, FAR, None) == 1412
+    assert mtu_with(machine, FAR, None) == 1392
 
 
 def test_what_the_mesh_file_says_goes_before_it(machine):
@@ -79,7 +79,7 @@ def test_a_second_run_executes_no_writing_command(machine):
 def test_a_path_that_changed_is_followed_by_the_next_run_and_shown_before(machine):
     mtu_with(machine, FAR)
     machine.run("ip", "link", "set", "eth0", "mtu", "1400")
-    expected = {"mtu": {"old": "1432", "new": "1340"}, str(ETC / "wg0.conf"): {"old": None, "new": "written"}}
+    expected = {"mtu": {"old": "1412", "new": "1340"}, str(ETC / "wg0.conf"): {"old": None, "new": "written"}}
     assert machine.call("apply", test=True)["backbone"]["changes"] == expected
     assert machine.call("drift")["networks"]["backbone"]["changes"] == []
     assert machine.call("apply")["backbone"]["changes"] == expected
@@ -90,7 +90,7 @@ def test_it_comes_up_by_wg_quick_as_it_was(machine):
     mtu_with(machine, FAR)
     machine.run("ip", "link", "delete", "dev", "wg0")
     machine.run("wg-quick", "up", "wg0")
-    assert machine.device().mtu == 1432
+    assert machine.device().mtu == 1412
     assert machine.call("apply")["backbone"]["changes"] == {}
 
 
@@ -100,7 +100,7 @@ def test_a_drop_leaves_it_alone(machine):
     machine.run("ip", "link", "set", "eth0", "mtu", "1400")
     key = next(key for key, each in machine.device().peers.items() if each.endpoint == NEAR)
     assert machine.call("drop", {"backbone": [key]})["networks"]["backbone"]["result"] is True
-    assert machine.device().mtu == 1432
+    assert machine.device().mtu == 1412
 
 
 def test_a_file_from_before_mtus_were_computed_is_no_drift(machine):
@@ -114,12 +114,12 @@ def test_a_file_from_before_mtus_were_computed_is_no_drift(machine):
 
 def test_a_tunnel_in_a_tunnel_is_smaller_and_its_own_tunnel_counts_for_nothing(machine):
     """A peer whose endpoint is in the mesh itself would make the MTU smaller with every run."""
-    assert mtu_with(machine, FAR, "10.42.0.9:51820") == 1432
+    assert mtu_with(machine, FAR, "10.42.0.9:51820") == 1412
     inner = peer("inner", "10.43.0.2/32", endpoint="10.42.0.2:51830")
     machine.call("keypair", "wg1")
     data = {inner.name: inner.to_dict()}
     machine.call("apply_interface", "wg1", ["10.43.0.1/24"], port=51830, peers=data)
-    assert machine.device("wg1").mtu == 1432 - 60
+    assert machine.device("wg1").mtu == 1412 - 60
 
 
 # -- what comes through
@@ -135,11 +135,11 @@ def nodes():
 def test_where_all_comes_through_that_is_said(nodes):
     said = nodes.all[0].call("ping")[NETWORK]
     assert said == {
-        "mtu": 1440,
+        "mtu": 1420,
         "asked": 2,
         "silent": [],
         "narrow": {},
-        "comment": "packets of 1440 bytes come through to all 2 peers",
+        "comment": "packets of 1420 bytes come through to all 2 peers",
     }
 
 

@@ -106,7 +106,7 @@ def test_packets_as_large_as_the_mtu_come_through(fleet):
     said = fleet.salt_json("*", "wireguard.ping")
     found = {node: (each[steps.NETWORK]["silent"], each[steps.NETWORK]["narrow"]) for node, each in said.items()}
     assert found == {"node1": ([], {}), "pc": ([], {})}
-    assert said["pc"][steps.NETWORK]["mtu"] == 1440
+    assert said["pc"][steps.NETWORK]["mtu"] == 1420
 
 
 def test_without_an_exit_again_the_router_is_seen_again(fleet):

@@ -34,9 +34,38 @@ def test_an_address_towards_the_master_that_is_not_there_changes_nothing():
     assert offered(link("eth0", "192.0.2.1"), towards_master="192.0.2.7") == ("192.0.2.1",)
 
 
-@pytest.mark.parametrize("name", ["docker0", "br-0123456789ab", "vethabc", "cni0", "virbr0", "tailscale0", "cali12"])
-def test_bridges_of_containers_and_virtual_machines_are_left_out(name):
-    assert offered(link(name, "172.17.0.1"), link("eth0", "192.0.2.1")) == ("192.0.2.1",)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "docker0",
+        "br-0123456789ab",
+        "vethabc",
+        "cni0",
+        "virbr0",
+        "tailscale0",
+        "cali12",
+        "tun0",
+        "tap0",
+        "gre1",
+        "gretap1",
+        "ipsec0",
+        "kube-ipvs0",
+        "weave",
+        "lxc3f",
+        "vxlan.calico",
+    ],
+)
+def test_bridges_of_containers_and_overlays_are_left_out(name):
+    """With OpenVPN's tun0 towards the master, its address was offered, and first."""
+    links = [link(name, "172.17.0.1"), link("eth0", "192.0.2.1")]
+    assert offered(*links, towards_master="172.17.0.1") == ("192.0.2.1",)
+
+
+def test_a_point_to_point_device_is_a_way_in_only_with_a_public_address():
+    """A VPN to the office is none, the provider's PPPoE is one."""
+    flags = ("POINTOPOINT", "UP")
+    links = [link("office", "10.8.0.6", flags=flags), link("ppp0", "100.64.0.9", "8.8.4.4", flags=flags)]
+    assert offered(*links, towards_master="10.8.0.6") == ("8.8.4.4",)
 
 
 @pytest.mark.parametrize("name", ["br-ex", "br-lan", "br-mgmt", "br0", "bond0", "enp1s0", "br-0123456789abc"])

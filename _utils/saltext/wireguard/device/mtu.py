@@ -1,5 +1,6 @@
 """
-The MTU of an interface, from the paths that its packets take to the peers: the largest that fits through all of them.
+The MTU of an interface, from the paths that its packets take to the peers: the largest that fits through all of
+them, but no more than WireGuard's own default.
 
 What counts are the routes to the endpoints as they are configured. Not where peers roamed to, nor what the kernel
 learned of a path for ten minutes: so the MTU stays as it is as long as the configuration does. Peers without an
@@ -23,12 +24,11 @@ from .ip_json import answers, understood
 # What WireGuard adds to a packet: the outer IP header, UDP, and 32 bytes of its own.
 OVERHEAD = {4: 60, 6: 80}
 
-# A larger MTU of a device here says nothing about what comes after it. Who has jumbo frames all the way, writes `mtu`.
 ETHERNET_MTU = 1500
 
-# What WireGuard itself takes.
+# What WireGuard itself takes. The devices and routes here say nothing about what comes after them: 1440 would fit into
+# Ethernet by IPv4, but not through the PPPoE line at the other end.
 WIREGUARD_MTU = ETHERNET_MTU - OVERHEAD[6]
-
 
 _COMMAND = "`ip route get`"
 
@@ -83,11 +83,9 @@ def fitting(view: View, paths: Mapping[int, Iterable[int]]) -> int | None:
     """
     from_anywhere = _is_reached_from_anywhere(view)
     found = [
-        min(mtu, ETHERNET_MTU) - (OVERHEAD[6] if from_anywhere else OVERHEAD[version])
-        for version, mtus in paths.items()
-        for mtu in mtus
+        mtu - (OVERHEAD[6] if from_anywhere else OVERHEAD[version]) for version, mtus in paths.items() for mtu in mtus
     ]
-    return max(min(found), least(view)) if found else None
+    return max(min(WIREGUARD_MTU, *found), least(view)) if found else None
 
 
 def least(view: View) -> int:

@@ -2,8 +2,9 @@
 Which of its addresses a node offers as endpoints.
 
 Rule: the address that the node uses towards its Salt master comes first, then the others, IPv4 before IPv6. Left out
-are loopback, link-local, temporary and deprecated addresses, WireGuard interfaces (a tunnel cannot carry itself), and
-the bridges of containers and virtual machines, which other machines cannot reach.
+are loopback, link-local, temporary and deprecated addresses, WireGuard interfaces (a tunnel cannot carry itself), the
+bridges of containers and virtual machines, and overlays. At the other end of a point-to-point device is a provider or a
+tunnel: it offers public addresses only.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from collections.abc import Collection
 from typing import Any
 
 from ..errors import DeviceError
-from ..model.addresses import can_be_endpoint
+from ..model.addresses import Address, can_be_endpoint
 from ..model.statements import MAX_ENDPOINTS
 from .ip_json import objects, understood
 
 _INTERNAL = (
-    "cali", "cbr", "cilium", "cni", "docker", "flannel", "incusbr", "lxcbr", "lxdbr", "podman", "tailscale",
-    "veth", "virbr", "vnet", "wt", "zt",
+    "cali", "cbr", "cilium", "cni", "docker", "flannel", "genev", "gre", "gretap", "incusbr", "ipsec", "kube-ipvs",
+    "lxc", "lxdbr", "nodelocaldns", "ovs-system", "podman", "tailscale", "tap", "tun", "veth", "virbr", "vnet", "vxlan",
+    "weave", "wt", "xfrm", "zt",
 )  # fmt: skip
 _DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")  # br-ex, br-lan and the like carry the addresses of real machines
 
@@ -35,8 +37,7 @@ def candidates(address_json: str, towards_master: str | None, tunnels: Collectio
     command = "`ip -json address show`"
     links = objects(address_json, command)
     with understood(command):
-        found = [ipaddress.ip_address(text) for link in links if _outward(link, tunnels) for text in _usable(link)]
-    good = [address for address in found if can_be_endpoint(address)]
+        good = [address for link in links if _outward(link, tunnels) for address in _reachable(link)]
     best_first = sorted(good, key=lambda address: (str(address) != towards_master, address.version))
     return tuple(str(address) for address in best_first[:MAX_ENDPOINTS])
 
@@ -66,9 +67,18 @@ def _outward(link: dict[str, Any], tunnels: Collection[str]) -> bool:
     return name not in tunnels and "LOOPBACK" not in link.get("flags", []) and not internal
 
 
-def _usable(link: dict[str, Any]) -> list[str]:
+def _reachable(link: dict[str, Any]) -> list[Address]:
+    is_point_to_point = "POINTOPOINT" in link.get("flags", [])
     return [
-        info["local"]
+        address
+        for address in _usable(link)
+        if can_be_endpoint(address) and (address.is_global or not is_point_to_point)
+    ]
+
+
+def _usable(link: dict[str, Any]) -> list[Address]:
+    return [
+        ipaddress.ip_address(info["local"])
         for info in link.get("addr_info", [])
         if info.get("scope") == "global"
         and "local" in info

@@ -13,6 +13,9 @@ from typing import Protocol
 
 COMMAND_SECONDS = 60.0
 
+# With any of these, wireguard-go stays in the foreground or on our pipes, or takes over descriptors of somebody else.
+_NOT_FOR_COMMANDS = {"LOG_LEVEL", "WG_PROCESS_FOREGROUND", "WG_TUN_FD", "WG_UAPI_FD"}
+
 
 class Machine(Protocol):
     """What ``commands`` and the code of nodes need of it."""
@@ -38,7 +41,7 @@ class ThisMachine:
     def execute(
         self, command: Sequence[str], stdin: str | None, files: Sequence[int]
     ) -> subprocess.CompletedProcess[str]:
-        """The environment is fixed, so that messages are English."""
+        """The environment is such that messages are English, and that wireguard-go goes into the background."""
         return subprocess.run(
             list(command),
             input=stdin,
@@ -49,7 +52,7 @@ class ThisMachine:
             check=False,
             timeout=COMMAND_SECONDS,
             pass_fds=files,
-            env={**os.environ, "LC_ALL": "C"},
+            env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_COMMANDS} | {"LC_ALL": "C"},
         )
 
     def program(self, name: str) -> str | None:
