@@ -16,7 +16,7 @@ PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv
 LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
-.PHONY: help setup demo test test-slow test-attack lint unit unit-slow functional functional-slow integration \
+.PHONY: help setup demo docs test test-slow test-attack lint unit unit-slow functional functional-slow integration \
     integration-slow test-3006 bench \
     schema clean
 
@@ -29,7 +29,7 @@ demo: .venv/.ready  ## The main job in one minute: a mesh of real minions on thi
 	@$(PYTHON) lab/demo
 
 test: .venv/.ready  ## Every check, and every test but the slow ones (root)
-	@.ci/side_by_side integration functional unit lint
+	@.ci/side_by_side integration functional unit lint docs
 
 test-slow: .venv/.ready  ## The tests that take a fleet through its life, and faults at every point of it (root)
 	@.ci/sshd
@@ -51,6 +51,9 @@ lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/mypy --no-error-summary
+
+docs: .venv/.ready  ## The documentation as a site, in build/docs
+	@.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . build/docs
 
 unit: .venv/.ready  ## Tests of the logic, a minute
 	@$(PYTHON) $(PYTEST) --numprocesses=2 tests/unit

@@ -196,6 +196,43 @@ def test_a_target_of_make_exists(page: Path) -> None:
         assert set(re.findall(r"(?:^|[#$] )make ([a-z0-9-]+)", text)) <= targets, text
 
 
+# -- messages
+
+
+@functools.cache
+def templates() -> list[str]:
+    """The texts in our sources, with `{}` in the place of what is known later only."""
+    paths = chain.from_iterable(REPO.glob(part) for part in ("_*/**/*.py", "salt/**/*.sls"))
+    found = []
+    for path in paths:
+        if path.suffix == ".sls":
+            found.append(path.read_text())
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def error_messages() -> list[str]:
+    page = (REPO / "docs/troubleshooting.md").read_text()
+    return re.findall(r"^\| `(.+?)` \|", page.partition("## Error messages")[2], re.MULTILINE)
+
+
+@pytest.mark.parametrize("message", error_messages())
+def test_an_explained_message_is_one_of_ours(message: str) -> None:
+    """Every part between dots; a word such as `wg0` stands for whatever the source puts there."""
+    for part in filter(None, map(str.strip, message.split("..."))):
+        words = re.split(
+            r"/etc/wireguard/wg0\.conf|systemd-networkd|\bwg0\b|\bthe network [A-Z]\b|\b120\b|(?<=IPv)4|\bhave\b", part
+        )
+        pattern = ".*".join(map(re.escape, words))
+        assert any(re.search(pattern, text, re.DOTALL) for text in templates()), part
+
+
 # -- YAML
 
 

@@ -131,9 +131,14 @@ def test_the_reactor_example_names_files_that_exist() -> None:
     assert named == there
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
-    linked = {(REPO / target.partition("#")[0]).resolve() for target in LINK.findall((REPO / "README.md").read_text())}
-    assert set((REPO / "docs").rglob("*.md")) - linked == set()
+def linked_from(page: Path) -> set[Path]:
+    return {(page.parent / target.partition("#")[0]).resolve() for target in LINK.findall(page.read_text())}
+
+
+def test_every_page_is_linked_from_the_start_page() -> None:
+    start = REPO / "docs/index.md"
+    assert start in linked_from(REPO / "README.md")
+    assert set((REPO / "docs").rglob("*.md")) - {start} - linked_from(start) == set()
 
 
 def test_no_file_has_a_private_key() -> None:
