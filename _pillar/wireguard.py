@@ -63,13 +63,13 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     if answer is None:
         return {}
     views, generation = answer
-    found = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
+    data = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
     if generation:
-        found["wireguard"]["generation"] = generation
+        data["wireguard"]["generation"] = generation
     if any(view.has_names for view in views.values()):
         # What the pillar has so far is repeated, or with `pillar_source_merging_strategy: overwrite` it would be gone.
-        found["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
-    return found
+        data["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
+    return data
 
 
 def _views(minion_id, mesh):

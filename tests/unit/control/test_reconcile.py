@@ -101,7 +101,7 @@ def test_a_registration_that_is_news_is_followed_by_a_reconcile(fleet):
 
 def test_a_report_that_is_as_it_should_be_is_announced_and_followed_by_nothing(fleet):
     digest = fleet.master.moment().fleet().digests()["net", "a"]
-    fleet.master.registry.doubt(["a"])
+    fleet.master.registry.mark_unconfirmed(["a"])
     operator = operator_of(fleet)
     assert hear(operator, REPORT_TAG, event(fleet, Report("a", "net", digest, 10**6))) is True
     assert fleet.jobs == []

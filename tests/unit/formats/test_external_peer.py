@@ -1,4 +1,4 @@
-"""Configurations of peers that are not minions, in every form."""
+"""Configurations of external peers, in every form."""
 
 import configparser
 import re
@@ -25,7 +25,7 @@ def view(nodes="'*': {}", peers="phone: {}", extra="", rows=(), **names):
     rows = rows or [row("web1", ip_address("10.42.0.1"), ip_address("fd42::1"), endpoints=("192.0.2.1",))]
     known = replace(snapshot(*rows), exports={("net", "phone"): mine})
     fleet = Fleet(whole, known, accepted(*(each.node for each in rows)), 0)
-    return fleet.networks["net"].external_view("phone")
+    return fleet.networks["net"].view_of_peer("phone")
 
 
 HUB = {

@@ -147,7 +147,7 @@ def test_peers_that_see_a_node_alike_share_one_object_with_preshared_keys_too():
     assert peer_of(fleet.views("a")["net"], "c") is peer_of(fleet.views("b")["net"], "c")
 
 
-# --- peers that are not minions --------------------------------------------------------------------------------------
+# --- external peers ---------------------------------------------------------------------------------------------------
 
 
 def test_a_phone_has_no_preshared_key_unless_the_file_says_so():
@@ -155,25 +155,25 @@ def test_a_phone_has_no_preshared_key_unless_the_file_says_so():
     fleet = join(peers=PHONE % "")
     assert not peer_of(told(fleet, "a"), "phone").preshared
     assert "preshared_key" not in told(fleet, "a").to_dict()["peers"]["phone"]
-    assert not peer_of(fleet.networks["net"].external_view("phone"), "a").preshared
+    assert not peer_of(fleet.networks["net"].view_of_peer("phone"), "a").preshared
 
 
 def test_a_phone_that_wants_one_has_one_with_each_node():
     fleet = join(peers=PHONE % ", preshared_key: true")
-    client = fleet.networks["net"].external_view("phone")
+    client = fleet.networks["net"].view_of_peer("phone")
     assert peer_of(told(fleet, "a"), "phone").preshared_key == peer_of(client, "a").preshared_key
     assert peer_of(client, "a").preshared_key != peer_of(client, "b").preshared_key
 
 
 def test_another_secret_makes_the_configuration_of_a_phone_outdated():
     before, after = (join(peers=PHONE % ", preshared_key: true", key=each) for each in (SECRET, OTHER))
-    assert before.networks["net"].external_view("phone").digest != after.networks["net"].external_view("phone").digest
+    assert before.networks["net"].view_of_peer("phone").digest != after.networks["net"].view_of_peer("phone").digest
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_each_form_of_a_configuration_has_the_preshared_key_if_there_is_one(form):
     for wanted in (False, True):
-        view = join(peers=PHONE % f", preshared_key: {str(wanted).lower()}").networks["net"].external_view("phone")
+        view = join(peers=PHONE % f", preshared_key: {str(wanted).lower()}").networks["net"].view_of_peer("phone")
         key = SECRET.key(public_key("a"), public_key("phone"))
         assert (key in text(view, "phone", None, form)) == wanted
 

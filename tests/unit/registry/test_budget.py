@@ -100,7 +100,7 @@ def test_a_report_that_says_the_same_is_no_news(registry):
     """Each report of a node was a look at the whole fleet."""
     assert registry.report(Report("a", "net", "digest", 1), "salt key of a")
     assert registry.report(Report("a", "net", "digest", 2), "salt key of a") is False
-    registry.doubt({"a"})
+    registry.mark_unconfirmed({"a"})
     assert registry.report(Report("a", "net", "digest", 3), "salt key of a")
 
 

@@ -1,23 +1,24 @@
 """The file of the registry: one transaction a change, whatever happens to the process that makes it."""
 
 import contextlib
-import multiprocessing
 import os
 import random
 import signal
 import sqlite3
+import stat
 import threading
 import time
+from ipaddress import ip_address
 
 import pytest
 
-from factories import membership, network, public_key, registration
+from factories import membership, network, public_key, registration, sqlite_registry
+from registering import DUAL, FORK, addresses, everybody, register, run
 from saltext.wireguard.errors import RefusedError, RegistryError
 from saltext.wireguard.model.statements import Report
 from saltext.wireguard.registry.database import Database
 from saltext.wireguard.registry.registry import Registry
 
-FORK = multiprocessing.get_context("fork")
 KILLS = 20
 WRITERS = 3
 
@@ -195,3 +196,207 @@ def test_nothing_acknowledged_is_lost_and_nothing_broken_by_twenty_sudden_deaths
     assert len(set(given)) == len(given) == 2 * len(rows)
     entries = [entry.node for entry in Registry(path).audit.history(limit=10**6) if entry.what == "registered"]
     assert sorted(entries) == sorted(node for _, node in rows)
+
+
+# --- the registry in it ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path):
+    return sqlite_registry(tmp_path)
+
+
+def execute(registry, sql):
+    connection = sqlite3.connect(registry.path)
+    with contextlib.closing(connection), connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_files_are_for_their_owner_only(file):
+    register(file, registration("a"))
+    connection = sqlite3.connect(file.path)
+    with contextlib.closing(connection):
+        connection.execute("SELECT * FROM node").fetchall()  # as long as a connection is open, so are WAL and index
+        directory = os.path.dirname(file.path)
+        modes = {name: stat.S_IMODE(os.stat(os.path.join(directory, name)).st_mode) for name in os.listdir(directory)}
+    assert set(modes) == {"registry.db", "registry.db-wal", "registry.db-shm"}
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
+
+
+def test_files_are_for_their_owner_only_whatever_the_umask(file):
+    before = os.umask(0)
+    try:
+        register(file, registration("a"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(file.path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(file.path)).st_mode) == 0o700
+
+
+@pytest.mark.parametrize("read", ["snapshot", "applied", "deferred"])
+def test_reading_never_makes_the_file(file, tmp_path, read):
+    getattr(file, read)()
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_is_left_of_making_the_file(file):
+    register(file, registration("a"))
+    assert [name for name in os.listdir(os.path.dirname(file.path)) if not name.startswith("registry.db")] == []
+
+
+def test_the_file_appears_only_when_it_is_complete(file, monkeypatch):
+    """There was a moment in which it was empty, and another in which it was locked."""
+    link = os.link
+    seen = []
+
+    def look_and_link(source, target):
+        seen.append((file.snapshot().rows, os.path.exists(target)))
+        link(source, target)
+        seen.append((dict(file.snapshot().rows), execute(file, "PRAGMA journal_mode")))
+
+    monkeypatch.setattr(os, "link", look_and_link)
+    register(file, registration("a"))
+    assert seen == [({}, False), ({}, [("wal",)])]
+
+
+def test_who_comes_second_in_making_the_file_uses_that_of_the_first(file, monkeypatch):
+    link = os.link
+
+    def too_late(source, target):
+        monkeypatch.setattr(os, "link", link)
+        register(file, registration("b"))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", too_late)
+    register(file, registration("a"))
+    assert set(file.snapshot().rows) == {("net", "a"), ("net", "b")}
+
+
+READS_AND_WRITES = {
+    "snapshot": lambda registry: registry.snapshot(),
+    "applied": lambda registry: registry.applied(),
+    "refusals": lambda registry: registry.audit.refusals(),
+    "register": lambda registry: register(registry, registration("b")),
+    "settle": lambda registry: registry.settle(membership(network(), everybody())),
+    "report": lambda registry: registry.report(Report("a", "net", "digest", 1), "f"),
+    "refuse": lambda registry: registry.audit.refuse("net", "a", "reason"),
+}
+each_call = pytest.mark.parametrize("call", READS_AND_WRITES.values(), ids=READS_AND_WRITES)
+
+
+@each_call
+def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
+    register(file, registration("a"))
+    execute(file, "PRAGMA user_version = 99")
+    with pytest.raises(RegistryError, match=r"has format 99, this software knows \d+: update saltext-wireguard on"):
+        call(file)
+
+
+@each_call
+@pytest.mark.parametrize("damage", ["noise", "text", "truncated"])
+def test_a_damaged_file_is_an_error_and_not_an_empty_registry(file, call, damage):
+    register(file, registration("a"))
+    with open(file.path, "rb") as handle:
+        whole = handle.read()
+    with open(file.path, "wb") as handle:
+        damaged = {"noise": os.urandom(len(whole)), "text": b"not a database\n" * 999, "truncated": whole[:5000]}
+        handle.write(damaged[damage])
+    with pytest.raises(RegistryError, match=f"the registry {file.path} is not usable"):
+        call(file)
+
+
+@each_call
+def test_an_empty_file_is_an_error_and_not_an_empty_registry(file, call):
+    """Taken for an empty registry, it would have told every node that it has no peers."""
+    os.makedirs(os.path.dirname(file.path))
+    with open(file.path, "wb"):
+        pass
+    with pytest.raises(RegistryError, match="is an empty file: restore it from a backup, or delete it"):
+        call(file)
+
+
+@each_call
+def test_a_directory_that_may_not_be_searched_is_an_error_and_not_an_empty_registry(file, call, monkeypatch):
+    """`os.path.exists` says False there, so whoever had no right to look believed that no node had registered."""
+
+    def denied(path, *_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    register(file, registration("a"))
+    monkeypatch.setattr(os, "stat", denied)
+    with pytest.raises(RegistryError, match=r"is not usable: .*Permission denied.*Check its owner, its mode"):
+        call(file)
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RegistryError, match="is not usable"):
+        register(Registry(str(tmp_path / "file" / "wireguard" / "registry.db")), registration("a"))
+
+
+@pytest.mark.parametrize("name", ["with space", "50%", "question?mark=1", "h#sh", "\u00fcml\u00e4ut"])
+def test_the_directory_may_have_any_name(tmp_path, name):
+    registry = sqlite_registry(tmp_path / name)
+    register(registry, registration("a"))
+    assert addresses(registry) == ["10.42.0.1"]
+
+
+def test_a_registry_put_back_from_a_backup_is_seen_even_if_as_much_was_changed_since(file):
+    """It had the generation of the other one after as many changes, so a running master would not have looked."""
+    register(file, registration("a"))
+    with open(file.path, "rb") as handle:
+        backup = handle.read()
+    register(file, registration("b"))
+    assert ("net", "b") in file.snapshot().rows
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file.path + suffix)
+    with open(file.path, "r+b") as handle:  # in place, as `cp` does: the same inode
+        handle.write(backup)
+        handle.truncate()
+    run(register, file, registration("c"))
+    assert set(file.snapshot().rows) == {("net", "a"), ("net", "c")}
+
+
+def test_a_registry_that_was_deleted_is_an_empty_one(file):
+    register(file, registration("a"))
+    file.snapshot()
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file.path + suffix)
+    assert dict(file.snapshot().rows) == {}
+    register(file, registration("b"))
+    assert set(file.snapshot().rows) == {("net", "b")}
+
+
+def test_a_unique_key_is_enforced_by_the_file_itself(file):
+    register(file, registration("a"))
+    register(file, registration("b"))
+    with pytest.raises(sqlite3.IntegrityError):
+        execute(file, "UPDATE node SET public_key = (SELECT public_key FROM node WHERE node = 'a')")
+
+
+def test_who_registers_has_no_list_of_addresses_read_for_it(file, monkeypatch):
+    """SQLite read the whole network for each node, although there is an index: it was said not to be worth it."""
+    statements = []
+    connect = sqlite3.connect
+
+    def traced(*args, **kwargs):
+        connection = connect(*args, **kwargs)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    register(file, registration("a"))
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    register(file, registration("b"))
+    looked_up = [each for each in statements if each.startswith("SELECT") and " FROM address " in each]
+    plans = [execute(file, f"EXPLAIN QUERY PLAN {each}")[0][-1] for each in looked_up]
+    assert plans
+    assert [plan for plan in plans if "(network=? AND " not in plan] == []
+
+
+def test_addresses_are_kept_as_text_that_can_be_read_back(file):
+    register(file, registration("a"), network(subnets=DUAL))
+    assert execute(file, "SELECT address, node FROM address ORDER BY address") == [("10.42.0.1", "a"), ("fd42::1", "a")]
+    assert file.snapshot().rows["net", "a"].addresses == (ip_address("10.42.0.1"), ip_address("fd42::1"))

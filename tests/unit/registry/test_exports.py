@@ -1,4 +1,4 @@
-"""Peers that are not minions, in the registry and in what nodes are told."""
+"""External peers, in the registry and in the views of nodes."""
 
 import pytest
 
@@ -185,7 +185,7 @@ def test_a_plan_foretells_the_addresses_that_a_peer_will_get(registry):
 def test_a_configuration_is_stale_once_a_node_has_another_key(registry):
     def digest():
         joined = Fleet(mesh(peers=PHONE), registry.snapshot(), accepted("a", "b"), 0).networks["net"]
-        return joined.external_view("phone").digest
+        return joined.view_of_peer("phone").digest
 
     register(registry)
     export(registry)

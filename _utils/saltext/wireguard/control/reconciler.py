@@ -150,7 +150,7 @@ class Reconciler:
         To sync, for which each of them fetches its pillar; but first to drop the peers that left where that may be all,
         which costs the master a tenth. A node whose report after it is not what it must be is asked to sync at once.
         """
-        self._master.registry.doubt(nodes)
+        self._master.registry.mark_unconfirmed(nodes)
         first = self._behind.intersection(nodes)
         self._behind -= first
         if first:

@@ -1,5 +1,5 @@
 """
-Mesh, registry and accepted keys, joined: members, views and digests.
+Members, views and digests, from mesh, registry and accepted keys.
 
 Pure: it reads no file, asks nobody, and remembers nothing.
 """

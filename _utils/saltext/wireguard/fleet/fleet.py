@@ -1,5 +1,5 @@
 """
-The whole fleet at one moment: mesh file, registry and accepted keys, joined.
+The whole fleet at one moment: mesh file, registry and accepted keys, combined.
 
 A node takes part in a network when the mesh file lists it, its Salt key is accepted, and its registration was made with
 that very key; or when the mesh file lists it, and an operator vouches for its public key. Everything that nodes are
@@ -27,7 +27,7 @@ class Fleet:
     """
     Views and members of every network. Raises MeshError when mesh file and registry contradict each other.
 
-    ``now`` and ``valid_until`` are in Unix seconds: the time for which this was joined, and the next at which a node
+    ``now`` and ``valid_until`` are in Unix seconds: the time for which this was computed, and the next at which a node
     expires. ``losses``: what nobody must be told before an operator has said that it is meant; ``unfinished``: what
     nobody must be told before the mesh file has settled. ``secret``: where the
     preshared keys come from, if there are any and they matter.
@@ -49,13 +49,13 @@ class Fleet:
             for network in mesh.networks
         }
         self.unfinished = unfinished(mesh, snapshot, now)
-        moments = [moment for joined in self.networks.values() for moment in joined.expiries() if moment > now]
+        moments = [moment for state in self.networks.values() for moment in state.expiries() if moment > now]
         moments += [each.until for each in self.unfinished if each.until is not None]
         self.valid_until = min(moments, default=float("inf"))
-        problems = [problem for joined in self.networks.values() for problem in joined.problems()]
+        problems = [problem for state in self.networks.values() for problem in state.problems()]
         if problems:
             raise MeshError(problems)
-        members = {name: joined.members for name, joined in self.networks.items()}
+        members = {name: state.members for name, state in self.networks.items()}
         trusted = {*accepted, *vouched_keys(snapshot)}
         self.losses: list[Loss | Outside] = [*losses(mesh, snapshot, trusted, members, now), *self._outside()]
 
@@ -67,8 +67,8 @@ class Fleet:
 
     def members(self) -> Iterator[tuple[str, Member]]:
         """(network, member) of all networks."""
-        for name, joined in self.networks.items():
-            for member in joined.members.values():
+        for name, state in self.networks.items():
+            for member in state.members.values():
                 yield name, member
 
     @property
@@ -84,7 +84,7 @@ class Fleet:
         The next reconcile settles what changed, and so comes to a later one.
         """
         noted = {name: nodes for name, nodes in self._snapshot.noted.items() if nodes}
-        registered = {name: joined.registered for name, joined in self.networks.items() if joined.registered}
+        registered = {name: state.registered for name, state in self.networks.items() if state.registered}
         is_settled = self.sources == self._snapshot.sources and registered == noted
         generation = self._snapshot.generation
         return generation if is_settled or not generation else generation + 1
@@ -93,16 +93,16 @@ class Fleet:
         """
         Network -> what ``node`` must have there, but for the preshared keys. Empty for a minion that is in no network.
         """
-        joined = {name: each for name, each in self.networks.items() if node in each.members}
-        return {name: self._dated(each.view(node)) for name, each in joined.items()}
+        networks = {name: state for name, state in self.networks.items() if node in state.members}
+        return {name: self._dated(state.view(node)) for name, state in networks.items()}
 
     def _dated(self, view: View) -> View:
         return replace(view, generation=self.generation)
 
     def views_with_secrets(self, node: str) -> dict[str, View]:
         """The same with the preshared keys: for the node itself, and for nobody else."""
-        joined = {name: each for name, each in self.networks.items() if node in each.members}
-        return {name: self._dated(each.view_with_secrets(node)) for name, each in joined.items()}
+        networks = {name: state for name, state in self.networks.items() if node in state.members}
+        return {name: self._dated(state.view_with_secrets(node)) for name, state in networks.items()}
 
     def digests(self) -> dict[NodeId, str]:
         """What every registered member should report as applied. Computed once: n nodes hash n * n times 32 bytes."""
@@ -111,7 +111,7 @@ class Fleet:
     @cached_property
     def _digests(self) -> dict[NodeId, str]:
         return {
-            (name, node): digest for name, joined in self.networks.items() for node, digest in joined.digests().items()
+            (name, node): digest for name, state in self.networks.items() for node, digest in state.digests().items()
         }
 
     def losses_of(self, node: str) -> list[Loss | Outside | Unfinished]:

@@ -15,7 +15,7 @@ from ..model.preshared import Secret, with_secrets
 from ..model.view import REGISTER, View
 from ..registry.admission import expiries
 from ..registry.ledger import OnPaper
-from ..registry.pool import Holding, Pool, is_host, kept
+from ..registry.pool import Holding, Pool, is_host, retained
 from ..registry.rows import Boots, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
 from .membership import Member, Membership, may_have, vouched_keys
@@ -87,7 +87,7 @@ class NetworkState:
         }
         if former:
             missing = {subnet.version for subnet in self._network.subnets} - versions - {each.version for each in has}
-            has = has.union(*(kept(self._network, former, version) for version in missing))
+            has = has.union(*(retained(self._network, former, version) for version in missing))
         return tuple(sorted(has, key=int))
 
     def _with_key(self, peer: ExternalPeer) -> Iterator[ExternalPeer]:
@@ -119,13 +119,13 @@ class NetworkState:
         for each in self._snapshot.holdings(self._network.name):
             if each.freed is None and not is_host(self._network, each.address):
                 away.setdefault(each.node, set()).add(each.address)
-        found = {}
+        outside = {}
         for name, named in self.address_holders() if away else ():
             versions = {address.version for address in named}
             addresses = [address for address in away.get(name, ()) if address.version not in versions]
             if addresses:
-                found[name] = ipv4_first(addresses)
-        return found
+                outside[name] = ipv4_first(addresses)
+        return outside
 
     @cached_property
     def registered(self) -> frozenset[str]:
@@ -156,10 +156,10 @@ class NetworkState:
         row = self.members[node].row
         return with_secrets(self.view(node), self._secret, row.next_key) if self._secret and row else self.view(node)
 
-    def external_view(self, peer: str) -> View:
+    def view_of_peer(self, peer: str) -> View:
         """
-        What a peer that is not a minion must have, and has a key: a view like a node's, with its preshared keys, which
-        are for nobody else.
+        What an external peer that has a key must have: a view like a node's, with its preshared keys, which are for
+        nobody else.
         """
         network, mine = self._network, self.peers[peer]
         secret = self._secret if mine.preshared_key else None
@@ -181,7 +181,7 @@ class NetworkState:
     def is_current(self, peer: str) -> bool:
         """Whether a peer that has a key was given the configuration that it must have."""
         export = self._snapshot.exports.get((self._network.name, peer))
-        return export is not None and bool(export.exported) and self.external_view(peer).digest == export.digest
+        return export is not None and bool(export.exported) and self.view_of_peer(peer).digest == export.digest
 
     def digests(self) -> dict[str, str]:
         """
@@ -241,8 +241,8 @@ class NetworkState:
         return self._shared_hosts[linked]
 
     def _hosts_of(self, names: Collection[str]) -> Hosts:
-        found = sorted(self._host_names.keys() & names)
-        return Hosts(tuple(self._host_names[name] for name in found), self._network.domain)
+        known = sorted(self._host_names.keys() & names)
+        return Hosts(tuple(self._host_names[name] for name in known), self._network.domain)
 
     @cached_property
     def _host_names(self) -> dict[str, HostName]:

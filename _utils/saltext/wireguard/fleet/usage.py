@@ -44,11 +44,11 @@ class PoolUsage:
 class Usage:
     """The addresses of one network at one moment."""
 
-    def __init__(self, network: Network, joined: NetworkState, snapshot: Snapshot) -> None:
+    def __init__(self, network: Network, state: NetworkState, snapshot: Snapshot) -> None:
         self._network = network
-        self._pool = joined.pool()
+        self._pool = state.pool()
         self._holdings = snapshot.holdings(network.name)
-        self._back = {address for member in joined.members.values() for address in member.allocated}
+        self._back = {address for member in state.members.values() for address in member.allocated}
 
     def pools(self) -> Iterator[PoolUsage]:
         """The subnets in the order of the mesh file."""

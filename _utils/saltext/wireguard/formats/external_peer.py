@@ -1,5 +1,5 @@
 """
-The configuration of a peer that is not a minion, in the form that its machine reads. Made from a view like a node's.
+The configuration of an external peer, in the form that its machine reads. Made from a view like a node's.
 
 In ``wg-quick``, that is the file itself; ``openwrt`` is a part of ``/etc/config/network``, ``mikrotik`` are commands of
 RouterOS 7, and ``networkd`` is what belongs into a ``.netdev`` and a ``.network`` file.

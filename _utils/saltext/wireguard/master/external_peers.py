@@ -1,4 +1,4 @@
-"""The external peers of a mesh file: machines that no minion runs on, and the configurations exported for them."""
+"""The external peers of a mesh file, which run no minion, and the configurations exported for them."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ class PeerStatus:
 
 def peer_statuses(moment: Moment) -> Iterator[PeerStatus]:
     """All external peers. Raises what ``Moment.fleet`` raises."""
-    joined = moment.fleet()
-    for network in joined.mesh.networks:
-        state = joined.networks[network.name]
+    fleet = moment.fleet()
+    for network in fleet.mesh.networks:
+        state = fleet.networks[network.name]
         for peer in network.peers:
             export = moment.snapshot.exports.get((network.name, peer.name))
-            found = state.peers.get(peer.name, peer)
-            if export and export.exported and found.public_key:
-                yield PeerStatus(network.name, found, export, state.is_current(peer.name))
+            known = state.peers.get(peer.name, peer)
+            if export and export.exported and known.public_key:
+                yield PeerStatus(network.name, known, export, state.is_current(peer.name))
             else:
-                yield PeerStatus(network.name, found, None, False)
+                yield PeerStatus(network.name, known, None, False)
 
 
 def find_peer(moment: Moment, name: str, network: str | None = None) -> tuple[Network, ExternalPeer]:
     """The peer of this name. Raises ConfigError where there is none, or one in each of several networks."""
     networks = [each for each in moment.mesh.networks if network in (None, each.name)]
-    found = [(each, peer) for each in networks for peer in [each.peer(name)] if peer]
-    if not found:
+    candidates = [(each, peer) for each in networks for peer in [each.peer(name)] if peer]
+    if not candidates:
         where = f"network {network} of the mesh file" if network else "the mesh file"
         raise ConfigError(f"{where} has no peer {name}: write `peers: {{{name}: }}` into its network first")
-    if len(found) > 1:
-        names = ", ".join(each.name for each, _ in found)
+    if len(candidates) > 1:
+        names = ", ".join(each.name for each, _ in candidates)
         raise ConfigError(f"{name} is a peer in the networks {names}: say which by `network=`")
-    return found[0]
+    return candidates[0]
 
 
 def view_with_key(moment: Moment, network: str, peer: str, public_key: str) -> View:
@@ -61,5 +61,5 @@ def view_with_key(moment: Moment, network: str, peer: str, public_key: str) -> V
     """
     export = replace(moment.snapshot.exports[network, peer], public_key=public_key)
     projected = replace(moment.snapshot, exports={**moment.snapshot.exports, (network, peer): export})
-    joined = moment.guard(Fleet(moment.mesh, projected, moment.keys, moment.now, moment.secret))
-    return joined.networks[network].external_view(peer)
+    fleet = moment.guard(Fleet(moment.mesh, projected, moment.keys, moment.now, moment.secret))
+    return fleet.networks[network].view_of_peer(peer)

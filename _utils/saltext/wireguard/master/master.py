@@ -119,17 +119,17 @@ class Moment:
         """
         return self.guard(self.unguarded)
 
-    def guard(self, joined: Fleet) -> Fleet:
+    def guard(self, fleet: Fleet) -> Fleet:
         """The same fleet. Raises LossError when it has losses."""
-        if joined.losses:
+        if fleet.losses:
             raise LossError(
                 "\n".join(
                     f"{loss.describe(self.master.mesh_path)}. No node was changed."
                     ' Correct it, or, if this is intended, run `salt-run wireguard.reconcile force=True reason="..."`'
-                    for loss in joined.losses
+                    for loss in fleet.losses
                 )
             )
-        return joined
+        return fleet
 
     def views(self, node: str) -> dict[str, View] | None:
         """

@@ -33,17 +33,17 @@ def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, l
     Raises MeshError, and LossError for what is not forced.
     """
     moment, registry = master.moment(), master.registry
-    joined = moment.unguarded if forced else _whole(moment)
-    for network in joined.mesh.networks:
-        _settle_addresses(registry, joined.networks[network.name].membership, move=bool(forced))
-    for name in {name for name, _ in registry.snapshot().exports} - joined.networks.keys():
+    fleet = moment.unguarded if forced else _whole(moment)
+    for network in fleet.mesh.networks:
+        _settle_addresses(registry, fleet.networks[network.name].membership, move=bool(forced))
+    for name in {name for name, _ in registry.snapshot().exports} - fleet.networks.keys():
         registry.exports.forget(name)
-    lossy = {loss.network for loss in joined.losses}
+    lossy = {loss.network for loss in fleet.losses}
     left = {
-        name: _note_members(registry, name, joined.networks.get(name), forced if name in lossy else None)
-        for name in {*joined.networks, *registry.snapshot().noted}
+        name: _note_members(registry, name, fleet.networks.get(name), forced if name in lossy else None)
+        for name in {*fleet.networks, *registry.snapshot().noted}
     }
-    registry.note_sources(joined.sources)
+    registry.note_sources(fleet.sources)
     return keys_of(registry.snapshot(), ((name, node) for name, nodes in left.items() for node in nodes))
 
 
@@ -60,11 +60,11 @@ def await_mesh_file(master: Master) -> None:
 
 def _whole(moment: Moment) -> Fleet:
     """The fleet, by a mesh file that nobody seems to be writing. Raises LossError, also for what speaks against it."""
-    joined = moment.fleet()
-    if joined.unfinished:
-        found = [each.describe(moment.master.mesh_path) for each in joined.unfinished]
+    fleet = moment.fleet()
+    if fleet.unfinished:
+        found = [each.describe(moment.master.mesh_path) for each in fleet.unfinished]
         raise LossError("\n".join(f"{each}. No node was changed" for each in found))
-    return joined
+    return fleet
 
 
 def _settle_addresses(registry: Registry, members: Membership, move: bool) -> None:
@@ -79,7 +79,7 @@ def _note_members(
     registry: Registry, name: str, network: NetworkState | None, forced: tuple[str, str] | None
 ) -> list[str]:
     registered = network.registered if network else frozenset()
-    who, said = forced or ("master", "")
+    who, reason = forced or ("master", "")
 
     def why_not(node: str) -> str:
         if network is None:
@@ -87,7 +87,7 @@ def _note_members(
         return network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
 
     def why(node: str) -> str:
-        return f"{why_not(node)}; {said}" if said else why_not(node)
+        return f"{why_not(node)}; {reason}" if reason else why_not(node)
 
     return registry.audit.note_members(name, registered, why, who)
 

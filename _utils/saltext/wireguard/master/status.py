@@ -47,11 +47,11 @@ class Status:
 
 def statuses(moment: Moment) -> list[Status]:
     """Every member of every network, and why it is out of date if it is. Raises what ``Moment.fleet`` raises."""
-    joined = moment.fleet()
-    digests = joined.digests()
+    fleet = moment.fleet()
+    digests = fleet.digests()
     return [
         Status(network, member, report, _reason(member, wanted, report), wanted)
-        for network, member in joined.members()
+        for network, member in fleet.members()
         for report in [_believed_report(moment, network, member.node)]
         for wanted in [digests.get((network, member.node))]
     ]
@@ -99,10 +99,10 @@ def carriers(moment: Moment) -> frozenset[str]:
 
 def left_out(moment: Moment) -> list[tuple[str, str, str]]:
     """(network, node, why) for nodes that the registry knows and that are no members now."""
-    joined = moment.fleet()
+    fleet = moment.fleet()
     found = []
     for name, node in sorted({*moment.snapshot.rows, *moment.snapshot.standings}):
-        network = joined.networks.get(name)
+        network = fleet.networks.get(name)
         why = network.membership.why_not(node) if network else "the mesh file has no such network"
         if why:
             found.append((name, node, why))

@@ -83,10 +83,10 @@ def address_warnings(moment: Moment) -> list[str]:
     """What keeps nodes from their addresses, a sentence each: changes that reach no node, and exhausted pools."""
     fleet = moment.unguarded
     found = [each.describe(moment.master.mesh_path) for each in fleet.losses if isinstance(each, Outside)]
-    for joined in fleet.networks.values():
-        pool = joined.pool()
+    for state in fleet.networks.values():
+        pool = state.pool()
         try:
-            for name, _ in joined.address_holders():
+            for name, _ in state.address_holders():
                 pool.assign(name)
         except RefusedError as exc:
             found.append(f"{exc}; until then, no address of this network is changed")
@@ -95,7 +95,7 @@ def address_warnings(moment: Moment) -> list[str]:
 
 def usage(moment: Moment) -> dict[str, Usage]:
     """What has become of the addresses of each network; also of one whose changes reach no node just now."""
-    joined = moment.unguarded
+    fleet = moment.unguarded
     return {
-        network.name: Usage(network, joined.networks[network.name], moment.snapshot) for network in joined.mesh.networks
+        network.name: Usage(network, fleet.networks[network.name], moment.snapshot) for network in fleet.mesh.networks
     }

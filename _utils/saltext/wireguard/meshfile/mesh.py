@@ -156,7 +156,7 @@ class NodeSettings:
 @dataclass(frozen=True)
 class ExternalPeer(_Placed):
     """
-    A peer that is not a minion; ``endpoint`` as of a node, None means that it connects to the nodes. ``routes``: the
+    An external peer; ``endpoint`` as of a node, None means that it connects to the nodes. ``routes``: the
     networks behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the
     file does not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves.
     ``via``: the exit node that it has its default route through, in the configuration that is exported.
@@ -246,7 +246,7 @@ class Network(_Placed):
         )
 
     def peer(self, name: str) -> ExternalPeer | None:
-        """The peer that is not a minion and has this name, or None."""
+        """The external peer of this name, or None."""
         return self._peers_by_name.get(name)
 
     def subnet_of(self, address: Address) -> Subnet | None:

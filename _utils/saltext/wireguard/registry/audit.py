@@ -28,13 +28,13 @@ class Audit:
     def refuse(self, network: str, node: str, reason: str, kind: str = "malformed") -> bool:
         """Remember a refusal, see ``refusals``. False: there are so many that it is only counted."""
         tally = _tallies.setdefault(self._store.path, Tally())
-        found = tally.add(Refused(network, node, kind), time.monotonic())
-        if found is None:
+        counts = tally.add(Refused(network, node, kind), time.monotonic())
+        if counts is None:
             return False
         with self._store.write(durable=False) as connection:
-            for refused, times in found.items():
-                said = reason if refused == Refused(network, node, kind) else MANY
-                refusals.write(connection, refused, said, times, time.time())
+            for refused, times in counts.items():
+                text = reason if refused == Refused(network, node, kind) else MANY
+                refusals.write(connection, refused, text, times, time.time())
         return True
 
     def note_failed_rotation(self, network: str, node: str, who: str, why: str) -> None:

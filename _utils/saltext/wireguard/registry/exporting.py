@@ -1,4 +1,4 @@
-"""Exporting peers that are not minions: one transaction a step."""
+"""Exporting the configurations of external peers: one transaction a step."""
 
 from __future__ import annotations
 

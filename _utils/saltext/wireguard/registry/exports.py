@@ -1,8 +1,8 @@
 """
-Peers that are not minions and get their configuration from the master: their keys, and what they were given.
+External peers whose configuration the master exports: their keys, and what they were given.
 
-Such a peer has a row from the moment that it is given addresses. Nobody is told of it until it has a key. Of the pair,
-only the public key is ever here.
+Such a peer has a row from the moment that it is given addresses. No view has it until it has a key. Of the key pair,
+only the public key is ever stored here.
 
 Functions here work within the caller's transaction.
 """

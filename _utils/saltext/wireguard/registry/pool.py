@@ -118,7 +118,7 @@ class Pool:
         if peer and peer.public_key:  # then the mesh file says all of it
             return wanted
         for version in {4, 6} - {address.version for address in wanted}:
-            there = kept(self._network, held, version)
+            there = retained(self._network, held, version)
             away = set() if there or move else _outside(self._network, held, version)
             wanted |= there or away
             if not there and not away and any(self._subnets(version)):
@@ -181,12 +181,12 @@ class Pool:
 
 def _named(network: Network, name: str) -> tuple[Address, ...]:
     """The addresses that the mesh file gives to a node or peer by name."""
-    having = network.peer(name) or network.settings(name)
-    return having.addresses if having else ()
+    entry = network.peer(name) or network.settings(name)
+    return entry.addresses if entry else ()
 
 
-def kept(network: Network, held: Iterable[Holding], version: int) -> set[Address]:
-    """Which of its addresses a node keeps; else, what it gets back of those that it had: none, or one."""
+def retained(network: Network, held: Iterable[Holding], version: int) -> set[Address]:
+    """The address of this IP version that a node keeps or, if it has none, gets back: one, or none."""
     good = [
         each
         for each in held

@@ -53,15 +53,15 @@ def read_waiting(connection: sqlite3.Connection) -> dict[NodeId, Waiting]:
 
 
 def read_boots(connection: sqlite3.Connection) -> dict[tuple[str, str], Boots]:
-    found: dict[tuple[str, str], Boots] = {}
+    machines: dict[tuple[str, str], Boots] = {}
     sql = "SELECT node, salt_key, boot, state FROM boot WHERE state != 'replaced' ORDER BY seen"
     for node, salt_key, boot, state in connection.execute(sql):
-        boots = found.get((node, salt_key), Boots())
+        boots = machines.get((node, salt_key), Boots())
         if state == "clone":
-            found[node, salt_key] = replace(boots, clones=(*boots.clones, boot))
+            machines[node, salt_key] = replace(boots, clones=(*boots.clones, boot))
         else:
-            found[node, salt_key] = replace(boots, current=boot, fresh=state == "fresh")
-    return found
+            machines[node, salt_key] = replace(boots, current=boot, fresh=state == "fresh")
+    return machines
 
 
 def read_noted(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
@@ -72,15 +72,15 @@ def read_noted(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
 
 
 def read_former(connection: sqlite3.Connection) -> dict[str, tuple[Holding, ...]]:
-    found: dict[str, list[Holding]] = {}
+    former: dict[str, list[Holding]] = {}
     sql = "SELECT network, address, node, freed FROM address WHERE freed IS NOT NULL"
     for network, address, node, freed in connection.execute(sql):
-        found.setdefault(network, []).append(Holding(parse_address(address), node, freed))
-    return {network: tuple(holdings) for network, holdings in found.items()}
+        former.setdefault(network, []).append(Holding(parse_address(address), node, freed))
+    return {network: tuple(holdings) for network, holdings in former.items()}
 
 
 def read_untouched(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+    pools: dict[str, dict[str, int]] = {}
     for network, subnet, untouched in connection.execute("SELECT network, subnet, untouched FROM pool"):
-        found.setdefault(network, {})[subnet] = int(untouched)
-    return found
+        pools.setdefault(network, {})[subnet] = int(untouched)
+    return pools

@@ -6,7 +6,7 @@ a public key from being given twice. Readers keep a copy in memory and look only
 change of the rows that views are made from increases.
 
 Decisions of operators, exported peers and the history are parts of it: ``admissions``, ``exports``, ``audit``. A second
-backend would offer the public methods of ``Registry`` and of these, and pass ``tests/unit/registry/test_registry.py``.
+backend would offer the public methods of ``Registry`` and of these, and pass the tests that use ``BACKENDS``.
 """
 
 from __future__ import annotations
@@ -307,11 +307,11 @@ class Registry:
             if connection.executemany(sql, [(node,) for node in nodes]).rowcount:
                 advance_generation(connection)
 
-    def doubt(self, nodes: Collection[str]) -> None:
+    def mark_unconfirmed(self, nodes: Collection[str]) -> None:
         """
-        Believe these nodes' last reports no more, because they are being asked to change what they reported.
+        Distrust these nodes' last reports, because the nodes are being asked to change what they reported.
 
-        Should their answer be lost, and they be wanted as they were before, nobody takes them for in sync.
+        If an answer is lost and the node's view then becomes what it was, the node does not count as in sync.
         """
         with self._store.write() as connection:
             connection.executemany(

@@ -28,8 +28,8 @@ _INTO_THE_TUNNEL = "packets to it go into the tunnel itself, unless a narrower r
 
 def contradictions(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """What the file says and the registry has given to somebody else: addresses, and public keys."""
-    if context.joined:
-        yield from context.joined.problems()
+    if context.state:
+        yield from context.state.problems()
 
 
 def circles(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -128,16 +128,16 @@ def _space(context: Context) -> Iterator[tuple[int, int, int, int]]:
 
 def _held(context: Context) -> dict[Address, str]:
     """Who has which address; who is gone keeps what it had until the quarantine is over."""
-    if context.known is None or context.joined is None:
+    if context.known is None or context.state is None:
         return {}
-    pool = context.joined.pool()
+    pool = context.state.pool()
     holdings = context.known.snapshot.holdings(context.network.name)
-    kept = {each.address: each.node for each in holdings if not pool.is_free(each)}
-    return kept | {address: name for name, member in context.members.items() for address in member.allocated}
+    allocated = {each.address: each.node for each in holdings if not pool.is_free(each)}
+    return allocated | {address: name for name, member in context.members.items() for address in member.allocated}
 
 
 def never_meet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Peers that are not minions may well not meet each other."""
+    """External peers need not meet each other."""
     count = 0
     examples: list[tuple[str, str]] = []
     for one, other in context.topology.never_meet():
@@ -204,8 +204,8 @@ def mtu_too_large(context: Context, contexts: list[Context]) -> Iterator[Problem
     ]
     version = max((address.version for address in outside), default=4)
     fits = ETHERNET_MTU - OVERHEAD[version]
-    said = [(each.mtu, each.place_of("mtu")) for each in context.network.nodes]
-    for mtu, place in [(context.network.mtu, context.network.place_of("mtu")), *said]:
+    nodes = [(each.mtu, each.place_of("mtu")) for each in context.network.nodes]
+    for mtu, place in [(context.network.mtu, context.network.place_of("mtu")), *nodes]:
         if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
             yield place.problem(
                 f"mtu {mtu} is too large for Ethernet and the Internet: WireGuard over IPv{version} makes packets of"
@@ -222,15 +222,15 @@ def mtu_of_tunnel_in_tunnel(context: Context, contexts: list[Context]) -> Iterat
         for participant in each.participants.values()
         for address in participant.addresses
     }
-    told = {context.network.name}
+    reported = {context.network.name}
     for reached in context.reached:
         carrier = owners.get(reached.address)
         if carrier is None or inner is None:
             continue
         outer = carrier.network.mtu or WIREGUARD_MTU
         fits = outer - OVERHEAD[reached.address.version]
-        if inner > fits and carrier.network.name not in told:
-            told.add(carrier.network.name)
+        if inner > fits and carrier.network.name not in reported:
+            reported.add(carrier.network.name)
             yield context.network.place_of("mtu").problem(
                 f"{reached} is reached through network {carrier.network.name}, whose MTU is"
                 f" {outer}; packets of network {context.network.name} fit in if its own `mtu` is at most {fits}",
@@ -305,7 +305,7 @@ def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
 
 def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Subnets that were made smaller than what is used, or replaced."""
-    nodes = context.joined.addresses_outside() if context.joined else {}
+    nodes = context.state.addresses_outside() if context.state else {}
     if nodes:
         found = Outside(context.network.name, nodes, context.network.place_of("subnets"))
         message = f"{found.describe(found.place.file)}; they get others if a reconcile is forced"
@@ -329,7 +329,7 @@ def pending_losses(context: Context, contexts: list[Context]) -> Iterator[Proble
     """What a reconcile would ask about first. Networks that the file does not have are the matter of the first one."""
     if context.known is None:
         return
-    members = {each.network.name: each.joined.members for each in contexts if each.joined}
+    members = {each.network.name: each.state.members for each in contexts if each.state}
     for loss in losses(context.mesh, context.known.snapshot, context.known.accepted, members, context.now):
         if loss.network == context.network.name or (loss.place is None and context is contexts[0]):
             place = loss.place or context.network.place
@@ -339,10 +339,10 @@ def pending_losses(context: Context, contexts: list[Context]) -> Iterator[Proble
 
 def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Minions that the file lists, and that are left out for their ids."""
-    if context.known is None or context.joined is None:
+    if context.known is None or context.state is None:
         return
     for node in sorted(context.known.accepted):
-        why = context.network.settings(node) and context.joined.membership.problem_of_id(node)
+        why = context.network.settings(node) and context.state.membership.problem_of_id(node)
         namesake = context.network.peer(context.network.namesake(node) or "")
         if why and namesake:
             message = f"the minion {node} is no member, as this peer has its name; give the peer another one"

@@ -87,13 +87,13 @@ class Context:
         self.now = now
         self.known = known
         self.names = names
-        self.joined = (
+        self.state = (
             NetworkState(network, known.snapshot, known.accepted, now, networks=mesh.networks) if known else None
         )
         self.peers = {peer.name for peer in network.peers}
         self.members = self._members()
         self.participants = {name: _participant(network, member) for name, member in self.members.items()}
-        with_key = self.joined.peers if self.joined else {}
+        with_key = self.state.peers if self.state else {}
         self.participants.update((peer.name, external(with_key.get(peer.name, peer))) for peer in network.peers)
         self.topology = Topology(
             self.participants.values(), network.subnets, network.links, network.keepalive, network.groups
@@ -101,7 +101,7 @@ class Context:
 
     def _members(self) -> dict[str, Member]:
         """Who is a member, or will be once its Salt key is accepted."""
-        members = dict(self.joined.members) if self.joined else {}
+        members = dict(self.state.members) if self.state else {}
         for entry in self.network.nodes:
             settings = None if entry.is_glob else self.network.settings(entry.pattern)
             here = self.known and entry.pattern in self.known.accepted

@@ -64,9 +64,9 @@ def projected(
     present = Fleet(mesh, snapshot, accepted, now)
     rows, exports = dict(snapshot.rows), dict(snapshot.exports)
     for network in mesh.networks:
-        joined = present.networks[network.name]
-        pool = joined.pool()
-        for name in [name for name, _ in joined.address_holders() if pool.assign(name, move=True)]:
+        state = present.networks[network.name]
+        pool = state.pool()
+        for name in [name for name, _ in state.address_holders() if pool.assign(name, move=True)]:
             who, addresses = (network.name, name), tuple(pool.addresses(name))
             if network.peer(name):
                 exports[who] = replace(exports[who], addresses=addresses)
@@ -115,7 +115,7 @@ def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> 
 
 
 def outdated(before: Fleet, after: Fleet) -> list[str]:
-    """The peers that are not minions and whose exported configuration would be out of date, and is not so yet."""
+    """The external peers whose exported configuration would become out of date."""
     return sorted(
         peer
         for name, new in after.networks.items()
@@ -137,8 +137,8 @@ def _joins(member: Member) -> str:
     return f"registers with {addresses}" if addresses else "registers, and gets an address"
 
 
-def _with_newcomers(changes: Changes, joined: NetworkState | None) -> Changes:
-    members = joined.members if joined else {}
+def _with_newcomers(changes: Changes, state: NetworkState | None) -> Changes:
+    members = state.members if state else {}
     newcomers = {name: each for name, each in members.items() if each.row and _is_newcomer(each)}
     return tuple(
         replace(change, old=None, new=_joins(newcomers[change.name]))
@@ -148,10 +148,10 @@ def _with_newcomers(changes: Changes, joined: NetworkState | None) -> Changes:
     )
 
 
-def _view(joined: NetworkState | None, node: str) -> View | None:
+def _view(state: NetworkState | None, node: str) -> View | None:
     """None where the node has no interface, or is not known to have one."""
-    member = joined.members.get(node) if joined else None
-    return joined.view(node) if joined and member and member.row else None
+    member = state.members.get(node) if state else None
+    return state.view(node) if state and member and member.row else None
 
 
 def between(old: View | None, new: View | None) -> Changes:

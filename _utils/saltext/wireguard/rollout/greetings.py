@@ -38,8 +38,8 @@ class Greetings:
     def _known(self, now: float) -> Iterator[tuple[str, tuple[float, int]]]:
         """(node, (when it was asked last, how often)); nothing of a file that is damaged, or of a time to come."""
         try:
-            kept = json.loads(files.read(self._path) or "{}")
-            entries = [(node, (float(when), int(count))) for node, (when, count) in kept.items()]
+            stored = json.loads(files.read(self._path) or "{}")
+            entries = [(node, (float(when), int(count))) for node, (when, count) in stored.items()]
         except (ValueError, TypeError, AttributeError):
             return
         for node, (when, count) in entries:
