@@ -1,0 +1,111 @@
+"""What must hold between the entries of a mesh file."""
+
+import pytest
+
+from meshing import BOTH, network, problems
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            network(nodes="a: {endpoints: {ams: 10.0.0.1}}, b: {endpoints: {ams: 10.0.0.1}}"),
+            "mesh.yml:4: endpoint 10.0.0.1:51820 is already used at mesh.yml:4; give one of them another port",
+        ),
+        (
+            network("links: [['*', wbe]]", nodes="a: {groups: [web]}"),
+            "mesh.yml:3: there is no group, minion id or peer 'wbe'; did you mean 'web'?",
+        ),
+        (
+            network("links: [['*', 'w*']]", nodes="'w*': {}"),
+            "mesh.yml:3: there is no group, minion id or peer 'w*'; give nodes `groups: [...]` that links can name",
+        ),
+        (
+            network("links: [['*', a]]", nodes="a: {groups: [b]}, b: {groups: [a]}"),
+            "mesh.yml:3: 'a' is a group as well as a node or a peer; give the group another name",
+        ),
+        (
+            network(nodes="a: {routes: [10.42.3.0/24]}"),
+            "mesh.yml:4: route 10.42.3.0/24 overlaps 10.42.0.0/16 of a network at mesh.yml:3; what is behind a node",
+        ),
+        (
+            network(nodes="a: {routes: [10.9.0.0/16, 10.9.1.0/24]}"),
+            "mesh.yml:4: route 10.9.1.0/24 overlaps 10.9.0.0/16 of the same node; keep one",
+        ),
+        (
+            network(nodes="a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.0.0/16]}"),
+            "mesh.yml:4: route 10.9.0.0/16 overlaps 10.9.0.0/16 of 'a' at mesh.yml:4; for failover, give both nodes",
+        ),
+        (
+            network(nodes="a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.1.0/24], priority: 1}"),
+            "mesh.yml:4: route 10.9.1.0/24 overlaps 10.9.0.0/16 of 'a' at mesh.yml:4; for failover, give both nodes",
+        ),
+        (
+            BOTH.replace("x: {endpoint: X.example}", "x: {routes: [10.9.0.0/16]}").replace(
+                "{'*': {}}", "{'*': {}, y: {routes: [10.9.1.0/24]}}"
+            ),
+            "mesh.yml:5: route 10.9.1.0/24 overlaps 10.9.0.0/16 of a network at mesh.yml:2; what is behind a node",
+        ),
+        (BOTH, "mesh.yml:3: network 'b' has interface wg0, as the one at mesh.yml:2 does; give one of them another"),
+        (BOTH + "    interface: wg0", "mesh.yml:6: network 'b' has interface wg0, as the one at mesh.yml:2"),
+        (
+            BOTH,
+            "mesh.yml:3: network 'b' has port 51820, as the one at mesh.yml:2 does; give one of them another `port:`",
+        ),
+        (
+            BOTH.replace("'*': {}}\n", "x: {port: 51820}}\n    interface: wg1\n    port: 51821\n"),
+            "mesh.yml:5: 'x' has port 51820 in networks 'a' and 'b'; change one",
+        ),
+        (
+            BOTH.replace("'*': {}}\n", "y: {endpoint: 'x.example:51820'}}\n"),
+            "mesh.yml:5: endpoint x.example:51820 is already used at mesh.yml:2; give one of them another port",
+        ),
+        (
+            network(nodes="a: {endpoint: [192.0.2.1, '2001:db8::1']}, b: {endpoint: '[2001:db8::1]:51820'}"),
+            "mesh.yml:4: endpoint [2001:db8::1]:51820 is already used at mesh.yml:4",
+        ),
+        (
+            network(nodes="a: {endpoint: x}, b: {endpoint: 'X.:51820'}"),
+            "endpoint X.:51820 is already used at mesh.yml:4",
+        ),
+        (
+            network(nodes="a: {endpoint: x, port: 5}, b: {endpoint: 'x:5'}"),
+            "endpoint x:5 is already used at mesh.yml:4",
+        ),
+        (
+            network(nodes="gw1: {exit: true},\n a: {via: gw2}"),
+            "mesh.yml:5: via: the network has no node 'gw2'; did you mean 'gw1'?",
+        ),
+        (
+            network(nodes="'gw*': {exit: true}, a: {via: 'gw*'}"),
+            "via: the network has no node 'gw*'; write the",
+        ),
+        (network(nodes="gw1: {},\n a: {via: gw1}"), "mesh.yml:5: via: 'gw1' is no exit node; write `exit: true` there"),
+        (
+            network(nodes="gw1: {exit: true, via: gw1}"),
+            "mesh.yml:4: 'gw1' cannot have its default route through itself",
+        ),
+        (
+            network("links: [[hub, '*']]", nodes="hub: {}, gw1: {exit: true},\n 'a*': {via: gw1}"),
+            "mesh.yml:6: via: no link joins 'a*' with 'gw1'; add one, as a default route does not lead through a hub",
+        ),
+        (
+            network(
+                "links: [[hub, '*'], [gw1, b]]", nodes="hub: {}, gw1: {exit: true}, b: {via: gw1},\n 'b*': {via: gw1}"
+            ),
+            "mesh.yml:6: via: no link joins 'b*' with 'gw1'",
+        ),
+        (
+            "networks:\n"
+            "  one: {subnets: [10.42.0.0/16], nodes: {'*': {via: gw}, gw: {exit: true}}}\n"
+            "  two: {interface: wg1, port: 51821, subnets: [10.43.0.0/16], nodes: {a: {via: gw}, gw: {exit: true}}}\n",
+            "mesh.yml:3: 'a' has `via` in networks 'one' and 'two', and an IPv4 default route in one only; remove one",
+        ),
+        (
+            network(nodes="a: {endpoint: x.example}", peers="p: {endpoint: x.example}"),
+            "mesh.yml:5: endpoint x.example:51820 is already used at mesh.yml:4",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_what_would_be_right(text, problem):
+    assert [line for line in problems(text) if problem in line]
