@@ -10,7 +10,6 @@ from factories import accepted, membership, mesh, network, public_key, registrat
 from saltext.wireguard.errors import MeshError
 from saltext.wireguard.fleet import fleet
 from saltext.wireguard.fleet.fleet import Fleet
-from saltext.wireguard.fleet.membership import Membership
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.registry import registrations
 from saltext.wireguard.registry.rows import Boots
@@ -149,15 +148,6 @@ def test_a_node_of_two_networks_has_a_view_of_each():
         "other": ("wg1", ("10.42.0.9/24",)),
     }
     assert [peer.name for peer in views["other"].peers] == []
-
-
-@pytest.mark.parametrize("node", ["a", "b", "phone", "z", None, 1])
-def test_membership_of_one_agrees_with_the_members_of_all(node):
-    net = network("a: {}, 'p*': {}, z: {}", peers=PHONE)
-    keys = accepted("a", "b", "phone")
-    membership = Membership(net, keys, {}, 0.0, {})
-    assert (node in membership) == (node in set(membership)) == (node == "a")
-    assert len(membership) == 1
 
 
 # --- what a view says ------------------------------------------------------------------------------------------------

@@ -18,8 +18,7 @@ from saltext.wireguard.formats.hosts_file import (
     managed_names,
     with_block,
 )
-from saltext.wireguard.model import hosts
-from saltext.wireguard.model.hosts import HostName, Hosts, block_changes
+from saltext.wireguard.model.hosts import HostName, Hosts
 from saltext.wireguard.model.view import View
 from saltext.wireguard.review import plan
 from saltext.wireguard.review.context import Known
@@ -159,40 +158,6 @@ def test_a_plan_tells_of_names():
     assert change("host names", "10.42.0.2 b", None) in plan.between(after, before)
     assert plan.between(after, after) == ()
     assert change("host names", None, "10.42.0.1 a, 10.42.0.2 b") in plan.between(None, after)
-
-
-# -- lines
-
-
-def test_a_machine_is_called_with_the_domain_and_without():
-    assert ALL.lines() == [
-        "10.42.0.2 db1.mesh.example db1",
-        "fd42::2 db1.mesh.example db1",
-        "10.42.0.1 web1.mesh.example web1",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "domain", "called"),
-    [
-        ("web1", None, ("web1",)),
-        ("web1.example.com", None, ("web1.example.com",)),
-        ("web1", "mesh.example", ("web1.mesh.example", "web1")),
-        ("web1.example.com", "mesh.example", ("web1.example.com.mesh.example",)),
-        ("web1.mesh.example", "mesh.example", ("web1.mesh.example",)),
-    ],
-)
-def test_with_a_domain_a_name_that_may_be_one_outside_of_the_mesh_is_not_used_alone(name, domain, called):
-    assert hosts.full_names(name, domain) == called
-
-
-def test_a_taken_name_is_left_out_and_a_line_with_none_is_no_line():
-    assert ALL.lines({"db1", "web1", "web1.mesh.example"}) == ["10.42.0.2 db1.mesh.example", "fd42::2 db1.mesh.example"]
-
-
-def test_changes_of_many_names_are_cut_short():
-    (change,) = block_changes([], [f"10.42.0.{number} n{number}" for number in range(9)])
-    assert change.new.endswith(" and 4 more")
 
 
 # -- the file

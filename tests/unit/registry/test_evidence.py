@@ -9,7 +9,7 @@ from dataclasses import asdict
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding
 
 from factories import public_key, registration, salt_key
 from saltext.wireguard.errors import RefusedError
@@ -84,37 +84,6 @@ def test_a_rollback_is_short_printable_and_complete(rollback):
 
 def test_a_signed_statement_survives_json():
     assert verify(json.loads(json.dumps(SIGNED)), Registration, ACCEPTED)[0] == registration("a")
-
-
-def test_a_salt_key_with_a_passphrase_signs():
-    key = serialization.load_pem_private_key(A.private_pem, None)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.BestAvailableEncryption(b"secret"),
-    )
-    signed = statements.sign(registration("a"), pem, b"secret")
-    assert verify(signed, Registration, ACCEPTED)[0] == registration("a")
-
-
-def test_only_an_rsa_key_signs():
-    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    with pytest.raises(TypeError, match="RSA"):
-        statements.sign(registration("a"), pem)
-
-
-def test_a_damaged_key_does_not_sign():
-    numbers = serialization.load_pem_private_key(A.private_pem, None).private_numbers()
-    damaged = rsa.RSAPrivateNumbers(
-        numbers.p, numbers.q, numbers.d - 2, numbers.dmp1, numbers.dmq1 - 2, numbers.iqmp, numbers.public_numbers
-    )
-    pem = damaged.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-    with pytest.raises(ValueError, match="damaged"):
-        statements.sign(registration("a"), pem)
 
 
 def test_fields_that_are_not_known_are_left_out():
