@@ -1,0 +1,61 @@
+"""Keys of a mesh file that are alike: what is read, and what the JSON Schema says of it."""
+
+import re
+
+import pytest
+
+from saltext.wireguard.meshfile.mesh import Place
+from saltext.wireguard.meshfile.reading import Scope
+from saltext.wireguard.meshfile.scalars import NAME, TIME
+from saltext.wireguard.meshfile.schema import by_name, choice, many, matching, period, switch, whole
+from saltext.wireguard.meshfile.yamltree import Invalid, Report, load
+
+
+def read(key, text):
+    return key.read(Scope(Report()), load("mesh.yml", text, Report()))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        (whole("port", 1, 65535, "`51820`"), "7", 7),
+        (switch("hub"), "true", True),
+        (choice("admit", ["auto", "manual"], "`auto`"), "manual", "manual"),
+        (period("quarantine", "1h", "`7d`"), "2h", 7200),
+    ],
+)
+def test_a_key_reads_its_value(key, text, value):
+    assert read(key, text) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        (whole("port", 1, 9, "`5`"), "10", "port must be a whole number from 1 to 9, not '10'"),
+        (switch("hub"), "[true]", "hub must be true or false, not a list"),
+        (choice("admit", ["auto", "manual"], "`auto`"), "{}", "admit must be auto or manual, not a mapping"),
+        (period("quarantine", "1h", "`7d`"), "59m", "quarantine must be at least 1h, not '59m'"),
+    ],
+)
+def test_a_wrong_value_is_an_error_at_its_place_with_the_name_of_the_key(key, text, message):
+    with pytest.raises(Invalid, match=re.escape(message)) as caught:
+        read(key, text)
+    assert caught.value.place == Place("mesh.yml", 1)
+
+
+def test_the_limits_of_a_number_are_in_its_schema_and_in_its_words():
+    key = whole("port", 1, 9, "`5`")
+    assert key.schema == {"type": "integer", "minimum": 1, "maximum": 9}
+    assert key.type == "number, 1 to 9"
+
+
+def test_a_pattern_means_the_whole_text_and_has_no_names_that_javascript_does_not_know():
+    pattern = matching(TIME)["pattern"]
+    assert "?P<" not in pattern
+    assert re.search(pattern, "2027-01-01")
+    assert not re.search(pattern, "x 2027-01-01")
+
+
+def test_lists_have_an_item_and_mappings_have_names_as_keys():
+    assert many({"type": "string"})["minItems"] == 1
+    assert by_name({})["propertyNames"] == matching(NAME)
