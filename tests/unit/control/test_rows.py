@@ -1,0 +1,108 @@
+"""The tables that an operator sees."""
+
+import time
+
+import pytest
+
+from answering import Fleet
+from factories import mesh_text, public_key
+from operating import operator_of
+from saltext.wireguard.control import rows
+from saltext.wireguard.errors import ConfigError, Problem
+from saltext.wireguard.meshfile.parse import parse_mesh
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """Nodes a and b are in."""
+    return Fleet(tmp_path)
+
+
+def test_a_time_is_written_as_people_read_it_and_none_is_never():
+    assert rows.when(0) == "never"
+    assert time.mktime(time.strptime(rows.when(1_800_000_000.7), "%Y-%m-%d %H:%M:%S")) == 1_800_000_000
+
+
+def test_each_node_is_a_row_and_says_why_it_is_not_in_sync(fleet):
+    answer = rows.nodes(operator_of(fleet), None)
+    assert {row["node"]: (row["addresses"], row["public_key"]) for row in answer["nodes"]} == {
+        "a": (["10.42.0.1"], public_key("a")),
+        "b": (["10.42.0.2"], public_key("b")),
+    }
+    assert all(row["in_sync"] == (row["why"] is None) for row in answer["nodes"])
+
+
+def test_nodes_of_another_network_are_left_out(fleet):
+    answer = rows.nodes(operator_of(fleet), "other")
+    assert (answer["nodes"], answer["peers"], answer["left_out"]) == ([], [], [])
+
+
+def test_a_node_that_is_known_and_no_member_has_a_row_with_the_reason(fleet):
+    fleet.master.registry.admissions.revoke("net", "b", "alice", "stolen")
+    assert rows.nodes(operator_of(fleet), "net")["left_out"] == [
+        {"network": "net", "node": "b", "why": "revoked by alice"}
+    ]
+
+
+def test_external_peers_say_where_their_configuration_comes_from(fleet):
+    by_hand = f"router: {{public_key: {public_key('router')}, addresses: [10.42.0.200]}}"
+    fleet.mesh.write_text(mesh_text("'*': {}", peers=f"phone: {{}}, {by_hand}"))
+    found = {row["peer"]: row["configuration"] for row in rows.nodes(operator_of(fleet), None)["peers"]}
+    assert found == {"phone": "not exported", "router": "by hand"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoint"),
+    [
+        ("{endpoint: false}", "none: it connects to the others"),
+        ("{endpoint: ['[2001:db8::7]', '192.0.2.9:1']}", "[2001:db8::7], 192.0.2.9:1"),
+    ],
+)
+def test_the_endpoint_of_a_node_is_what_the_mesh_file_says(fleet, settings, endpoint):
+    fleet.mesh.write_text(mesh_text(f"a: {settings}, b: {{}}"))
+    found = {row["node"]: row["endpoint"] for row in rows.nodes(operator_of(fleet), None)["nodes"]}
+    assert found["a"] == endpoint
+
+
+def test_the_addresses_of_a_network_are_counted(fleet):
+    answer = rows.addresses(operator_of(fleet), "net")
+    (pool,) = answer["pools"]
+    assert (pool["used"], pool["next"], pool["size"] - pool["used"]) == (2, "10.42.0.3", pool["free"])
+    assert sum(hole["count"] for hole in answer["free"]) == pool["free"]
+
+
+def test_a_network_that_is_not_there_has_no_addresses(fleet):
+    with pytest.raises(ConfigError, match="there is no network other in the mesh file"):
+        rows.addresses(operator_of(fleet), "other")
+
+
+def test_a_view_has_no_secret_and_the_generation_that_it_was_made_from(fleet):
+    fleet.mesh.write_text(mesh_text("'*': {}", extra="preshared_keys: true"))
+    answer = rows.view(operator_of(fleet), "a")
+    assert list(answer["networks"]["net"]["peers"]) == ["b"]
+    assert answer["networks"]["net"]["peers"]["b"]["preshared_key"] == "(hidden)"
+    assert answer["generation"] == fleet.master.moment().unguarded.generation
+
+
+@pytest.mark.parametrize(("node", "reason"), [("z", "z is not an accepted minion"), ("c", "c is in no network of the")])
+def test_who_has_no_view_is_told_why(fleet, node, reason):
+    fleet.mesh.write_text(mesh_text("a: {}, b: {}"))
+    fleet.accept("c")
+    with pytest.raises(ConfigError, match=reason):
+        rows.view(operator_of(fleet), node)
+
+
+def test_the_history_of_a_node_is_its_newest_entries_oldest_first(fleet):
+    fleet.master.registry.admissions.revoke("net", "b", "alice", "stolen")
+    fleet.master.registry.admissions.readmit("net", "b", "alice", "found")
+    answer = rows.history(operator_of(fleet), "b", 2)["history"]
+    assert [(row["what"], row["why"]) for row in answer] == [("revoked", "stolen"), ("readmitted", "found")]
+
+
+def test_problems_are_rows_with_their_places():
+    assert rows.problems([Problem("mesh.yml", 3, "wrong")]) == [{"where": "mesh.yml:3", "message": "wrong"}]
+
+
+def test_a_mesh_file_is_summed_up_in_numbers():
+    (row,) = rows.networks(parse_mesh([("mesh.yml", mesh_text("a: {}, 'b*': {}", peers="phone: {}"))]))
+    assert (row["network"], row["interface"], row["node entries"], row["peers"]) == ("net", "wg0", 2, 1)
