@@ -2,8 +2,8 @@
 The whole fleet at one moment: mesh file, registry and accepted keys, combined.
 
 A node takes part in a network when the mesh file lists it, its Salt key is accepted, and its registration was made with
-that very key; or when the mesh file lists it, and an operator vouches for its public key. Everything that nodes are
-told follows from this join, and nothing remembers an earlier one.
+that very key; or when the mesh file lists it, and an operator vouches for its public key. All views follow from these
+three sources alone: no earlier state counts.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Fleet:
     Views and members of every network. Raises MeshError when mesh file and registry contradict each other.
 
     ``now`` and ``valid_until`` are in Unix seconds: the time for which this was computed, and the next at which a node
-    expires. ``losses``: what nobody must be told before an operator has said that it is meant; ``unfinished``: what
-    nobody must be told before the mesh file has settled. ``secret``: where the
-    preshared keys come from, if there are any and they matter.
+    expires. ``losses``: changes that no node gets before an operator confirms them; ``unfinished``: changes that no
+    node gets before the mesh file has settled. ``secret``: where the preshared keys come from, if there are any and
+    they matter.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ def current(
     secret: Secret | None = None,
 ) -> Fleet:
     """
-    The fleet of these sources, of which ``registry`` is the path of one. Joined anew only when one of the four is
-    another object, or somebody expired; what did not change is the same object.
+    The fleet of these sources; ``registry`` is the path of the registry. It is computed anew only when one of the other
+    four is another object, or a membership expired; otherwise it is the same object.
 
-    Threads may come here at once: then each may join for itself, and the last one's fleet stays. As a fleet is kept
-    together with the sources that it was made from, none is ever given for others.
+    Threads may call this at once: then each may compute a fleet, and the last one is kept. A fleet is stored together
+    with its sources, so it is never returned for others.
     """
     sources = (mesh, snapshot, accepted, secret)
     known = _current.get(registry)

@@ -1,9 +1,9 @@
 """
 A guard against a slip: a mistyped glob, a file that is gone, a directory of keys that was emptied, a smaller subnet.
 
-Whoever the mesh file does not list is removed, and takes its tunnels down. Where that would be most of a network at
-once, nobody is told, until an operator says that it is meant. Revocation and expiry are decisions, not slips, and do
-not count. The same goes for subnets without room for an address that a node has, which would have to get another one.
+A node that the mesh file does not list is removed, and takes its tunnels down. If that would be most of a network at
+once, no node gets the change until an operator confirms it. Revocation and expiry are decisions, not slips, and do not
+count. The same guard holds for subnets that lack an address in use, as its node would have to get another one.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def unfinished(mesh: Mesh, snapshot: Snapshot, now: float) -> list[Unfinished]:
 def losses(
     mesh: Mesh, snapshot: Snapshot, accepted: Collection[str], members: Mapping[str, Collection[str]], now: float
 ) -> list[Loss]:
-    """What the networks would lose, where that is to be asked about. ``members``: network -> those that it has now."""
+    """What the networks would lose that an operator must confirm. ``members``: network -> its present members."""
     found = []
     for name, noted in snapshot.noted.items():
         network = mesh.network(name)

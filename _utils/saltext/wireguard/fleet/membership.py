@@ -49,7 +49,7 @@ class Member:
 @dataclass(frozen=True, eq=False)
 class Membership(Collection[str]):
     """
-    The minions that a network has as members, looked up one by one: asking for one does not cost asking for all.
+    The members of a network, looked up one by one: looking up one does not cost as much as all.
 
     ``vouched``: node -> the public key that an operator vouches for. ``now`` is in Unix seconds.
     """
@@ -97,7 +97,7 @@ class Membership(Collection[str]):
         return f"the mesh file has {namesake}: two ids that differ in case only are one host name"
 
     def is_withdrawn(self, row: Row) -> bool:
-        """Whether who registered this is trusted no more, whatever the mesh file says."""
+        """Whether the node of this row is no longer trusted, whatever the mesh file says."""
         if excluded(self.network.settings(row.node), self.standings.get((row.network, row.node)), self.now):
             return True
         if row.is_vouched:
@@ -107,7 +107,7 @@ class Membership(Collection[str]):
 
     @cached_property
     def suspended(self) -> frozenset[str]:
-        """Who would be a member but for a revocation, which can be taken back."""
+        """The nodes that would be members without their revocation, which can be taken back."""
         revoked = {
             node: standing
             for (network, node), standing in self.standings.items()

@@ -21,7 +21,7 @@ from ..registry.salt_keys import AcceptedKey
 from .membership import Member, Membership, may_have, vouched_keys
 from .topology import Participant, Topology
 
-# In a pillar: of more nodes that are trusted no more, only those that registered last are told.
+# A pillar names at most so many nodes as no longer trusted: those that registered last.
 MAX_WITHDRAWN = 500
 
 
@@ -76,8 +76,8 @@ class NetworkState:
         self, named: Collection[Address], held: Collection[Address], former: Collection[Holding] = ()
     ) -> tuple[Address, ...]:
         """
-        Of the addresses that the registry has given, those that count beside these of the mesh file. Who comes back
-        has what it had before, also until somebody has settled that.
+        The addresses from the registry that count beside those of the mesh file. A node that comes back has its former
+        addresses even before the next settling.
         """
         versions = {address.version for address in named}
         has = {
@@ -114,7 +114,7 @@ class NetworkState:
         return [*nodes, *((peer.name, peer.addresses) for peer in exported if peer and not peer.public_key)]
 
     def addresses_outside(self) -> dict[str, list[Address]]:
-        """Who has addresses that no subnet has, and these."""
+        """Node or peer -> its addresses that lie in no subnet."""
         away: dict[str, set[Address]] = {}
         for each in self._snapshot.holdings(self._network.name):
             if each.freed is None and not is_host(self._network, each.address):
@@ -134,8 +134,8 @@ class NetworkState:
 
     def view(self, node: str) -> View:
         """
-        What the member ``node`` must have, but for the generation, which is that of the fleet. A member that has not
-        registered is told of no peers.
+        What the member ``node`` must have, except the generation, which the fleet adds. A member that has not
+        registered has no peers.
         """
         member = self.members[node]
         network = self._network
@@ -222,8 +222,8 @@ class NetworkState:
     @cached_property
     def withdrawn(self) -> tuple[str, ...]:
         """
-        The public keys of those that are trusted no more: revoked, expired, or without the Salt key that proved them.
-        Not of those that an edit of the mesh file took out: a slip there must not cut off whoever is behind them.
+        The public keys of nodes that are no longer trusted: revoked, expired, or without the Salt key that proved them.
+        Nodes that an edit of the mesh file removed are not among them: a slip there must not cut off those behind them.
         """
         present = {key for member in self.members.values() if member.row for key in member.row.keys}
         rows = [row for (name, _), row in self._snapshot.rows.items() if name == self._network.name]
@@ -258,7 +258,8 @@ class NetworkState:
 
     def _exit_settings(self, member: Member) -> dict[str, Any]:
         """
-        Until its exit node has registered, a node has its own way; once it has, no other one, even if the exit is gone.
+        Until its exit node has registered, a node keeps its own default route. From then on it goes through the exit
+        only, even if the exit is gone.
         """
         via = member.settings.via
         if via is None or (self._network.name, via) not in self._snapshot.rows:

@@ -187,7 +187,7 @@ class Topology:
             yield one, (other or [one])[0]
 
     def relayed(self) -> Iterator[Relayed]:
-        """Who meets by way of a hub, for want of an endpoint."""
+        """The pairs that meet through a hub, because neither has an endpoint for the other."""
         nodes: dict[str, set[str]] = {}
         pairs: dict[str, int] = {}
         for (one, names), (other, others) in combinations_with_replacement(self._alike().items(), 2):

@@ -102,7 +102,7 @@ def keys_of(snapshot: Snapshot, nodes: Iterable[NodeId]) -> dict[str, list[str]]
 
 def drop_arguments(moment: Moment, left: Mapping[str, Sequence[str]]) -> list[Any]:
     """
-    The arguments of the job ``wireguard.drop``, as Salt publishes them, by which others let those go that left.
+    The arguments of the job ``wireguard.drop``, as Salt publishes them. It makes nodes drop the peers that left.
 
     :param moment: taken after they had left, so that nothing older brings them back
     :param left: network -> public keys

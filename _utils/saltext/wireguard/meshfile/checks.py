@@ -51,7 +51,7 @@ def check_ends(scope: Scope, network: Network) -> None:
 
 
 def check_routes(scope: Scope, network: Network) -> None:
-    """Two nodes may have one network behind them when it is said which of them is used."""
+    """Two nodes may have the same network behind them if their priorities differ."""
     routes = _routes_of(network)
     for number, (place, owner, route) in enumerate(routes):
         for other_place, other_owner, other in routes[:number]:

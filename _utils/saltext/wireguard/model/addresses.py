@@ -71,7 +71,7 @@ def is_local(address: Address) -> bool:
 
 
 def can_be_endpoint(address: Address) -> bool:
-    """Whether others may be told to reach a machine at this address without having been asked about it."""
+    """Whether views may have this address as an endpoint without an operator having named it."""
     return why_not_reachable(address) is None and not is_local(address)
 
 

@@ -70,7 +70,7 @@ def full_names(name: str, domain: str | None) -> tuple[str, ...]:
 
 def nameless(names: Mapping[str, bool], domain: str | None) -> dict[str, str]:
     """
-    Who gets no name, and why.
+    The machines that get no name -> why.
 
     :param names: of a network's machines, and whether the mesh file itself has the name: that one has it for certain.
         Of two that only globs let in, neither can take a name away from the other

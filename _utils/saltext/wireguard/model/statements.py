@@ -192,5 +192,5 @@ def _fields(data: object) -> Fields:
     return Fields(data, "its ", RefusedError)
 
 
-# The event by which a node tells that it watches for a peer's next key; a hint for timing, never evidence.
+# The event by which a node announces that it watches for a peer's next key: a hint for timing, never evidence.
 FOLLOWING_TAG = "wireguard/following"

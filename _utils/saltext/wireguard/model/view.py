@@ -249,7 +249,7 @@ class View:
     @classmethod
     def from_dict(cls, data: object, network: str | None = None) -> View:
         """
-        Check and convert what ``to_dict`` made or a person wrote, who gives no digest.
+        Check and convert what ``to_dict`` made, or what a person wrote without a digest.
 
         Raises ViewError naming the field, or saying that the content is not that which the digest names.
         """

@@ -1,4 +1,4 @@
-"""Who is let in: what operators decided about nodes, and what the mesh file's policies make of a registration."""
+"""Which nodes are admitted: decisions of operators, and the mesh file's policies for registrations."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Admissions:
             _forget_question(connection, network, node)
 
     def readmit(self, network: str, node: str, who: str, why: str) -> None:
-        """Take a revocation back. Who was let in for a time is so no longer than that."""
+        """Take a revocation back. A membership for a limited time still ends at its time."""
         with self._store.write() as connection:
             decisions = Decisions(connection, self._denials)
             standing = decisions.of(network, node)
@@ -65,9 +65,9 @@ class Admissions:
         """
         Let a node in, and its waiting registration, if there is one and it was signed with its present Salt key.
 
-        Returns whether one was taken in; else the node is let in when it registers. ``public_key``: how that of the
-        registration begins that the operator means. Without it, what waits must be what ``note_shown`` was told last,
-        or all that has ever waited. Raises RefusedError where another key waits.
+        Returns whether one was taken in; if not, the node is admitted when it registers. ``public_key``: the beginning
+        of the public key that the operator means. Without it, the waiting key must be the one last passed to
+        ``note_shown``, or the only one that has ever waited. Raises RefusedError if another key waits.
         """
         network = membership.network.name
         with self._store.write() as connection:

@@ -138,7 +138,7 @@ class Database:
         self.path = path
 
     def exists(self) -> bool:
-        """Whether there is a file. Raises RegistryError where that cannot be told."""
+        """Whether there is a file. Raises RegistryError if that cannot be determined."""
         with self._errors():
             return _exists(self.path)
 
@@ -168,7 +168,7 @@ class Database:
     def held(self) -> Iterator[None]:
         """
         Keep the file open within the block. The last one to close it writes the log of changes back into the file, and
-        waits for the disk several times; so who makes many changes, each of which opens and closes the file, holds it.
+        waits for the disk several times. Hold the file while making many changes, as each opens and closes it.
         """
         with contextlib.ExitStack() as stack:
             with self._errors():
@@ -220,7 +220,7 @@ def _exists(path: str) -> bool:
 
 def _create(path: str) -> None:
     """
-    Make an empty registry that is complete from the moment that others can see it. Whoever comes second is no error.
+    Make an empty registry that is complete as soon as others can see it. If another process was first, its file stays.
 
     Switching a file to WAL takes an exclusive lock for which SQLite does not wait, so processes must not meet there.
     """

@@ -22,7 +22,7 @@ class Decisions:
         self._denials = denials
 
     def of(self, network: str, node: str) -> Standing | None:
-        """What holds for one node, and costs no more where there are many."""
+        """The decision that holds for one node. The cost does not depend on how many nodes there are."""
         sql = "SELECT state, since, who, why, expires FROM standing WHERE (network, node) = (?, ?)"
         row = self._connection.execute(sql, (network, node)).fetchone()
         return combined(Standing(*row) if row else None, self._denials.read().get((network, node)))

@@ -1,4 +1,4 @@
-"""Who has which address: in the registry's file, and on paper, for what only asks what would happen."""
+"""Which node has each address: in the registry's file, or on paper to compute what would happen."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Holding:
 
 
 class Ledger(Protocol):
-    """Who has which address of one network, and who had it last. All of it is looked up, nothing read as a whole."""
+    """Which node has or last had each address of one network. Entries are looked up one by one, never read at once."""
 
     def holder(self, address: Address) -> Holding | None: ...
 
@@ -166,7 +166,7 @@ class Pool:
                     yield address
 
     def _refuse_taking(self, address: Address, node: str) -> None:
-        """Who is in the network keeps the address that it was given, unless the mesh file gives it another as well."""
+        """A node in the network keeps the address that it was given, unless the mesh file names another one for it."""
         holding = self._ledger.holder(address)
         if holding is None or holding.freed is not None or holding.node == node or not self._is_here(holding.node):
             return

@@ -84,7 +84,7 @@ def _is_known(connection: sqlite3.Connection, record: Registration, salt_key: st
 
 
 def _touch(connection: sqlite3.Connection, record: Registration, question: str | None) -> None:
-    """No news, but of its time: also what waited is over, as the node is back at what it said before."""
+    """Note the time of a registration without news. What waited is dropped: the node is back at what it had."""
     who = (record.network, record.node)
     connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", who)
     if question:

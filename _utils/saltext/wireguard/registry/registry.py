@@ -1,5 +1,5 @@
 """
-The registry: what nodes said of themselves, and which addresses they were given.
+The registry: the verified statements of nodes, and the addresses allocated to them.
 
 An SQLite file, readable by its owner only, one transaction a change. Unique constraints, not locks, keep an address or
 a public key from being given twice. Readers keep a copy in memory and look only at a generation number, which every

@@ -46,7 +46,7 @@ class Row:
 
     @property
     def is_vouched(self) -> bool:
-        """Whether an operator vouches for it, who fetched it by ssh or wrote it into the mesh file."""
+        """Whether an operator vouches for it, having fetched it by ssh or written it into the mesh file."""
         return self.salt_key == VOUCHED
 
 

@@ -61,7 +61,7 @@ def forget_serials(connection: sqlite3.Connection, network: str, node: str) -> b
     """
     Let a node speak again whose serials are in the future. Returns whether there were such.
 
-    They become the present time, so that what it said before stays old.
+    They are set to the present time, so that its earlier statements stay old.
     """
     now = time.time_ns()
     sql = "UPDATE serial SET value = ? WHERE (network, node) = (?, ?) AND value > ?"

@@ -33,7 +33,7 @@ def contradictions(context: Context, contexts: list[Context]) -> Iterator[Proble
 
 
 def circles(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Who can be reached only through the tunnel that is to be opened there."""
+    """Endpoints that can be reached only through the tunnel that they are meant to open."""
     for reached, via in _circular(context, contexts):
         way = f" (by way of {', '.join(f'{name} of {network}' for network, name in via)})" if via else ""
         yield reached.place.problem(
@@ -127,7 +127,7 @@ def _space(context: Context) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _held(context: Context) -> dict[Address, str]:
-    """Who has which address; who is gone keeps what it had until the quarantine is over."""
+    """Address -> its holder; nodes that are gone hold theirs until the quarantine is over."""
     if context.known is None or context.state is None:
         return {}
     pool = context.state.pool()
@@ -313,7 +313,7 @@ def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Probl
 
 
 def excluded_in_use(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Who had an address before it was excluded keeps it."""
+    """Nodes that had an address before it was excluded keep it."""
     have = [
         f"{name} ({address})"
         for name, member in sorted(context.members.items())
@@ -352,7 +352,7 @@ def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Proble
 
 
 def nameless_participants(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Who gets no name though the file wants names."""
+    """Machines that get no name although the file asks for names."""
     names = {name: context.network.names(name) for name in context.participants} if context.network.hosts else {}
     for name, why in sorted(nameless(names, context.network.domain).items()):
         yield context.place_of(name).problem(f"nobody's hosts file gets {shown(name)}, as {why}")

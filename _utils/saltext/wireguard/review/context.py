@@ -100,7 +100,7 @@ class Context:
         )
 
     def _members(self) -> dict[str, Member]:
-        """Who is a member, or will be once its Salt key is accepted."""
+        """The members, and the nodes that will be once their Salt keys are accepted."""
         members = dict(self.state.members) if self.state else {}
         for entry in self.network.nodes:
             settings = None if entry.is_glob else self.network.settings(entry.pattern)

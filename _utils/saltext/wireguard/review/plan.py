@@ -97,7 +97,7 @@ def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> 
     """
     What would change for whom between a fleet and a projected one; nodes without a change are left out.
 
-    Members that have not registered are told of, unless they are ``mentioned`` already.
+    Members that have not registered are listed, unless they are ``mentioned`` already.
     """
     for name in sorted({*before.networks, *after.networks}):
         old, new = before.networks.get(name), after.networks.get(name)

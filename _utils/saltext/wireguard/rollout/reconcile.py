@@ -38,7 +38,7 @@ class Reconcile:
         The nodes to ask now. ``wanted``: node -> digest, for all nodes that are out of date at this moment. ``last``:
         the nodes to ask after all others.
 
-        Nodes that were waited for and are out of date no more count as confirmed.
+        Nodes that were waited for and are no longer out of date count as confirmed.
         """
         for node in [node for node in self._deadlines if node in self.asked and node not in wanted]:
             del self._deadlines[node]
@@ -88,5 +88,5 @@ class Reconcile:
         return [node for node, deadline in self._deadlines.items() if deadline > now]
 
     def silent(self, out_of_date: Iterable[str]) -> list[str]:
-        """The nodes that were asked, and neither did it nor said why not."""
+        """The nodes that were asked, and neither applied the change nor gave a reason."""
         return sorted(node for node in out_of_date if node in self.asked and node not in self.failed)
