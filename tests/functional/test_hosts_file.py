@@ -182,10 +182,9 @@ def test_a_peer_that_is_dropped_loses_its_name_and_the_report_is_that_of_the_vie
 
 
 def test_a_clone_that_stands_down_has_no_names(host, file):
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     want(host)
     host.call("apply")
-    want(host, clones=(boot_id,))
+    want(host, clones=(host.library("node.config_files").boot_name(),))
     host.call("sync")
     assert file.read_text() == "127.0.0.1 localhost\n"
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -101,10 +100,3 @@ def test_a_pillar_that_cannot_be_compiled_is_an_error_that_touches_nothing(host)
     (host.pillar_dir / "data.sls").write_text("a: [")
     assert "the pillar has errors, so nothing was changed" in host.error("sync")
     assert host.picture() == before
-
-
-# -- two machines with one Salt key
-
-
-def boot():
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -6,7 +6,6 @@ import os
 import subprocess
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from views import PEERS, key, peer, registered, view
@@ -16,6 +15,7 @@ from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.settling import settle
 from saltext.wireguard.master.status import statuses
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report
+from saltext.wireguard.node import config_files
 from saltext.wireguard.registry.evidence import verify
 from unit.node.host import CACHE, NODE, files
 
@@ -361,15 +361,11 @@ def test_the_minions_own_notes_are_for_root_only(host):
 # -- two machines with one Salt key
 
 
-def boot():
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
 @pytest.mark.parametrize("function", ["apply", "sync"])
 def test_a_node_speaks_up_while_the_master_takes_another_machine_for_it(host, function):
     wanted = registered(host)
     host.call(function)
-    host.set_networks(replace(wanted, boot=boot()))
+    host.set_networks(replace(wanted, boot=config_files.boot_name()))
     host.events.clear()
     host.call(function, **({"signed": True} if function == "sync" else {}))
     assert host.events == []
@@ -378,7 +374,7 @@ def test_a_node_speaks_up_while_the_master_takes_another_machine_for_it(host, fu
         host.call(function, **({"signed": True} if function == "sync" else {}))
     assert [tag for tag, _ in host.events] == [REPORT_TAG, REPORT_TAG]
     statement, _ = verify(host.events[-1][1]["signed"], Report, host.accepted_keys())
-    assert statement.boot == boot()
+    assert statement.boot == config_files.boot_name()
 
 
 @pytest.mark.parametrize("function", ["apply", "sync", "rotate_prepare"])
@@ -387,7 +383,7 @@ def test_a_clone_takes_its_interface_down_and_keeps_its_key(host, function):
     wanted = registered(host)
     host.call("apply")
     before = files(host.etc)
-    host.set_networks(replace(wanted, clones=("other", boot())))
+    host.set_networks(replace(wanted, clones=("other", config_files.boot_name())))
     host.events.clear()
     if function == "sync":
         said = host.call("sync")["networks"]["backbone"]
@@ -403,7 +399,7 @@ def test_a_clone_takes_its_interface_down_and_keeps_its_key(host, function):
 def test_a_test_run_on_a_clone_takes_nothing_down(host):
     wanted = registered(host)
     host.call("apply")
-    host.set_networks(replace(wanted, clones=(boot(),)))
+    host.set_networks(replace(wanted, clones=(config_files.boot_name(),)))
     before = host.picture()
     assert "copy of another" in host.error("apply", test=True)
     assert host.call("sync", test=True)["networks"]["backbone"]["result"] is False

@@ -20,7 +20,7 @@ def shut_down_clone(minion: Minion, view: View, test: bool) -> str | None:
     Take the interface down on a copy, which would attract its original's packets. Returns a message about that; None on
     every other machine.
     """
-    if config_files.boot_id() not in view.clones:
+    if config_files.boot_name() not in view.clones:
         return None
     if not test:
         with minion.lock(view.interface):
@@ -34,4 +34,4 @@ def shut_down_clone(minion: Minion, view: View, test: bool) -> str | None:
 
 def has_other_boot(view: View) -> bool:
     """Whether the master takes another boot of this machine, or another machine, for this node."""
-    return view.boot not in (None, config_files.boot_id())
+    return view.boot not in (None, config_files.boot_name())

@@ -80,5 +80,16 @@ def config_text(view: View, private_key_file: str) -> str:
 
 
 def boot_id() -> str:
-    """Identifies this boot of this machine. It tells two machines with one Salt key apart."""
+    """Identifies this boot of this machine, or of the host of this container."""
     return files.read("/proc/sys/kernel/random/boot_id").strip()
+
+
+def boot_name() -> str:
+    """
+    Names this boot of this machine, to tell two machines with one Salt key apart.
+
+    A container has the boot id of its host. One that moves to another host and back would come back with an earlier
+    boot, as only one of two machines does. So the start of the first process belongs to the name: it is another one.
+    """
+    start = files.read("/proc/1/stat").rpartition(")")[2].split()[19:20]
+    return "/".join([boot_id(), *start])

@@ -41,7 +41,7 @@ class Statements:
             endpoints=endpoints.own(self._master_ip),
             port=view.port or 0,  # the master gives one, or refuses this
             serial=self._notes.next_serial(network, view.serial),
-            boot=config_files.boot_id(),
+            boot=config_files.boot_name(),
         )
         return self._sign(statement)
 
@@ -62,7 +62,7 @@ class Statements:
             network,
             digest,
             serial=self._notes.next_serial(network, last_serial),
-            boot=config_files.boot_id(),
+            boot=config_files.boot_name(),
             rollback=_rollback(rollback),
             generation=generation,
         )
