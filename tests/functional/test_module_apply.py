@@ -547,8 +547,25 @@ def test_the_service_is_enabled_for_boot_and_disabled_on_removal(host, monkeypat
     host.call("apply")
     assert host.call("apply")["backbone"]["changes"] == {}
     assert services.calls == [("enable", "wg-quick@wg0")]
+    assert services.active == {"wg-quick@wg0"}
     host.call("remove", "wg0")
     assert services.calls[1:] == [("disable", "wg-quick@wg0")]
+    assert services.active == set()
+
+
+def test_a_service_that_is_enabled_and_not_active_is_made_active_without_a_change_of_the_device(host, monkeypatch):
+    """It was left inactive by the first apply, so that `systemctl start` failed: the device exists already."""
+    registered(host)
+    host.configure(wireguard={"enable_service": False})
+    host.call("apply")
+    host.configure(wireguard={})
+    services = Services(host, monkeypatch)
+    services.enabled.add("wg-quick@wg0")
+    before = host.device()
+    assert host.call("apply")["backbone"]["changes"] == {"wg-quick@wg0": {"old": "inactive", "new": "active"}}
+    assert services.active == {"wg-quick@wg0"}
+    assert host.device() == before
+    assert host.call("apply")["backbone"]["changes"] == {}
 
 
 def test_the_service_is_left_alone_where_the_configuration_says_so(host, monkeypatch):

@@ -1,10 +1,35 @@
-"""Interfaces at boot by systemd's ``wg-quick@`` units."""
+"""
+Interfaces at boot by systemd's ``wg-quick@`` units.
+
+The unit of an interface that works is active, as after a boot. Otherwise ``systemctl start`` would fail, as the
+device exists already, and ``stop`` and ``restart`` would not take it down. The device must not change when its unit
+becomes active or inactive, but wg-quick would change it. So for that one job the unit has a drop-in in ``/run`` that
+makes it do nothing. The drop-in is removed at once: at boot and by hand, the unit is the distribution's own.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 from ...errors import NodeError
 from ...model.changes import Change, Changes, Kind
+from ...system import files
+from ...system.commands import run
 from .managers import Call, Setup, not_enabled
+
+UNITS_DIR = "/run/systemd/system"
+
+# State of the unit -> the job, and the settings with which the job does nothing. If a kill leaves the drop-in of a
+# start behind, that does no harm: a device that is gone comes up. A stop would end processes that the unit has started,
+# such as wireguard-go, and a wg-quick that is ended takes the device down unless it is killed.
+_START = ("start", "ExecStart=\nExecStart=/bin/sh -c 'test -e /sys/class/net/%i || exec wg-quick up %i'\n")
+_JOBS = {
+    "inactive": _START,
+    "failed": _START,
+    "active": ("stop", "ExecStop=\nKillMode=process\n"),
+    "activating": ("stop", "ExecStop=\nKillSignal=SIGKILL\nSuccessExitStatus=SIGKILL\n"),
+}
 
 
 class Systemd:
@@ -22,16 +47,19 @@ class Systemd:
         return bool(self._call("service.enabled", self.service(interface)))
 
     def missing(self, setup: Setup) -> Changes:
-        """The service, unless it is enabled."""
-        if self.is_enabled(setup.view.interface):
-            return ()
-        return (Change(Kind.SERVICE, self.service(setup.view.interface), "disabled", "enabled"),)
+        """The service, unless it is enabled and active."""
+        service = self.service(setup.view.interface)
+        if not self.is_enabled(setup.view.interface):
+            return (Change(Kind.SERVICE, service, "disabled", "enabled"),)
+        state = self._state(service)
+        return (Change(Kind.SERVICE, service, state, "active"),) if _JOBS.get(state) == _START else ()
 
     def enable(self, setup: Setup) -> None:
         """Raises NodeError where that fails."""
         service = self.service(setup.view.interface)
         if not self._call("service.enable", service):
             raise NodeError(not_enabled(service, setup.view.interface))
+        self._without_effect("start", service)
 
     def left(self, interface: str) -> Changes:
         """The service, if it is enabled."""
@@ -40,5 +68,30 @@ class Systemd:
         return (Change(Kind.SERVICE, self.service(interface), "enabled", "disabled"),)
 
     def disable(self, interface: str) -> None:
-        """Also one that is not enabled."""
-        self._call("service.disable", self.service(interface))
+        """Also one that is not enabled. Ends a start that hangs, as on an unresolvable name. Raises NodeError."""
+        service = self.service(interface)
+        self._call("service.disable", service)
+        self._without_effect("stop", service)
+
+    def _state(self, service: str) -> str:
+        """As systemd calls it. ``activating`` is one that wg-quick works on right now."""
+        return str(self._call("service.show", service).get("ActiveState"))
+
+    def _without_effect(self, job: str, service: str) -> None:
+        """Start or stop the unit, unless it is so already, and leave the device alone. Raises NodeError."""
+        possible, setting = _JOBS.get(self._state(service), ("", ""))
+        if possible != job:
+            return
+        folder = os.path.join(UNITS_DIR, f"{service}.service.d")
+        drop_in = os.path.join(folder, "saltext-wireguard.conf")
+        os.makedirs(folder, exist_ok=True)
+        files.replace(drop_in, f"[Service]\n{setting}", 0o644)
+        try:
+            run(("systemctl", "daemon-reload"))
+            # At once: it would wait for network-online.target, and so perhaps for minutes.
+            run(("systemctl", job, "--job-mode=ignore-dependencies", f"{service}.service"))
+        finally:
+            files.remove(drop_in)
+            with contextlib.suppress(OSError):  # somebody else has a drop-in there as well
+                os.rmdir(folder)
+            run(("systemctl", "daemon-reload"))
