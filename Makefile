@@ -16,12 +16,13 @@ PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv
 LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
-.PHONY: help setup demo docs test test-slow test-attack lint unit unit-slow functional functional-slow integration \
+.PHONY: help setup demo docs test test-slow test-attack test-kernel test-kernel-fleet test-boot lint unit unit-slow \
+    functional functional-slow integration \
     integration-slow test-3006 bench \
     schema clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready $(if $(PYTHON_3006),.venv-3006/.ready)  ## Install what all of these need; they do so themselves
 
@@ -46,6 +47,17 @@ integration-slow: .venv/.ready
 
 test-attack: .venv/.ready  ## What a root-compromised member can do to the others (root)
 	@$(PYTHON) $(PYTEST) -m attack tests/integration
+
+test-kernel: .venv/.ready  ## Device tests on a kernel of their own, which has WireGuard; the first run builds it (root)
+	@kernel=$$(tests/kernel/build); tests/kernel/run "$$kernel" tests/kernel/device-tests \
+	    $(PYTHON) $(PYTEST) --numprocesses=2 tests/functional/test_real_device.py
+
+test-kernel-fleet: .venv/.ready  ## A master and minions on that kernel: join, exit by nftables, revoke, join again (root)
+	@kernel=$$(tests/kernel/build); tests/kernel/run "$$kernel" tests/kernel/device-tests \
+	    $(PYTHON) $(PYTEST) tests/integration/test_exit.py tests/integration/test_removal.py
+
+test-boot: .venv/.ready  ## Boots and power cuts of Debian 12 and 13 on that kernel; the first run makes their disks (root)
+	@$(PYTHON) $(PYTEST) tests/kernel
 
 lint: .venv/.ready  ## Ruff and mypy
 	@.venv/bin/ruff check --quiet

@@ -24,7 +24,7 @@ from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import Peer, View
 
 PROGRAMS = ("unshare", "nsenter", "ip", "wg", "wg-quick")
-DEADLINE = 10
+DEADLINE = 60  # the kernel takes a while to remove a thousand peers
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
@@ -192,6 +192,18 @@ def test_peers_swap_their_networks(fresh):
     fresh.apply(old)
     fresh.apply(new, Applied.of(old))
     assert_equals(fresh.device(), new)
+
+
+def test_a_peer_exchanges_half_of_a_thousand_networks_with_another(fresh):
+    """The kernel takes them in several netlink messages, and shows them in an order of its own."""
+    networks = [f"10.42.{number // 250 + 1}.{number % 250}/32" for number in range(1500)]
+    old = view(peer("node2", *networks[:1000]), peer("node3", *networks[1000:]))
+    new = view(peer("node2", *networks[500:]), peer("node3", *networks[:500]))
+    fresh.apply(old)
+    assert fresh.plan(old, Applied.of(old)) == ()
+    fresh.apply(new, Applied.of(old))
+    assert_equals(fresh.device(), new)
+    assert fresh.plan(new, Applied.of(new)) == ()
 
 
 def test_a_rekeyed_node_keeps_its_networks(fresh):
