@@ -17,9 +17,7 @@ LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* state
     $(wildcard tests/functional/test_$(name).py))
 
 .PHONY: help setup demo docs test test-slow test-attack test-kernel test-kernel-fleet test-boot lint unit unit-slow \
-    functional functional-slow integration \
-    integration-slow test-3006 bench \
-    schema clean
+    functional functional-slow integration integration-slow test-3006 bench schema clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
