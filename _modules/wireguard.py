@@ -17,7 +17,8 @@ Minion configuration (or pillar), all optional::
 """
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from operator import itemgetter as _itemgetter
 from typing import TYPE_CHECKING, Any
 
 from salt.exceptions import CommandExecutionError
@@ -155,7 +156,7 @@ def drift(live: Collection[str] = ()) -> dict[str, Any]:
         salt '*' wireguard.drift
     """
     with _minion() as minion:
-        return _drift.drift(minion.boot(), live)
+        return _judged(_drift.drift(minion.boot(), live), _sync.succeeded)
 
 
 def ping(network: str | None = None, peer: str | None = None) -> dict[str, Any]:
@@ -304,7 +305,7 @@ def sync(test: bool = False, signed: bool = False, force: bool = False, reason: 
         salt '*' wireguard.sync test=True
     """
     with _minion() as minion:
-        return _sync.sync(minion, test, signed, force, reason)
+        return _judged(_sync.sync(minion, test, signed, force, reason), _sync.succeeded)
 
 
 def drop(
@@ -343,7 +344,7 @@ def drop(
         salt '*' wireguard.drop '{backbone: [mz8OIWOFMGdsAaGpl4S01Wzn7LBVlnBHSn9cBWJTsFs=]}'
     """
     with _minion() as minion:
-        return _sync.drop(minion, peers, signed, generation, withdrawn or {})
+        return _judged(_sync.drop(minion, peers, signed, generation, withdrawn or {}), _sync.succeeded)
 
 
 def gone(networks: Collection[str]) -> list[str]:
@@ -438,7 +439,7 @@ def reresolve() -> dict[str, Any]:
         salt '*' wireguard.reresolve
     """
     with _minion() as minion:
-        return _reresolve.reresolve(minion.cachedir)
+        return _judged(_reresolve.reresolve(minion.cachedir), _reresolve.succeeded)
 
 
 # -- changing the key; docs/rotation.md describes the whole protocol
@@ -480,7 +481,7 @@ def rotate_follow(network: str, current_key: str, next_key: str, seconds: float 
         salt '*' wireguard.rotate_follow backbone <current key> <next key> seconds=20
     """
     with _minion() as minion:
-        return _rotation_protocol.follow(minion, network, current_key, next_key, seconds)
+        return _judged(_rotation_protocol.follow(minion, network, current_key, next_key, seconds), _itemgetter("moved"))
 
 
 def rotate_switch(network: str, wait: float = 8) -> dict[str, Any]:
@@ -503,7 +504,7 @@ def rotate_switch(network: str, wait: float = 8) -> dict[str, Any]:
         salt node1 wireguard.rotate_switch backbone
     """
     with _minion() as minion:
-        return _rotation_protocol.switch(minion, network, wait)
+        return _judged(_rotation_protocol.switch(minion, network, wait), _itemgetter("switched"))
 
 
 def rotate_abort(network: str) -> dict[str, Any]:
@@ -519,7 +520,7 @@ def rotate_abort(network: str) -> dict[str, Any]:
         salt node1 wireguard.rotate_abort backbone
     """
     with _minion() as minion:
-        return _rotation_protocol.abort(minion, network)
+        return _judged(_rotation_protocol.abort(minion, network), _itemgetter("aborted"))
 
 
 @contextlib.contextmanager
@@ -529,3 +530,10 @@ def _minion() -> Iterator[Minion]:
         yield Minion(__opts__, __grains__, __pillar__, __context__, __salt__)
     except (WireguardError, OSError) as exc:
         raise CommandExecutionError(str(exc)) from exc
+
+
+def _judged(answer: dict[str, Any], succeeded: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """With an exit code for what failed inside of the answer, which Salt takes for a success otherwise."""
+    if not succeeded(answer):
+        __context__["retcode"] = 1
+    return answer

@@ -9,6 +9,7 @@ What an operator asks of the master about WireGuard, and the reconcile that reac
     salt-run wireguard.reconcile
 """
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
@@ -41,6 +42,18 @@ def _run(verb, *args, **kwargs):
     return _operator.run(verb, operator, __context__, *args, **kwargs)
 
 
+def _command(function):
+    """A function of this runner."""
+
+    @functools.wraps(function)  # by which Salt knows its arguments
+    def command(*args, **kwargs):
+        _operator.refuse_misfits(function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return command
+
+
+@_command
 def validate(mesh=None):
     """
     Check the mesh file: list all its errors at once, and warn of what is probably a mistake.
@@ -64,6 +77,7 @@ def validate(mesh=None):
     return _run(_check.validate, mesh)
 
 
+@_command
 def plan(mesh=None, timeout=20):
     """
     What would change on which node, which live sessions that would cut off, and what drifted; nothing is touched.
@@ -93,6 +107,7 @@ def plan(mesh=None, timeout=20):
     return _run(_check.plan, mesh, timeout)
 
 
+@_command
 def nodes(network=None):
     """
     Who is in which network, with which addresses, and whether its device is what it should be.
@@ -115,6 +130,7 @@ def nodes(network=None):
     return _run(_rows.nodes, network)
 
 
+@_command
 def addresses(network=None):
     """
     How the subnets of each network are used, what is free in them, and what is not free yet.
@@ -136,6 +152,7 @@ def addresses(network=None):
     return _run(_rows.addresses, network)
 
 
+@_command
 def view(node):
     """
     What the pillar of ``node`` holds under ``wireguard``.
@@ -149,6 +166,7 @@ def view(node):
     return _run(_rows.view, node)
 
 
+@_command
 def hear(tag, event):
     """
     Take in what a node said in an event with the tag ``wireguard/register`` or ``wireguard/report``. For the reactor.
@@ -165,6 +183,7 @@ def hear(tag, event):
     return _run(_reconcile.hear, tag, event)
 
 
+@_command
 def reconcile(
     contact="*",
     wait=True,
@@ -243,6 +262,7 @@ def reconcile(
     )
 
 
+@_command
 def hold(reason=""):
     """
     Put changes on hold: from now on only a reconcile with ``canary`` or ``batch`` delivers them; engine, reactor,
@@ -264,6 +284,7 @@ def hold(reason=""):
     return _run(_reconcile.hold, reason)
 
 
+@_command
 def release():
     """
     End a hold, and bring what has changed to all nodes, as ``reconcile`` does.
@@ -280,6 +301,7 @@ def release():
 # -- nodes that go
 
 
+@_command
 def revoke(node, network=None, reason="", timeout=20):
     """
     Exclude a node at once, even while the mesh file lists it, and say who has dropped it. Lasts until ``readmit``.
@@ -306,6 +328,7 @@ def revoke(node, network=None, reason="", timeout=20):
     return _run(_removal.revoke, node, network, reason, timeout)
 
 
+@_command
 def dropped(node, network=None, timeout=20):
     """
     Say who has dropped a node that was taken out of the mesh file or whose Salt key was deleted, asking who has not.
@@ -321,6 +344,7 @@ def dropped(node, network=None, timeout=20):
     return _run(_removal.dropped, node, network, timeout)
 
 
+@_command
 def readmit(node, network=None, reason=""):
     """
     Take a revocation back. The node is a member again, under its old addresses, as far as the mesh file lists it.
@@ -337,6 +361,7 @@ def readmit(node, network=None, reason=""):
 # -- external peers
 
 
+@_command
 def export(name, network=None, format="wg-quick", public_key=None, file=None, rekey=False, reason=""):
     """
     Make the configuration of an external peer of the mesh file, such as a phone, a partner or a router. The private
@@ -385,6 +410,7 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
 # -- nodes that come
 
 
+@_command
 def enroll(node, network=None):
     """
     Let a host in by ssh, which has no minion yet, or none that reaches this master. Run it again for a new key.
@@ -410,6 +436,7 @@ def enroll(node, network=None):
     return _run(_admission.enroll, node, network)
 
 
+@_command
 def pending():
     """
     The registrations that wait for an operator, where the mesh file says ``admit: manual`` or ``rekey: manual``.
@@ -423,6 +450,7 @@ def pending():
     return _run(_rows.pending)
 
 
+@_command
 def admit(node, network=None, valid_for=None, public_key=None):
     """
     Let a node in, or its changed key; at once if its registration waits, else as soon as it registers.
@@ -446,6 +474,7 @@ def admit(node, network=None, valid_for=None, public_key=None):
     return _run(_admission.admit, node, network, valid_for, public_key)
 
 
+@_command
 def reject(node, network=None):
     """
     Say no to a registration that waits. The node stays out, or keeps its old key; the same key is refused from now on.
@@ -459,6 +488,7 @@ def reject(node, network=None):
     return _run(_admission.reject, node, network)
 
 
+@_command
 def forget_serials(node, network=None, reason=""):
     """
     Let a node speak again whose statements are refused, because it, or this master, had a clock that was ahead. Old
@@ -482,6 +512,7 @@ def forget_serials(node, network=None, reason=""):
 # -- nodes that change keys
 
 
+@_command
 def rotate(node, network=None, timeout=20, force=False):
     """
     Give nodes new keys, one after the other, without an outage: all peers know the new key before the node uses it.
@@ -512,6 +543,7 @@ def rotate(node, network=None, timeout=20, force=False):
     return _run(_rotate.rotate, node, network, timeout, force)
 
 
+@_command
 def rotate_due(limit=1):
     """
     Rotate the keys that are due by ``rotate_every`` in the mesh file, the oldest first. The engine runs this; without
@@ -529,6 +561,7 @@ def rotate_due(limit=1):
     return _run(_rotate.rotate_due, limit)
 
 
+@_command
 def rotate_secret(reason="", timeout=20, force=False):
     """
     Give all pairs of nodes other preshared keys, by making another secret for these, and reconcile.
@@ -557,6 +590,7 @@ def rotate_secret(reason="", timeout=20, force=False):
     return _run(_rotate.rotate_secret, reason, timeout, force)
 
 
+@_command
 def history(node=None, limit=50):
     """
     What happened to a node, or to all: who came, went, changed keys, was refused; by whose doing, and why.

@@ -243,7 +243,7 @@ def test_a_power_cut_on_the_way_back_is_put_right_by_syncs(nodes):
     node = nodes.all[0]
     next_key = nodes.announce(node)
     node.run("sh", "-c", "cp -p /etc/wireguard/wg0.key /etc/wireguard/saved")
-    node.do("lose_power_before", "_go_back")
+    node.do("lose_power_before", "_restore_previous_key")
     with pytest.raises(NodeError, match="power cut"):
         node.call("rotate_switch", NETWORK, wait=0.5)
     # The first step of going back was done: the new key is under both names.

@@ -1,6 +1,8 @@
 """What a command line gives back: exit codes, and what it says after Ctrl-C."""
 
+import contextlib
 import json
+import re
 import subprocess
 
 import pytest
@@ -57,3 +59,128 @@ def test_ctrl_c_says_what_was_decided_and_what_goes_on(fleet, one_off):
 def test_ctrl_c_in_json_is_json(fleet, one_off):
     code, out, _ = interrupt(fleet, "--out=json", "wireguard.reconcile", "everybody=True")
     assert (code, json.loads(out)["answer"]) == (130, "interrupted")
+
+
+# -- exit codes: the tests below provoke every row of the table in docs/operate.md
+
+DOCS = (steps.HERE.parents[1] / "docs/operate.md").read_text()
+PROVOKED = set()
+
+
+def rows_of_docs():
+    """(function, exit code) of every row of the table."""
+    found = re.findall(r"^\| ([^|]+) \| (\d+) \| [^|]+ \|$", DOCS.partition("## Exit codes")[2], re.M)
+    return {(function, int(code)) for names, code in found for function in re.findall(r"`(\w+)`", names) or [names]}
+
+
+def master_exits(fleet, *args):
+    """The exit code of salt-run."""
+    code = fleet.salt_run(f"wireguard.{args[0]}", *args[1:]).returncode
+    PROVOKED.add((args[0], code))
+    return code
+
+
+def node_exits(fleet, *calls):
+    """The exit codes of functions on node1, each with its list of arguments."""
+    jobs = json.dumps([["node1", f"wireguard.{function}", arguments] for function, arguments in calls])
+    answers = json.loads(fleet.must("exec", "master", "python3", str(steps.HERE / "call.py"), input=jobs))
+    codes = [answer["node1"]["retcode"] for answer in answers]
+    PROVOKED.update((function, code) for (function, _), code in zip(calls, codes, strict=True))
+    return codes
+
+
+@contextlib.contextmanager
+def without_wg(fleet):
+    """Have no `wg` on node1."""
+    path = fleet.must("exec", "node1", "sh", "-c", "readlink -f $(command -v wg)").strip()
+    fleet.must("exec", "node1", "mount", "--bind", "/bin/false", path)
+    try:
+        yield
+    finally:
+        fleet.must("exec", "node1", "umount", path)
+
+
+@contextlib.contextmanager
+def file_of_node1(fleet, name, text):
+    """Have another content in a file of /etc/wireguard for a while."""
+    path = fleet.dir / "hosts/node1/etc/wireguard" / name
+    before = path.read_text() if path.exists() else None
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_text(before) if before is not None else path.unlink(missing_ok=True)
+
+
+def test_what_succeeds_exits_with_zero(fleet):
+    for command in (
+        ["nodes"],
+        ["addresses"],
+        ["pending"],
+        ["history"],
+        ["validate"],
+        ["plan"],
+        ["view", "node1"],
+        ["reconcile"],
+        ["rotate_due"],
+    ):
+        assert master_exits(fleet, *command) == 0, command
+    calls = [("sync", []), ("drift", []), ("reresolve", []), ("ping", []), ("rotate_abort", ["backbone"])]
+    assert node_exits(fleet, *calls) == [0] * len(calls)
+
+
+def test_a_plan_of_an_error_is_one_and_of_a_change_two(fleet):
+    with steps.other_mesh(fleet, steps.mesh(NODES, mtu=1380)):
+        assert master_exits(fleet, "plan") == 2
+        assert master_exits(fleet, "validate") == 0
+    with steps.other_mesh(fleet, steps.mesh(NODES, prot=1)):
+        assert master_exits(fleet, "plan") == 1
+        assert master_exits(fleet, "validate") == 1
+
+
+def test_arguments_that_do_not_fit_are_an_error(fleet):
+    """Salt printed a traceback's text and usage, and exited with 0."""
+    for args in (["wireguard.revoke"], ["wireguard.nodes", "a", "b"]):
+        done = fleet.salt_run(*args)
+        assert done.returncode == 1
+        assert f"see `salt-run -d {args[0]}`" in done.stdout
+    PROVOKED.add(("any function", 1))
+
+
+def test_of_an_argument_with_an_unknown_name_salt_prints_usage_and_exits_with_zero(fleet):
+    """It does so before it calls a function. Should this ever fail, the table in docs is to be mended."""
+    done = fleet.salt_run("wireguard.revoke", "node1", "rason=stolen")
+    assert (done.returncode, "Exclude a node at once" in done.stdout) == (0, True)
+    assert [row["what"] for row in fleet.salt_run_json("wireguard.history", "limit=1")["history"]] != ["revoked"]
+
+
+def test_whoever_does_not_get_done_what_was_asked_exits_with_one(fleet, one_off):
+    assert master_exits(fleet, "reconcile", "everybody=True", "timeout=2") == 1
+    assert master_exits(fleet, "rotate", "node2", "timeout=2") == 1
+    assert master_exits(fleet, "revoke", "node1", "timeout=2") == 1
+    assert master_exits(fleet, "dropped", "node1", "timeout=2") == 1
+    assert master_exits(fleet, "hold") == 0
+    assert master_exits(fleet, "readmit", "node1") == 1
+    assert master_exits(fleet, "admit", "node1") == 1
+    assert master_exits(fleet, "rotate_secret") == 1
+    assert master_exits(fleet, "release") == 1
+
+
+def test_a_failure_on_a_node_is_one(fleet):
+    """A failed sync, drop or step of a rotation was a success to Salt."""
+    with file_of_node1(fleet, "wg0.conf", "[Interface]\n"):
+        assert node_exits(fleet, ("sync", [])) == [1]
+        assert fleet.salt("node1", "wireguard.sync").returncode == 1
+        assert fleet.exec("node1", "salt-call", "wireguard.sync").returncode == 1
+    with file_of_node1(fleet, "wg0.key.previous", "another\n"):
+        assert node_exits(fleet, ("rotate_abort", ["backbone"])) == [1]
+    outdated = [{"backbone": [steps.public_key(fleet, "node2")]}, False, 1]
+    rotation = [("rotate_switch", ["backbone"]), ("rotate_follow", ["backbone", "a", "b"])]
+    assert node_exits(fleet, ("drop", outdated), *rotation) == [1, 1, 1]
+    with without_wg(fleet):
+        assert node_exits(fleet, ("drift", []), ("reresolve", []), ("show", [])) == [1, 1, 1]
+    PROVOKED.add(("any other function", 1))
+
+
+def test_the_table_in_docs_is_complete(fleet):
+    assert {row for row in PROVOKED if row[1]} - {("show", 1)} | {("any function", 130)} == rows_of_docs()

@@ -7,8 +7,9 @@ Here, and nowhere else, the master is opened, its events are announced, and our 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,6 +63,15 @@ def _carry_out(verb: Callable[..., Any], operator: Operator, *args: Any, **kw: A
         if not operator.is_salt_run:
             raise
         return exiting(INTERRUPTED, interrupted(operator.master, operator.name, started))
+
+
+def refuse_misfits(function: Callable[..., Any], args: Sequence[Any], kw: Mapping[str, Any]) -> None:
+    """Raise for arguments that are missing or too many. Salt would print usage, and exit with 0."""
+    try:
+        inspect.signature(function).bind(*args, **kw)
+    except TypeError as exc:
+        name = f"wireguard.{function.__name__}"
+        raise salt.exceptions.NotImplemented(f"{name}: {exc}; see `salt-run -d {name}`") from exc
 
 
 def exiting(retcode: int, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..device.operations import wg_set
 from ..device.reresolve import lost_peers, moved_endpoints
@@ -40,6 +41,11 @@ def reresolve(cachedir: str) -> Outcome:
                 unresolved = sorted(set(each.endpoints.values()) - set(addresses))
                 outcome[interface] = {"moved": _follow(cachedir, interface, addresses), "unresolved": unresolved}
     return outcome
+
+
+def succeeded(outcome: Mapping[str, Any]) -> bool:
+    """Whether no interface failed in what ``reresolve`` returned."""
+    return not any("error" in each for each in outcome.values())
 
 
 class _LostPeers:

@@ -61,6 +61,11 @@ def drop(
     return answer.to_dict(minion, signed)
 
 
+def succeeded(answer: Mapping[str, Any]) -> bool:
+    """Whether no network failed in what ``sync``, ``drop`` or ``drift`` answered."""
+    return all(part.get("result") is not False for part in answer["networks"].values())
+
+
 def gone(minion: Minion, networks: Collection[str]) -> list[str]:
     """The interfaces that a state run takes down, by the pillar in memory. Raises OSError."""
     return departed_interfaces(minion, networks, generation_of(minion.pillar))
