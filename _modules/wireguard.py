@@ -92,7 +92,8 @@ def show(interface: str | None = None) -> dict[str, Any]:
     The present state of one WireGuard device, or of all. Private and preshared keys are left out.
 
     Returns ``{interface: {public_key, port, mtu, up, addresses, routes, peers}}``, with peers by public key.
-    ``latest_handshake`` is in Unix seconds (0: never), transfer in bytes.
+    A peer's ``name`` is that in our configuration file. ``latest_handshake`` is in Unix seconds, None for never;
+    transfer is in bytes.
 
     CLI Example:
 

@@ -236,7 +236,7 @@ def reconcile(
         For the history.
 
     Returns ``asked``, ``confirmed``, ``failed`` (node: error), ``silent``, ``unregistered``, ``in_sync`` (a count) and
-    ``seconds``; step by step also ``answer`` (a sentence), ``stopped`` (why, or None), ``counts`` and ``not asked``.
+    ``seconds``; step by step also ``answer`` (a sentence), ``stopped`` (why, or None), ``counts`` and ``not_asked``.
     Exit code 1 when a node failed or was silent, or when it stopped.
 
     CLI Example:

@@ -109,9 +109,10 @@ def test_show_has_everything_but_the_secrets(host):
     assert interface["addresses"] == sorted(wanted.addresses)
     assert interface["routes"] == sorted(wanted.routes)
     assert interface["peers"][key("node2")] == {
+        "name": "node2",
         "endpoint": "127.0.0.1:4444",
         "allowed_ips": ["10.42.0.2/32", "192.168.40.0/24"],
-        "latest_handshake": 0,
+        "latest_handshake": None,
         "received": 0,
         "sent": interface["peers"][key("node2")]["sent"],
         "keepalive": 25,

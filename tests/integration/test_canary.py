@@ -50,8 +50,8 @@ def test_when_the_canary_fails_nobody_else_is_changed_and_the_answer_says_so(fle
     assert list(said["failed"]) == ["node2"]
     assert "Read-only file system" in said["failed"]["node2"]
     assert said["stopped"] == "1 failed, 0 silent; 4 not asked"
-    assert said["counts"] == {"confirmed": 0, "failed": 1, "silent": 0, "not asked": 4}
-    assert said["not asked"] == OTHERS
+    assert said["counts"] == {"confirmed": 0, "failed": 1, "silent": 0, "not_asked": 4}
+    assert said["not_asked"] == OTHERS
     assert [nodes for nodes, _ in syncs(fleet)[asked:]] == [["node2"]]
     assert {node: steps.wireguard_files(fleet, node) for node in OTHERS} == files
     assert {node: mtu for node, mtu in mtus(fleet).items() if node in OTHERS} == {
@@ -94,7 +94,7 @@ def test_a_node_that_is_off_stops_it_before_the_next_batch_and_release_brings_it
     steps.edit_mesh(fleet, steps.mesh(NODES, mtu=1310))
     code, said = steps.reconcile(fleet, "batch=2", "timeout=10")
     assert code == 1
-    assert (said["confirmed"], said["silent"], said["not asked"]) == (["node2"], ["node1"], ["node3", "node4", "node5"])
+    assert (said["confirmed"], said["silent"], said["not_asked"]) == (["node2"], ["node1"], ["node3", "node4", "node5"])
     assert said["stopped"] == "0 failed, 1 silent; 3 not asked"
     fleet.on("node1", boot=True)
     life.await_answer(fleet, "node1")

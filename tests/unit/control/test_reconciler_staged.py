@@ -18,9 +18,9 @@ def fleet(tmp_path):
 def test_the_canary_comes_first_and_the_masters_own_node_last(fleet):
     said = fleet.reconcile(stages=Stages(canary=("d",), batch=2))
     assert [nodes for _, nodes, _ in fleet.jobs] == [["d"], ["a", "c"], ["e"], ["b"]]
-    assert (said["stopped"], said["not asked"]) == (None, [])
+    assert (said["stopped"], said["not_asked"]) == (None, [])
     assert said["confirmed"] == ["a", "b", "c", "d", "e"]
-    assert said["counts"] == {"confirmed": 5, "failed": 0, "silent": 0, "not asked": 0}
+    assert said["counts"] == {"confirmed": 5, "failed": 0, "silent": 0, "not_asked": 0}
 
 
 def test_there_is_one_line_for_the_canary_and_for_each_batch(fleet):
@@ -40,15 +40,15 @@ def test_when_the_canary_fails_nobody_else_is_asked(fleet):
     assert fleet.asked == ["d"]
     assert said["failed"] == {"d": "no space left on device"}
     assert said["stopped"] == "1 failed, 0 silent; 4 not asked"
-    assert said["not asked"] == ["a", "b", "c", "e"]
-    assert said["counts"] == {"confirmed": 0, "failed": 1, "silent": 0, "not asked": 4}
+    assert said["not_asked"] == ["a", "b", "c", "e"]
+    assert said["counts"] == {"confirmed": 0, "failed": 1, "silent": 0, "not_asked": 4}
 
 
 def test_after_a_batch_with_too_many_failures_it_is_said_who_has_what(fleet):
     fleet.broken["c"] = "no space left on device"
     fleet.off.add("d")
     said = fleet.reconcile(stages=Stages(batch=3, stop_after=2))
-    assert (said["confirmed"], list(said["failed"]), said["silent"], said["not asked"]) == (
+    assert (said["confirmed"], list(said["failed"]), said["silent"], said["not_asked"]) == (
         ["a"],
         ["c"],
         ["d"],

@@ -26,7 +26,7 @@ def test_a_revocation_is_proved_by_every_node_and_announced(fleet):
     said, announced = revoke(fleet)
     assert said["answer"].startswith("3 of 3 nodes have dropped d (")
     assert (said["confirmed"], said["of"], said["missing"]) == (3, 3, [])
-    assert (said["node itself"], said["networks"]) == ("has taken its interface down", ["net"])
+    assert (said["node_itself"], said["networks"]) == ("has taken its interface down", ["net"])
     assert fleet.functions == [(DROP, ["a", "b", "c", "d"])]
     assert announced[0] == ("revoked", "d")
     assert fleet.has("a") == ["b", "c"]

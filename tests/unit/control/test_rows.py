@@ -1,6 +1,7 @@
 """The tables that an operator sees."""
 
-import time
+import json
+from datetime import datetime
 
 import pytest
 
@@ -8,6 +9,10 @@ from answering import Fleet
 from factories import mesh_text, public_key
 from operating import operator_of
 from saltext.wireguard.control import rows
+from saltext.wireguard.control.check import validate
+from saltext.wireguard.control.reconcile import reconcile
+from saltext.wireguard.control.removal import revoke
+from saltext.wireguard.control.text import render
 from saltext.wireguard.errors import ConfigError, Problem
 from saltext.wireguard.meshfile.parse import parse_mesh
 
@@ -18,9 +23,10 @@ def fleet(tmp_path):
     return Fleet(tmp_path)
 
 
-def test_a_time_is_written_as_people_read_it_and_none_is_never():
-    assert rows.when(0) == "never"
-    assert time.mktime(time.strptime(rows.when(1_800_000_000.7), "%Y-%m-%d %H:%M:%S")) == 1_800_000_000
+def test_a_time_has_its_zone_and_never_is_null():
+    """Times had no zone, and a program had to know the word `never`."""
+    assert datetime.fromisoformat(rows.when(1_700_000_000.7)).timestamp() == 1_700_000_000
+    assert rows.when(0) is None
 
 
 def test_each_node_is_a_row_and_says_why_it_is_not_in_sync(fleet):
@@ -32,9 +38,17 @@ def test_each_node_is_a_row_and_says_why_it_is_not_in_sync(fleet):
     assert all(row["in_sync"] == (row["why"] is None) for row in answer["nodes"])
 
 
-def test_nodes_of_another_network_are_left_out(fleet):
-    answer = rows.nodes(operator_of(fleet), "other")
-    assert (answer["nodes"], answer["peers"], answer["left_out"]) == ([], [], [])
+def test_an_unknown_network_is_an_error(fleet):
+    """`nodes` returned an empty table."""
+    for function in (rows.nodes, rows.addresses):
+        with pytest.raises(ConfigError, match="there is no network other in the mesh file"):
+            function(operator_of(fleet), "other")
+
+
+def test_a_network_that_the_mesh_file_has_no_more_still_shows_who_is_left_out(fleet):
+    fleet.mesh.write_text("networks: {other: {subnets: [10.9.0.0/24], nodes: {}}}\n")
+    left_out = rows.nodes(operator_of(fleet), "net")["left_out"]
+    assert {row["why"] for row in left_out} == {"the mesh file has no such network"}
 
 
 def test_a_node_that_is_known_and_no_member_has_a_row_with_the_reason(fleet):
@@ -71,11 +85,6 @@ def test_the_addresses_of_a_network_are_counted(fleet):
     assert sum(hole["count"] for hole in answer["free"]) == pool["free"]
 
 
-def test_a_network_that_is_not_there_has_no_addresses(fleet):
-    with pytest.raises(ConfigError, match="there is no network other in the mesh file"):
-        rows.addresses(operator_of(fleet), "other")
-
-
 def test_a_view_has_no_secret_and_the_generation_that_it_was_made_from(fleet):
     fleet.mesh.write_text(mesh_text("'*': {}", extra="preshared_keys: true"))
     answer = rows.view(operator_of(fleet), "a")
@@ -105,4 +114,37 @@ def test_problems_are_rows_with_their_places():
 
 def test_a_mesh_file_is_summed_up_in_numbers():
     (row,) = rows.networks(parse_mesh([("mesh.yml", mesh_text("a: {}, 'b*': {}", peers="phone: {}"))]))
-    assert (row["network"], row["interface"], row["node entries"], row["peers"]) == ("net", "wg0", 2, 1)
+    assert (row["network"], row["interface"], row["node_entries"], row["peers"]) == ("net", "wg0", 2, 1)
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from keys_of(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from keys_of(each)
+
+
+def test_no_key_has_a_space(fleet):
+    """`not asked`, `node itself` and `node entries` had, which makes them hard to use in jq and templates."""
+    operator = operator_of(fleet)
+    fleet.change_everybody()
+    answers = [
+        reconcile(operator, canary="a"),
+        validate(operator, None),
+        rows.nodes(operator, None),
+        rows.addresses(operator, None),
+        rows.history(operator, None, 100),
+        rows.pending(operator),
+        revoke(operator, "b", None, "", 1),
+    ]
+    assert [key for key in keys_of(json.loads(json.dumps(answers))) if " " in key] == []
+
+
+def test_the_size_of_an_ipv6_subnet_can_be_read():
+    assert render({"pools": [{"size": 2**64 - 1, "free": 2**64 - 300, "used": 299}]}).split() == [
+        *("pools:", "size", "free", "used"),
+        *("~2^64", "~2^64", "299"),
+    ]

@@ -62,7 +62,7 @@ def reconcile(
             forced=forced,
         )
         result = _carry_out(operator, request)
-        master.registry.settle_boots(booted.difference(result["silent"], result.get("not asked", ())))
+        master.registry.settle_boots(booted.difference(result["silent"], result.get("not_asked", ())))
     failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
     if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])

@@ -296,6 +296,6 @@ class Reconciler:
         return {
             "answer": course.progress or "every node is in sync",
             "stopped": course.stopped,
-            "counts": {**{name: len(result[name]) for name in counted}, "not asked": len(left)},
-            "not asked": left,
+            "counts": {**{name: len(result[name]) for name in counted}, "not_asked": len(left)},
+            "not_asked": left,
         }

@@ -69,7 +69,9 @@ def _pursue(operator: Operator, node: str, networks: list[str], timeout: float) 
     confirmed = len(concerned) - len(missing)
     answer = f"{confirmed} of {len(concerned)} nodes have dropped {node} ({seconds:g} s)"
     if missing:
-        answer += "; not confirmed: " + ", ".join(f"{row['node']} (last seen {row['last_seen']})" for row in missing)
+        answer += "; not confirmed: " + ", ".join(
+            f"{row['node']} (last seen {row['last_seen'] or 'never'})" for row in missing
+        )
     data = {
         "answer": answer,
         "node": node,
@@ -77,7 +79,7 @@ def _pursue(operator: Operator, node: str, networks: list[str], timeout: float) 
         "confirmed": confirmed,
         "of": len(concerned),
         "missing": missing,
-        "node itself": own_removal(moment, node, networks),
+        "node_itself": own_removal(moment, node, networks),
         "seconds": seconds,
     }
     return exiting(FAILED if missing else 0, data)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ..errors import ConfigError, Problem
@@ -22,9 +22,9 @@ from .plan import PlanResult
 Row = dict[str, Any]
 
 
-def when(seconds: float) -> str:
-    """A time in Unix seconds as people read it; 0 is never."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "never"
+def when(seconds: float) -> str | None:
+    """A time in Unix seconds as people and programs read it, with its zone. None for 0, which is never."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds") if seconds else None
 
 
 # -- answers to questions
@@ -34,26 +34,23 @@ def nodes(operator: Operator, network: str | None) -> Row:
     """``salt-run wireguard.nodes``."""
     moment = operator.master.moment()
     found = sorted(statuses(moment), key=lambda status: (status.network, status.member.node))
-    answer = {
+    gone = [each for each in left_out(moment) if network in (None, each[0])]
+    if not gone:
+        _refuse_unknown(operator, network)
+    return {
         "nodes": [_node(status) for status in found if network in (None, status.network)],
         "peers": [_peer(each) for each in peer_statuses(moment) if network in (None, each.network)],
-        "left_out": [
-            {"network": name, "node": node, "why": why}
-            for name, node, why in left_out(moment)
-            if network in (None, name)
-        ],
+        "left_out": [{"network": name, "node": node, "why": why} for name, node, why in gone],
         "warnings": warnings.warnings(moment),
         "refused": [_refusal(each) for each in operator.master.registry.audit.refusals()],
     }
-    return answer
 
 
 def addresses(operator: Operator, network: str | None) -> Row:
     """``salt-run wireguard.addresses``."""
+    _refuse_unknown(operator, network)
     moment = operator.master.moment()
     usages = {name: each for name, each in warnings.usage(moment).items() if network in (None, name)}
-    if network and not usages:
-        raise ConfigError(f"there is no network {network} in the mesh file {operator.master.mesh_path}")
     pools = [pool for each in usages.values() for pool in each.pools()]
     answer = {
         "pools": [_pool(pool) for pool in pools],
@@ -66,6 +63,12 @@ def addresses(operator: Operator, network: str | None) -> Row:
         "warnings": warnings.address_warnings(moment),
     }
     return answer
+
+
+def _refuse_unknown(operator: Operator, network: str | None) -> None:
+    known = [each.name for each in operator.master.mesh().networks]
+    if network not in (None, *known):
+        raise ConfigError(f"there is no network {network} in the mesh file {operator.master.mesh_path}")
 
 
 def view(operator: Operator, node: str) -> Row:
@@ -109,7 +112,7 @@ def networks(mesh: Mesh) -> list[Row]:
             "network": network.name,
             "interface": network.interface,
             "subnets": [str(subnet) for subnet in network.subnets],
-            "node entries": len(network.nodes),
+            "node_entries": len(network.nodes),
             "peers": len(network.peers),
         }
         for network in mesh.networks

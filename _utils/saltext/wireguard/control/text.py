@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from .plantext import COLUMNS, fold
 
 # How an answer is to be shown and what `salt-run` exits with are no part of it.
 FOR_SALT = ("outputter", "retcode")
+
+# Nobody reads larger numbers digit by digit: those of the addresses in an IPv6 subnet.
+HUGE = 2**56
 
 # So many items of a list stand in a table.
 WIDEST = 8
@@ -76,6 +80,8 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int) and value >= HUGE:
+        return f"~2^{round(math.log2(value))}"
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in value)
     return str(value)

@@ -118,13 +118,14 @@ def delete(interface: str) -> None:
 
 def show(interface: str | None) -> dict[str, Any]:
     """Interface -> the device as data for people; all WireGuard devices for None. Raises NodeError or DeviceError."""
-    return {name: described(read(name)) for name in ([interface] if interface else names())}
+    return {name: _described(name, read(name)) for name in ([interface] if interface else names())}
 
 
-def described(device: Device | None) -> dict[str, Any] | None:
+def _described(interface: str, device: Device | None) -> dict[str, Any] | None:
     """A device as data for people, without secrets; None where there is none."""
     if device is None:
         return None
+    known = config_files.applied(interface).names
     return {
         "public_key": device.public_key,
         "port": device.port,
@@ -132,15 +133,16 @@ def described(device: Device | None) -> dict[str, Any] | None:
         "up": device.up,
         "addresses": sorted(device.addresses),
         "routes": sorted(device.routes),
-        "peers": {key: _described_peer(peer) for key, peer in sorted(device.peers.items())},
+        "peers": {key: _described_peer(known.get(key), peer) for key, peer in sorted(device.peers.items())},
     }
 
 
-def _described_peer(peer: DevicePeer) -> dict[str, Any]:
+def _described_peer(name: str | None, peer: DevicePeer) -> dict[str, Any]:
     return {
+        "name": name,
         "endpoint": peer.endpoint,
         "allowed_ips": sorted(peer.allowed_ips),
-        "latest_handshake": peer.latest_handshake,
+        "latest_handshake": peer.latest_handshake or None,
         "received": peer.rx,
         "sent": peer.tx,
         "keepalive": peer.keepalive,
