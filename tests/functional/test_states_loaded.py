@@ -270,6 +270,15 @@ def test_a_system_whose_packages_are_unknown_is_told_what_to_do(host):
     assert "install_packages: false" in arguments["name"]
 
 
+def test_packages_are_those_that_the_lookup_of_the_pillar_names(host):
+    """Packages of another name, as of one's own repository, took an SLS file of one's own."""
+    for family in ("Debian", "Plan9"):
+        as_member(host, lookup={"packages": ["our-wireguard"]})
+        host.configure(grains={**host.opts["grains"], "os_family": family})
+        made = compiled(host, "wireguard.packages")
+        assert made["wireguard_packages"] == {"pkg.installed": {"pkgs": ["our-wireguard"]}}
+
+
 def test_packages_are_left_alone_where_the_configuration_or_the_pillar_says_so(host):
     as_member(host)
     assert "wireguard_packages" in compiled(host, "wireguard.packages")
