@@ -38,14 +38,15 @@ def test_a_rotation_goes_by_its_protocol_and_ends_with_the_new_key_everywhere(fl
 
 
 def test_a_node_that_does_not_switch_goes_on_with_its_old_key_and_nobody_knows_the_new_one(fleet):
-    prepare = fleet._rotate_switch
+    """Its peers let both keys in until somebody reconciled."""
     fleet._rotate_switch = lambda node, network: {"switched": False, "comment": "its peers do not answer"}
     said, announced = by_hand(fleet)
-    fleet._rotate_switch = prepare
     (row,) = said["rotations"]
     assert (row["rotated"], said["retcode"]) == (False, 1)
     assert row["comment"] == "its peers do not answer; it goes on with its old key"
     assert fleet.row("a").next_key is None
+    assert {peer.public_key for peer in fleet.views["b"].peers} == {public_key("a"), public_key("c")}
+    assert fleet.views["b"].peers[0].next_key is None
     assert ("rotation_failed", "a") in announced
 
 

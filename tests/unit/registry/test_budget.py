@@ -237,6 +237,9 @@ def test_made_up_boots_take_a_bounded_amount_of_room_and_change_a_bounded_number
         generations.add(registry.snapshot().generation)
     assert len(generations) <= BOOTS.at_once + 300 + 2
     assert rows_of(registry, "boot") <= boots.MAX_BOOTS + 1
+    (pruned,) = [entry for entry in registry.audit.history("a", limit=10**6) if entry.what == "pruned"]
+    assert pruned.why == "so many of its older boots: it has more than 50"
+    assert rows_of(registry, "boot") + pruned.details["times"] == 300
 
 
 def test_made_up_generations_change_a_bounded_number_of_views(registry, clock):

@@ -133,11 +133,12 @@ class Rotation:
 
     def _give_up(self, reason: str) -> NoReturn:
         """
-        Forget the new key everywhere. A node that cannot be reached now learns it by its next sync.
+        Forget the new key everywhere. A node that cannot be reached now learns it by its next sync; so do its peers.
 
         A node that has switched all the same, and could not say so, registers its new key by that sync.
         """
         self.bus.publish([self.node], "wireguard.rotate_abort", [self.network])
         self.bus.publish([self.node], "wireguard.sync", [])
         self.master.registry.forget_announced(self.network, self.node)
+        self._run_reconciler()
         raise RotationFailed(f"{reason}; it goes on with its old key")

@@ -43,7 +43,7 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
     connection.execute(sql, (others, *who))
     now = "fresh" if states and state is None else "current"
     connection.execute("INSERT OR REPLACE INTO boot VALUES (?, ?, ?, ?, ?)", (*who, statement.boot, now, time.time()))
-    _forget_old(connection, who)
+    _forget_old(connection, statement.network, who)
     advance_generation(connection)
     if others == "clone":
         why = "two machines use its Salt key at the same time; the one that appeared later is refused"
@@ -51,10 +51,12 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
     return True
 
 
-def _forget_old(connection: sqlite3.Connection, who: tuple[str, str]) -> None:
+def _forget_old(connection: sqlite3.Connection, network: str, who: tuple[str, str]) -> None:
     """Who makes boot ids up gets no more room than that."""
     sql = (
         "DELETE FROM boot WHERE (node, salt_key) = (?, ?) AND boot IN (SELECT boot FROM boot"
         " WHERE (node, salt_key) = (?, ?) AND state IN ('replaced', 'clone') ORDER BY seen DESC LIMIT -1 OFFSET ?)"
     )
-    connection.execute(sql, (*who, *who, MAX_BOOTS))
+    count = connection.execute(sql, (*who, *who, MAX_BOOTS)).rowcount
+    if count:
+        trail.note_pruned(connection, network, who[0], f"boots: it has more than {MAX_BOOTS}", count, time.time())

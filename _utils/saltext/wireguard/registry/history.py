@@ -100,8 +100,8 @@ def prune(connection: sqlite3.Connection, now: float) -> None:
     )
     by_age = "SELECT id FROM history WHERE time < ? AND id <= (SELECT max(id) FROM history) - ?"
     for why, sql, values in (
-        (f"it has more than {MAX_BY_ITSELF} of its own doing", by_itself, [MAX_BY_ITSELF]),
-        ("they were too old", by_age, [now - KEPT_SECONDS, ALWAYS_KEPT]),
+        (f"entries: it has more than {MAX_BY_ITSELF} of its own doing", by_itself, [MAX_BY_ITSELF]),
+        ("entries: they were too old", by_age, [now - KEPT_SECONDS, ALWAYS_KEPT]),
     ):
         dropped = "what != 'pruned' AND id IN"
         counts = connection.execute(
@@ -111,13 +111,14 @@ def prune(connection: sqlite3.Connection, now: float) -> None:
         if counts:
             connection.execute(f"DELETE FROM history WHERE {dropped} ({sql})", values)  # noqa: S608
         for network, node, count in counts:
-            _say_pruned(connection, network, node, why, count, now)
+            note_pruned(connection, network, node, why, count, now)
 
 
-def _say_pruned(connection: sqlite3.Connection, network: str, node: str, why: str, count: int, now: float) -> None:
-    sql = "UPDATE history SET times = times + ?, last = ?, why = ? WHERE (network, node) = (?, ?) AND what = 'pruned'"
-    text = f"so many older entries of it were dropped: {why}"
-    if not connection.execute(sql, (count, now, text, network, node)).rowcount:
+def note_pruned(connection: sqlite3.Connection, network: str, node: str, why: str, count: int, now: float) -> None:
+    """Add to the entry about what was dropped of a node, one for each reason. ``why``: "WHAT: REASON"."""
+    text = f"so many of its older {why}"
+    sql = "UPDATE history SET times = times + ?, last = ? WHERE (network, node, what, why) = (?, ?, 'pruned', ?)"
+    if not connection.execute(sql, (count, now, network, node, text)).rowcount:
         _insert(connection, (now, network, node, "pruned", "master", text, "{}", None, count, now))
 
 
