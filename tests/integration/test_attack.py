@@ -13,91 +13,31 @@ import time
 
 import pytest
 
+import hostile
 import steps
-from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation, sign
+from hostile import LIAR, VICTIM
+from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, sign
 from test_trust import RAW, bare, event, private_pem, registry, send
 
 pytestmark = [pytest.mark.slow, pytest.mark.attack]
 
-LIAR, VICTIM = "node1", "node2"
 NODES = ["node1", "node2", "node3", "node4"]
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\n\u202e"
-# At the end of the liar's own module: what it answers is what the test left in a file.
-HOSTILE = """
-
-def _left(name):
-    import json, os
-    path = f"/var/tmp/hostile-{name}.json"
-    return json.load(open(path)) if os.path.exists(path) else None
-
-def rotate_prepare(network, _real=rotate_prepare):
-    return _left("rotate_prepare") or _real(network)
-
-def rotate_switch(network, wait=8, _real=rotate_switch):
-    return _left("rotate_switch") or _real(network, wait)
-"""
 
 
 @pytest.fixture(scope="module")
-def fleet(labs):
-    lab = labs()
-    try:
-        lab.up(len(NODES), mesh=steps.mesh(NODES), trigger="engine")
-        steps.build(lab, len(NODES))
-        module = lab.dir / "hosts" / LIAR / "var/cache/salt/minion/extmods/modules/wireguard.py"
-        module.write_text(module.read_text() + HOSTILE)
-        lab.salt_json(LIAR, "saltutil.refresh_modules")
-        yield lab
-    finally:
-        lab.down()
+def fleet(lab):
+    hostile.build(lab, NODES, steps.mesh(NODES))
+    return lab
 
 
 @pytest.fixture(autouse=True)
 def nobody_else_loses_anything(fleet):
-    """Of what every attack must leave as it was: rows and addresses of the others, their tunnels, their devices."""
-    steps.wait_until("everybody in sync", lambda: steps.in_sync(fleet, *NODES))
-    before = others(fleet)
-    yield
-    fleet.must("exec", LIAR, "sh", "-c", "rm -f /var/tmp/hostile-*.json")
-    steps.wait_until("everybody in sync again", lambda: steps.in_sync(fleet, *NODES))
-    assert others(fleet) == before
-    assert {node: steps.has_device(fleet, node) for node in NODES} == dict.fromkeys(NODES, True)
-
-
-def others(lab):
-    rows = registry(lab).snapshot().rows
-    return {node: (row.addresses, row.salt_key) for (_, node), row in rows.items() if node != LIAR}
-
-
-def answers(lab, **left):
-    """From now on the liar answers so."""
-    for name, answer in left.items():
-        path = f"/var/tmp/hostile-{name}.json"
-        lab.must("exec", LIAR, "sh", "-c", f"cat >{path}", input=json.dumps(answer))
-
-
-def announcement(lab, next_key, node=LIAR):
-    statement = Rotation(node, steps.NETWORK, steps.public_key(lab, LIAR), next_key, time.time_ns())
-    return sign(statement, private_pem(lab, LIAR))
-
-
-def rotate(lab, node):
-    done = lab.salt_run("wireguard.rotate", node, "--out=json")
-    return steps.documents(done.stdout)[-1]["rotations"][0]
+    with hostile.nobody_else_loses_anything(fleet, NODES):
+        yield
 
 
 # -- rotations
-
-
-def test_an_announcement_of_anothers_key_is_refused_and_takes_nothing_from_it(fleet):
-    """The check for foreign keys deleted the row of the node whose key it was."""
-    key = steps.public_key(fleet, VICTIM)
-    answers(fleet, rotate_prepare=announcement(fleet, key))
-    row = rotate(fleet, LIAR)
-    assert registry(fleet).snapshot().rows[steps.NETWORK, VICTIM].public_key == key
-    assert row["rotated"] is False
-    assert "is already that of" in row["comment"]
-    assert registry(fleet).snapshot().rows[steps.NETWORK, LIAR].next_key is None
 
 
 def test_an_answer_in_anothers_place_announces_nothing(fleet):
@@ -108,7 +48,8 @@ def test_an_answer_in_anothers_place_announces_nothing(fleet):
         jid = steps.wait_until("the job", lambda: job_of(recorder, "wireguard.rotate_prepare", VICTIM))
         key = "bKEaZsQvEI1sLm2s/MXW+j8D3hP9W+BHV4BoGGUt53k="
         forged = {"id": VICTIM, "jid": jid, "fun": "wireguard.rotate_prepare", "success": True, "retcode": 0}
-        send(fleet, LIAR, [bare(f"salt/job/{jid}/ret/{VICTIM}", {**forged, "return": announcement(fleet, key)})] * 5)
+        forged["return"] = hostile.announcement(fleet, key)
+        send(fleet, LIAR, [bare(f"salt/job/{jid}/ret/{VICTIM}", forged)] * 5)
         rotating.communicate(timeout=200)
     assert registry(fleet).snapshot().rows[steps.NETWORK, LIAR].next_key is None
     abandon(fleet, VICTIM)
@@ -128,8 +69,8 @@ def abandon(lab, node):
 
 def test_words_of_an_answer_are_one_short_line_in_history_and_log(fleet):
     """Five million characters went into both, and escape sequences with them."""
-    answers(fleet, rotate_switch={"switched": False, "comment": ESCAPES + "x" * 1_000_000})
-    row = rotate(fleet, LIAR)
+    hostile.answers(fleet, rotate_switch={"switched": False, "comment": ESCAPES + "x" * 1_000_000})
+    row = hostile.rotate(fleet, LIAR)
     assert row["rotated"] is False
     assert len(row["comment"]) < 500
     entries = [entry for entry in registry(fleet).audit.history(LIAR) if entry.what == "rotation_failed"]
@@ -192,29 +133,3 @@ def test_a_flood_of_start_events_runs_no_state_again_and_again(fleet):
     send(fleet, LIAR, [bare(f"salt/minion/{VICTIM}/start", {"id": VICTIM})] * 50)
     time.sleep(10)
     assert [data for tag, data in recorder.all() if tag.endswith("/new") and data.get("fun") == "state.apply"] == []
-
-
-# -- a member that was shut out
-
-
-def test_a_revoked_member_with_all_its_old_statements_stays_out(fleet):
-    """Everything that it ever signed is played again, and new statements are added."""
-    pem, key = private_pem(fleet, LIAR), steps.public_key(fleet, LIAR)
-    recorder = steps.Recorder(fleet)
-    fleet.salt_json(LIAR, "wireguard.sync")
-    done = fleet.salt_run("wireguard.revoke", LIAR, "reason=test", "--out=json")
-    try:
-        assert done.returncode == 0, done.stdout + done.stderr
-        old = [data for tag, data in recorder.all() if tag in (REGISTER_TAG, REPORT_TAG)]
-        now = time.time_ns()
-        new = [
-            event(REGISTER_TAG, {"signed": sign(Registration(LIAR, steps.NETWORK, key, (), 51820, now), pem)}),
-            event(REPORT_TAG, {"signed": sign(Report(LIAR, steps.NETWORK, "0" * 64, now + 1), pem)}),
-        ]
-        send(fleet, LIAR, [*[event(REGISTER_TAG, data.get("data")) for data in old], *new])
-        for node in ("node3", "node4"):  # by the pillar in memory, which is from before
-            fleet.salt_json(node, "wireguard.apply")
-        time.sleep(3)
-        assert [node for node in NODES if node != LIAR and key in steps.peers(fleet, node)] == []
-    finally:
-        fleet.salt_run("wireguard.readmit", LIAR)
