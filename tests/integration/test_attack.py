@@ -6,10 +6,14 @@ must hold is the same each time: nobody else loses row, address, key or place, a
 Statements that are wrong in themselves are in ``test_trust``; here is what is right by its signature.
 """
 
+import base64
 import json
+import os
 import re
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 
@@ -22,12 +26,16 @@ from test_trust import RAW, bare, event, private_pem, registry, send
 pytestmark = [pytest.mark.slow, pytest.mark.attack]
 
 NODES = ["node1", "node2", "node3", "node4"]
+# The glob lets in whoever has an accepted key, whatever it calls itself.
+ENTRIES = {"*": {}, **{node: {} for node in NODES}}
+# Ids that are placeholders, another's old key, another's in other letters, options, code, globs.
+ODD_IDS = ["x@PRIVATE_KEY@", f"{VICTIM} (old key)", VICTIM.upper(), "-a", "--help", "x..x", "a b", "$(id)", "*", "ü"]
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\n\u202e"
 
 
 @pytest.fixture(scope="module")
 def fleet(lab):
-    hostile.build(lab, NODES, steps.mesh(NODES))
+    hostile.build(lab, NODES, steps.mesh(ENTRIES))
     return lab
 
 
@@ -133,3 +141,93 @@ def test_a_flood_of_start_events_runs_no_state_again_and_again(fleet):
     send(fleet, LIAR, [bare(f"salt/minion/{VICTIM}/start", {"id": VICTIM})] * 50)
     time.sleep(10)
     assert [data for tag, data in recorder.all() if tag.endswith("/new") and data.get("fun") == "state.apply"] == []
+
+
+# -- names
+
+
+def test_ids_that_are_no_host_names_are_let_in_nowhere(fleet):
+    """One was a placeholder of the configuration file, another took the addresses of a node in a rotation."""
+    pki = fleet.dir / "hosts/master/etc/salt/pki/master"
+    pem, own_key = private_pem(fleet, LIAR), (pki / "minions" / LIAR).read_bytes()
+    for odd in ODD_IDS:
+        (pki / "minions_pre" / odd).write_bytes(own_key)
+    try:
+        assert fleet.salt_key("-y", "-A").returncode == 0
+        keys = {odd: base64.b64encode(os.urandom(31) + b"\1").decode() for odd in ODD_IDS}
+        said = [Registration(odd, steps.NETWORK, key, (), 51820, time.time_ns()) for odd, key in keys.items()]
+        send(fleet, LIAR, [event(REGISTER_TAG, {"signed": sign(each, pem)}) for each in said])
+        reasons = steps.wait_until("all refused", lambda: all_refused(fleet, ODD_IDS))
+        assert [reason for reason in reasons.values() if "minion id" not in reason and "two ids" not in reason] == []
+        pillar = fleet.exec(LIAR, "salt-call", f"--id={ODD_IDS[0]}", "--out=json", "pillar.items")
+        assert "local" in pillar.stdout, pillar.stdout + pillar.stderr
+        assert "public_key" not in pillar.stdout
+        assert steps.reconcile(fleet, "everybody=True")[0] == 0
+        for node in NODES:
+            assert not set(keys.values()) & set(steps.peers(fleet, node))
+            assert "@PRIVATE_KEY@" not in "".join(steps.wireguard_files(fleet, node).values())
+    finally:
+        for odd in ODD_IDS:
+            for state in ("minions", "minions_pre"):
+                (pki / state / odd).unlink(missing_ok=True)
+
+
+def all_refused(lab, ids):
+    reasons = {row["node"]: row["reason"] for row in steps.refused(lab) if row["node"] in ids}
+    return reasons if len(reasons) == len(ids) else None
+
+
+def test_a_name_that_resolves_to_nonsense_costs_nobody_but_its_owner_its_tunnels(fleet):
+    """It raised for all networks of a node, which could apply nothing then, not even a revocation."""
+    gone = steps.public_key(fleet, "node4")
+    liars = steps.public_key(fleet, LIAR)
+    with steps.other_mesh(fleet, steps.mesh({**ENTRIES, LIAR: {"endpoint": "liar.test"}})):
+        for address in ("0.0.0.0", "::", "224.0.0.1", "ff02::1", "fe80::1%eth0", "255.255.255.255"):
+            fleet.must("point", "liar.test", address)
+            code, result = steps.reconcile(fleet, "everybody=True")
+            assert code == 0, (address, result)
+            for node in ("node2", "node3"):
+                assert steps.peers(fleet, node)[liars]["endpoint"].rsplit(":", 1)[0].strip("[]") != address
+        try:
+            done = fleet.salt_run("wireguard.revoke", "node4", "reason=test", "--out=json")
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert [node for node in NODES[:3] if gone in steps.peers(fleet, node)] == []
+        finally:
+            fleet.salt_run("wireguard.readmit", "node4")
+            fleet.must("point", "liar.test", LIAR)
+    steps.reconcile(fleet)
+
+
+# -- a member that was shut out
+
+
+def test_a_revoked_member_stays_out_through_a_reboot_a_rollback_of_the_mesh_file_and_an_old_registry(fleet, tmp_path):
+    key, text = steps.public_key(fleet, LIAR), fleet.mesh_file.read_text()
+    database = fleet.dir / "hosts/master/var/cache/salt/master/wireguard/registry.db"
+    backup = tmp_path / "registry.db"
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(backup)) as target:
+        source.backup(target)
+    try:
+        assert fleet.salt_run("wireguard.revoke", LIAR, "reason=test", "--out=json").returncode == 0
+        fleet.off(VICTIM)
+        fleet.on(VICTIM, boot=True)
+        assert with_peer(fleet, key) == []
+        steps.edit_mesh(fleet, steps.mesh({**ENTRIES, LIAR: {}, "node3": {"mtu": 1380}}))
+        assert steps.reconcile(fleet)[0] == 0
+        steps.edit_mesh(fleet, text)
+        assert steps.reconcile(fleet)[0] == 0
+        assert with_peer(fleet, key) == []
+        fleet.off("master")
+        for file in database.parent.glob("registry.db*"):
+            file.unlink()
+        database.write_bytes(backup.read_bytes())
+        fleet.on("master")
+        assert steps.reconcile(fleet, "everybody=True")[0] == 0
+        assert with_peer(fleet, key) == []
+    finally:
+        fleet.salt_run("wireguard.readmit", LIAR)
+
+
+def with_peer(lab, key):
+    """The nodes that let this key in."""
+    return [node for node in NODES if node != LIAR and key in steps.peers(lab, node)]
