@@ -96,6 +96,13 @@ def warm_up():
     hosts.warm_up()
 
 
+def pytest_unconfigure():
+    """A process of pytest-xdist ends without what the interpreter does at its end, such as to remove this folder."""
+    hosts = sys.modules.get("hosts")
+    if hosts and hosts.served.cache_info().currsize:
+        hosts.served().cleanup()
+
+
 @pytest.fixture(autouse=True)
 def mesh_files_are_complete(monkeypatch):
     """The mesh files of these tests are complete as soon as they are written."""

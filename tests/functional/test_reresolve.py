@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import ETC, key, peer, registered, view, wait_until
+from hosts import key, peer, registered, view, wait_until
 from isolation import mount
 from test_module_apply import session
 
@@ -60,23 +60,6 @@ def test_a_peer_without_a_session_is_called_where_its_name_points_to_now(moved):
     assert moved.writing_commands() == [["wg", "set", "wg0", "peer", key("node2"), "endpoint", f"{NEW}:4444"]]
 
 
-def test_a_second_run_sets_nothing(moved):
-    moved.call("reresolve")
-    moved.forget_commands()
-    assert moved.call("reresolve") == {"wg0": {"moved": {}, "unresolved": []}}
-    assert moved.writing_commands() == []
-
-
-def test_without_names_nothing_is_looked_up(host):
-    registered(host, NODE3)
-    host.call("apply")
-    assert host.call("reresolve") == {}
-
-
-def test_a_minion_without_interfaces_has_nothing_to_do(host):
-    assert host.call("reresolve") == {}
-
-
 def test_a_peer_with_a_session_is_left_where_it_is(names):
     host, set_names = names
     set_names(db1="127.0.0.1")
@@ -86,39 +69,6 @@ def test_a_peer_with_a_session_is_left_where_it_is(names):
     set_names(db1=NEW)
     assert host.call("reresolve") == {}
     assert host.device().peers[other.public_key].endpoint == "127.0.0.1:51829"
-
-
-def test_a_peer_that_is_not_on_the_device_is_not_made_again(moved):
-    moved.run("wg", "set", "wg0", "peer", key("node2"), "remove")
-    assert moved.call("reresolve") == {}
-    assert endpoints(moved) == {"node3": "127.0.0.1:4444"}
-
-
-def test_a_peer_that_is_removed_while_its_name_is_looked_up_is_not_made_again(moved, monkeypatch):
-    """And whoever removes it need not wait for the resolver."""
-    real = socket.getaddrinfo
-
-    def getaddrinfo(*args, **kwargs):
-        registered(moved, NODE3)
-        assert moved.call("apply")["backbone"]["result"] is True
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert moved.call("reresolve") == {"wg0": {"moved": {}, "unresolved": []}}
-    assert endpoints(moved) == {"node3": "127.0.0.1:4444"}
-
-
-def test_a_device_that_is_gone_is_not_made_again(moved):
-    moved.run("ip", "link", "delete", "dev", "wg0")
-    assert moved.call("reresolve") == {}
-    assert moved.device() is None
-
-
-def test_a_file_that_is_not_ours_is_none_of_our_business(moved):
-    path = ETC / "wg0.conf"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
-    assert moved.call("reresolve") == {}
-    assert endpoints(moved)["node2"] == f"{OLD}:4444"
 
 
 @pytest.fixture
@@ -163,16 +113,6 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(two, monkeypatch):
     over.set()
     assert result["wg0"] == {"moved": {}, "unresolved": ["db1.test:4444"]}
     assert result["wg1"]["moved"] == {"node2": f"{NEW}:4444"}
-
-
-def test_an_interface_that_is_being_worked_on_is_left_for_the_next_time(two):
-    host, set_names = two
-    set_names(db1=NEW, db2=NEW)
-    with host.lock("wg0"):
-        result = host.call("reresolve")
-    assert "another apply has been working on wg0" in result["wg0"]["error"]
-    assert result["wg1"]["moved"] == {"node2": f"{NEW}:4444"}
-    assert host.call("reresolve")["wg0"]["moved"] == {"node2": f"{NEW}:4444"}
 
 
 def test_a_tunnel_comes_back_when_the_name_of_its_other_end_points_to_it_again(names):

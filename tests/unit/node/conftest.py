@@ -12,3 +12,11 @@ def host(tmp_path, monkeypatch, caplog):
     made = Host(tmp_path, monkeypatch)
     yield made
     made.assert_no_secret_is_out(caplog.text)
+
+
+@pytest.fixture
+def tunnels(host, monkeypatch):
+    """The other ends of the host's tunnels."""
+    from unit.node.tunnels import Tunnels
+
+    return Tunnels(host, monkeypatch)
