@@ -1,10 +1,8 @@
 """Applying a view to a real device: what must differ is changed, and nothing else is."""
 
 import os
-import socket
 import stat
 import subprocess
-import threading
 
 import pytest
 
@@ -237,25 +235,6 @@ def test_something_that_changes_the_device_back_at_once_is_an_error_that_says_so
 # -- endpoints
 
 
-@pytest.fixture
-def bad_names(host, monkeypatch):
-    """Names below slow.example never come back, and those below bad.example do not exist."""
-    stop = threading.Event()
-    real = socket.getaddrinfo
-
-    def getaddrinfo(name, *args, **kwargs):
-        if name.endswith("slow.example"):
-            stop.wait(30)
-        if name.endswith(".example"):
-            raise socket.gaierror(-2, "Name or service not known")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(host.library("node.endpoints"), "RESOLVE_SECONDS", 0.5)
-    yield host
-    stop.set()
-
-
 def session(host):
     """A live session with a second device, wg9, whose packets come from 127.0.0.1:51829. Returns the views's peer."""
     own = host.call("keypair", "wg0")
@@ -322,50 +301,7 @@ def test_a_network_of_somebody_elses_interface_is_not_taken_over(host):
     assert "dev lan0" in host.run("ip", "route", "show", "192.168.40.0/24")
 
 
-# -- views that cannot be
-
-
-def broken(host, **fields):
-    data = view(host.call("public_key", "wg0")).to_dict()
-    peer_fields = {name[5:]: fields.pop(name) for name in list(fields) if name.startswith("peer_")}
-    data["peers"]["node2"].update(peer_fields)
-    data.update(fields)
-    del data["digest"]
-    host.set_pillar({"wireguard": {"networks": {"backbone": data}}})
-
-
-INVALID = {
-    "no interface": {"interface": None},
-    "a long name": {"interface": "a" * 16},
-    "a path as name": {"interface": "../wg0"},
-    "a bad address": {"addresses": ["10.42.0.300/16"]},
-    "an address with a zone": {"addresses": ["fe80::1%eth0/64"]},
-    "a bad port": {"port": 70000},
-    "text as port": {"port": "51820"},
-    "a small MTU": {"mtu": 1000},
-    "an unknown key": {"adresses": []},
-    "a bad key": {"peer_public_key": "nonsense"},
-    "a network with host bits": {"peer_allowed_ips": ["10.42.0.2/16"]},
-    "the default route": {"peer_allowed_ips": ["0.0.0.0/0"]},
-    "another's network": {"peer_allowed_ips": ["10.42.0.3/32"]},
-    "another's key": {"peer_public_key": key("node3")},
-    "an endpoint without port": {"peer_endpoint": "node2.example.com"},
-    "a command": {"peer_endpoint": "a:1\nPostUp = touch /tmp/owned"},
-    "a list of peers": {"peers": [1]},
-    "no mapping at all": {"peers": {"node2": None}},
-}
-
-
 # -- failures in the middle
-
-
-FAILING = {
-    "ip address": ("ip", '"address add"*'),
-    "ip link up": ("ip", '"link set dev wg0 up"'),
-    "ip route": ("ip", '*"route add"*'),
-    "wg set key": ("wg", '*"private-key"*'),
-    "wg set peers": ("wg", '*" peer "*'),
-}
 
 
 def test_a_run_that_was_killed_in_the_middle_is_finished_by_the_next(host):

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 
 import pytest
 
@@ -14,8 +13,6 @@ from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registr
 from saltext.wireguard.registry.evidence import verify
 
 MESH = "networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}"
-WITH_PHONE = MESH[:-2] + ", peers: {phone: {public_key: %s, addresses: [10.42.9.1]}}}}"
-LEFT = "networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'web*': {}}}}"
 
 
 def reasons(host):
@@ -73,21 +70,6 @@ def test_a_new_node_registers_and_is_set_up_in_one_run(host):
     assert host.device().public_key == host.call("public_key", "wg0")
     assert host.device().addresses
     assert reasons(host) == {"backbone": None}
-
-
-def test_a_mesh_file_that_becomes_invalid_meanwhile_stops_the_wait_with_its_error(host):
-    host.be_master(MESH)
-
-    def break_it(tag, data):
-        host.write_mesh("networks: {backbone: {subnet: []}}")
-        return True
-
-    host.on_event = break_it
-    started = time.monotonic()
-    message = host.error("apply", wait=30)
-    assert time.monotonic() - started < 25  # of 30
-    assert "the pillar has errors, so nothing was changed" in message
-    assert host.device() is None
 
 
 # -- sync

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import subprocess
 import time
 from dataclasses import replace
 
@@ -30,10 +29,6 @@ def reasons(host):
 
 
 # -- statements
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
 
 
 def test_a_changed_statement_does_not_verify(host):
@@ -153,6 +148,21 @@ def test_a_lost_registration_is_an_error_that_says_what_the_master_lacks(host):
     host.on_event = deliver
     assert host.call("apply")["backbone"]["result"] is True
     assert host.device().public_key == public_key
+
+
+def test_a_mesh_file_that_becomes_invalid_meanwhile_stops_the_wait_with_its_error(host, tunnels):
+    host.be_master(MESH)
+    began = tunnels.now
+
+    def break_it(tag, data):
+        host.write_mesh("networks: {backbone: {subnet: []}}")
+        return True
+
+    host.on_event = break_it
+    message = host.error("apply", wait=30)
+    assert tunnels.now < began + 1
+    assert "the pillar has errors, so nothing was changed" in message
+    assert host.device() is None
 
 
 def test_an_event_that_cannot_be_sent_is_in_the_log(host, caplog):
