@@ -33,6 +33,7 @@ from saltext.wireguard.node import drift as _drift
 from saltext.wireguard.node import keys as _keys
 from saltext.wireguard.node import ping as _ping
 from saltext.wireguard.node import registration as _registration
+from saltext.wireguard.node import reports as _reports
 from saltext.wireguard.node import reresolve as _reresolve
 from saltext.wireguard.node import rotation_protocol as _rotation_protocol
 from saltext.wireguard.node import sync as _sync
@@ -440,7 +441,24 @@ def reresolve() -> dict[str, Any]:
         salt '*' wireguard.reresolve
     """
     with _minion() as minion:
-        return _judged(_reresolve.reresolve(minion.cachedir), _reresolve.succeeded)
+        return _judged(_reresolve.reresolve(minion), _reresolve.succeeded)
+
+
+def report_missing() -> list[str]:
+    """
+    Report to the master which interfaces of networks are configured here, but have no device: they did not come up at
+    boot, or somebody deleted them. The master then asks this minion to sync. Returns their names.
+
+    Minions run this when they start and every hour by themselves: their pillar has a schedule for it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.report_missing
+    """
+    with _minion() as minion:
+        return _reports.send_missing(minion)
 
 
 # -- changing the key; docs/rotation.md describes the whole protocol

@@ -22,10 +22,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
-from saltext.wireguard.device.reresolve import SCHEDULE
 from saltext.wireguard.fleet import masterless as _masterless
 from saltext.wireguard.master import pillar as _pillar
 from saltext.wireguard.meshfile import load as _load
+from saltext.wireguard.model.schedule import schedule as _schedule
 
 if TYPE_CHECKING:
     # Salt's loader puts this here.
@@ -50,7 +50,8 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     was removed, as opposed to a master that has lost its ``ext_pillar`` configuration, which must not tear anything
     down.
 
-    A node with peers whose endpoints are names gets a ``schedule`` as well, by which its minion looks them up again.
+    A node gets a ``schedule`` as well, by which its minion reports a device that did not come up at boot, and looks up
+    names that are endpoints again.
 
     :param mesh: path of the mesh file or directory
     :param preshared_secret: what preshared keys come from, if not from a file of ours
@@ -66,9 +67,9 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     data = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
     if generation:
         data["wireguard"]["generation"] = generation
-    if any(view.has_names for view in views.values()):
+    if views:
         # What the pillar has so far is repeated, or with `pillar_source_merging_strategy: overwrite` it would be gone.
-        data["schedule"] = {**pillar.get("schedule", {}), **SCHEDULE}
+        data["schedule"] = {**pillar.get("schedule", {}), **_schedule(views.values())}
     return data
 
 

@@ -252,14 +252,13 @@ def test_a_minion_is_told_its_own_preshared_keys(master):
     assert peer["preshared_key"] == other["preshared_key"]
 
 
-# -- the schedule by which names are looked up again
+# -- the schedule by which nodes look after themselves
 
 
-def test_a_node_with_a_peer_that_is_called_by_a_name_is_given_a_schedule(master):
+def test_a_node_with_a_peer_that_is_called_by_a_name_looks_it_up_again(master):
     master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
-    job = master.pillar("node1")["schedule"]["wireguard_reresolve"]
-    assert (job["function"], job["return_job"]) == ("wireguard.reresolve", False)
-    assert "schedule" not in master.pillar("node2")
+    assert set(master.pillar("node1")["schedule"]) == {"wireguard_report_missing", "wireguard_reresolve"}
+    assert set(master.pillar("node2")["schedule"]) == {"wireguard_report_missing"}
 
 
 def test_a_schedule_that_the_pillar_has_already_stays_in_it(master):
@@ -267,14 +266,14 @@ def test_a_schedule_that_the_pillar_has_already_stays_in_it(master):
     master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
     given = {"schedule": {"highstate": {"function": "state.apply", "hours": 1}}}
     told = master.pillars()["wireguard"]("node1", given, mesh=str(master.mesh))
-    assert set(told["schedule"]) == {"highstate", "wireguard_reresolve"}
+    assert set(told["schedule"]) == {"highstate", "wireguard_report_missing", "wireguard_reresolve"}
 
 
 def test_the_schedule_is_one_that_salt_takes(master):
     """By the function that Salt itself checks its schedules with."""
     master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
     functions = salt.loader.minion_mods(master.opts, utils=salt.loader.utils(master.opts))
-    ((name, job),) = master.pillar("node1")["schedule"].items()
-    built = functions["schedule.build_schedule_item"](name, **job)
-    assert built["function"] == job["function"]
-    assert {key: built[key] for key in job} == job
+    for name, job in master.pillar("node1")["schedule"].items():
+        built = functions["schedule.build_schedule_item"](name, **job)
+        assert built["function"] == job["function"]
+        assert {key: built[key] for key in job} == job

@@ -130,6 +130,59 @@ def test_a_tunnel_comes_back_when_the_name_of_its_other_end_points_to_it_again(n
     wait_until(lambda: host.device().peers[other.public_key].latest_handshake, 20)
 
 
+# -- boot
+
+
+@pytest.fixture
+def dead_resolver(names):
+    """Nobody answers questions about names that are not in the hosts file."""
+    host, set_names = names
+    file = host.disk / "resolv.conf"
+    file.write_text("nameserver 127.0.0.9\noptions timeout:1 attempts:1\n")
+    mount(str(file), "/etc/resolv.conf", None, MS_BIND)
+    return host, set_names
+
+
+def boot(host):
+    """As wg-quick's unit does, which tells wg to wait for names for ever."""
+    host.delete_device()
+    host.run("env", "WG_ENDPOINT_RESOLUTION_RETRIES=infinity", "timeout", "30", "wg-quick", "up", "wg0")
+
+
+@pytest.mark.parametrize("was_known", [False, True])
+def test_an_interface_boots_without_waiting_for_a_name_that_does_not_resolve(dead_resolver, was_known):
+    """One such name, and wg-quick took the device down, or never ended."""
+    host, set_names = dead_resolver
+    set_names(**({"db1": OLD} if was_known else {}), db2=NEW)
+    registered(host, NODE2, NODE3, peer("node4", "10.42.0.4/32", endpoint="db2.test:4444"))
+    host.call("apply")
+    set_names()
+    boot(host)
+    expected = {"node2": f"{OLD}:4444" if was_known else None, "node3": "127.0.0.1:4444", "node4": f"{NEW}:4444"}
+    assert endpoints(host) == expected
+    host.run("wg", "syncconf", "wg0", "/dev/stdin", text=host.run("wg-quick", "strip", "wg0"))
+    assert endpoints(host) == expected
+    assert host.call("apply")["backbone"]["changes"] == {}
+    set_names(db1=NEW, db2=NEW)
+    host.call("reresolve")
+    boot(host)
+    assert endpoints(host) == expected | {"node2": f"{NEW}:4444"}
+
+
+def test_a_power_cut_while_the_new_address_is_written_leaves_a_file_that_boots(moved, monkeypatch):
+    def cut(*_):
+        raise OSError(5, "the power is off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.rename", cut)
+        assert "could not be written" in moved.call("reresolve")["wg0"]["error"]
+    boot(moved)
+    assert endpoints(moved)["node2"] == f"{OLD}:4444"
+    moved.call("reresolve")
+    boot(moved)
+    assert endpoints(moved)["node2"] == f"{NEW}:4444"
+
+
 # -- the schedule
 
 

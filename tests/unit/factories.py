@@ -71,7 +71,7 @@ def in_words(operations):
 
 def config_file(view):
     """The configuration file of a view, with a private key that is no secret."""
-    return wg_quick.render(view, PrivateKey("cHJpdmF0ZSBrZXkgb2YgYSB0ZXN0LCAzMiBieXRlcyE="))
+    return wg_quick.render(view, PrivateKey("cHJpdmF0ZSBrZXkgb2YgYSB0ZXN0LCAzMiBieXRlcyE="), {})
 
 
 def mesh_text(nodes="'*': {}", subnets="10.42.0.0/24", peers="", extra=""):

@@ -19,11 +19,12 @@ ALLOWED = ("10.42.0.2/32", "192.168.4.0/24")
 NODE2 = Peer("node2", "c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=", ALLOWED, "db1:51820", 25)
 NODE3 = Peer("node3", "XGL4Lka3bDrgXnCi7cXcxXZO9n77VHuGo6XlLzsgVgc=", ("10.42.0.3/32", "fd99::/64"))
 NAME = attrgetter("name")
+ADDRESSES = {"db1:51820": "192.0.2.7:51820"}
 VIEW = View("wg0", ("10.42.0.1/16", "fd42::1/64"), (NODE2, NODE3), network="backbone", port=51820, mtu=1380)
 
 
 def render(view):
-    return wg_quick.render(view, PrivateKey(KEY))
+    return wg_quick.render(view, PrivateKey(KEY), ADDRESSES)
 
 
 def test_a_node_that_forwards_does_so_from_boot_on():
@@ -56,7 +57,8 @@ def test_a_view_is_rendered_as_a_wg_quick_file():
         "[Peer]\n"
         "PublicKey = c+E8VYwP2EJggAQKzmuGoLzg/L9+8LkhIL/r0oodlno=\n"
         "AllowedIPs = 10.42.0.2/32, 192.168.4.0/24\n"
-        "Endpoint = db1:51820\n"
+        "# Endpoint by name = db1:51820\n"
+        "Endpoint = 192.0.2.7:51820\n"
         "PersistentKeepalive = 25\n"
         "\n"
         "# node3\n"
@@ -64,6 +66,37 @@ def test_a_view_is_rendered_as_a_wg_quick_file():
         "PublicKey = XGL4Lka3bDrgXnCi7cXcxXZO9n77VHuGo6XlLzsgVgc=\n"
         "AllowedIPs = 10.42.0.3/32, fd99::/64\n"
     )
+
+
+def test_a_name_that_is_not_known_to_resolve_leaves_its_peer_without_an_endpoint():
+    """wg-quick took the whole interface down for it at boot, or waited for ever."""
+    text = wg_quick.render(VIEW, PrivateKey(KEY), {})
+    assert "# Endpoint by name = db1:51820\nPersistentKeepalive = 25\n" in text
+    assert "\nEndpoint" not in text
+    assert parse(text, "wg0") == VIEW
+
+
+def test_the_configuration_of_a_peer_elsewhere_keeps_the_name():
+    assert "\nEndpoint = db1:51820\n" in "\n".join(wg_quick.lines(VIEW, PrivateKey(KEY)))
+
+
+def test_an_endpoint_that_is_an_address_stands_there_alone():
+    text = render(replace(VIEW, peers=(replace(NODE2, endpoint="192.0.2.9:1"),)))
+    assert "/24\nEndpoint = 192.0.2.9:1\n" in text
+
+
+def test_what_a_name_stood_for_last_is_read_back_and_stays_through_other_changes():
+    assert wg_quick.addresses_of(render(VIEW)) == ADDRESSES
+    assert wg_quick.addresses_of(wg_quick.without_peers(render(VIEW), "wg0", [NODE3.public_key])) == ADDRESSES
+    assert wg_quick.addresses_of(render(VIEW).partition("\n")[2]) == {}
+
+
+def test_a_name_gets_another_address_and_nothing_else_changes():
+    text = wg_quick.with_addresses(render(VIEW), "wg0", {"db1:51820": "[2001:db8::7]:51820"})
+    assert text == render(VIEW).replace("192.0.2.7:51820", "[2001:db8::7]:51820")
+    assert wg_quick.with_addresses(text, "wg0", {"db2:51820": "192.0.2.1:1"}) == text
+    foreign = text.partition("\n")[2]
+    assert wg_quick.with_addresses(foreign, "wg0", ADDRESSES) == foreign
 
 
 def test_what_the_view_leaves_open_has_no_line():
@@ -90,7 +123,7 @@ def test_the_order_of_peers_in_the_view_makes_no_difference():
 )
 def test_no_value_can_start_a_line_of_its_own(view):
     with pytest.raises(ViewError, match="wg0: a control character"):
-        render(view)
+        wg_quick.managed_text(view, wg_quick.lines(view, PrivateKey(KEY)))
 
 
 def test_a_rendered_file_is_managed():
@@ -129,7 +162,7 @@ PEERS = st.builds(
     name=st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min_size=1),
     public_key=KEYS,
     allowed_ips=st.lists(st.ip_addresses().map(lambda ip: str(ip_network(ip))), unique=True).map(sorted).map(tuple),
-    endpoint=st.none() | st.sampled_from(["192.0.2.1:51820", "[2001:db8::1]:1", "db1.example.com:65535"]),
+    endpoint=st.none() | st.sampled_from(["192.0.2.1:51820", "[2001:db8::1]:1", "db1.example.com:65535", "db1:51820"]),
     keepalive=st.integers(0, 65535),
 )
 SECRETS = st.binary(min_size=32, max_size=32).filter(any).map(lambda raw: base64.b64encode(raw).decode())
@@ -188,6 +221,7 @@ def test_a_damaged_private_key_is_refused_without_being_shown():
         "",
         render(VIEW).partition("\n")[2],
         render(VIEW).replace("192.168.4.0/24", "somewhere"),
+        render(VIEW).replace("192.0.2.7:51820", "db1:51820"),
         render(VIEW).replace("ListenPort = 51820", "ListenPort = 0x50"),
         render(VIEW).replace("ListenPort = 51820", "PostUp = reboot"),
         render(VIEW).replace(f"PrivateKey = {KEY}\n", ""),

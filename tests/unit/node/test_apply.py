@@ -309,7 +309,7 @@ def test_an_endpoint_that_is_a_name_is_resolved(host, monkeypatch):
     answering(monkeypatch, "192.0.2.4")
     applied(host, peer("node2", "10.42.0.2/32", endpoint="db1.example:4444"))
     assert host.device().peers[key("node2")].endpoint == "192.0.2.4:4444"
-    assert "Endpoint = db1.example:4444" in host.config.read_text()
+    assert "# Endpoint by name = db1.example:4444\nEndpoint = 192.0.2.4:4444\n" in host.config.read_text()
     host.forget_commands()
     assert host.call("apply")["backbone"]["changes"] == {}
 
@@ -356,7 +356,7 @@ def test_a_name_that_begins_to_resolve_during_a_run_does_not_make_it_fail(host, 
     answering(monkeypatch, socket.gaierror(-3, "Temporary failure in name resolution"), "192.0.2.4")
     assert host.call("apply")["backbone"]["result"] is True
     assert host.device().peers[key("node2")].endpoint is None
-    assert set(host.call("apply")["backbone"]["changes"]) == {"peer node2"}
+    assert set(host.call("apply")["backbone"]["changes"]) == {"peer node2", str(host.config)}
     assert host.device().peers[key("node2")].endpoint is not None
 
 

@@ -25,7 +25,7 @@ def etc(tmp_path):
 
 
 def applied(view):
-    files.replace(config_files.config_file("wg0"), render(view, PrivateKey("secret")))
+    files.replace(config_files.config_file("wg0"), render(view, PrivateKey("secret"), {}))
 
 
 def outside(master=None, caller="", view=VIEW):

@@ -32,7 +32,7 @@ def node(view, private=None):
     with tempfile.TemporaryDirectory() as etc, patch.object(config_files, "CONFIG_DIR", etc):
         own = keys.ensure(config_files.key_file("wg0"))
         private = private or read(config_files.key_file("wg0")).strip()
-        files.replace(config_files.config_file("wg0"), render(view, PrivateKey(private)))
+        files.replace(config_files.config_file("wg0"), render(view, PrivateKey(private), {}))
         yield own
 
 

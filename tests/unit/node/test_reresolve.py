@@ -127,3 +127,73 @@ def test_an_error_on_one_interface_does_not_affect_the_others(moved):
     result = moved.call("reresolve")
     assert "`wg show wg0 dump` failed" in result["wg0"]["error"]
     assert result["wg1"] == {"moved": {"db1": f"{NEW}:4444"}, "unresolved": []}
+
+
+# -- what the node boots from
+
+
+def named(address):
+    """The lines of the configuration file that say where node2 is."""
+    return "# Endpoint by name = db1.test:4444\n" + (f"Endpoint = {address}:4444\n" if address else "")
+
+
+def test_what_boots_goes_to_where_the_name_points_to_now(moved):
+    assert named(OLD) in moved.config.read_text()
+    moved.call("reresolve")
+    assert named(NEW) in moved.config.read_text()
+    assert moved.call("apply")["backbone"]["changes"] == {}
+
+
+def test_a_dead_name_keeps_its_last_address_in_the_file_and_is_no_change(moved, names):
+    """Drift, a state run and a state run with test=True find nothing to do only because nobody answers."""
+    names.clear()
+    before = moved.picture()
+    assert moved.call("apply")["backbone"]["changes"] == {}
+    assert moved.call("drift")["networks"]["backbone"]["changes"] == []
+    assert moved.picture() == before
+    assert named(OLD) in moved.config.read_text()
+
+
+def test_a_name_that_never_resolved_is_in_the_file_without_an_address_and_the_others_have_theirs(host, tunnels, names):
+    """One such name, and wg-quick took the whole interface down at boot, or waited for ever."""
+    names.clear()
+    registered(host, NODE2, NODE3)
+    host.call("apply")
+    assert named(None) in host.config.read_text()
+    assert "\nEndpoint = 127.0.0.1:4444\n" in host.config.read_text()
+    names["db1.test"] = OLD
+    assert host.call("reresolve") == {"wg0": {"moved": {"node2": f"{OLD}:4444"}, "unresolved": []}}
+    assert named(OLD) in host.config.read_text()
+
+
+def test_a_device_that_is_made_anew_starts_where_a_dead_name_was_last(moved, names):
+    names.clear()
+    moved.run("ip", "link", "delete", "wg0")
+    moved.call("apply")
+    assert where(moved) == {"node2": f"{OLD}:4444", "node3": "127.0.0.1:4444"}
+
+
+def test_a_peer_that_moved_by_itself_is_not_called_back_to_where_a_dead_name_was_last(moved, names):
+    names.clear()
+    moved.run("wg", "set", "wg0", "peer", key("node2"), "endpoint", "192.0.2.9:4444")
+    assert moved.call("apply")["backbone"]["changes"] == {}
+    assert where(moved)["node2"] == "192.0.2.9:4444"
+
+
+def test_a_name_with_several_addresses_keeps_the_one_of_the_file_where_its_peer_has_moved(moved, names, monkeypatch):
+    """Resolvers give them in another order each time: each state run changed the file."""
+    found = [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (address, 0)) for address in ("192.0.2.1", OLD)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: found)
+    moved.run("wg", "set", "wg0", "peer", key("node2"), "endpoint", "192.0.2.9:4444")
+    moved.machine.devices["wg0"].peers[key("node2")].handshake = 2**32
+    before = moved.picture()
+    assert moved.call("apply")["backbone"]["changes"] == {}
+    assert moved.picture() == before
+
+
+def test_a_revocation_looks_no_name_up_and_leaves_what_the_others_have(moved, monkeypatch):
+    registered(moved, NODE2, withdrawn=(key("node3"),), generation=1)
+    monkeypatch.setattr(endpoints, "look_up", lambda *_: {})
+    moved.call("apply")
+    assert named(OLD) in moved.config.read_text()
+    assert where(moved) == {"node2": f"{OLD}:4444"}

@@ -8,22 +8,10 @@ Pure: ``node.reresolve`` resolves the names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..model.device import DevicePeer
 from ..model.endpoint import canonical_endpoint
 from ..model.view import View
-
-# For the pillar of nodes with such peers: a Salt minion runs what it finds under `schedule` there, and does not report
-# it to the master. Sessions expire after 180 seconds, so a node follows a peer at most five minutes after it moved.
-SCHEDULE: dict[str, Any] = {
-    "wireguard_reresolve": {
-        "function": "wireguard.reresolve",
-        "seconds": 90,
-        "splay": 30,
-        "return_job": False,
-    }
-}
 
 
 def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[str, str]:

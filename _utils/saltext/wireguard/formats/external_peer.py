@@ -54,7 +54,7 @@ def _wg_quick(view: View, private_key: PrivateKey) -> Sequence[str]:
 
 
 def _networkd(view: View, private_key: PrivateKey) -> Sequence[str]:
-    endpoints = {peer.public_key: peer.endpoint for peer in view.peers if peer.endpoint}
+    endpoints = {peer.endpoint: peer.endpoint for peer in view.peers if peer.endpoint}
     device = networkd.device_lines(view, f"PrivateKey={private_key.text}", endpoints)
     place = f"/etc/systemd/network/50-{view.interface}"
     files = [f"# {place}.netdev", *device, "", f"# {place}.network", *networkd.network_lines(view)]

@@ -18,8 +18,8 @@ def netdev(view: View, key_file: str, endpoints: Mapping[str, str]) -> str:
     """
     Return the text of the ``.netdev`` file: the device and its peers.
 
-    :param endpoints: public key to ``ip:port``, for the peers that can be reached. Never a name: networkd goes on
-        resolving names after boot, and then sets all peers as the file had them at boot, those removed since as well
+    :param endpoints: endpoint as the view has it to ``ip:port``, of those that are known. Never a name: networkd goes
+        on resolving names after boot, and then sets all peers as the file had them at boot, those removed since as well
     :raises ViewError: where a value would break its line
     """
     return managed_text(view, device_lines(view, f"PrivateKeyFile={key_file}", endpoints))
@@ -29,7 +29,7 @@ def device_lines(view: View, private_key: str, endpoints: Mapping[str, str]) -> 
     """The lines of a ``.netdev`` file. ``private_key``: the whole line that says which, or where it is."""
     lines = [*_device(view, private_key)]
     for peer in sorted(view.peers, key=lambda peer: peer.name):
-        lines += ["", *_peer(peer, endpoints.get(peer.public_key))]
+        lines += ["", *_peer(peer, endpoints.get(peer.endpoint) if peer.endpoint else None)]
     return lines
 
 
@@ -50,19 +50,6 @@ def network_lines(view: View) -> list[str]:
             lines.append("Scope=link")
     lines += [line for item in exits.items(view) for line in ("", *exits.networkd(item))]
     return lines
-
-
-def endpoints_of(text: str) -> dict[str, str]:
-    """Return public key to endpoint as our ``.netdev`` file has them; nothing for a file that is not ours."""
-    found = {}
-    public_key = None
-    for line in text.splitlines() if is_managed(text) else ():
-        setting, _, value = line.partition("=")
-        if setting == "PublicKey":
-            public_key = value
-        elif setting == "Endpoint" and public_key:
-            found[public_key] = value
-    return found
 
 
 def key_file_of(text: str) -> str | None:

@@ -4,6 +4,9 @@ The configuration file of an interface: a complete wg-quick file, written from a
 wg-quick reads it at boot. We read it to learn what was applied last (``parse``). What others wrote, such as a minion id
 in a comment, stands in it as it is: nothing in a file is ever replaced by a secret. The private key is given to the one
 line that has it.
+
+On a node, no endpoint in it is a name. wg-quick gives up the whole interface for one name that does not resolve, or
+waits for it for ever. The name is in a comment, and the endpoint is the address that it had last, if that is known.
 """
 
 from __future__ import annotations
@@ -15,11 +18,13 @@ from dataclasses import replace
 from ..device import exits, forwarding
 from ..device.routes import family
 from ..errors import ViewError
+from ..model.endpoint import canonical_endpoint
 from ..model.keys import PrivateKey
 from ..model.view import OtherKey, Peer, View
 
 # Comments: wg-quick has no use for them.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
+_ENDPOINT_NAME = "# Endpoint by name"
 
 # After the name of a peer that stands for another key of a node.
 _OTHER_KEY = re.compile(r"# (?P<which>Next|Old) key of (?P<node>.+)")
@@ -39,21 +44,22 @@ _SETTINGS = {
 }
 
 
-def render(view: View, private_key: PrivateKey) -> str:
+def render(view: View, private_key: PrivateKey, endpoints: Mapping[str, str]) -> str:
     """
-    Return the file's text, with the private key and the preshared keys. Equal views make equal texts.
+    Return the file's text, with the private key and the preshared keys.
 
+    :param endpoints: endpoint as the view has it to ``ip:port``, of those that are known
     :raises ViewError: where a value would break its line: wg-quick runs what a ``PostUp`` line says, as root
     """
-    return managed_text(view, lines(view, private_key))
+    return managed_text(view, lines(view, private_key, endpoints))
 
 
-def lines(view: View, private_key: PrivateKey) -> Iterator[str]:
-    """The lines of a wg-quick file."""
+def lines(view: View, private_key: PrivateKey, endpoints: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The lines of a wg-quick file. ``endpoints``: as ``render`` takes them; None writes names as they are."""
     yield from _interface(view, private_key)
     for peer in sorted(view.peers, key=lambda peer: peer.name):
         yield ""
-        yield from _peer(peer)
+        yield from _peer(peer, endpoints)
 
 
 def managed_text(view: View, lines: Iterable[str]) -> str:
@@ -119,8 +125,29 @@ def without_peers(text: str, interface: str, public_keys: Collection[str]) -> st
     view = parse(text, interface)
     if view is None or not any(peer.public_key in public_keys for peer in view.peers):
         return text
+    return render(view.without_peers(public_keys), _private_key(text), addresses_of(text))
+
+
+def with_addresses(text: str, interface: str, addresses: Mapping[str, str]) -> str:
+    """
+    Return our file with other addresses of the names in endpoints. The very same text for a file that is not ours, or
+    that somebody damaged.
+
+    :param addresses: endpoint as the view has it to ``ip:port``; the others stay as they are
+    """
+    view = parse(text, interface)
+    return text if view is None else render(view, _private_key(text), {**addresses_of(text), **addresses})
+
+
+def addresses_of(text: str) -> dict[str, str]:
+    """Return endpoint to ``ip:port`` of the endpoints that are names, as our file has them."""
+    known = re.findall(rf"^{_ENDPOINT_NAME} = (\S+)\nEndpoint = (\S+)$", text, re.MULTILINE)
+    return dict(known) if is_managed(text) else {}
+
+
+def _private_key(text: str) -> PrivateKey:
     (private_key,) = re.findall(r"^PrivateKey = (.*)$", text, re.MULTILINE)
-    return render(view.without_peers(public_keys), PrivateKey(private_key))
+    return PrivateKey(private_key)
 
 
 def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:
@@ -159,7 +186,7 @@ def _hooks(view: View) -> Iterator[str]:
         yield f"PostDown = {'; '.join(exits.at_down(view))}"
 
 
-def _peer(peer: Peer) -> Iterator[str]:
+def _peer(peer: Peer, endpoints: Mapping[str, str] | None) -> Iterator[str]:
     yield f"# {peer.name}"
     if peer.other_key:
         yield f"# {'Next' if peer.other_key.is_next else 'Old'} key of {peer.other_key.node}"
@@ -169,10 +196,18 @@ def _peer(peer: Peer) -> Iterator[str]:
         yield f"PresharedKey = {peer.preshared_key}"
     if peer.allowed_ips:
         yield f"AllowedIPs = {', '.join(peer.allowed_ips)}"
-    if peer.endpoint is not None:
-        yield f"Endpoint = {peer.endpoint}"
+    yield from _endpoint(peer, endpoints)
     if peer.keepalive:
         yield f"PersistentKeepalive = {peer.keepalive}"
+
+
+def _endpoint(peer: Peer, endpoints: Mapping[str, str] | None) -> Iterator[str]:
+    address = peer.endpoint
+    if endpoints is not None and peer.endpoint and peer.has_name_as_endpoint:
+        yield f"{_ENDPOINT_NAME} = {peer.endpoint}"
+        address = endpoints.get(peer.endpoint)
+    if address is not None:
+        yield f"Endpoint = {address}"
 
 
 def _marker(text: str) -> re.Match[str] | None:
@@ -213,13 +248,15 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
         raise ValueError(title)
     if _OTHER_KEY.fullmatch(rest.partition("\n")[0]):
         rest = rest.partition("\n")[2]
-    known = {"PublicKey", "PresharedKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"}
+    known = {"PublicKey", "PresharedKey", "AllowedIPs", _ENDPOINT_NAME, "Endpoint", "PersistentKeepalive"}
     settings = _settings(rest, "[Peer]", known)
+    if _ENDPOINT_NAME in settings and "Endpoint" in settings:
+        canonical_endpoint(settings["Endpoint"])
     return title[2:], {
         "public_key": settings.get("PublicKey"),
         "preshared_key": settings.get("PresharedKey"),
         "allowed_ips": _list(settings.get("AllowedIPs")),
-        "endpoint": settings.get("Endpoint"),
+        "endpoint": settings.get(_ENDPOINT_NAME, settings.get("Endpoint")),
         "keepalive": _number(settings.get("PersistentKeepalive")),
     }
 

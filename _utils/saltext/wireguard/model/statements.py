@@ -27,6 +27,9 @@ ABSENT = "absent"
 # The digest that a node reports when it took a change back: of its last good state, it knows no digest.
 UNKNOWN = "unknown"
 
+# The digest that a node reports when it finds its device gone: it did not come up at boot, or somebody deleted it.
+MISSING = "missing"
+
 
 MAX_ENDPOINTS = 16
 MAX_SERIAL = 2**63 - 1

@@ -8,6 +8,7 @@ An interface has ``<interface>.key`` and ``<interface>.conf``; while its key is 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from ..device.operations import Applied
 from ..errors import NodeError
@@ -74,9 +75,14 @@ def applied(interface: str) -> Applied:
     return Applied.of(written(interface))
 
 
-def config_text(view: View, private_key_file: str) -> str:
-    """The configuration file of a view, with the private key in it."""
-    return wg_quick.render(view, PrivateKey(files.read(private_key_file).strip()))
+def config_text(view: View, private_key_file: str, endpoints: Mapping[str, str]) -> str:
+    """The configuration file of a view, with the private key in it. ``endpoints``: those for ``wg_quick.render``."""
+    return wg_quick.render(view, PrivateKey(files.read(private_key_file).strip()), endpoints)
+
+
+def last_addresses(interface: str) -> dict[str, str]:
+    """Endpoint -> ``ip:port``, of the endpoints that are names: what they stood for last."""
+    return wg_quick.addresses_of(files.read(config_file(interface)))
 
 
 def boot_id() -> str:

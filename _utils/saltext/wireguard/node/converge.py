@@ -172,7 +172,10 @@ class Convergence:
         self._key_file = key_file
         self._public_key = public_key
         self._boot = boot
-        self._endpoints = endpoints.resolve(self._view, self._device)
+        resolved = endpoints.resolve(self._view, self._device)
+        self._known_endpoints = {**endpoints.known(self._view), **resolved}
+        # A new device starts with what the files at boot have. Of one that is there, peers may have moved since.
+        self._endpoints = resolved if self._device else self._known_endpoints
         if localize:
             self._view = localize(self._view, self._endpoints)
         self._applied = config_files.applied(view.interface) if applied is None else applied
@@ -254,7 +257,7 @@ class Convergence:
         if self._has_outdated_key():
             files.remove(config_files.previous_key_file(self._interface))
         if self._boot and self._missing_at_boot:
-            self._boot.enable(Setup(self._view, self._key_file, self._endpoints))
+            self._boot.enable(self._setup)
 
     def _execute(self) -> None:
         keys_of_peers = {peer.public_key: peer.preshared_key for peer in self._view.peers if peer.preshared_key}
@@ -291,14 +294,18 @@ class Convergence:
 
     @functools.cached_property
     def _config(self) -> str:
-        return config_files.config_text(self._view, self._key_file)
+        return config_files.config_text(self._view, self._key_file, self._known_endpoints)
 
     def _is_written(self) -> bool:
         return files.is_written(config_files.config_file(self._interface), self._config)
 
     @functools.cached_property
     def _missing_at_boot(self) -> Changes:
-        return self._boot.missing(Setup(self._view, self._key_file, self._endpoints)) if self._boot else ()
+        return self._boot.missing(self._setup) if self._boot else ()
+
+    @property
+    def _setup(self) -> Setup:
+        return Setup(self._view, self._key_file, self._known_endpoints)
 
     def _has_outdated_key(self) -> bool:
         """Whether the key from before a rotation can go: the pillar shows that the master knows the new one."""

@@ -38,10 +38,11 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
     """
     ``host:port`` -> ``ip:port`` for all endpoints of the view that can be resolved in time; the log names the others.
 
-    A name with several addresses keeps the one that the device uses now.
+    A name with several addresses keeps the one that the device uses now, or else the one that it had last.
     """
-    current = {peer.endpoint for peer in device.peers.values() if peer.endpoint} if device else set()
-    resolved = look_up({peer.endpoint for peer in view.peers if peer.endpoint}, current)
+    used = [peer.endpoint for peer in device.peers.values() if peer.endpoint] if device else []
+    preferred = [*used, *config_files.last_addresses(view.interface).values()]
+    resolved = look_up({peer.endpoint for peer in view.peers if peer.endpoint}, preferred)
     for peer in view.peers:
         if peer.endpoint and peer.endpoint not in resolved:
             log.warning(
@@ -50,9 +51,15 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
     return resolved
 
 
-def look_up(texts: Iterable[str], current: set[str]) -> dict[str, str]:
+def known(view: View) -> dict[str, str]:
+    """``host:port`` -> ``ip:port`` without a resolver: of a name, what it stood for last, if that is known."""
+    addresses = {peer.endpoint for peer in view.peers if peer.endpoint and not peer.has_name_as_endpoint}
+    return {**config_files.last_addresses(view.interface), **{each: each for each in addresses}}
+
+
+def look_up(texts: Iterable[str], preferred: Iterable[str]) -> dict[str, str]:
     """
-    ``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, ``current`` ones go first.
+    ``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, the first of ``preferred`` counts.
 
     A name that leads into the tunnel is not looked up: that it became an endpoint takes it out of the hosts file soon.
     A name that leads nowhere but to addresses at which nobody can be reached does not resolve, and the log says so.
@@ -61,15 +68,16 @@ def look_up(texts: Iterable[str], current: set[str]) -> dict[str, str]:
     hosts = {each.host for each in endpoints.values() if not each.address}
     ours = hostsfile.given() if hosts else set()
     addresses = resolve_names((host for host in hosts if host.lower() not in ours), RESOLVE_SECONDS)
+    places = {text: place for place, text in enumerate(reversed([*preferred]))}
     found = {}
     for text, endpoint in endpoints.items():
         if endpoint.address:
             found[text] = text
         elif endpoint.host in addresses:
             good = [str(Endpoint(address, endpoint.port)) for address in usable(addresses[endpoint.host])]
-            known = [each for each in good if each in current]
-            found.update((text, each) for each in (known or good)[:1])
-            if not good:
+            if good:
+                found[text] = max(good, key=lambda each: places.get(each, -1))
+            else:
                 said = ", ".join(addresses[endpoint.host])
                 log.warning("wireguard: %s resolves to %s, where nobody can be reached", endpoint.host, shown(said))
     return found

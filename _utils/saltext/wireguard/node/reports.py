@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..model.statements import REPORT_TAG, UNKNOWN
+from ..model.statements import MISSING, REPORT_TAG, UNKNOWN
 from ..model.view import View
+from . import config_files, devices
 from .clones import has_other_boot
 from .minion import Minion
 from .signing import Signed
@@ -36,6 +37,22 @@ def _reports(minion: Minion, view: View, digest: str) -> list[Signed]:
     journal = minion.journal(view.interface)
     statements = minion.statements()
     return [statements.report(str(view.network), digest, view.serial, journal.rollback(), journal.generation())]
+
+
+def send_missing(minion: Minion) -> list[str]:
+    """
+    Report the devices of networks that are gone, so that the master has them made again. Returns their names.
+
+    :raises WireguardError: or OSError
+    """
+    missing = []
+    for interface, network in config_files.managed().items():
+        with minion.lock(interface):
+            if network and config_files.written(interface) and not devices.exists(interface):
+                missing.append(interface)
+                minion.send(REPORT_TAG, _reports(minion, View(interface, (), network=network), MISSING))
+                minion.notes().add(network, reported=MISSING)
+    return missing
 
 
 def refresh_schedule(minion: Minion, view: View) -> None:

@@ -1,7 +1,8 @@
 """
 Follows the names of peers to their new addresses, as the configuration file has them: no pillar, no master.
 
-Names are resolved before any lock is taken, so that a slow one does not block an apply.
+Names are resolved before any lock is taken, so that a slow one does not block an apply. What they stand for now is
+written into the files that the interface boots from.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from typing import Any
 from ..device.operations import wg_set
 from ..device.reresolve import lost_peers, moved_endpoints
 from ..errors import WireguardError
+from ..formats import wg_quick
+from ..system import files
 from ..system.commands import run
-from . import config_files, devices, endpoints, lock
+from . import boot_files, config_files, devices, endpoints, lock
+from .minion import Minion
 
 Outcome = dict[str, dict[str, object]]
 
 
-def reresolve(cachedir: str) -> Outcome:
+def reresolve(minion: Minion) -> Outcome:
     """
     Connect to peers without a session at the address that the name in their endpoint has now.
 
@@ -33,13 +37,15 @@ def reresolve(cachedir: str) -> Outcome:
         with _recording_errors(outcome, interface):
             found[interface] = _LostPeers(interface)
     texts = {text for each in found.values() for text in each.endpoints.values()}
-    current = {peer.endpoint for each in found.values() for peer in each.peers.values() if peer.endpoint}
-    addresses = endpoints.look_up(texts, current)
+    used = [peer.endpoint for each in found.values() for peer in each.peers.values() if peer.endpoint]
+    last = [address for interface in found for address in config_files.last_addresses(interface).values()]
+    addresses = endpoints.look_up(texts, [*used, *last])
     for interface, each in found.items():
         if each.endpoints:
             with _recording_errors(outcome, interface):
                 unresolved = sorted(set(each.endpoints.values()) - set(addresses))
-                outcome[interface] = {"moved": _follow(cachedir, interface, addresses), "unresolved": unresolved}
+                moved = _follow(minion, interface, addresses)
+                outcome[interface] = {"moved": moved, "unresolved": unresolved}
     return outcome
 
 
@@ -58,18 +64,26 @@ class _LostPeers:
         self.names = {peer.public_key: peer.name for peer in view.peers} if view else {}
 
 
-def _follow(cachedir: str, interface: str, addresses: Mapping[str, str]) -> dict[str, str]:
+def _follow(minion: Minion, interface: str, addresses: Mapping[str, str]) -> dict[str, str]:
     """
     Under the interface's lock, and by the peers that are there now: `wg set` would re-create one removed meanwhile.
 
     A run that holds the lock for long resolves names itself, so this does not wait for it.
     """
-    with lock.hold(cachedir, interface, seconds=1):
+    with lock.hold(minion.cachedir, interface, seconds=1):
         now = _LostPeers(interface)
         moved = moved_endpoints(now.peers, now.endpoints, addresses)
         for command in wg_set(interface, [("peer", key, "endpoint", moved[key]) for key in sorted(moved)]):
             run(command)
+        _write(interface, {name: addresses[name] for name in now.endpoints.values() if name in addresses}, minion)
     return {now.names[key]: address for key, address in moved.items()}
+
+
+def _write(interface: str, addresses: Mapping[str, str], minion: Minion) -> None:
+    before = files.read(config_files.config_file(interface))
+    text = wg_quick.with_addresses(before, interface, addresses)
+    if text != before:
+        boot_files.rewrite(interface, text, minion.boot())
 
 
 @contextlib.contextmanager

@@ -134,7 +134,7 @@ class Trial:
         if self._device is None or self._unfinished or config_files.written(interface):
             return
         last_good = as_view(self._device, self._view.network, devices.preshared_keys(interface))
-        files.replace(config_files.config_file(interface), config_files.config_text(last_good, self._key_file))
+        files.replace(config_files.config_file(interface), config_files.config_text(last_good, self._key_file, {}))
 
     # -- whether it works
 

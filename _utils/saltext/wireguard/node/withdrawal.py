@@ -23,8 +23,8 @@ from ..formats import wg_quick
 from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run
-from . import config_files, devices, endpoints
-from .boot.managers import Manager, Setup
+from . import boot_files, config_files, devices
+from .boot.managers import Manager
 from .notes import Journal
 
 
@@ -62,7 +62,8 @@ def withdraw(view: View, journal: Journal, boot: Manager | None, share: float) -
     _remove_from_device(view.interface, view.withdrawn)
     if written and removed:
         _remove_routes(view.interface, written.routes - written.without_peers(view.withdrawn).routes)
-        _remove_from_files(view.interface, view.withdrawn, boot)
+        text = files.read(config_files.config_file(view.interface))
+        boot_files.rewrite(view.interface, wg_quick.without_peers(text, view.interface, view.withdrawn), boot)
     return removed
 
 
@@ -86,15 +87,3 @@ def _remove_routes(interface: str, networks: Collection[str]) -> None:
     for network in sorted(networks):
         with contextlib.suppress(NodeError):
             run(route_removal(network, interface))
-
-
-def _remove_from_files(interface: str, public_keys: Collection[str], boot: Manager | None) -> None:
-    path = config_files.config_file(interface)
-    text = wg_quick.without_peers(files.read(path), interface, public_keys)
-    if not files.is_written(path, text):
-        files.replace(path, text)
-    left = config_files.written(interface)
-    if boot and left:
-        setup = Setup(left, config_files.key_file(interface), endpoints.resolve(left, devices.read(interface)))
-        if boot.missing(setup):
-            boot.enable(setup)

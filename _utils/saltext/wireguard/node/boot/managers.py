@@ -20,7 +20,7 @@ Call = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Setup:
-    """What is to come up at boot. ``endpoints``: those of the view that can be resolved now, as ``ip:port``."""
+    """What is to come up at boot. ``endpoints``: those of the view to ``ip:port``, as far as that is known."""
 
     view: View
     key_file: str

@@ -111,7 +111,7 @@ def _texts(setup: Setup) -> dict[str, str]:
                 " `interface:`"
             )
     return {
-        netdev: networkd.netdev(setup.view, setup.key_file, _endpoints(setup, netdev)),
+        netdev: networkd.netdev(setup.view, setup.key_file, setup.endpoints),
         network: networkd.network(setup.view),
     }
 
@@ -132,17 +132,6 @@ def rewrite(interface: str, keys: Mapping[str, str]) -> None:
     text = preshared.rewrite(before, keys)
     if text != before:
         files.replace(path, text, *_access(text))
-
-
-def _endpoints(setup: Setup, netdev: str) -> dict[str, str]:
-    """Public key -> ``ip:port``. A name that does not resolve today has the address that it had last."""
-    last = networkd.endpoints_of(files.read(netdev))
-    found = {}
-    for peer in setup.view.peers:
-        address = setup.endpoints.get(peer.endpoint, last.get(peer.public_key)) if peer.endpoint else None
-        if address:
-            found[peer.public_key] = address
-    return found
 
 
 def _others_than(netdev: str) -> list[str]:
