@@ -20,7 +20,7 @@ from saltext.wireguard.control import operator as _operator
 from saltext.wireguard.control import reconcile as _reconcile
 from saltext.wireguard.control import removal as _removal
 from saltext.wireguard.control import rotate as _rotate
-from saltext.wireguard.control import rows as _rows
+from saltext.wireguard.control import tables as _tables
 
 if TYPE_CHECKING:
     # Salt's loader puts this here.
@@ -127,7 +127,7 @@ def nodes(network=None):
         salt-run wireguard.nodes
         salt-run wireguard.nodes network=backbone --out=json
     """
-    return _run(_rows.nodes, network)
+    return _run(_tables.nodes, network)
 
 
 @_command
@@ -149,7 +149,7 @@ def addresses(network=None):
         salt-run wireguard.addresses
         salt-run wireguard.addresses backbone --out=json
     """
-    return _run(_rows.addresses, network)
+    return _run(_tables.addresses, network)
 
 
 @_command
@@ -163,7 +163,7 @@ def view(node):
 
         salt-run wireguard.view node1
     """
-    return _run(_rows.view, node)
+    return _run(_tables.view, node)
 
 
 @_command
@@ -447,7 +447,7 @@ def pending():
 
         salt-run wireguard.pending
     """
-    return _run(_rows.pending)
+    return _run(_tables.pending)
 
 
 @_command
@@ -602,4 +602,4 @@ def history(node=None, limit=50):
         salt-run wireguard.history
         salt-run wireguard.history web7 limit=500 --out=json
     """
-    return _run(_rows.history, node, limit)
+    return _run(_tables.history, node, limit)

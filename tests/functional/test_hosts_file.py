@@ -38,7 +38,7 @@ def replaceable(host, monkeypatch):
     """The hosts file as it is elsewhere."""
     path = host.disk / "hosts"
     path.write_text("127.0.0.1 localhost\n")
-    monkeypatch.setattr(host.library("node.hostsfile"), "HOSTS_FILE", str(path))
+    monkeypatch.setattr(host.library("node.hosts_file"), "HOSTS_FILE", str(path))
     return path
 
 
@@ -121,7 +121,7 @@ def test_owner_mode_and_attributes_of_the_file_stay(host, replaceable):
 
 def test_a_new_file_that_another_writer_takes_for_a_leftover_is_no_error(host, replaceable, monkeypatch):
     """A minion and salt-ssh on one machine met, and one said that the hosts file could not be written."""
-    hostsfile = host.library("node.hostsfile")
+    hosts_file = host.library("node.hosts_file")
     rename = os.rename
 
     def meet(new, path):
@@ -129,7 +129,7 @@ def test_a_new_file_that_another_writer_takes_for_a_leftover_is_no_error(host, r
             host.library("system.files").remove_leftovers(path)
         rename(new, path)
 
-    monkeypatch.setattr(hostsfile.os, "rename", meet)
+    monkeypatch.setattr(hosts_file.os, "rename", meet)
     want(host)
     assert host.call("apply")["backbone"]["result"] is True
     assert replaceable.read_text() == "127.0.0.1 localhost\n" + ALL

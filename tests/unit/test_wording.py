@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from saltext.wireguard.wording import foreign, shell, shown, some, without_keys
+from saltext.wireguard.wording import one_line, quoted, shell, some, without_keys
 
 KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 
@@ -15,29 +15,29 @@ def test_of_many_names_the_first_are_listed_in_order():
 
 
 def test_a_quoted_text_shows_what_does_not_print_and_is_cut():
-    assert shown("two\nlines") == r"'two\nlines'"
-    assert shown("x" * 61) == "'" + "x" * 60 + "'..."
+    assert quoted("two\nlines") == r"'two\nlines'"
+    assert quoted("x" * 61) == "'" + "x" * 60 + "'..."
 
 
 @pytest.mark.parametrize("text", [KEY, KEY[:-1], KEY[1:], f" {KEY}", KEY[:41], f"true {KEY}", "x" * 50 + KEY])
 def test_what_looks_like_a_key_is_not_quoted(text):
     """A key that was written into the wrong line of the mesh file went into logs, events and pillars."""
-    assert KEY[2:40] not in shown(text)
-    assert KEY[2:40] not in shown([text])
-    assert "(hidden" in shown(text) + "(hidden" * text.startswith("x")
+    assert KEY[2:40] not in quoted(text)
+    assert KEY[2:40] not in quoted([text])
+    assert "(hidden" in quoted(text) + "(hidden" * text.startswith("x")
 
 
 def test_what_is_no_text_is_quoted_as_it_is_written():
-    assert shown({"a": [1]}) == "{'a': [1]}"
-    assert shown(["a long text"] * 40).endswith("...")
-    assert len(shown([["a long text"] * 40] * 40)) < 70
+    assert quoted({"a": [1]}) == "{'a': [1]}"
+    assert quoted(["a long text"] * 40).endswith("...")
+    assert len(quoted([["a long text"] * 40] * 40)) < 70
 
 
 def test_what_is_nested_deeply_is_quoted_all_the_same():
     nested = []
     for _ in range(100_000):
         nested = [nested]
-    assert shown(nested).startswith("[[[")
+    assert quoted(nested).startswith("[[[")
 
 
 def test_a_key_that_is_known_to_be_public_may_be_quoted():
@@ -60,7 +60,7 @@ def test_a_key_that_is_known_to_be_public_may_be_quoted():
 )
 def test_what_others_said_is_one_printable_line_of_bounded_length(said, line):
     """Five million characters went from a rotation's answer into history and log, and escape sequences along."""
-    assert foreign(said, 20) == line
+    assert one_line(said, 20) == line
 
 
 @pytest.mark.parametrize("odd", ["x; reboot", "$(reboot)", "`reboot`", "a b", "it's", "-x\nreboot", ""])

@@ -18,7 +18,7 @@ _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 10_000, 10_000
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """Quote what may be hostile, long or a key for an error message."""
     text = without_keys(value if isinstance(value, str) else _REPR.repr(value))
     cut = text if len(text) <= 60 else text[:60]
@@ -35,7 +35,7 @@ def _is_mixed(text: str) -> bool:
     return text.upper() != text != text.lower()
 
 
-def foreign(value: object, most: int = 300) -> str:
+def one_line(value: object, most: int = 300) -> str:
     """
     What others said, as one line that may stand in a log, a table or an error: printable, and not longer than ``most``.
     Empty for what is no text: it may be nested too deeply to be printed, and it was to be a text.

@@ -5,7 +5,7 @@ import pytest
 from answering import Fleet
 from factories import mesh_text, public_key
 from operating import operator_of
-from saltext.wireguard.control import rows
+from saltext.wireguard.control import tables
 from saltext.wireguard.control.admission import admit, forget_serials, reject
 from saltext.wireguard.errors import ConfigError
 
@@ -21,7 +21,7 @@ def fleet(tmp_path):
 
 
 def waiting(fleet):
-    return [(row["node"], row["question"]) for row in rows.pending(operator_of(fleet))["pending"]]
+    return [(row["node"], row["question"]) for row in tables.pending(operator_of(fleet))["pending"]]
 
 
 def test_a_node_that_is_admitted_is_a_peer_at_once(fleet):

@@ -264,7 +264,7 @@ def test_a_rule_of_ours_that_says_something_else_is_none_that_is_wanted(changed)
 
 @pytest.mark.parametrize("text", ["{", "{}", "[1]"])
 def test_what_is_no_list_of_rules_is_an_error(text):
-    with pytest.raises(DeviceError, match=r"`ip -json -4 rule show` is not understood"):
+    with pytest.raises(DeviceError, match=r"`ip -json -4 rule show` is malformed"):
         list(exits.parse_rules(text, 4, []))
 
 

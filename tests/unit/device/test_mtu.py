@@ -75,7 +75,7 @@ def test_answers_are_lists_one_after_the_other():
 
 @pytest.mark.parametrize("text", ["[", "x", "[{}]\nError"])
 def test_anything_else_is_an_error(text):
-    with pytest.raises(DeviceError, match="not understood"):
+    with pytest.raises(DeviceError, match="is malformed"):
         list(mtu.routes(text))
 
 

@@ -125,7 +125,7 @@ def test_no_addresses_is_nothing_to_offer(text):
     ],
 )
 def test_output_that_is_not_understood_is_a_device_error(text):
-    with pytest.raises(DeviceError, match="not understood"):
+    with pytest.raises(DeviceError, match="is malformed"):
         candidates(text, None, ())
 
 

@@ -166,9 +166,9 @@ class TestAMalformedDump:
 @pytest.mark.parametrize(
     ("link", "message"),
     [
-        ("nonsense", "not understood"),
-        ("{}", "not understood"),
-        ("[1]", "not understood"),
+        ("nonsense", "is malformed"),
+        ("{}", "is malformed"),
+        ("[1]", "is malformed"),
         ("[]", "wg0 is not in it"),
         ('[{"ifname": "wg0", "mtu": "big"}]', "mtu of wg0 is malformed"),
         ('[{"ifname": "wg0", "mtu": 1420, "addr_info": [{"local": "10.42.0.1"}]}]', "an address of wg0 is malformed"),

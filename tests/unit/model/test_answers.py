@@ -75,7 +75,7 @@ def nested(depth):
     ],
 )
 def test_a_return_can_be_forged_and_is_then_not_understood(odd):
-    assert Answer.from_dict(odd).error == "its answer is not understood"
+    assert Answer.from_dict(odd).error == "its answer is malformed"
 
 
 def test_what_is_huge_is_cut():

@@ -17,7 +17,7 @@ from factories import salt_key
 from saltext.wireguard.errors import WireguardError
 from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.master import Master
-from saltext.wireguard.node import config_files, devices, hostsfile, lock
+from saltext.wireguard.node import config_files, devices, hosts_file, lock
 from saltext.wireguard.node.boot import networkd
 from saltext.wireguard.node.minion import Minion
 from saltext.wireguard.node.pillar import refuse_errors
@@ -75,7 +75,7 @@ class Host:
     def _put_in(self, monkeypatch):
         monkeypatch.setattr(machine, "here", self.machine)
         monkeypatch.setattr(config_files, "CONFIG_DIR", str(self.etc))
-        monkeypatch.setattr(hostsfile, "HOSTS_FILE", str(self.disk / "hosts"))
+        monkeypatch.setattr(hosts_file, "HOSTS_FILE", str(self.disk / "hosts"))
         monkeypatch.setattr(networkd, "CONFIG_DIR", str(self.disk / "networkd"))
         monkeypatch.setattr(salt.utils.systemd, "booted", lambda context=None: False)
         monkeypatch.setattr(Minion, "fresh_pillar", lambda _: self._fresh())

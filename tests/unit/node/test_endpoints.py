@@ -5,7 +5,7 @@ import pytest
 from factories import public_key
 from saltext.wireguard.device import mtu
 from saltext.wireguard.model.view import Peer, View
-from saltext.wireguard.node import endpoints, hostsfile
+from saltext.wireguard.node import endpoints, hosts_file
 
 ODD = ["0.0.0.0", "::", "ff02::1", "224.0.0.1", "fe80::1%eth0", "::ffff:192.0.2.1", "\n", "web1"]
 
@@ -15,7 +15,7 @@ def resolver(monkeypatch):
     """Host name -> addresses, as a resolver gives them."""
     answers = {"db1": ("192.0.2.1",)}
     monkeypatch.setattr(endpoints, "resolve_names", lambda hosts, _: {h: answers[h] for h in hosts if h in answers})
-    monkeypatch.setattr(hostsfile, "given", set)
+    monkeypatch.setattr(hosts_file, "managed", set)
     return answers
 
 

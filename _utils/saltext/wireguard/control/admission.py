@@ -11,7 +11,7 @@ from ..master.decisions import networks_of, networks_to_enroll
 from ..master.master import Moment
 from ..meshfile.duration import parse_duration
 from ..wording import shell
-from . import rows
+from . import tables
 from .operator import Operator
 from .reconcile import reconcile
 from .ssh import Ssh
@@ -24,7 +24,7 @@ def enroll(operator: Operator, node: str, network: str | None) -> dict[str, Any]
     for statement in statements:
         decisions.enroll(master, statement, operator.name)
     members = {name: member for name, member in master.moment().fleet().members() if member.node == node}
-    enrolled = [rows.enrolled(each, members[each.network]) for each in statements if each.network in members]
+    enrolled = [tables.enrolled(each, members[each.network]) for each in statements if each.network in members]
     reconcile(operator, contact=[])
     answer = f"{node} is enrolled; now run {shell('salt-ssh', node, 'state.apply', 'wireguard')}"
     return {"answer": answer, "enrolled": enrolled}

@@ -8,7 +8,7 @@ from typing import Any
 from ..master.intake import take_in
 from ..master.master import Master
 from ..model.statements import REGISTER_TAG, REPORT_TAG
-from ..wording import foreign
+from ..wording import one_line
 from .bus import Bus
 
 # A return carries one or two for each network of its node.
@@ -83,9 +83,9 @@ def failure(function: str, data: Mapping[str, Any]) -> str | None:
         return None
     bad = [_text(part.get("comment")) for part in parts if isinstance(part, dict) and part.get("result") is False]
     if bad or (function == "wireguard.sync" and isinstance(answer, dict)):
-        return foreign("; ".join(bad), MAX_REASON) or None
+        return one_line("; ".join(bad), MAX_REASON) or None
     lines = _text(answer).splitlines()
-    return foreign(lines[-1] if lines else "") or "it gave no reason"
+    return one_line(lines[-1] if lines else "") or "it gave no reason"
 
 
 def _text(answer: object) -> str:

@@ -15,7 +15,7 @@ from ..meshfile.mesh import Mesh
 from ..review.context import Known
 from ..review.lint import Findings, hosts, lint
 from ..system.resolve import resolve_names
-from . import rows
+from . import tables
 from .node_query import NodeQuery
 from .operator import DIFFERS, FAILED, Operator, exiting
 from .plan import Plan, PlanResult
@@ -40,14 +40,14 @@ def validate(operator: Operator, path: str | None) -> dict[str, Any]:
     try:
         mesh = load_mesh(path or operator.master.mesh_path)
     except MeshError as exc:
-        return exiting(FAILED, {"valid": False, "errors": rows.problems(exc.problems)})
+        return exiting(FAILED, {"valid": False, "errors": tables.problems(exc.problems)})
     findings = check(mesh, master)
     answer = {
         "valid": not findings.errors,
-        "errors": rows.problems(findings.errors),
-        "warnings": rows.problems(findings.warnings),
+        "errors": tables.problems(findings.errors),
+        "warnings": tables.problems(findings.warnings),
         "checked": ["mesh file", "registry", "accepted keys"] if master else ["mesh file"],
-        "networks": rows.networks(mesh),
+        "networks": tables.networks(mesh),
     }
     return exiting(FAILED if findings.errors else 0, answer)
 
@@ -89,4 +89,4 @@ def _planned(
 ) -> dict[str, Any]:
     result = result or PlanResult()
     code = FAILED if findings.errors or result.failed else 0 if result.is_quiet else DIFFERS
-    return exiting(code, rows.plan(answer, findings, result, warnings))
+    return exiting(code, tables.plan(answer, findings, result, warnings))

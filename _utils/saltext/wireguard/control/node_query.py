@@ -59,5 +59,5 @@ def _answers(function: str, data: Mapping[str, Any]) -> NetworkAnswers | str:
     answer = data.get("return")
     networks = answer.get("networks") if isinstance(answer, dict) else None
     if not isinstance(networks, dict):
-        return failure(function, {**data, "success": False}) or "its answer is not understood"
+        return failure(function, {**data, "success": False}) or "its answer is malformed"
     return {str(network): Answer.from_dict(each) for network, each in networks.items()}

@@ -11,7 +11,7 @@ from ..master.decisions import networks_of
 from ..master.master import Moment
 from ..master.status import Status, own_removal, revoked, statuses
 from ..wording import shell
-from . import rows
+from . import tables
 from .operator import FAILED, Operator, exiting
 from .reconcile import reconcile
 from .reconciler import Reconciler, Request
@@ -64,7 +64,7 @@ def _pursue(operator: Operator, node: str, networks: list[str], timeout: float) 
         Reconciler(operator.master, bus, operator.progress, Request(timeout=timeout)).run()
     moment = operator.master.moment()
     concerned = _concerned(moment, networks)
-    missing = rows.missing(concerned)
+    missing = tables.missing(concerned)
     seconds = round(time.monotonic() - started, 2)
     confirmed = len(concerned) - len(missing)
     answer = f"{confirmed} of {len(concerned)} nodes have dropped {node} ({seconds:g} s)"

@@ -12,7 +12,7 @@ from ..master.master import Master
 from ..master.status import statuses
 from ..model.statements import FOLLOWING_TAG
 from ..registry.rows import NodeId, Row
-from ..wording import foreign
+from ..wording import one_line
 from .answers import failure, hear_all
 from .bus import Bus, answer_of
 from .progress import Say
@@ -119,7 +119,7 @@ class Rotation:
             raise RotationFailed(f"{failure('wireguard.rotate_switch', data)}; {_OPEN}")
         hear_all(self.master, self.node, switched)
         if not switched.get("switched"):
-            self._give_up(foreign(switched.get("comment")) or "it did not switch")
+            self._give_up(one_line(switched.get("comment")) or "it did not switch")
 
     def _prepare(self) -> tuple[Mapping[str, Any] | None, str | None]:
         """Returns the node's announcement, or why there is none."""

@@ -12,7 +12,7 @@ import salt.exceptions
 from ..errors import ConfigError, RefusedError
 from ..meshfile.mesh import Network
 from ..model.statements import Registration
-from ..wording import foreign
+from ..wording import one_line
 from .answers import failure
 
 
@@ -53,8 +53,8 @@ class Ssh:
 def _why(function: str, data: object) -> str | None:
     """salt-ssh has many ways to say that something went wrong."""
     if not isinstance(data, dict):
-        return foreign(data, 500) or "it gave no reason"
-    said = [foreign(data.get(name), 500) for name in ("_error", "stderr", "stdout")]
+        return one_line(data, 500) or "it gave no reason"
+    said = [one_line(data.get(name), 500) for name in ("_error", "stderr", "stdout")]
     return "; ".join(filter(None, said)) or failure(function, {**data, "success": False})
 
 
@@ -62,7 +62,7 @@ def _registration(node: str, network: Network, said: Any) -> Registration:
     """As a minion would sign it. A host that lies can but harm itself: who it is, the operator says."""
     keys = said.get("public_keys") if isinstance(said, dict) else None
     if not isinstance(keys, dict):
-        raise RefusedError(f"what {node} answered is not understood: {foreign(said) or 'no public keys are in it'}")
+        raise RefusedError(f"the answer of {node} is malformed: {one_line(said) or 'no public keys are in it'}")
     settings = network.settings(node)
     return Registration.from_dict(
         {

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..model.addresses import DEFAULTS
 from ..model.view import View
-from .ip_json import objects, understood
+from .ip_json import objects, parsing
 
 # Marks, and the tables of the same numbers, are unique to an interface by its port; the mask is what they share: "WG".
 _BASE = 0x57470000
@@ -206,7 +206,7 @@ def parse_rules(text: str, version: int, marks: Iterable[int]) -> Iterator[Item]
     known = set(marks)
     command = f"`ip -json -{version} rule show`"
     for rule in objects(text, command):
-        with understood(command):
+        with parsing(command):
             table = _number(rule.get("fwmark"))
             # What somebody made of it counts by what it says, and is not what any view needs.
             words = _by_preference(rule, table) or f"pref {rule.get('priority')} fwmark {table:#x}"

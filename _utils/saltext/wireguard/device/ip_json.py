@@ -11,7 +11,7 @@ from ..errors import DeviceError
 
 
 @contextlib.contextmanager
-def understood(command: str) -> Iterator[None]:
+def parsing(command: str) -> Iterator[None]:
     """
     Whatever goes wrong while the output of a command is read is a DeviceError that names the command. It quotes
     nothing: in a shifted line, anything may be a secret.
@@ -19,19 +19,19 @@ def understood(command: str) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        raise DeviceError(f"the output of {command} is not understood") from None
+        raise DeviceError(f"the output of {command} is malformed") from None
 
 
 def objects(text: str, command: str) -> list[dict[str, Any]]:
     """The objects of one answer, of which there are none in an empty one. Raises DeviceError."""
-    with understood(command):
+    with parsing(command):
         return _objects(json.loads(text) if text.strip() else [])
 
 
 def answers(text: str, command: str) -> list[dict[str, Any]]:
     """The objects of many answers, one after the other, as ``ip -json -batch`` prints them. Raises DeviceError."""
     decoder, position, found = json.JSONDecoder(), 0, []
-    with understood(command):
+    with parsing(command):
         while position < len(text):
             answer, position = decoder.raw_decode(text, position)
             position += len(text[position:]) - len(text[position:].lstrip())

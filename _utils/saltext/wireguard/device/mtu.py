@@ -19,7 +19,7 @@ from ..model.addresses import LEAST_MTU
 from ..model.endpoint import Endpoint
 from ..model.view import View
 from . import exits
-from .ip_json import answers, understood
+from .ip_json import answers, parsing
 
 # What WireGuard adds to a packet: the outer IP header, UDP, and 32 bytes of its own.
 OVERHEAD = {4: 60, 6: 80}
@@ -63,14 +63,14 @@ def routes(text: str) -> list[dict[str, Any]]:
 
 def devices(route: Mapping[str, Any]) -> list[str]:
     """The devices that a route leads to: several where it has several ways. Raises DeviceError."""
-    with understood(_COMMAND):
+    with parsing(_COMMAND):
         ways = route.get("nexthops") or [route]
         return [str(way["dev"]) for way in ways if "dev" in way]
 
 
 def path_mtu(route: Mapping[str, Any], of_devices: Iterable[int]) -> int:
     """The MTU of a route: its own, or else that of its narrowest device. Raises DeviceError."""
-    with understood(_COMMAND):
+    with parsing(_COMMAND):
         own = next((metric["mtu"] for metric in route.get("metrics", ()) if "mtu" in metric), None)
         return int(own) if own is not None else min(of_devices)
 

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import DeviceError
 from ..model.addresses import Address, can_be_endpoint
 from ..model.statements import MAX_ENDPOINTS
-from .ip_json import objects, understood
+from .ip_json import objects, parsing
 
 _INTERNAL = (
     "cali", "cbr", "cilium", "cni", "docker", "flannel", "genev", "gre", "gretap", "incusbr", "ipsec", "kube-ipvs",
@@ -36,7 +36,7 @@ def candidates(address_json: str, towards_master: str | None, tunnels: Collectio
     """
     command = "`ip -json address show`"
     links = objects(address_json, command)
-    with understood(command):
+    with parsing(command):
         good = [address for link in links if _outward(link, tunnels) for address in _reachable(link)]
     best_first = sorted(good, key=lambda address: (str(address) != towards_master, address.version))
     return tuple(str(address) for address in best_first[:MAX_ENDPOINTS])

@@ -15,7 +15,7 @@ from ..errors import DeviceError
 from ..model.addresses import DEFAULTS
 from ..model.device import Device, DevicePeer, fingerprint
 from ..model.endpoint import canonical_endpoint
-from .ip_json import objects, understood
+from .ip_json import objects, parsing
 
 _T = TypeVar("_T")
 
@@ -112,7 +112,7 @@ def _checked(convert: Callable[[Any], _T], value: object, what: str) -> _T:
 
 
 def _is_up(interface: str, link: Mapping[str, Any]) -> bool:
-    with understood(_link_command(interface)):
+    with parsing(_link_command(interface)):
         return "UP" in link.get("flags", ())
 
 
@@ -130,7 +130,7 @@ def _link_command(interface: str) -> str:
 
 
 def _addresses(interface: str, link: Mapping[str, Any]) -> frozenset[str]:
-    with understood(_link_command(interface)):
+    with parsing(_link_command(interface)):
         return frozenset(
             _checked(_address, item, f"an address of {interface}")
             for item in link.get("addr_info", ())

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from ..model.addresses import Subnet
-from ..wording import shown
+from ..wording import quoted
 from .mesh import EVERYBODY, Network, Place, ends_of
 from .reading import Scope
 
@@ -43,11 +43,13 @@ def check_ends(scope: Scope, network: Network) -> None:
     owners = {entry.pattern for entry in network.nodes if not entry.is_glob} | {peer.name for peer in network.peers}
     for place, end in scope.ends:
         if end in groups and end in owners:
-            scope.report.add(place, f"{shown(end)} is a group as well as a node or a peer; give the group another name")
+            scope.report.add(
+                place, f"{quoted(end)} is a group as well as a node or a peer; give the group another name"
+            )
         elif end != EVERYBODY and end not in groups | owners:
             near = difflib.get_close_matches(end[:60], groups | owners, n=1)
             advice = f"did you mean {near[0]!r}?" if near else "give nodes `groups: [...]` that links can name"
-            scope.report.add(place, f"there is no group, minion id or peer {shown(end)}; {advice}")
+            scope.report.add(place, f"there is no group, minion id or peer {quoted(end)}; {advice}")
 
 
 def check_routes(scope: Scope, network: Network) -> None:
@@ -60,7 +62,7 @@ def check_routes(scope: Scope, network: Network) -> None:
             if owner == other_owner:
                 scope.report.add(place, f"route {route} overlaps {other} of the same node; keep one")
             elif route != other or _priority_of(network, owner) == _priority_of(network, other_owner):
-                message = f"route {route} overlaps {other} of {shown(other_owner)} at {other_place}"
+                message = f"route {route} overlaps {other} of {quoted(other_owner)} at {other_place}"
                 advice = "for failover, give both nodes exactly the same route, and each a `priority:` of its own"
                 scope.report.add(place, f"{message}; {advice}")
 
@@ -109,7 +111,7 @@ def _check_exit(scope: Scope, network: Network, place: Place, who: tuple[str, fr
     problem = _problem_of_via(network, who[0], via)
     exit_node = network.settings(via)
     if not problem and exit_node and via != who[0] and not _are_linked(network, who, (via, exit_node.groups)):
-        problem = f"via: no link joins {shown(who[0])} with {shown(via)}; add one"
+        problem = f"via: no link joins {quoted(who[0])} with {quoted(via)}; add one"
         problem += ", as a default route does not lead through a hub"
     if problem:
         scope.report.add(place, problem)
@@ -118,14 +120,14 @@ def _check_exit(scope: Scope, network: Network, place: Place, who: tuple[str, fr
 def _problem_of_via(network: Network, name: str, via: str) -> str | None:
     exit_node = network.settings(via)
     if via == name:
-        return f"{shown(via)} cannot have its default route through itself; remove `via`"
+        return f"{quoted(via)} cannot have its default route through itself; remove `via`"
     ids = [each.pattern for each in network.nodes if not each.is_glob]
     if exit_node is None or any(character in via for character in "*?["):
         near = difflib.get_close_matches(via[:60], ids, n=1)
         advice = f"did you mean {near[0]!r}?" if near else "write the minion id of one with `exit: true`"
-        return f"via: the network has no node {shown(via)}; {advice}"
+        return f"via: the network has no node {quoted(via)}; {advice}"
     if not exit_node.exit:
-        return f"via: {shown(via)} is no exit node; write `exit: true` there if it is to be one"
+        return f"via: {quoted(via)} is no exit node; write `exit: true` there if it is to be one"
     return None
 
 
@@ -146,7 +148,7 @@ def check_exits_between(scope: Scope, networks: Sequence[Network]) -> None:
             for version in {subnet.version for subnet in network.subnets} if settings and settings.via else ():
                 other = users.setdefault(version, network)
                 if other is not network:
-                    message = f"{shown(node)} has `via` in networks {other.name!r} and {network.name!r}"
+                    message = f"{quoted(node)} has `via` in networks {other.name!r} and {network.name!r}"
                     scope.report.add(place, f"{message}, and an IPv{version} default route in one only; remove one")
 
 
@@ -160,4 +162,4 @@ def check_node_ports(scope: Scope, networks: Sequence[Network]) -> None:
             other = users.setdefault(settings.port, network) if settings else network
             if settings and other.port != network.port:
                 names = f"{other.name!r} and {network.name!r}"
-                scope.report.add(place, f"{shown(node)} has port {settings.port} in networks {names}; change one")
+                scope.report.add(place, f"{quoted(node)} has port {settings.port} in networks {names}; change one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..wording import shown
+from ..wording import quoted
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(0|[1-9][0-9]*)([smhdw]?)")
@@ -16,17 +16,17 @@ def parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if not match:
         raise ValueError(
-            f"{shown(text)} is not a duration: write a whole number and a unit (s, m, h, d or w), such as 30d"
+            f"{quoted(text)} is not a duration: write a whole number and a unit (s, m, h, d or w), such as 30d"
         )
     digits, unit = match.groups()
     if digits == "0":
-        raise ValueError(f"{shown(text)} is not a duration: it must be at least 1s")
-    too_long = ValueError(f"{shown(text)} is not a duration: it must be at most {_LONGEST}d")
+        raise ValueError(f"{quoted(text)} is not a duration: it must be at least 1s")
+    too_long = ValueError(f"{quoted(text)} is not a duration: it must be at most {_LONGEST}d")
     if len(digits) > 10:  # also more than int() takes
         raise too_long
     if not unit:
         *choices, last = (digits + unit for unit in _UNITS)
-        raise ValueError(f"{shown(text)} is not a duration: it has no unit; write {', '.join(choices)} or {last}")
+        raise ValueError(f"{quoted(text)} is not a duration: it has no unit; write {', '.join(choices)} or {last}")
     seconds = int(digits) * _UNITS[unit]
     if seconds > _LONGEST * _UNITS["d"]:
         raise too_long

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from ..model.names import WHAT_IDS_ARE, is_id
-from ..wording import shown
+from ..wording import quoted
 from .mesh import WILDCARD, ExternalPeer, NodeEntry, Place
 from .reading import WHAT_IS_REQUIRED, Key, Scope, claim, entries_of, read_entries, read_table
 from .scalars import TIME, read_expires, read_groups, read_name, read_site, read_text
@@ -52,16 +52,16 @@ def read_nodes(scope: Scope, value: Value) -> tuple[NodeEntry, ...]:
 def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
     pattern = _minion_id(key)
     if not _is_glob(pattern):
-        taken = f"{shown(pattern)} differs in case only from the id"
+        taken = f"{quoted(pattern)} differs in case only from the id"
         claim(scope, ("id", scope.network, pattern.lower()), key.place, taken, "host names have no case, so keep one")
     if isinstance(value, Scalar) and value.kind == "null":
         return NodeEntry(pattern, key.place)
-    values, places = read_table(scope, NODE_KEYS, value, f"node {shown(pattern)}")
+    values, places = read_table(scope, NODE_KEYS, value, f"node {quoted(pattern)}")
     entry = NodeEntry(pattern, key.place, **values, places=places)
     for name in ("addresses", "endpoint", "endpoints", "routes", "public_key"):
         if entry.is_glob and values.get(name):
             scope.report.add(
-                places[name], f"{name} belongs to one node; write the minion's id instead of {shown(pattern)}"
+                places[name], f"{name} belongs to one node; write the minion's id instead of {quoted(pattern)}"
             )
     if entry.public_key and "addresses" not in places and not entry.is_glob:
         message = "public_key needs addresses: a node that need not register is given none; write `addresses: [...]`"
@@ -77,13 +77,13 @@ def _minion_id(key: Scalar) -> str:
     pattern = read_text(key, "a minion id")
     if not pattern or not pattern.isprintable() or any(character in " /" for character in pattern):
         raise Invalid(
-            key.place, f"{shown(pattern)} is not a minion id: it must have no spaces, '/' or control characters"
+            key.place, f"{quoted(pattern)} is not a minion id: it must have no spaces, '/' or control characters"
         )
     if len(pattern.encode(errors="replace")) > 253:
-        raise Invalid(key.place, f"{shown(pattern)} is too long for a minion id: at most 253 bytes")
+        raise Invalid(key.place, f"{quoted(pattern)} is too long for a minion id: at most 253 bytes")
     _check_glob(pattern, key.place)
     if not _is_glob(pattern) and not is_id(pattern):
-        raise Invalid(key.place, f"{shown(pattern)} is no id that a node can have: it must be {WHAT_IDS_ARE}")
+        raise Invalid(key.place, f"{quoted(pattern)} is no id that a node can have: it must be {WHAT_IDS_ARE}")
     return pattern
 
 
@@ -94,12 +94,12 @@ def _is_glob(pattern: str) -> bool:
 def _check_glob(pattern: str, place: Place) -> None:
     wildcards = WILDCARD.findall(pattern)
     if "[" in WILDCARD.sub("", pattern):
-        raise Invalid(place, f"{shown(pattern)} is not a glob: its '[' is never closed")
+        raise Invalid(place, f"{quoted(pattern)} is not a glob: its '[' is never closed")
     try:
         if wildcards:
             re.compile(fnmatch.translate(pattern))
     except re.error as reason:
-        raise Invalid(place, f"{shown(pattern)} is not a glob: {reason}") from None
+        raise Invalid(place, f"{quoted(pattern)} is not a glob: {reason}") from None
 
 
 def read_peers(scope: Scope, value: Value) -> tuple[ExternalPeer, ...]:

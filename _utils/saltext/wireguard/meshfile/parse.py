@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import MeshError, Problem
 from ..model.names import INTERFACE
-from ..wording import shown
+from ..wording import quoted
 from .checks import (
     check_endpoints,
     check_ends,
@@ -91,7 +91,7 @@ def _network(scope: Scope, key: Scalar, value: Value) -> Network:
     check_preshared(inner, network)
     fixed = next((entry for entry in network.nodes if entry.public_key), None)
     if network.rotate_every and fixed:
-        message = f"rotate_every is not possible with the public_key of {shown(fixed.pattern)}, which allows no other"
+        message = f"rotate_every is not possible with the public_key of {quoted(fixed.pattern)}, which allows no other"
         inner.report.add(places["rotate_every"], message)
     return network
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model.addresses import Subnet
 from ..model.endpoint import Endpoint
-from ..wording import shown
+from ..wording import quoted
 from .mesh import Place
 from .yamltree import Invalid, Items, Report, Scalar, Table, Value
 
@@ -87,7 +87,9 @@ def read_table(
 
 def _unknown_key(key: str, valid: Sequence[str]) -> str:
     near = difflib.get_close_matches(key[:60].lower(), valid, n=1)
-    return f"unknown key {shown(key)}; " + (f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}")
+    return f"unknown key {quoted(key)}; " + (
+        f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
+    )
 
 
 def entries_of(value: Value, what: str) -> tuple[tuple[Scalar, Value], ...]:
@@ -112,7 +114,7 @@ def _readable(scope: Scope, calls: Iterable[tuple[Callable[..., Any], tuple[Any,
 def read_list(scope: Scope, read: Reader, value: Value, key: str, example: str) -> tuple[Any, ...]:
     """Return what ``read`` makes of each item of a list, without those that are wrong."""
     if isinstance(value, Scalar) and value.text:
-        item = value.text if _PLAIN.fullmatch(value.text) else shown(value.text)
+        item = value.text if _PLAIN.fullmatch(value.text) else quoted(value.text)
         raise Invalid(value.place, f"{key} must be a list: write `{key}: [{item}]`")
     if not isinstance(value, Items) or not value.items:
         raise Invalid(value.place, f"{key} must be a list that is not empty, such as `{key}: [{example}]`")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from ..wording import shown
+from ..wording import quoted
 from .duration import parse_duration
 from .reading import Scope, read_list
 from .yamltree import Invalid, Scalar, Value
@@ -29,7 +29,9 @@ def read_text(value: Value, what: str) -> str:
     if not isinstance(value, Scalar):
         raise Invalid(value.place, f"{what} must be text, not {value.what}")
     if value.kind != "str":
-        raise Invalid(value.place, f"{what} must be text, but YAML reads {shown(value.text)} as {value.what}; quote it")
+        raise Invalid(
+            value.place, f"{what} must be text, but YAML reads {quoted(value.text)} as {value.what}; quote it"
+        )
     return value.text
 
 
@@ -55,7 +57,7 @@ def read_duration(value: Value, key: str, least: str) -> int:
     except ValueError as problem:
         raise Invalid(value.place, str(problem)) from None
     if seconds < parse_duration(least):
-        raise Invalid(value.place, f"{key} must be at least {least}, not {shown(value.text)}")
+        raise Invalid(value.place, f"{key} must be at least {least}, not {quoted(value.text)}")
     return seconds
 
 
@@ -69,7 +71,7 @@ def read_expires(scope: Scope, value: Value) -> int:
     try:
         time = datetime.fromisoformat(f"{match['date']}T{clock}{zone[:3]}:{zone[3:]}").astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise Invalid(value.place, f"there is no time {shown(match[0])}; expires must be {_TIMES}") from None
+        raise Invalid(value.place, f"there is no time {quoted(match[0])}; expires must be {_TIMES}") from None
     return int(time.timestamp())
 
 
@@ -100,7 +102,7 @@ def read_name(key: Value, what: str) -> str:
     if not NAME.fullmatch(name):
         raise Invalid(
             key.place,
-            f"{shown(name)} is not {what}; write 1 to 64 of the characters A-Z a-z 0-9 _ . -,"
+            f"{quoted(name)} is not {what}; write 1 to 64 of the characters A-Z a-z 0-9 _ . -,"
             " and not . or - at the beginning",
         )
     return name

@@ -11,7 +11,7 @@ from ..model.addresses import LEAST_MTU, SPECIAL, Address, Subnet
 from ..model.endpoint import Endpoint, never_used
 from ..model.keys import parse_public_key
 from ..model.names import is_host_name, is_interface
-from ..wording import shown
+from ..wording import quoted
 from .mesh import DEFAULT_PORT, AddressRange, Link, Place
 from .reading import Scope, claim, read_entries, read_list
 from .scalars import is_false, read_number, read_site, read_text
@@ -28,7 +28,7 @@ def read_interface(scope: Scope, value: Value) -> str:
     name = read_text(value, "interface")
     if not is_interface(name):
         advice = "write 1 to 15 of the characters A-Z a-z 0-9 _ = + . -, such as wg0"
-        raise Invalid(value.place, f"{shown(name)} cannot name an interface; {advice}")
+        raise Invalid(value.place, f"{quoted(name)} cannot name an interface; {advice}")
     return name
 
 
@@ -68,11 +68,11 @@ def _check_usable(subnet: Subnet, place: Place) -> None:
 
 def _parse_subnet(text: str, place: Place) -> Subnet:
     if not SUBNET.fullmatch(text):
-        raise Invalid(place, f"{shown(text)} is not a subnet; write address/prefix length, such as 10.42.0.0/16")
+        raise Invalid(place, f"{quoted(text)} is not a subnet; write address/prefix length, such as 10.42.0.0/16")
     try:
         interface = ip_interface(text)
     except ValueError:
-        raise Invalid(place, f"{shown(text)} is not a subnet: its address or prefix length is out of range") from None
+        raise Invalid(place, f"{quoted(text)} is not a subnet: its address or prefix length is out of range") from None
     if interface.ip != interface.network.network_address:
         raise Invalid(place, f"{text} has host bits set; did you mean {interface.network}?")
     return interface.network
@@ -96,11 +96,11 @@ def _parse_address(text: str, place: Place) -> Address:
     try:
         address = ip_address(host)
     except ValueError:
-        raise Invalid(place, f"{shown(text)} is not an IP address") from None
+        raise Invalid(place, f"{quoted(text)} is not an IP address") from None
     if "%" in host:
-        raise Invalid(place, f"{shown(text)} has a zone; write {host.partition('%')[0]}")
+        raise Invalid(place, f"{quoted(text)} has a zone; write {host.partition('%')[0]}")
     if slash:
-        raise Invalid(place, f"{shown(text)} has a prefix length, which comes from the subnet; write {address}")
+        raise Invalid(place, f"{quoted(text)} has a prefix length, which comes from the subnet; write {address}")
     return address
 
 
@@ -136,7 +136,7 @@ def _parse_range(text: str, place: Place) -> AddressRange:
     start = _parse_address(first, place)
     end = _parse_address(last, place) if dash else start
     if start.version != end.version or int(start) > int(end):
-        raise Invalid(place, f"{shown(text)} is no range; write the lower address first: 10.42.0.100-10.42.0.120")
+        raise Invalid(place, f"{quoted(text)} is no range; write the lower address first: 10.42.0.100-10.42.0.120")
     return AddressRange(start, end)
 
 
@@ -199,7 +199,7 @@ def read_domain(scope: Scope, value: Value) -> str:
     if not is_host_name(domain):
         raise Invalid(
             value.place,
-            f"{shown(domain)} is not a domain; write one without a dot at its end, such as mesh.example.com",
+            f"{quoted(domain)} is not a domain; write one without a dot at its end, such as mesh.example.com",
         )
     return domain
 

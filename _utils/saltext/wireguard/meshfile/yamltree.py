@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ..errors import Problem
-from ..wording import shown
+from ..wording import quoted
 from .mesh import Place
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -52,7 +52,7 @@ class Scalar:
 
     @property
     def given(self) -> str:
-        return shown(self.text)
+        return quoted(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class _Builder:
     def _refuse_tag(self, event: Any, untagged: bool) -> None:
         if not untagged or event.tag is not None:
             self._report.add(
-                self._place(event), f"YAML tags are not used in a mesh file; remove {shown(event.tag or '!')}"
+                self._place(event), f"YAML tags are not used in a mesh file; remove {quoted(event.tag or '!')}"
             )
 
     def _close(self, closed: _Open) -> Value:
@@ -198,14 +198,14 @@ class _Builder:
                 self._report.add(key.place, "merge keys ('<<') are not used; give shared settings in a glob entry")
             elif key.text in entries:
                 first = entries[key.text][0].place
-                self._report.add(key.place, f"duplicate key {shown(key.text)}, first given at {first}; keep one")
+                self._report.add(key.place, f"duplicate key {quoted(key.text)}, first given at {first}; keep one")
             else:
                 entries[key.text] = (key, value)
         return list(entries.values())
 
     def _check_other(self, event: Any, root: _Open) -> None:
         if isinstance(event, yaml.AliasEvent):
-            name = shown(f"*{event.anchor}")
+            name = quoted(f"*{event.anchor}")
             raise Invalid(
                 self._place(event),
                 f"YAML aliases are not used in a mesh file; put {name} in quotes if it is a glob, "

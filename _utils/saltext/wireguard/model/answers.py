@@ -101,7 +101,7 @@ class Answer:
         try:
             return _answer(data)
         except (ViewError, ValueError, RecursionError):
-            return cls(error="its answer is not understood")
+            return cls(error="its answer is malformed")
 
     def steps(self, network: str, node: str) -> Iterator[Step]:
         """Its changes one by one."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from ..wording import shown
+from ..wording import quoted
 from .addresses import Address, why_not_reachable
 from .names import is_dns_name
 
@@ -47,7 +47,7 @@ def _host(host: str, text: str) -> str:
     if _NUMERIC.fullmatch(host.removesuffix(".").rpartition(".")[2]):
         return _address(IPV4, host, text)
     if not is_dns_name(host):
-        raise ValueError(f"{shown(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
+        raise ValueError(f"{quoted(text)} is not an endpoint: write host, host:port, [IPv6 address]:port")
     return host
 
 
@@ -55,16 +55,16 @@ def _address(kind: str, host: str, text: str) -> str:
     try:
         address = IPv4Address(host) if kind == IPV4 else IPv6Address(host)
     except ValueError:
-        raise ValueError(f"{shown(text)} is not an endpoint: {shown(host)} is not an {kind} address") from None
+        raise ValueError(f"{quoted(text)} is not an endpoint: {quoted(host)} is not an {kind} address") from None
     problem = why_not_reachable(address)
     if problem:
-        raise ValueError(f"{shown(text)} is not an endpoint: {problem}")
+        raise ValueError(f"{quoted(text)} is not an endpoint: {problem}")
     return str(address)
 
 
 def _endpoint_port(text: str, port: str) -> int:
     if not _PORT.fullmatch(port) or int(port) > 65535:
-        raise ValueError(f"{shown(text)} is not an endpoint: its port must be a number from 1 to 65535")
+        raise ValueError(f"{quoted(text)} is not an endpoint: its port must be a number from 1 to 65535")
     return int(port)
 
 

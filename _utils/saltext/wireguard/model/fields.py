@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from ..errors import KeyFormatError, WireguardError
-from ..wording import shown
+from ..wording import quoted
 from .addresses import can_be_endpoint
 from .endpoint import Endpoint
 from .keys import parse_preshared_key, parse_public_key
@@ -42,7 +42,7 @@ class Fields:
             raise error(f"{of.rstrip(': ')}: {exc}") from exc
         unknown = [] if known is None else sorted(self._data.keys() - {*known})
         if unknown and known is not None:
-            raise error(f"{of}unknown key {shown(unknown[0])}; the known keys are {', '.join(sorted(known))}")
+            raise error(f"{of}unknown key {quoted(unknown[0])}; the known keys are {', '.join(sorted(known))}")
 
     def get(self, name: str, convert: Callable[[object], T], *default: Any) -> T:
         """The field, converted; the default where it is missing, or null."""
@@ -62,14 +62,14 @@ class Fields:
 
 def mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"must be a mapping, not {shown(value)}")
+        raise ValueError(f"must be a mapping, not {quoted(value)}")
     return value
 
 
 def list_of(convert: Callable[[object], T], most: int | None = None) -> Callable[[object], list[T]]:
     def convert_all(value: object) -> list[T]:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"must be a list, not {shown(value)}")
+            raise ValueError(f"must be a list, not {quoted(value)}")
         if most is not None and len(value) > most:
             raise ValueError(f"must be a list of at most {most}")
         return [convert(item) for item in value]
@@ -79,7 +79,7 @@ def list_of(convert: Callable[[object], T], most: int | None = None) -> Callable
 
 def boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, not {shown(value)}")
+        raise ValueError(f"must be true or false, not {quoted(value)}")
     return value
 
 
@@ -94,7 +94,7 @@ def integer(low: int, high: int) -> Callable[[object], int]:
 
 def text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be text, not {shown(value)}")
+        raise ValueError(f"must be text, not {quoted(value)}")
     return value
 
 
@@ -107,7 +107,7 @@ def short_text(value: object) -> str:
 def interface(value: object) -> str:
     name = text(value)
     if not is_interface(name):
-        raise ValueError(f"{shown(name)} is no interface name: 1 to 15 letters, digits and _=+.-, such as wg0")
+        raise ValueError(f"{quoted(name)} is no interface name: 1 to 15 letters, digits and _=+.-, such as wg0")
     return name
 
 
@@ -128,14 +128,14 @@ def _ip(parse: Callable[[str], T], value: object, what: str) -> T:
     try:
         return parse(given)
     except ValueError:
-        raise ValueError(f"{shown(given)} is not {what}") from None
+        raise ValueError(f"{quoted(given)} is not {what}") from None
 
 
 def _without_zone(value: object) -> str:
     """Python takes any text at all for the zone of an IPv6 address, even line breaks."""
     given = text(value)
     if "%" in given:
-        raise ValueError(f"{shown(given)} has a zone: write the address without '%'")
+        raise ValueError(f"{quoted(given)} has a zone: write the address without '%'")
     return given
 
 
@@ -143,7 +143,7 @@ def endpoint(value: object) -> str:
     """With a port."""
     parsed = Endpoint.parse(text(value))
     if parsed.port is None:
-        raise ValueError(f"{shown(value)} has no port: write {parsed.with_port(51820)}, for example")
+        raise ValueError(f"{quoted(value)} has no port: write {parsed.with_port(51820)}, for example")
     return str(parsed)
 
 

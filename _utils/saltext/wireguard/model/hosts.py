@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..wording import shown, some
+from ..wording import quoted, some
 from .changes import Change, Changes, Kind
 from .names import WHAT_IDS_ARE, is_host_name
 
@@ -102,7 +102,7 @@ def parse(names: Mapping[str, Sequence[str]], domain: str | None) -> Hosts:
     for each in made.names:
         for name in full_names(each.name, domain):
             if not is_host_name(name):
-                raise ValueError(f"{shown(name)} is no host name")
+                raise ValueError(f"{quoted(name)} is no host name")
     return made
 
 

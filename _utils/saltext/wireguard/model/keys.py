@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from ..errors import KeyFormatError
-from ..wording import shown
+from ..wording import quoted
 
 _P = 2**255 - 19
 _HIGH_BIT = 2**255
@@ -88,5 +88,5 @@ def _check_point(text: str, number: int) -> None:
 
 
 def _refused(text: object, why: str) -> KeyFormatError:
-    given = shown(text) if isinstance(text, str) else f"of type {type(text).__name__}"
+    given = quoted(text) if isinstance(text, str) else f"of type {type(text).__name__}"
     return KeyFormatError(f"public key {given} {why}")

@@ -12,8 +12,8 @@ from ..model.endpoint import Endpoint
 from ..model.view import View
 from ..system.commands import run
 from ..system.resolve import resolve_names
-from ..wording import shown
-from . import config_files, devices, hostsfile
+from ..wording import quoted
+from . import config_files, devices, hosts_file
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def look_up(texts: Iterable[str], preferred: Iterable[str]) -> dict[str, str]:
     """
     endpoints = {text: Endpoint.parse(text) for text in texts}
     hosts = {each.host for each in endpoints.values() if not each.address}
-    ours = hostsfile.given() if hosts else set()
+    ours = hosts_file.managed() if hosts else set()
     addresses = resolve_names((host for host in hosts if host.lower() not in ours), RESOLVE_SECONDS)
     places = {text: place for place, text in enumerate(reversed([*preferred]))}
     found = {}
@@ -79,5 +79,5 @@ def look_up(texts: Iterable[str], preferred: Iterable[str]) -> dict[str, str]:
                 found[text] = max(good, key=lambda each: places.get(each, -1))
             else:
                 said = ", ".join(addresses[endpoint.host])
-                log.warning("wireguard: %s resolves to %s, where nobody can be reached", endpoint.host, shown(said))
+                log.warning("wireguard: %s resolves to %s, where nobody can be reached", endpoint.host, quoted(said))
     return found

@@ -15,7 +15,7 @@ from salt.exceptions import CommandExecutionError
 
 from ..device import guard
 from ..errors import NodeError
-from . import config_files, hostsfile, keys, lock
+from . import config_files, hosts_file, keys, lock
 from . import pillar as node_pillar
 from .boot.managers import Functions, Manager, Managers, Replacement
 from .boot.networkd import Networkd
@@ -152,7 +152,7 @@ class Minion:
 
     def boot(self) -> Manager:
         """What follows an interface that works: the machines' names, and what brings it up at boot."""
-        names_file = hostsfile.HostsFile(self.cachedir, self._names_of_masters())
+        names_file = hosts_file.HostsFile(self.cachedir, self._names_of_masters())
         at_boot = self._at_boot()
         return Managers((at_boot, names_file) if at_boot else (names_file,))
 

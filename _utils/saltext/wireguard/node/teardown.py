@@ -14,7 +14,7 @@ from ..errors import NodeError
 from ..model.changes import removal
 from ..model.hosts import block_changes
 from ..system import files
-from . import config_files, devices, hostsfile
+from . import config_files, devices, hosts_file
 from .boot.managers import Manager
 from .converge import Outcome, not_ours, sessions_cut_off
 
@@ -25,7 +25,7 @@ def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
         if os.path.exists(config_files.config_file(interface)):
             raise NodeError(not_ours(interface))
         return Outcome((), f"{interface} is not set up")
-    names = hostsfile.written(config_files.managed()[interface])
+    names = hosts_file.written(config_files.managed()[interface])
     changes = removal(interface) + block_changes(names, [])
     if test:
         disturbs = disruption.disturbed(changes, (), devices.read(interface), int(time.time()))

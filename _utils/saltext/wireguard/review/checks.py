@@ -14,7 +14,7 @@ from ..model.hosts import nameless
 from ..model.names import is_like_another_device
 from ..registry.pool import allocatable, is_excluded, size
 from ..registry.rows import NodeId
-from ..wording import shown, some
+from ..wording import quoted, some
 from .context import Context, Reached, used_endpoints
 
 # From how large a part of its addresses on a network is nearly full.
@@ -348,14 +348,14 @@ def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Proble
             message = f"the minion {node} is no member, as this peer has its name; give the peer another one"
             yield namesake.place.problem(message)
         elif why:
-            yield context.place_of(node).problem(f"the minion {shown(node)} is no member: {why}; give it another id")
+            yield context.place_of(node).problem(f"the minion {quoted(node)} is no member: {why}; give it another id")
 
 
 def nameless_participants(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Machines that get no name although the file asks for names."""
     names = {name: context.network.names(name) for name in context.participants} if context.network.hosts else {}
     for name, why in sorted(nameless(names, context.network.domain).items()):
-        yield context.place_of(name).problem(f"nobody's hosts file gets {shown(name)}, as {why}")
+        yield context.place_of(name).problem(f"nobody's hosts file gets {quoted(name)}, as {why}")
 
 
 def one_key_twice(context: Context, contexts: list[Context]) -> Iterator[Problem]:

@@ -99,7 +99,7 @@ def written(network: str | None) -> list[str]:
         return []
 
 
-def given() -> set[str]:
+def managed() -> set[str]:
     """The names, in small letters, that the hosts file has because of us: they lead into the tunnel."""
     return managed_names(_read())
 
