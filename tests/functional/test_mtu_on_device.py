@@ -139,7 +139,7 @@ def test_where_all_comes_through_that_is_said(nodes):
         "asked": 2,
         "silent": [],
         "narrow": {},
-        "comment": "packets of 1420 bytes come through to all 2 peers",
+        "comment": "packets of 1420 bytes reach all 2 peers",
     }
 
 

@@ -12,7 +12,7 @@ def found(most, full=1440):
     """What a search finds where packets of up to ``most`` bytes come through, and how often it tried."""
     search, tries = Search(full), 0
     while not search.done:
-        search.tried(search.size <= most)
+        search.record(search.size <= most)
         tries += 1
     return search.fits, tries
 
@@ -77,7 +77,7 @@ def test_anything_else_is_no_reply_to_us(packet):
 def test_the_outcome_says_what_to_do():
     outcome = PingResult(1440, 4, ("phone",), {"db1": 1372, "db2": 1400})
     assert outcome.comment() == (
-        "no answer from phone; packets of more than 1372 bytes do not come through to db1, though the MTU is 1440:"
-        " write `mtu: 1372` for the one of the two whose line is narrow, or for the whole network"
+        "no answer from phone; packets of more than 1372 bytes do not reach db1, though the MTU is 1440:"
+        " write `mtu: 1372` for the one of the two nodes that has the narrow line, or for the whole network"
     )
-    assert PingResult(1440, 4, (), {}).comment() == "packets of 1440 bytes come through to all 4 peers"
+    assert PingResult(1440, 4, (), {}).comment() == "packets of 1440 bytes reach all 4 peers"

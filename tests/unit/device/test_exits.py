@@ -99,7 +99,7 @@ def test_the_route_stays_when_the_exit_is_gone():
 
 def test_what_stays_outside_is_led_around_before_the_rest_comes():
     view = through("gw1", bypass_addresses=("203.0.113.5",), other_ports=(51830,))
-    found = [item.words for item in exits.items(view) if item.version == 4]
+    found = [item.arguments for item in exits.items(view) if item.version == 4]
     assert found[0] == f"throw 203.0.113.5 table {TABLE}"
     assert found[2] == f"pref 31818 fwmark {MARK}/0 ipproto udp sport 51830 lookup main"
 

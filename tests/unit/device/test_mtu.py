@@ -30,7 +30,7 @@ MARK = exits.own_mark(view())
 
 def asked(of, **resolved):
     endpoints = {V4: V4, V6: V6, **resolved}
-    found = mtu.lines(of, endpoints)
+    found = mtu.route_queries(of, endpoints)
     return {version: [line.split()[3] for line in lines] for version, lines in found.items()}
 
 
@@ -39,23 +39,25 @@ def asked(of, **resolved):
 
 def test_routes_to_the_endpoints_are_asked_for_with_the_mark_of_the_interface():
     """Else the answer would be the tunnel itself, where the default route leads through an exit."""
-    assert mtu.lines(view(V4), {V4: V4}) == {4: [f"route get fibmatch 192.0.2.2 mark {MARK}"], 6: []}
+    assert mtu.route_queries(view(V4), {V4: V4}) == {4: [f"route get fibmatch 192.0.2.2 mark {MARK}"], 6: []}
 
 
 def test_each_address_is_asked_for_once():
     both = {V4: V4, "192.0.2.2:1": "192.0.2.2:1", V6: V6}
-    assert {version: len(lines) for version, lines in mtu.lines(view(V4, "192.0.2.2:1", V6), both).items()} == {
+    assert {version: len(lines) for version, lines in mtu.route_queries(view(V4, "192.0.2.2:1", V6), both).items()} == {
         4: 1,
         6: 1,
     }
 
 
 def test_a_name_is_asked_for_by_its_address():
-    assert mtu.lines(view(NAMED), {NAMED: "192.0.2.7:51820"})[4] == [f"route get fibmatch 192.0.2.7 mark {MARK}"]
+    assert mtu.route_queries(view(NAMED), {NAMED: "192.0.2.7:51820"})[4] == [
+        f"route get fibmatch 192.0.2.7 mark {MARK}"
+    ]
 
 
 def test_a_name_that_does_not_resolve_is_left_out():
-    assert mtu.lines(view(V4, NAMED), {V4: V4})[4] == [f"route get fibmatch 192.0.2.2 mark {MARK}"]
+    assert mtu.route_queries(view(V4, NAMED), {V4: V4})[4] == [f"route get fibmatch 192.0.2.2 mark {MARK}"]
 
 
 @pytest.mark.parametrize("endpoints", [(), (None,), (V4, None)])

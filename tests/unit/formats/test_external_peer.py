@@ -104,8 +104,12 @@ def test_with_an_exit_everything_goes_through_it_by_what_wg_quick_makes_of_that_
 
 @pytest.mark.parametrize("form", ["mikrotik", "networkd"])
 def test_where_the_default_route_is_not_in_a_form_it_says_so(form):
-    assert "# Everything may go" in external_peer.text(view(**EXIT, peers="phone: {via: gw1}"), "phone", PRIVATE, form)
-    assert "# Everything may go" not in external_peer.text(view(**EXIT), "phone", PRIVATE, form)
+    assert "# This peer may send all its traffic into the tunnel" in external_peer.text(
+        view(**EXIT, peers="phone: {via: gw1}"), "phone", PRIVATE, form
+    )
+    assert "# This peer may send all its traffic into the tunnel" not in external_peer.text(
+        view(**EXIT), "phone", PRIVATE, form
+    )
 
 
 def test_the_exit_of_a_phone_must_be_one_that_it_is_linked_with():

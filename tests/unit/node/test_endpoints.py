@@ -33,7 +33,7 @@ def test_a_name_that_resolves_to_nonsense_is_one_that_does_not_resolve(resolver,
     assert "web1 resolves to" in caplog.text
     assert "where nobody can be reached" in caplog.text
     assert "\n" not in caplog.records[0].getMessage()
-    assert mtu.lines(view("web1", "db1"), found)
+    assert mtu.route_queries(view("web1", "db1"), found)
 
 
 @pytest.mark.parametrize("odd", ODD)

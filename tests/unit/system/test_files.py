@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_replaced_is_as_it_was(path, monkeypatch, step):
     path.write_text("old")
     with monkeypatch.context() as broken:
         broken.setattr(os, step, fail)
-        with pytest.raises(NodeError, match=f"{path} could not be written: No space left on device; it is as it was"):
+        with pytest.raises(NodeError, match=f"{path} could not be written: No space left on device; it is unchanged"):
             files.replace(str(path), "new")
     assert path.read_text() == "old"
     assert os.listdir(path.parent) == [path.name]

@@ -1,5 +1,5 @@
 """
-A view beside a device: the operations that make them equal, and what speaks against these.
+A view compared with a device: the operations that make the device equal to it, and the objections to these.
 
-Pure: commands are run and devices are read in ``node``.
+Pure: ``node`` runs the commands and reads the devices.
 """

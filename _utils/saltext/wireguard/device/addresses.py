@@ -1,4 +1,4 @@
-"""Operations on the addresses of an interface, without a moment in which those that stay are missing."""
+"""Operations on the addresses of an interface. Addresses that stay are never missing in between."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from ..model.changes import Change, Kind
 from ..model.device import Device
 from ..model.view import View
 from .operations import Operation
-
-# Addresses
 
 
 def addresses_added(view: View, device: Device) -> list[Operation]:
@@ -26,7 +24,7 @@ def addresses_added(view: View, device: Device) -> list[Operation]:
 
 
 def addresses_removed(view: View, device: Device) -> list[Operation]:
-    """Remove what the view does not have, network by network, long prefixes last."""
+    """Remove the addresses that the view does not have, network by network, long prefixes last."""
     removed = device.addresses.difference(view.addresses) - _replaced(view, device)
     operations = []
     for network, addresses in groupby(sorted(sorted(removed), key=_by_network), key=_by_network):
@@ -40,7 +38,7 @@ def _by_network(address: str) -> tuple[int, str]:
 
 
 def _replaced(view: View, device: Device) -> frozenset[str]:
-    """Return IPv6 addresses with a wrong prefix length: unlike IPv4, Linux takes an IPv6 address only once."""
+    """Return IPv6 addresses with a wrong prefix length: unlike IPv4 addresses, Linux takes these only once."""
     wanted = {_host(address) for address in view.addresses if address not in device.addresses}
     surplus = device.addresses.difference(view.addresses)
     return frozenset(address for address in surplus if ":" in address and _host(address) in wanted)
@@ -48,12 +46,12 @@ def _replaced(view: View, device: Device) -> frozenset[str]:
 
 def _network_left(view: View, device: Device, network: tuple[int, str], addresses: list[str]) -> list[Operation]:
     """
-    Remove addresses of one network, and keep those of it that the view has.
+    Remove these addresses of one network, and keep those that the view has.
 
-    With an IPv4 address the kernel deletes its secondaries (those of the same network that were added later) unless
-    ``promote_secondaries`` is set, and with an interface's last IPv4 address all its IPv4 routes. So each is put back
-    before it goes or where it stays. Those that stay are held meanwhile with a prefix length of their own, and the way
-    to their network with a route that nothing else is like: the kernel's goes with its address.
+    With an IPv4 address, the kernel deletes its secondaries (later addresses of the same network) unless
+    ``promote_secondaries`` is set, and with an interface's last IPv4 address all its IPv4 routes. So each address is
+    added again before it is removed, or where it stays. Meanwhile, those that stay are held as host addresses, and
+    their network is held by a distinct route, because the kernel's own route goes with its address.
     """
     removals = [_address_removed(view, address) for address in addresses]
     if ":" in addresses[0]:
@@ -77,9 +75,9 @@ def _network_left(view: View, device: Device, network: tuple[int, str], addresse
 
 
 def _hold_route(view: View, verb: str, network: str) -> Operation:
-    # Like the kernel's own, so that it is never taken for a route of ours; of all routes there, used last.
-    unlike = ("proto", "kernel", "scope", "link", "metric", str(2**32 - 1))
-    argv = ("ip", "-4", "route", verb, network, "dev", view.interface, *unlike)
+    # Marked as the kernel's, so that it is never taken for a route of ours, and with the lowest priority.
+    marks = ("proto", "kernel", "scope", "link", "metric", str(2**32 - 1))
+    argv = ("ip", "-4", "route", verb, network, "dev", view.interface, *marks)
     return Operation(Change(Kind.ROUTE, network, None, None), argv)
 
 

@@ -1,4 +1,4 @@
-"""Views that WireGuard or the kernel would accept and then quietly do something else."""
+"""Finds views that WireGuard or the kernel would accept, but silently apply in another way."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from .operations import Applied, Operation
 
 
 class DefaultRoute:
-    """The default route through an exit node, as far as it is there, and as the view wants it."""
+    """The default route through an exit node, as it is and as the view wants it."""
 
     def __init__(self, view: View, device: Device, applied: Applied, policy: Policy) -> None:
         self._view = view
@@ -30,11 +30,11 @@ class DefaultRoute:
         ]
         if self._policy.strict and 4 in exits.versions(self._view):
             loosened = Change(Kind.PATH_FILTER, "", "strict", "loose")
-            operations.insert(0, Operation(loosened, ("sh", "-c", exits.LOOSEN)))
+            operations.insert(0, Operation(loosened, ("sh", "-c", exits.LOOSEN_PATH_FILTER)))
         return operations + self._moved()
 
     def _moved(self) -> list[Operation]:
-        """A change of the exit node: the allowed IPs of the two peers move the route."""
+        """Of a change of the exit node: the new allowed IPs of the two peers move the route."""
         wanted = ((version, DEFAULTS[version]) for version in exits.versions(self._view))
         return [
             Operation(_default_route(version, f"via {self._owners[network]}", f"via {self._view.via}"), ())
@@ -43,8 +43,8 @@ class DefaultRoute:
         ]
 
     def removed(self) -> list[Operation]:
-        """Rules before routes, starting with the rule that leads into the tunnel."""
-        stale = sorted(self._policy.items.difference(self._wanted), key=lambda item: (item.kind, item.words))
+        """Rules before routes; the rule that leads into the tunnel is the first."""
+        stale = sorted(self._policy.items.difference(self._wanted), key=lambda item: (item.kind, item.arguments))
         return [
             Operation(_change(item, "into the tunnel" if item.bypass is None else "yes", None), item.deleted())
             for item in reversed(stale)

@@ -2,12 +2,12 @@
 What must change about a device so that it equals a view: the operations, in order, and the commands for them.
 
 Pure: nothing here runs a command, resolves a name, or sees a private key. What is already correct yields no operation,
-and a change names only what differs, so that other sessions lose no packet.
+and an operation sets only what differs, so that other sessions lose no packet.
 
-Order of operations: the device, its key, port, MTU and addresses; link up; peers that are new or changed; routes; and
-then removals. So the networks of a rekeyed node have moved to its new key before the old key is removed. A default
-route into the tunnel is added as the last route and removed first: the interface's own packets carry their mark before
-it is added and until it is gone, and so never go into the tunnel themselves.
+Order of operations: the device, its key, port, MTU and addresses; link up; new and changed peers; routes; and then
+removals. So the networks of a rekeyed node have moved to its new key before the old key is removed. A default route
+into the tunnel is the last route to be added and the first to be removed. The interface's own packets are marked before
+it is added and until it is gone, so they never go into the tunnel themselves.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def diff(
 
     :param device: None if the interface does not exist yet
     :param key_file: path of the private key that belongs to ``public_key``
-    :param endpoints: endpoint as the view has it to ``ip:port``. A peer whose endpoint did not resolve is set without
-        one, so that it delays nothing else
-    :param applied: what the last applied configuration said
+    :param endpoints: endpoint in the view to ``ip:port``. A peer whose endpoint did not resolve is set without one, so
+        that it delays nothing else
+    :param applied: the last applied configuration
     :param now: Unix seconds
     :param forwarded: the IP versions that the machine forwards already
-    :param policy: the parts of a default route through an exit that the machine has
+    :param policy: the rules and routes for a default route through an exit that the machine has
     :raises ViewError: see ``check``
     """
     check(view, public_key)
@@ -89,7 +89,7 @@ def _others_removed(view: View, device: Device, applied: Applied) -> list[Operat
 
 
 def _is_mtu_last(view: View) -> bool:
-    """Below IPv6's minimum the kernel drops IPv6 addresses by itself, and removing them afterwards would fail."""
+    """Below IPv6's minimum, the kernel drops IPv6 addresses by itself; removing them afterwards would fail."""
     return view.effective_mtu is not None and view.effective_mtu < LEAST_MTU[6]
 
 

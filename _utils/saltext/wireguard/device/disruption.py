@@ -1,4 +1,4 @@
-"""What a change does to the sessions that live now: which of them it cuts off."""
+"""Which live sessions a change cuts off."""
 
 from __future__ import annotations
 
@@ -9,31 +9,27 @@ from ..model.changes import Change, Changes, Facts, Kind, Subject
 from ..model.device import Device
 from ..model.view import Peer
 
-# What of an interface all its sessions depend on.
+# Parts of an interface that all its sessions depend on.
 _ALL_DEPEND_ON = (Kind.INTERFACE, Kind.PRIVATE_KEY, Kind.LISTEN_PORT)
 
 
 def public_keys(peers: Iterable[Peer], device: Device) -> dict[Subject, str]:
-    """Subject of a change to the public key of the peer that it is about, for all peers and routes of a device."""
+    """Subject of a change -> public key of the peer that it concerns, for all peers and routes of a device."""
     routed = {Subject(Kind.ROUTE, net): key for key, peer in device.peers.items() for net in peer.allowed_ips}
     return routed | {Subject(Kind.PEER, peer.name): peer.public_key for peer in peers}
 
 
 def cuts(changes: Changes, keys: Mapping[Subject, str]) -> dict[Subject, str]:
     """
-    Subject to the public key of the session that its change cuts off, ALL for every session of the interface.
+    Subject -> public key of the session that its change cuts off; ALL stands for every session of the interface.
 
-    A peer that is new, or gains something, loses no packet, and neither does one whose endpoint, keepalive or preshared
-    key changes: that counts from the next handshake on, when the other end has it as well.
+    A peer that is new, or gains something, loses no packet. Neither does one whose endpoint, keepalive or preshared key
+    changes: a new preshared key counts from the next handshake, when the other end has it too.
 
     :param keys: see ``public_keys``
     """
-    found = {}
-    for change in changes:
-        by = _cut(change, keys)
-        if by:
-            found[change.subject] = by
-    return found
+    sessions = ((change.subject, _cut(change, keys)) for change in changes)
+    return {subject: session for subject, session in sessions if session}
 
 
 def _cut(change: Change, keys: Mapping[Subject, str]) -> str | None:
@@ -50,7 +46,7 @@ def _cut(change: Change, keys: Mapping[Subject, str]) -> str | None:
 
 
 def _loses(old: dict[str, object], new: Facts) -> bool:
-    """Whether a peer has another key afterwards, or networks less."""
+    """Whether a peer has another key or fewer networks afterwards."""
     if not isinstance(new, dict):
         return True
     fewer = {*_list(old.get("allowed_ips"))} - {*_list(new.get("allowed_ips"))} if "allowed_ips" in new else set()
@@ -62,9 +58,9 @@ def _list(value: object) -> list[object]:
 
 
 def disturbed(changes: Changes, peers: Iterable[Peer], device: Device | None, now: int) -> dict[Subject, int]:
-    """Subject to the number of live sessions that its change cuts off, where that is any. ``now``: Unix seconds."""
+    """Subject -> number of live sessions that its change cuts off, unless that is 0. ``now``: Unix seconds."""
     if device is None:
         return {}
     sessions = Sessions.of(device, now)
-    found = cuts(changes, public_keys(peers, device))
-    return {subject: number for subject, by in found.items() if (number := sessions.cut(by))}
+    cut = cuts(changes, public_keys(peers, device))
+    return {subject: number for subject, session in cut.items() if (number := sessions.cut(session))}

@@ -1,7 +1,7 @@
 """
-Echo requests of a given size, and the search for the largest that comes through.
+Echo requests of a given size, and the search for the largest that gets through.
 
-Pure: the sockets are in ``node.ping``.
+Pure: ``node.ping`` has the sockets.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import struct
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-# Of the IP header; an ICMP or ICMPv6 header has 8 bytes besides.
+# Bytes of the IP header, and of the ICMP or ICMPv6 header.
 _HEADER = {4: 20, 6: 40}
 _ICMP = 8
 
 _REQUEST, _REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
 
-# Enough to see whether anything comes through at all.
+# Large enough to see whether anything gets through at all.
 SMALL = 84
 
-# How exact the search is, in bytes.
+# The precision of the search, in bytes.
 STEP = 4
 
 
 def request(version: int, identifier: int, number: int, size: int = 0) -> bytes:
     """
-    Return an echo request for a raw socket; with its IP header, which the kernel makes, it has ``size`` bytes, or as
-    few as it can have. The kernel makes the checksum of ICMPv6 as well.
+    Return an echo request for a raw socket. With the IP header, which the kernel adds, it has ``size`` bytes, or the
+    least possible. The kernel also computes the checksum of ICMPv6.
     """
     payload = bytes(max(size - _HEADER[version] - _ICMP, 0))
     header = struct.pack("!BBHHH", _REQUEST[version], 0, 0, identifier, number)
@@ -36,7 +36,7 @@ def request(version: int, identifier: int, number: int, size: int = 0) -> bytes:
 
 
 def _checksum(header: bytes) -> int:
-    """RFC 1071; of a payload of zeros, none is needed."""
+    """By RFC 1071. A payload of zeros does not change it."""
     total: int = sum(struct.unpack(f"!{len(header) // 2}H", header))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
@@ -44,14 +44,14 @@ def _checksum(header: bytes) -> int:
 
 def reply(version: int, packet: bytes, identifier: int) -> tuple[int, int] | None:
     """
-    Return (number, size) of the reply that a raw socket received; None for anything else. With IPv4, the packet has its
+    Return (number, size) of the reply that a raw socket received, None for anything else. An IPv4 packet comes with its
     IP header.
     """
     start = (packet[0] & 0xF) * 4 if version == 4 and packet else 0
     if len(packet) < start + _ICMP:
         return None
-    kind, _, _, of, number = struct.unpack("!BBHHH", packet[start : start + _ICMP])
-    if kind != _REPLY[version] or of != identifier:
+    kind, _, _, sender, number = struct.unpack("!BBHHH", packet[start : start + _ICMP])
+    if kind != _REPLY[version] or sender != identifier:
         return None
     return number, len(packet) - start + _HEADER[version]
 
@@ -59,9 +59,9 @@ def reply(version: int, packet: bytes, identifier: int) -> tuple[int, int] | Non
 @dataclass
 class Search:
     """
-    The search for the largest size that comes through, until ``done``. ``fits`` is None as long as nothing did.
+    The search for the largest size that gets through, until ``done``. ``fits`` is None until something does.
 
-    ``full``: the MTU of the interface; larger ones are of no interest.
+    ``full``: the MTU of the interface, and so the largest size to try.
     """
 
     full: int
@@ -71,21 +71,19 @@ class Search:
 
     @property
     def size(self) -> int:
-        """What to try next: something small, then the full size, then the middle."""
+        """The size to try next: a small one, the full one, and then the middle of the remaining range."""
         if self.fits is None:
             return SMALL
         return self.full if self.too_large is None else (self.fits + self.too_large) // 2
 
-    def tried(self, came_through: bool) -> None:
-        """Record whether a packet of this ``size`` came through."""
-        size = self.size
-        if came_through:
-            self.fits = size
+    def record(self, got_through: bool) -> None:
+        """Note whether a packet of this ``size`` got through."""
+        if got_through:
+            self.fits = self.size
         else:
-            self.too_large = size
-        nothing = self.fits is None
-        found = self.fits == self.full or (self.too_large is not None and self.too_large - (self.fits or 0) <= STEP)
-        self.done = nothing or found
+            self.too_large = self.size
+        is_exact = self.too_large is not None and self.too_large - (self.fits or 0) <= STEP
+        self.done = self.fits in (None, self.full) or is_exact
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ class PingResult:
     """
     Which peers answered.
 
-    ``mtu`` is that of the interface. ``silent`` are the peers that did not answer. ``narrow``: peer to the largest size
-    that comes through, if that is less than the MTU.
+    ``mtu`` is that of the interface. ``silent`` are the peers that did not answer. ``narrow``: peer -> the largest size
+    that gets through, where that is less than the MTU.
     """
 
     mtu: int
@@ -103,8 +101,8 @@ class PingResult:
     narrow: dict[str, int]
 
     def comment(self) -> str:
-        """In sentences: what does not work, and what to do."""
-        return "; ".join(self._sentences()) or f"packets of {self.mtu} bytes come through to all {self.asked} peers"
+        """What does not work, and what to do about it, in sentences."""
+        return "; ".join(self._sentences()) or f"packets of {self.mtu} bytes reach all {self.asked} peers"
 
     def _sentences(self) -> Iterator[str]:
         if self.silent:
@@ -112,8 +110,8 @@ class PingResult:
         if self.narrow:
             name, least = min(self.narrow.items(), key=lambda item: (item[1], item[0]))
             yield (
-                f"packets of more than {least} bytes do not come through to {name}, though the MTU is {self.mtu}: write"
-                f" `mtu: {least}` for the one of the two whose line is narrow, or for the whole network"
+                f"packets of more than {least} bytes do not reach {name}, though the MTU is {self.mtu}: write"
+                f" `mtu: {least}` for the one of the two nodes that has the narrow line, or for the whole network"
             )
 
     def to_dict(self) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """
 IP forwarding, for nodes that pass packets on between others: the same commands now and at boot.
 
-It is turned on for the whole machine, the only way that Linux knows for IPv6, and never off again: whether it was on
-for another reason is not known. What may pass is for the machine's firewall to say.
+It is turned on for the whole machine, because Linux offers nothing else for IPv6. It is never turned off, because
+something else may need it. What may be forwarded is the decision of the machine's firewall.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_interface
 
-# A router ignores router advertisements, by which many machines have their default route, unless accept_ra is 2.
+# Unless accept_ra is 2, a router ignores router advertisements, which give many machines their default route.
 COMMANDS = {
     4: "echo 1 > /proc/sys/net/ipv4/ip_forward",
     6: "for f in /proc/sys/net/ipv6/conf/*/accept_ra; do if [ $(cat $f) = 1 ]; then echo 2 > $f; fi; done;"

@@ -1,7 +1,7 @@
 """
-Changes that are more often a mistake than intended: a node makes them only by force.
+Changes that are more often a mistake than intended: a node makes them only if forced.
 
-Pure: decided from the view applied last, the device, and the view that is wanted.
+Pure: decided from the view applied last, the device, and the wanted view.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..model.view import View
 from ..wording import some
 from .operations import Applied
 
-# Of fewer peers, any number may go: with three, one is a third already.
+# Of fewer peers, any number may be removed: of three, one is already a third.
 MIN_PEERS_UP = 4
 
 DEFAULT_SHARE = 0.5
@@ -29,13 +29,12 @@ def objections(
     has_master: bool = False,
 ) -> tuple[str, ...]:
     """
-    Return what speaks against applying a view, each as the end of a sentence that begins with "it would"; none if
-    nothing does.
+    Return the objections to applying a view, each as the end of a sentence that begins with "it would".
 
-    :param before: the view that was applied last; None where that is not known
+    :param before: the view that was applied last, None if unknown
     :param wanted: with two peers for one that announced a next key (``rotation.expand``)
     :param now: Unix seconds
-    :param share: of the peers that are up, which may be removed at once
+    :param share: the share of the peers that are up which may be removed at once
     :param has_master: whether the Salt master runs on this machine
     """
     diverted = tuple(_diverts(before, wanted, has_master))
@@ -50,7 +49,7 @@ def objections(
 
 
 def _diverts(before: View | None, wanted: View, has_master: bool) -> Iterator[str]:
-    """Connections that come from outside would be answered through the exit, which drops that."""
+    """Answers to connections from outside would go through the exit, which drops them."""
     if wanted.via is None or (before is not None and before.via is not None):
         return
     if has_master:
@@ -71,7 +70,7 @@ def _empties(device: Device, wanted: View) -> Iterator[str]:
 
 
 def _removes_many(before: View | None, device: Device, wanted: View, now: int, share: float) -> Iterator[str]:
-    """A peer that has another key now is not removed. One without networks is the other key of a peer that rotates."""
+    """A peer with a new key is not removed. A peer without networks is the other key of one that rotates."""
     names = Applied.of(before).names
     stay = {peer.public_key for peer in wanted.peers}
     stay_by_name = {peer.name for peer in wanted.peers}
@@ -82,13 +81,12 @@ def _removes_many(before: View | None, device: Device, wanted: View, now: int, s
 
 
 def _takes_addresses(before: View | None, device: Device, wanted: View) -> Iterator[str]:
-    """Another prefix length is no other address: pools may grow."""
+    """An address with another prefix length is the same address: pools may grow."""
     ours = {_host(address) for address in (before.addresses if before else device.addresses)}
-    there = {_host(address) for address in device.addresses}
-    gone = sorted((ours & there) - {_host(address) for address in wanted.addresses})
+    present = {_host(address) for address in device.addresses}
+    gone = sorted((ours & present) - {_host(address) for address in wanted.addresses})
     if gone:
-        now_has = some(wanted.addresses) or "no address"
-        yield f"take this node's own address {some(gone)} away (it would have {now_has})"
+        yield f"take this node's own address {some(gone)} away (leaving {some(wanted.addresses) or 'no address'})"
 
 
 def _host(address: str) -> str:

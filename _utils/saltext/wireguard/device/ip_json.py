@@ -1,4 +1,4 @@
-"""What ``ip -json`` printed, checked as far as everybody who reads it needs."""
+"""The output of ``ip -json``, checked as far as every reader needs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..errors import DeviceError
 @contextlib.contextmanager
 def parsing(command: str) -> Iterator[None]:
     """
-    Whatever goes wrong while the output of a command is read is a DeviceError that names the command. It quotes
-    nothing: in a shifted line, anything may be a secret.
+    Turns whatever goes wrong while the output of a command is read into a DeviceError that names the command. It quotes
+    nothing: in a shifted line, any field may be a secret.
     """
     try:
         yield
@@ -23,20 +23,20 @@ def parsing(command: str) -> Iterator[None]:
 
 
 def objects(text: str, command: str) -> list[dict[str, Any]]:
-    """The objects of one answer, of which there are none in an empty one. Raises DeviceError."""
+    """The objects of one answer; none for empty output. Raises DeviceError."""
     with parsing(command):
         return _objects(json.loads(text) if text.strip() else [])
 
 
 def answers(text: str, command: str) -> list[dict[str, Any]]:
     """The objects of many answers, one after the other, as ``ip -json -batch`` prints them. Raises DeviceError."""
-    decoder, position, found = json.JSONDecoder(), 0, []
+    decoder, position, result = json.JSONDecoder(), 0, []
     with parsing(command):
         while position < len(text):
             answer, position = decoder.raw_decode(text, position)
             position += len(text[position:]) - len(text[position:].lstrip())
-            found += _objects(answer)
-    return found
+            result += _objects(answer)
+    return result
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One step of a change, and what a list of steps amounts to: command lines and changes."""
+"""One step of a change, and the command lines and changes that a list of steps amounts to."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PRESHARED_KEY = "@PRESHARED_KEY@"
 
 class PresharedKeyOf(str):
     """
-    A word of a command to be replaced by the name of a file with a peer's preshared key. It is recognised by its type:
-    a text that merely reads the same is nothing special.
+    A word of a command that stands for the name of a file with a peer's preshared key. It is recognised by its type, so
+    equal text from others is nothing special.
     """
 
     public_key: str
@@ -27,17 +27,17 @@ class PresharedKeyOf(str):
         return word
 
 
-# A command line may have 128 KiB an argument and 2 MiB in all; 64 peers with ten networks each need 20 KiB.
+# Linux takes 128 KiB an argument and 2 MiB a command line; 64 peers with ten networks each need 20 KiB.
 PEERS_PER_COMMAND = 64
 
 
 @dataclass(frozen=True)
 class Applied:
     """
-    What the last applied configuration said.
+    The last applied configuration.
 
-    ``endpoints``: public key to endpoint as it was written then. ``routes``: networks that it needed routes for.
-    ``names``: public key to the peer's name. ``mark``: of the interface's own packets, see ``exits.mark``.
+    ``endpoints``: public key to configured endpoint. ``routes``: the networks that it needed routes for. ``names``:
+    public key to the peer's name. ``mark``: of the interface's own packets, see ``exits.mark``.
     """
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Applied:
 
     @classmethod
     def of(cls, view: View | None) -> Applied:
-        """From the view that was applied last, as the configuration has it; nothing where there is none."""
+        """From the view in the configuration file; empty for None."""
         if view is None:
             return cls()
         return cls(
@@ -61,11 +61,11 @@ class Applied:
 @dataclass(frozen=True)
 class Operation:
     """
-    One step: what it changes, and the command that does it.
+    One step: its change, and the command that makes it.
 
-    No field ever has a secret: the private key is named by the path of its file, and ``PresharedKeyOf`` stands for a
+    No field contains a secret: the private key is named by the path of its file, and ``PresharedKeyOf`` stands for a
     preshared key. ``argv`` is empty if another operation has this effect. A change with ``old`` equal to ``new`` marks
-    a step that only serves others.
+    an auxiliary step.
     """
 
     change: Change

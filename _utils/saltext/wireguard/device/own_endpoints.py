@@ -1,10 +1,10 @@
 """
 Which of its addresses a node offers as endpoints.
 
-Rule: the address that the node uses towards its Salt master comes first, then the others, IPv4 before IPv6. Left out
-are loopback, link-local, temporary and deprecated addresses, WireGuard interfaces (a tunnel cannot carry itself), the
-bridges of containers and virtual machines, and overlays. At the other end of a point-to-point device is a provider or a
-tunnel: it offers public addresses only.
+The address that the node uses towards its Salt master comes first, then the others, IPv4 before IPv6. A node does not
+offer loopback, link-local, temporary and deprecated addresses, nor those of WireGuard interfaces (a tunnel cannot carry
+itself), of bridges for containers and virtual machines, and of overlays. Of a point-to-point device, which leads to a
+provider or into a tunnel, it offers only public addresses.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ def candidates(address_json: str, towards_master: str | None, tunnels: Collectio
 
 
 def source_address(route_json: str) -> str | None:
-    """The source address in the answer of ``ip -json route get``, None where it names none."""
+    """The source address in the answer of ``ip -json route get``, None if it has none."""
     source = _route(route_json).get("prefsrc")
     return source if isinstance(source, str) else None
 
 
 def is_own(route_json: str) -> bool:
-    """Whether the answer of ``ip -json route get`` is about an address of this machine."""
+    """Whether ``ip -json route get`` was asked for an address of this machine."""
     return _route(route_json).get("type") == "local"
 
 
 def _route(route_json: str) -> dict[str, Any]:
-    """The one that it says, empty where there is none: without a route, `ip` fails and may print anything."""
+    """The route in the answer, empty if there is none: `ip` fails without a route, and may print anything."""
     try:
         return next(iter(objects(route_json, "`ip -json route get`")), {})
     except DeviceError:

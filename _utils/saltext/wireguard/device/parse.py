@@ -1,8 +1,8 @@
 """
 The output of ``wg`` and ``ip``, parsed.
 
-Nothing here runs a command. Secrets that ``wg show dump`` prints end here: neither a ``Device`` nor an error message
-has them. A preshared key is known by its fingerprint. What should change about a device is decided in ``diff``.
+Pure: nothing here runs a command. Secrets that ``wg show dump`` prints do not get further: neither a ``Device`` nor an
+error message has them. A fingerprint stands for a preshared key.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _PEER_FIELDS = 8
 
 def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_json: str) -> Device:
     """
-    Return the device that these outputs describe, or raise DeviceError, whose message quotes no secret.
+    Return the device that these outputs describe. Raises DeviceError, whose message quotes no secret.
 
     :param dump: of ``wg show IF dump``
     :param link_json: of ``ip -json address show dev IF``
-    :param routes4_json: of ``ip -json -4 route show dev IF table main``; empty where there is no IPv4
+    :param routes4_json: of ``ip -json -4 route show dev IF table main``; empty without IPv4
     :param routes6_json: the same with ``-6``
     """
     public_key, port, mark, peers = _parse_dump(interface, dump)
@@ -50,7 +50,7 @@ def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_
 
 
 def parse_peers(interface: str, dump: str) -> dict[str, DevicePeer]:
-    """Return only the peers, by public key, from ``wg show IF dump`` alone; raise DeviceError as ``parse`` does."""
+    """Return only the peers, by public key, from ``wg show IF dump``. Raises DeviceError as ``parse`` does."""
     return _parse_dump(interface, dump)[3]
 
 
@@ -104,7 +104,7 @@ def _networks(field: str | None) -> frozenset[str]:
 
 
 def _checked(convert: Callable[[Any], _T], value: object, what: str) -> _T:
-    """Convert a value, or say what is malformed without quoting it: in a shifted line it may be a secret."""
+    """Convert a value. The error says what is malformed without quoting it: in a shifted line, it may be a secret."""
     try:
         return convert(value)
     except (ArithmeticError, TypeError, ValueError):
@@ -143,7 +143,7 @@ def _address(item: Mapping[str, Any]) -> str:
 
 
 def _routes(text: str, version: int) -> dict[str, str]:
-    """Return protocol by network; of several routes to one network, one of protocol boot decides."""
+    """Return protocol by network; of several routes to a network, one of protocol boot wins."""
     what = f"`ip -json -{version} route show`"
     routes: dict[str, str] = {}
     for item in objects(text, what):

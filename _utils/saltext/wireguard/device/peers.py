@@ -12,8 +12,6 @@ from ..model.endpoint import canonical_endpoint
 from ..model.view import Peer, View
 from .operations import Applied, Operation, PresharedKeyOf
 
-# Peers
-
 
 def peers_set(view: View, device: Device, endpoints: Mapping[str, str], applied: Applied, now: int) -> list[Operation]:
     moved = _moved(view, device)
@@ -31,7 +29,7 @@ def peers_set(view: View, device: Device, endpoints: Mapping[str, str], applied:
 
 
 def _moved(view: View, device: Device) -> frozenset[str]:
-    """Return the networks that some peer gains; WireGuard takes each away from its present peer by itself."""
+    """Return the networks that some peer gains; WireGuard takes each from its current peer by itself."""
     gained: set[str] = set()
     for peer in view.peers:
         have = device.peers.get(peer.public_key)
@@ -42,7 +40,7 @@ def _moved(view: View, device: Device) -> frozenset[str]:
 def _endpoint(
     peer: Peer, have: DevicePeer | None, endpoints: Mapping[str, str], applied: Applied, now: int
 ) -> str | None:
-    """Return the endpoint to set, if any. A peer that roamed is left where it is while its session lives."""
+    """Return the endpoint to set, if any. A peer that roamed keeps its endpoint while its session lives."""
     resolved = _resolved(peer, endpoints)
     if resolved is None or have is None:
         return resolved
@@ -54,11 +52,11 @@ def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:
     if peer.endpoint is None or peer.endpoint not in endpoints:
         return None
     resolved = endpoints[peer.endpoint]
-    if resolved == peer.endpoint:  # an address, which the view has in canonical form, or a comparison on paper
+    if resolved == peer.endpoint:  # an address, which is canonical in a view, or a comparison of two views
         return resolved
     try:
         return canonical_endpoint(resolved)
-    except ValueError:  # a resolver's word is somebody else's: one bad name is one peer's without an endpoint
+    except ValueError:  # a resolver may answer anything: a bad answer concerns this peer alone
         return None
 
 
@@ -77,7 +75,7 @@ def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
 
 
 def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None, moved: frozenset[str]) -> Operation:
-    """Return the operation for what differs about a peer; it repeats nothing that is right."""
+    """Return the operation for what differs about a peer; it does not set again what is right."""
     old: dict[str, object] = {}
     new: dict[str, object] = {}
     words: list[str] = []
@@ -89,7 +87,7 @@ def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None
         words += ["persistent-keepalive", str(peer.keepalive)]
     if have.allowed_ips != set(peer.allowed_ips):
         old["allowed_ips"], new["allowed_ips"] = sorted(have.allowed_ips), list(peer.allowed_ips)
-    # A peer that only loses networks to others needs no command: its own would take all of them off for a moment.
+    # A peer that only loses networks to others needs no command: a command of its own would briefly remove them all.
     if have.allowed_ips - moved != set(peer.allowed_ips):
         words += ["allowed-ips", ",".join(peer.allowed_ips)]
     if have.preshared_key != _fingerprint(peer):
@@ -102,7 +100,7 @@ def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None
 
 
 def _fingerprint(peer: Peer) -> str | None:
-    """On paper, where the key itself is not known, one is like another."""
+    """In a comparison of two views, where the key is not known, all keys are equal."""
     return fingerprint(peer.preshared_key or "") if peer.preshared else None
 
 
@@ -112,10 +110,10 @@ def _peer_argv(view: View, public_key: str, words: Iterable[str]) -> tuple[str, 
 
 def _gaining_peers_first(view: View, device: Device, operations: Mapping[str, Operation]) -> list[str]:
     """
-    Return the keys of the operations so that a network's new peer takes it before its old peer lets it go.
+    Return the keys of the operations in such an order that a network's new peer gets it before its old peer loses it.
 
-    The end is the same in any order, as every peer is given its whole list; this one leaves no gap. Where peers swap,
-    one of them has to be first.
+    Any order leads to the same result, as every command sets a peer's whole list; this order leaves no gap. If peers
+    swap networks, one of them has to come first.
     """
     owners = {network: key for key, peer in device.peers.items() for network in peer.allowed_ips}
     order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(operations, ()))
@@ -135,7 +133,7 @@ def _gaining_peers_first(view: View, device: Device, operations: Mapping[str, Op
 
 def peers_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
     wanted = {peer.public_key for peer in view.peers}
-    # A removal shares its name with the new key of the same node, and with nothing else.
+    # A removed peer may share its name only with the new key of the same node.
     taken = {peer.name for peer in view.peers if peer.public_key in device.peers}
     operations = []
     for key in sorted(set(device.peers) - wanted):

@@ -1,8 +1,8 @@
 """
 Peers without a session whose endpoint is a name: the name may have another address by now.
 
-WireGuard itself knows only addresses. A peer with a session is where its packets come from, whatever its name says.
-Pure: ``node.reresolve`` resolves the names.
+WireGuard itself knows only addresses. The endpoint of a peer with a session is where its packets come from, whatever
+its name resolves to. Pure: ``node.reresolve`` resolves the names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[st
     Return public key to endpoint of the peers whose endpoint is a name and that have no session.
 
     :param view: what was applied last
-    :param peers: those of the device, by public key; what is not there is left alone
+    :param peers: those of the device, by public key; peers that are not there are left alone
     :param now: Unix seconds
     """
     return {
@@ -36,9 +36,9 @@ def moved_endpoints(
     peers: Mapping[str, DevicePeer], lost: Mapping[str, str], addresses: Mapping[str, str]
 ) -> dict[str, str]:
     """
-    Return public key to ``ip:port`` of the lost peers that are to be reached at another address than now.
+    Return public key to the new ``ip:port`` of the lost peers whose names have another address now.
 
-    :param addresses: endpoint as the view has it to ``ip:port``; without those that did not resolve
+    :param addresses: endpoint in the view to ``ip:port``, for those that resolve
     """
     resolved = {key: canonical_endpoint(addresses[name]) for key, name in lost.items() if name in addresses}
     return {key: address for key, address in resolved.items() if peers[key].endpoint != address}

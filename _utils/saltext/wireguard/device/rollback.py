@@ -1,7 +1,7 @@
 """
-Back to the last good state of a device: what to remember before a change, and which view leads back.
+How to return a device to its last good state: what to remember before a change, and which view leads back.
 
-Pure: ``node.converge`` and ``node.trial`` do the rest.
+Pure: ``node.converge`` and ``node.trial`` do it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .operations import Applied, Operation
 @dataclass(frozen=True)
 class RollbackState:
     """
-    What the last good configuration does not say about the device before the change, and what the change adds to it.
+    What a rollback needs besides the last good configuration.
 
     ``port`` and ``mtu`` are those that the system chose. ``endpoints``: public key to ``ip:port`` of the peers that
-    the change moves or removes, so that a rollback resolves no name. ``routes``: networks that the change needs.
+    the change moves or removes, so that a rollback resolves no name. ``routes``: the networks that the change routes.
     """
 
     port: int | None = None
@@ -32,7 +32,7 @@ class RollbackState:
 
     @classmethod
     def of(cls, device: Device | None, operations: Iterable[Operation], wanted: View) -> RollbackState:
-        """From the device as it is before the operations, which lead to the wanted view."""
+        """For operations that lead from this device to the wanted view."""
         needed = tuple(sorted(wanted.routes))
         if device is None:
             return cls(routes=needed)
@@ -46,11 +46,11 @@ class RollbackState:
         return cls(data["port"], data["mtu"], data["endpoints"], tuple(data["routes"]))
 
     def to_dict(self) -> dict[str, Any]:
-        """As the journal has it; nothing in it is secret."""
+        """For the journal; nothing in it is secret."""
         return asdict(self)
 
     def before(self, later: RollbackState) -> RollbackState:
-        """Return the state that leads back to before both changes, if this one never finished and a later one began."""
+        """Return the state that undoes both changes: this one never finished, and a later one began."""
         endpoints = {**(later.endpoints or {}), **(self.endpoints or {})}
         return RollbackState(self.port, self.mtu, endpoints, tuple(sorted({*self.routes, *later.routes})))
 
@@ -64,8 +64,8 @@ def _untouched_endpoints(device: Device, operations: Iterable[Operation], wanted
 
 def rollback_target(before: View, state: RollbackState) -> tuple[View, Applied]:
     """
-    Return the view to roll back to, and what ``diff`` must take for applied: peers that roamed by themselves stay where
-    they are, and those that the change moved return.
+    Return the view to roll back to, and what ``diff`` is to take for applied. Peers that roamed by themselves keep
+    their endpoints, and those that the change moved get theirs back.
     """
     endpoints = state.endpoints or {}
     peers = tuple(replace(peer, endpoint=endpoints.get(peer.public_key, peer.endpoint)) for peer in before.peers)
@@ -77,8 +77,8 @@ def rollback_target(before: View, state: RollbackState) -> tuple[View, Applied]:
 
 def as_view(device: Device, network: str | None, preshared_keys: Mapping[str, str]) -> View:
     """
-    Return a device as a view to roll back to, where no configuration file describes one. The names of the peers are
-    unknown; their public keys stand in for them.
+    Return a device as a view to roll back to, if no configuration file describes one. Public keys stand in for the
+    names of the peers, which are unknown.
 
     :param preshared_keys: by public key of the peer, for those that have one
     """

@@ -1,8 +1,8 @@
 """
 Key rotation without an outage: make before break.
 
-A node announces its next public key. Its peers then have two WireGuard peers for it, one for each key, and the node may
-change from one to the other at any moment: either key can handshake. WireGuard gives a network to one peer only, so
+A node announces its next public key. Its peers then have two WireGuard peers for it, one for each key. Either key can
+handshake, so the node may switch from one to the other at any moment. WireGuard gives a network to one peer only, so
 the addresses belong to the key that handshook last (``next_key_is_in_use``).
 
 Pure: nothing here runs a command or sees a private key. ``docs/rotation.md`` describes the whole protocol.
@@ -21,21 +21,21 @@ from ..model.view import OtherKey, Peer, View
 
 def next_key_is_in_use(current: int, next_: int) -> bool:
     """
-    Tell from both keys' latest handshakes, in Unix seconds and 0 for never, whether the next key is the one in use.
+    Whether the next key is in use, by the latest handshake of each key in Unix seconds (0 for never).
 
-    On a tie it is the next one: a node handshakes with it only after it has left the current one, and a node that
-    restores its old key does so some seconds later.
+    On a tie, it is: a node handshakes with it only after it has left the current one, and a node that restores its old
+    key does so some seconds later.
     """
     return next_ > 0 and next_ >= current
 
 
 def expand(view: View, device: Device | None) -> View:
     """
-    Return the view with every peer that announced a next key as two peers, one a key, as this device needs them.
+    Return the view with two peers, one for each key, in place of every peer that announced a next key.
 
-    The key in use has the peer's name, addresses and keepalive; the other is marked as such (``OtherKey``) and has only
-    the endpoint. Each has the preshared key that belongs to it. A next key that another peer or this node has as well
-    is left out: WireGuard could not tell the two apart, and one wrong announcement must not stop everything else.
+    The key that is in use on the device has the peer's name, addresses and keepalive. The other one is marked
+    (``OtherKey``) and has only the endpoint. Each has its own preshared key. A next key that this node or another peer
+    has too is left out: WireGuard could not distinguish them, and one wrong announcement must not block the rest.
     """
     if not any(peer.next_key for peer in view.peers):
         return view
@@ -70,7 +70,7 @@ def _idle(peer: Peer, mark: OtherKey) -> Peer:
 
 def contract(view: View) -> View:
     """
-    Undo ``expand``, whichever key was in use on the device then. A next key that ``expand`` left out is lost.
+    Undo ``expand``, whichever key was in use on the device. A next key that ``expand`` left out is lost.
     """
     others = {peer.other_key.node: peer for peer in view.peers if peer.other_key}
     return replace(view, peers=tuple(_contracted(peer, others) for peer in view.peers if not peer.other_key))
@@ -97,9 +97,9 @@ def _latest_handshake(device: Device | None, public_key: str) -> int:
 
 def move(interface: str, peers: Mapping[str, DevicePeer], current_key: str, next_key: str) -> tuple[str, ...]:
     """
-    Return the one command that gives the next key all that the current one has; empty if there is nothing to give.
+    Return one command that moves everything from the current key to the next one; empty if there is nothing to move.
 
-    WireGuard takes a network away from its present peer by itself, so the network always belongs to one of the two.
+    WireGuard takes a network from its current peer by itself, so the network always belongs to one of the two.
     """
     current = peers.get(current_key)
     if current is None or next_key not in peers or not current.allowed_ips:
@@ -114,7 +114,7 @@ def move(interface: str, peers: Mapping[str, DevicePeer], current_key: str, next
 
 
 def handshaken_again(before: Mapping[str, int], now: Mapping[str, int]) -> frozenset[str]:
-    """Return those of the live peers that have handshaken again since then."""
+    """Return the peers that have handshaken again since ``before``."""
     return frozenset(key for key, seconds in before.items() if now.get(key, 0) > seconds)
 
 
@@ -125,7 +125,7 @@ def echo_addresses(peers: Iterable[DevicePeer]) -> list[str]:
 
 
 def _host_address(allowed_ips: Iterable[str]) -> str | None:
-    """Only host networks: in a network behind the peer, we know of no machine."""
+    """Of host networks only: in a network behind the peer, we know no address of a machine."""
     networks = [ip_network(text) for text in allowed_ips]
     hosts = [network for network in networks if network.num_addresses == 1]
     first = min(hosts, key=lambda host: (host.version, int(host.network_address)), default=None)

@@ -1,4 +1,4 @@
-"""Operations on the routes of an interface, but for the default route through an exit node."""
+"""Operations on the routes of an interface, except the default route through an exit node."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def routes_added(view: View, device: Device) -> list[Operation]:
     connected = {str(ip_interface(address).network) for address in device.addresses}
     operations = []
     for network in sorted(view.routes - device.routes):
-        # `replace` would take a route away from another interface, such as the node's own LAN; `add` fails instead.
-        # Only a route that the kernel made for one of our addresses, which is about to go, must be replaced.
+        # `replace` would take a route from another interface, such as the node's own LAN; `add` fails instead. Only the
+        # kernel's route for one of our addresses, which is about to be removed, must be replaced.
         verb = "replace" if network in connected else "add"
         argv = ("ip", family(network), "route", verb, network, "dev", view.interface)
         operations.append(Operation(Change(Kind.ROUTE, network, None, network), argv))
@@ -23,7 +23,7 @@ def routes_added(view: View, device: Device) -> list[Operation]:
 
 
 def routes_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
-    """Remove what the last configuration needed and this one does not. Other routes are left alone."""
+    """Remove routes that only the last configuration needed. Other routes are left alone."""
     return [
         Operation(Change(Kind.ROUTE, network, network, None), route_removal(network, view.interface))
         for network in sorted((applied.routes & device.boot_routes) - view.routes)
@@ -31,7 +31,7 @@ def routes_removed(view: View, device: Device, applied: Applied) -> list[Operati
 
 
 def route_removal(network: str, interface: str) -> tuple[str, ...]:
-    """With the protocol, or the command could remove the kernel's own route to the same network instead."""
+    """Without the protocol, the command could remove the kernel's own route to the same network."""
     return ("ip", family(network), "route", "del", network, "dev", interface, "proto", "boot")
 
 

@@ -16,7 +16,7 @@ from .operations import Operation
 # Changes to the interface itself that concern the sessions with all peers.
 _FOR_ALL = (Kind.PRIVATE_KEY, Kind.LISTEN_PORT, Kind.LINK, Kind.ADDRESS)
 
-# Changes to a peer after which it need not answer. A preshared key takes effect only once the other end has it as well;
+# Changes to a peer after which it need not answer. A preshared key takes effect only once the other end has it too, and
 # the live session leaves time for that.
 _HARMLESS = {"keepalive", "preshared_key"}
 
@@ -24,7 +24,7 @@ _HARMLESS = {"keepalive", "preshared_key"}
 def affected(operations: Iterable[Operation], wanted: View, device: Device | None, now: int) -> frozenset[str]:
     """
     Return the public keys of the peers that must answer after the operations: those that have a session now, stay, and
-    are touched. A peer that is only added, removed or rekeyed is none of them.
+    are touched. A peer that is only added, removed or rekeyed need not answer.
 
     :param device: as it is before the operations
     :param now: Unix seconds
@@ -48,8 +48,8 @@ def _is_touched(peer: Peer, changed: Mapping[Subject, Facts]) -> bool:
 
 def new_exit(before: View | None, wanted: View, device: Device | None) -> str | None:
     """
-    Return the public key of the exit node if the default route leads through it now and did not before: it must answer
-    even if it had no session. None without such an exit, and at a first set-up, which waits for nobody.
+    Return the public key of a new exit node, which must answer even if it had no session. None if the exit stays the
+    same, and at a first set-up, which waits for nobody.
 
     :param before: the view that was applied last
     """
@@ -59,10 +59,10 @@ def new_exit(before: View | None, wanted: View, device: Device | None) -> str | 
 
 
 def has_answered(before: DevicePeer, now: DevicePeer | None) -> bool:
-    """Tell whether something came from the peer in between."""
+    """Whether the peer has sent something in between."""
     return now is not None and (now.rx > before.rx or now.latest_handshake > before.latest_handshake)
 
 
 def too_many_missing(missing: int, of: int, share: float) -> bool:
-    """Tell whether so many peers without an answer make the change a failure."""
+    """Whether the change failed, because too many peers did not answer."""
     return missing > of * share

@@ -1,5 +1,5 @@
 """
-A view as other programs' text, and back.
+Views as text for other programs, and back.
 
-Files are written in ``node`` and ``control``.
+Writing the files is left to ``node`` and ``control``.
 """

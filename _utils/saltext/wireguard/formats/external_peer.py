@@ -1,8 +1,8 @@
 """
-The configuration of an external peer, in the form that its machine reads. Made from a view like a node's.
+The configuration of an external peer, in the format that its machine reads. It is made from a view, like a node's.
 
-In ``wg-quick``, that is the file itself; ``openwrt`` is a part of ``/etc/config/network``, ``mikrotik`` are commands of
-RouterOS 7, and ``networkd`` is what belongs into a ``.netdev`` and a ``.network`` file.
+``wg-quick`` is the whole file, ``openwrt`` a section of ``/etc/config/network``, ``mikrotik`` a list of RouterOS 7
+commands, and ``networkd`` the content of a ``.netdev`` and a ``.network`` file.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ..model.keys import PrivateKey
 from ..model.view import Peer, View
 from . import networkd, wg_quick
 
-# What stands in the line of a private key that is not known here.
+# Stands in for a private key that is not known here.
 PLACEHOLDER = "PUT-THE-PRIVATE-KEY-HERE"
 
-# These have no plain way of leading everything into a tunnel but the tunnel's own packets.
-_NO_DEFAULT_ROUTE = "# Everything may go into the tunnel. The default route that leads it there is yours to add."
+# These formats have no simple way to route everything into the tunnel except the tunnel's own packets.
+_NO_DEFAULT_ROUTE = "# This peer may send all its traffic into the tunnel. Add the default route for that yourself."
 
-# Of minion ids, what no form takes for anything but text.
-_NO_PLAIN_TEXT = re.compile(r"[^A-Za-z0-9_.:@+-]")
+# Every other character of a minion id could mean something in one of the formats.
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.:@+-]")
 
 
 def text(view: View, peer: str, private_key: PrivateKey | None, form: str) -> str:
     """
-    Return the configuration of the peer, which the view is that of.
+    Return the configuration of the peer whose view this is.
 
     :param private_key: None for a placeholder
     :param form: one of ``FORMS``
@@ -39,13 +39,13 @@ def text(view: View, peer: str, private_key: PrivateKey | None, form: str) -> st
 
 
 def without_comments(config: str) -> str:
-    """Return a wg-quick configuration as short as it can be: a QR code has little room."""
+    """Return a wg-quick configuration without comments and empty lines: a QR code has little room."""
     lines = [line for line in config.splitlines() if line and not line.startswith("#")]
     return "\n".join(lines) + "\n"
 
 
 def unreachable(view: View) -> list[str]:
-    """The peers that this one can never meet: neither has an endpoint."""
+    """The peers that this one can never connect to, because neither side has an endpoint."""
     return [] if view.port else [peer.name for peer in view.peers if peer.endpoint is None]
 
 
@@ -56,9 +56,9 @@ def _wg_quick(view: View, private_key: PrivateKey) -> Sequence[str]:
 def _networkd(view: View, private_key: PrivateKey) -> Sequence[str]:
     endpoints = {peer.endpoint: peer.endpoint for peer in view.peers if peer.endpoint}
     device = networkd.device_lines(view, f"PrivateKey={private_key.text}", endpoints)
-    place = f"/etc/systemd/network/50-{view.interface}"
-    files = [f"# {place}.netdev", *device, "", f"# {place}.network", *networkd.network_lines(view)]
-    return ["", *_about_default_route(view), *files]
+    path = f"/etc/systemd/network/50-{view.interface}"
+    files = [f"# {path}.netdev", *device, "", f"# {path}.network", *networkd.network_lines(view)]
+    return ["", *_default_route_note(view), *files]
 
 
 def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
     for peer in view.peers:
         yield ""
         yield f"config wireguard_{view.interface}"
-        yield f"\toption description '{_plain(peer.name)}'"
+        yield f"\toption description '{_safe(peer.name)}'"
         yield f"\toption public_key '{peer.public_key}'"
         if peer.preshared_key:
             yield f"\toption preshared_key '{peer.preshared_key}'"
@@ -90,15 +90,15 @@ def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
 
 def _mikrotik(view: View, private_key: PrivateKey) -> Iterator[str]:
     interface = f'"{view.interface}"'
-    yield from _about_default_route(view)
+    yield from _default_route_note(view)
     settings = {"listen-port": view.port, "mtu": view.mtu}
-    yield f'/interface/wireguard/add name={interface} private-key="{private_key.text}"{_words(settings)}'
+    yield f'/interface/wireguard/add name={interface} private-key="{private_key.text}"{_arguments(settings)}'
     for address in view.addresses:
         is_v6 = ":" in address
         advertise = " advertise=no" if is_v6 else ""
         yield f"/{'ipv6' if is_v6 else 'ip'}/address/add address={address} interface={interface}{advertise}"
     for peer in view.peers:
-        yield f"/interface/wireguard/peers/add interface={interface}{_words(_mikrotik_peer(peer))}"
+        yield f"/interface/wireguard/peers/add interface={interface}{_arguments(_mikrotik_peer(peer))}"
     for network in sorted(view.routes):
         yield f"/{'ipv6' if ':' in network else 'ip'}/route/add dst-address={network} gateway={interface}"
 
@@ -106,7 +106,7 @@ def _mikrotik(view: View, private_key: PrivateKey) -> Iterator[str]:
 def _mikrotik_peer(peer: Peer) -> dict[str, object]:
     endpoint = Endpoint.parse(peer.endpoint) if peer.endpoint else None
     return {
-        "comment": f'"{_plain(peer.name)}"',
+        "comment": f'"{_safe(peer.name)}"',
         "public-key": f'"{peer.public_key}"',
         "preshared-key": f'"{peer.preshared_key}"' if peer.preshared_key else None,
         "allowed-address": ",".join(peer.allowed_ips),
@@ -116,17 +116,17 @@ def _mikrotik_peer(peer: Peer) -> dict[str, object]:
     }
 
 
-def _about_default_route(view: View) -> list[str]:
+def _default_route_note(view: View) -> list[str]:
     everything = any(network.endswith("/0") for peer in view.peers for network in peer.allowed_ips)
     return [_NO_DEFAULT_ROUTE] if everything else []
 
 
-def _words(settings: Mapping[str, object]) -> str:
+def _arguments(settings: Mapping[str, object]) -> str:
     return "".join(f" {name}={value}" for name, value in settings.items() if value)
 
 
-def _plain(name: str) -> str:
-    return _NO_PLAIN_TEXT.sub("_", name)
+def _safe(name: str) -> str:
+    return _UNSAFE.sub("_", name)
 
 
 FORMS: Mapping[str, Callable[[View, PrivateKey], Sequence[str] | Iterator[str]]] = {

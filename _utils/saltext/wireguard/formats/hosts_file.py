@@ -1,8 +1,8 @@
 """
 The block of a hosts file that has the names of a network.
 
-A network's block stands between two lines that name it. What is outside of them is never changed, and counts for more:
-a name that is defined there is left out of the block.
+It stands between two lines that name the network. Lines outside are never changed, and take precedence: a name that is
+defined there is left out of the block.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ _END = re.compile(r"# END WireGuard network (\S+) \(saltext-wireguard\)\s*")
 
 
 class BrokenBlockError(ValueError):
-    """Raised where the lines around a network's block are not one pair. The message names lines of the file."""
+    """Raised where the lines around a network's block are not one pair. The message gives their line numbers."""
 
 
 def block(text: str, network: str) -> list[str] | None:
-    """The lines of the network's block in a hosts file; None where there is no block. Raises BrokenBlockError."""
+    """The lines of the network's block in a hosts file, None if it has none. Raises BrokenBlockError."""
     lines = text.split("\n")
-    place = _place(lines, network)
-    return None if place is None else [line.rstrip("\r") for line in lines[place.start + 1 : place.stop - 1]]
+    span = _span(lines, network)
+    return None if span is None else [line.rstrip("\r") for line in lines[span.start + 1 : span.stop - 1]]
 
 
 def with_block(text: str, network: str, content: Sequence[str] | None) -> str:
-    """The file with another content of the block, at its end if there was none; None for no block."""
+    """The file with this content in the network's block, which may be a new one at the end; None removes the block."""
     lines = text.split("\n")
-    place = _place(lines, network)
+    span = _span(lines, network)
     marks = [f"# {word} WireGuard network {network} (saltext-wireguard)" for word in ("BEGIN", "END")]
     new = [] if content is None else [marks[0], *content, marks[1]]
-    if place is not None:
-        return "\n".join([*lines[: place.start], *new, *lines[place.stop :]])
+    if span is not None:
+        return "\n".join([*lines[: span.start], *new, *lines[span.stop :]])
     missing_end = "\n" if text and not text.endswith("\n") else ""
     return text + missing_end + "".join(f"{line}\n" for line in new)
 
 
 def foreign_names(text: str) -> set[str]:
-    """The names, in small letters, that a hosts file has outside of all blocks of ours."""
+    """The names, in lower case, that a hosts file has outside our blocks."""
     return {name for name, is_ours in _names(text) if not is_ours}
 
 
 def managed_names(text: str) -> set[str]:
-    """Those that it has in our blocks."""
+    """The names, in lower case, that it has in our blocks."""
     return {name for name, is_ours in _names(text) if is_ours}
 
 
@@ -55,7 +55,8 @@ def _names(text: str) -> Iterator[tuple[str, bool]]:
         yield from ((name.lower(), is_ours) for name in line.partition("#")[0].split()[1:])
 
 
-def _place(lines: Sequence[str], network: str) -> range | None:
+def _span(lines: Sequence[str], network: str) -> range | None:
+    """The line numbers of the block, from 0, with its first and its last line."""
     marks = [(number, is_begin) for number, name, is_begin in _marks(lines) if name == network]
     if not marks:
         return None

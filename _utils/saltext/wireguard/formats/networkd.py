@@ -1,8 +1,8 @@
 """
 The files from which systemd-networkd makes an interface at boot: ``.netdev`` and ``.network``, written from a view.
 
-The private key is named by the path of its file; preshared keys are in the ``.netdev`` file themselves. The setup is
-the one that wg-quick makes, and that ``diff`` compares with: the same addresses, and routes of protocol boot.
+The ``.netdev`` file names the file of the private key, and contains the preshared keys. It sets up what wg-quick does
+and ``diff`` compares with: the same addresses, and routes of protocol boot.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ def netdev(view: View, key_file: str, endpoints: Mapping[str, str]) -> str:
     """
     Return the text of the ``.netdev`` file: the device and its peers.
 
-    :param endpoints: endpoint as the view has it to ``ip:port``, of those that are known. Never a name: networkd goes
-        on resolving names after boot, and then sets all peers as the file had them at boot, those removed since as well
+    :param endpoints: endpoint in the view to ``ip:port``, for those that are known. Never a name: networkd keeps
+        resolving names after boot, and then sets all peers as in the file at boot, even those removed since
     :raises ViewError: where a value would break its line
     """
     return managed_text(view, device_lines(view, f"PrivateKeyFile={key_file}", endpoints))
 
 
 def device_lines(view: View, private_key: str, endpoints: Mapping[str, str]) -> list[str]:
-    """The lines of a ``.netdev`` file. ``private_key``: the whole line that says which, or where it is."""
+    """The lines of a ``.netdev`` file. ``private_key``: the whole line with the private key, or its file."""
     lines = [*_device(view, private_key)]
     for peer in sorted(view.peers, key=lambda peer: peer.name):
         lines += ["", *_peer(peer, endpoints.get(peer.endpoint) if peer.endpoint else None)]
@@ -53,7 +53,7 @@ def network_lines(view: View) -> list[str]:
 
 
 def key_file_of(text: str) -> str | None:
-    """Return the path of the private key that our ``.netdev`` file names."""
+    """Return the path of the private key in our ``.netdev`` file; None for a file that is not ours."""
     for line in text.splitlines() if is_managed(text) else ():
         setting, _, value = line.partition("=")
         if setting == "PrivateKeyFile":

@@ -1,29 +1,27 @@
-"""Preshared keys in configuration files of ours."""
+"""Preshared keys in our configuration files, of wg-quick and systemd-networkd."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-# -- in files
-
 
 def is_in(text: str) -> bool:
-    """Whether a configuration of ours has preshared keys in it."""
+    """Whether one of our configuration files contains preshared keys."""
     return bool(_PRESHARED.search(text))
 
 
 def rewrite(text: str, keys: Mapping[str, str]) -> str:
     """
-    Return a configuration of ours, of wg-quick or systemd-networkd, with other preshared keys.
+    Return one of our configuration files with other preshared keys.
 
-    :param keys: public key of a peer to its preshared key; what is not there stays as it is
+    :param keys: public key of a peer to its preshared key; other peers keep theirs
     """
 
-    def other(found: re.Match[str]) -> str:
-        return found["before"] + keys.get(found["public_key"], found["preshared_key"])
+    def new_key(match: re.Match[str]) -> str:
+        return match["before"] + keys.get(match["public_key"], match["preshared_key"])
 
-    return _PRESHARED.sub(other, text)
+    return _PRESHARED.sub(new_key, text)
 
 
 _PRESHARED = re.compile(

@@ -1,12 +1,12 @@
 """
 The configuration file of an interface: a complete wg-quick file, written from a view and read back.
 
-wg-quick reads it at boot. We read it to learn what was applied last (``parse``). What others wrote, such as a minion id
-in a comment, stands in it as it is: nothing in a file is ever replaced by a secret. The private key is given to the one
-line that has it.
+wg-quick reads it at boot. We read it to learn what was applied last (``parse``). Text from others, such as a minion id
+in a comment, is written as it is: a secret never replaces a placeholder, which others could have written. Only the line
+of the private key gets that key.
 
-On a node, no endpoint in it is a name. wg-quick gives up the whole interface for one name that does not resolve, or
-waits for it for ever. The name is in a comment, and the endpoint is the address that it had last, if that is known.
+On a node, no endpoint in the file is a name: for one name that does not resolve, wg-quick fails the whole interface, or
+waits for ever. The name is in a comment, and the endpoint is its last known address, if any.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..model.endpoint import canonical_endpoint
 from ..model.keys import PrivateKey
 from ..model.view import OtherKey, Peer, View
 
-# Comments: wg-quick has no use for them.
+# Settings of ours that wg-quick takes for comments.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
 _ENDPOINT_NAME = "# Endpoint by name"
 
-# After the name of a peer that stands for another key of a node.
+# The line after the name of a peer that stands for another key of a node.
 _OTHER_KEY = re.compile(r"# (?P<which>Next|Old) key of (?P<node>.+)")
 
 _MARKER = re.compile(
@@ -34,7 +34,7 @@ _MARKER = re.compile(
 )
 
 
-# After a setting, wg-quick takes it for a comment.
+# Comments of ours behind a setting.
 _VIA = " # default route via "
 _BY_PATHS = " # by the paths to the peers"
 
@@ -48,8 +48,8 @@ def render(view: View, private_key: PrivateKey, endpoints: Mapping[str, str]) ->
     """
     Return the file's text, with the private key and the preshared keys.
 
-    :param endpoints: endpoint as the view has it to ``ip:port``, of those that are known
-    :raises ViewError: where a value would break its line: wg-quick runs what a ``PostUp`` line says, as root
+    :param endpoints: endpoint in the view to ``ip:port``, for those that are known
+    :raises ViewError: where a value would break its line: wg-quick runs a ``PostUp`` line as root
     """
     return managed_text(view, lines(view, private_key, endpoints))
 
@@ -63,14 +63,14 @@ def lines(view: View, private_key: PrivateKey, endpoints: Mapping[str, str] | No
 
 
 def managed_text(view: View, lines: Iterable[str]) -> str:
-    """Return these lines as a file that says it is ours. Raises ViewError as ``render`` does."""
+    """Return these lines as a file that is marked as ours. Raises ViewError as ``render`` does."""
     network = f", network {view.network}" if view.network is not None else ""
     first = f"# Managed by Salt (saltext-wireguard){network}. Changes made here are lost."
     return "\n".join(checked(view, [first, *lines])) + "\n"
 
 
 def checked(view: View, lines: Iterable[str]) -> list[str]:
-    """Return lines that stay what they are, apart from tabs in front. Raises ViewError as ``render`` does."""
+    """Return the lines, or raise ViewError as ``render`` does. They may be indented with tabs."""
     whole = list(lines)
     for line in whole:
         if not line.lstrip("\t").isprintable():
@@ -93,8 +93,8 @@ def parse(text: str, interface: str) -> View | None:
     """
     Return the view that our file was written from; None for a file that is not ours, or that somebody damaged.
 
-    The file says nothing of public key, serial and waiting, which are the master's matter. A peer that announced a
-    next key is in it as two peers, as ``rotation.expand`` made them. The private key is passed over.
+    The view lacks what only the master knows, such as ``public_key``, ``serial`` and ``waiting``. A peer that announced
+    a next key is in it as two peers, as ``rotation.expand`` made them. The private key is skipped.
     """
     marker = _marker(text)
     if marker is None or not text.endswith("\n"):
@@ -113,14 +113,14 @@ def parse(text: str, interface: str) -> View | None:
         hooks = [f"{name} = {settings[name]}" for name in ("PostUp", "PostDown") if name in settings]
         return view if hooks == list(_hooks(view)) else None
     except (ValueError, ViewError):
-        # Somebody edited it. It is replaced soon, and a wrong record is worse than none.
+        # Somebody edited the file. It will be replaced soon; until then, no record is better than a wrong one.
         return None
 
 
 def without_peers(text: str, interface: str, public_keys: Collection[str]) -> str:
     """
-    Return our file without the peers that have these keys, and without their names. The very same text where it has
-    none of them, and for a file that is not ours, or that somebody damaged.
+    Return our file without the peers that have these keys, and without their host names. The text is unchanged if it
+    has none of them, is not ours, or was damaged.
     """
     view = parse(text, interface)
     if view is None or not any(peer.public_key in public_keys for peer in view.peers):
@@ -175,7 +175,7 @@ def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:
 
 
 def _hooks(view: View) -> Iterator[str]:
-    """With a default route through an exit, all routes are made here: wg-quick's own way of that is another one."""
+    """With a default route through an exit, all routes are made here, as wg-quick would make other ones."""
     up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
     if view.via is not None:
         up += [f"ip {family(text)} route add {text} dev {view.interface}" for text in sorted(view.routes)]
@@ -262,7 +262,7 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
 
 
 def _read_other_key(section: str) -> Iterator[tuple[str, OtherKey]]:
-    """(name of the peer, what it stands for), if it stands for another key of a node."""
+    """(name of the peer, the key that it stands for), if that is another key of a node."""
     title, second, *_ = section.split("\n")
     mark = _OTHER_KEY.fullmatch(second)
     if mark:
@@ -277,7 +277,7 @@ def _by_name(peers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
 
 
 def _settings(section: str, head: str, known: set[str]) -> dict[str, str]:
-    """The settings under this head. Raises ValueError for anything that ``render`` does not write."""
+    """The settings under this heading. Raises ValueError for anything that ``render`` does not write."""
     first, *lines = section.split("\n")
     pairs = [line.split(" = ", 1) for line in lines]
     settings = {pair[0]: pair[-1] for pair in pairs}

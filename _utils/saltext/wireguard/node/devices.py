@@ -76,8 +76,8 @@ def policy(*marks: int) -> Policy:
         for mark in ours:
             text = run([*ip, "route", "show", "table", str(mark)], check=False)
             found.update(exits.parse_routes(text.removesuffix("["), version, mark))
-    filters = {path: files.read(path).strip() for path in glob.glob(exits.FILTERS)}
-    return Policy(frozenset(found), "1" in filters.values() and filters.get(exits.FILTER_OF_ALL) != "2")
+    filters = {path: files.read(path).strip() for path in glob.glob(exits.PATH_FILTERS)}
+    return Policy(frozenset(found), "1" in filters.values() and filters.get(exits.PATH_FILTER_OF_ALL) != "2")
 
 
 def create(interface: str, command: Sequence[str]) -> None:

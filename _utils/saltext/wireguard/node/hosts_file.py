@@ -134,7 +134,7 @@ def _replace(text: str) -> None:
             _overwrite(target, content)
     except OSError as exc:
         raise NodeError(
-            f"{HOSTS_FILE} could not be written: {exc.strerror}; the tunnels work. Put that right, and apply again"
+            f"{HOSTS_FILE} could not be written: {exc.strerror}; the tunnels work. Fix the cause, and apply again"
         ) from exc
 
 

@@ -46,7 +46,9 @@ def _bypass_addresses(caller: str) -> tuple[str, ...]:
 
 
 def _path_mtu(view: View, endpoints: Mapping[str, str]) -> int | None:
-    paths = {version: _paths(view.interface, version, lines) for version, lines in mtu.lines(view, endpoints).items()}
+    paths = {
+        version: _paths(view.interface, version, lines) for version, lines in mtu.route_queries(view, endpoints).items()
+    }
     found = mtu.fitting(view, paths)
     if all(peer.endpoint in endpoints for peer in view.peers if peer.endpoint):
         return found

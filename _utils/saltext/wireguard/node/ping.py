@@ -62,7 +62,7 @@ def ping(interface: str, only: str | None = None) -> PingResult:
             number += 1
             came = sockets.ask({addresses[name]: each.size for name, each in pending.items()}, number)
             for name, each in pending.items():
-                each.tried(addresses[name] in came)
+                each.record(addresses[name] in came)
     fits = {name: each.fits for name, each in sorted(searches.items())}
     return PingResult(
         device.mtu,

@@ -1,5 +1,5 @@
 """
 The only room that touches the operating system: whole files, processes, DNS, key pairs.
 
-Nothing here knows what WireGuard's interfaces, networks or nodes are.
+Nothing here knows about WireGuard's interfaces, networks or nodes.
 """

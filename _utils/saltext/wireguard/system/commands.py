@@ -22,11 +22,11 @@ def run(
     files: Sequence[int] = (),
 ) -> str:
     """
-    Run a command, return what it printed.
+    Run a command and return its standard output.
 
     :param check: whether an exit code other than 0 is an error
-    :param secret: leave what it wrote to standard error out of the message, which never has what it printed
-    :param files: descriptors that it gets, which it is told of as ``/dev/fd/N``
+    :param secret: keep its standard error out of messages; its standard output never gets into one
+    :param files: descriptors to pass on, which the command opens as ``/dev/fd/N``
     :raises NodeError: where the command is missing, fails, or takes longer than a minute; quotes no private key
     """
     shown = " ".join(command)[:200]
@@ -48,9 +48,10 @@ def run(
 
 def run_with_secrets(command: Sequence[str], secrets: Mapping[int, str]) -> None:
     """
-    Run a command that reads secrets from files: they are in pipes, and so neither in its arguments nor on the disk.
+    Run a command that reads secrets from files. They go through pipes, so they are neither in its arguments nor on the
+    disk.
 
-    :param secrets: which word of the command, counted from 0, is to name a file with which secret
+    :param secrets: index of a word of the command -> the secret in the file that this word is to name
     :raises NodeError: as ``run`` does
     """
     with contextlib.ExitStack() as stack:
@@ -61,7 +62,7 @@ def run_with_secrets(command: Sequence[str], secrets: Mapping[int, str]) -> None
 
 @contextlib.contextmanager
 def _pipe(text: str) -> Iterator[int]:
-    """The end to read from of a pipe with this text, which fits into it."""
+    """The reading end of a pipe that holds this text. It must fit into the pipe's buffer."""
     reading, writing = os.pipe()
     try:
         os.write(writing, text.encode())

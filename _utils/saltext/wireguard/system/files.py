@@ -47,8 +47,8 @@ def is_written(path: str, text: str, mode: int = SECRET, group: int | None = Non
 
 
 def add(path: str, text: str) -> None:
-    """Make a file in a directory for root only, unless there is one: unlike a rename, a link fails where there is."""
-    with _or_error(path, "written"):
+    """Create a file, and its directory for root only, unless it exists: unlike a rename, a link overwrites nothing."""
+    with _node_error(path, "written"):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with temporary(path, text) as finished, contextlib.suppress(FileExistsError):
             os.link(finished, path)
@@ -56,22 +56,22 @@ def add(path: str, text: str) -> None:
 
 
 def replace(path: str, text: str, mode: int = SECRET, group: int | None = None) -> None:
-    """Give a file this text, mode and group. It has its old or its new content, and never half of it."""
-    with _or_error(path, "written"), temporary(path, text, mode, group) as finished:
+    """Write this text, mode and group. At any moment, the file has its whole old or its whole new content."""
+    with _node_error(path, "written"), temporary(path, text, mode, group) as finished:
         os.rename(finished, path)
     sync(os.path.dirname(path))
 
 
 def rename(source: str, target: str) -> None:
     """Rename a file within its directory."""
-    with _or_error(source, "renamed"):
+    with _node_error(source, "renamed"):
         os.rename(source, target)
     sync(os.path.dirname(target))
 
 
 def supersede(source: str, target: str) -> None:
-    """Rename a file over another one, whose owner and mode it takes on: others than root may have to read a key."""
-    with _or_error(target, "replaced"):
+    """Rename a file over another one, and keep that one's owner and mode: others than root may have to read a key."""
+    with _node_error(target, "replaced"):
         before = os.stat(target)
         os.chown(source, before.st_uid, before.st_gid)
         os.chmod(source, stat.S_IMODE(before.st_mode))
@@ -82,13 +82,13 @@ def remove(path: str) -> None:
     """Remove a file if it is there."""
     if not os.path.lexists(path):
         return
-    with _or_error(path, "removed"):
+    with _node_error(path, "removed"):
         os.unlink(path)
     sync(os.path.dirname(path))
 
 
 def remove_leftovers(*paths: str) -> None:
-    """Remove what writers of these files left half done when they were killed."""
+    """Remove the temporary files that killed writers of these files left behind."""
     for path in paths:
         directory, name = os.path.split(path)
         for leftover in glob.glob(os.path.join(glob.escape(directory), f".{glob.escape(name)}.{_ANY_NAME}.tmp")):
@@ -97,7 +97,7 @@ def remove_leftovers(*paths: str) -> None:
 
 @contextlib.contextmanager
 def temporary(path: str, content: str | bytes, mode: int = SECRET, group: int | None = None) -> Iterator[str]:
-    """A complete and synced file beside ``path``; gone afterwards unless it was renamed. Raises OSError."""
+    """A complete, synced file in the same directory. It is removed afterwards unless it was renamed. Raises OSError."""
     directory, name = os.path.split(path)
     descriptor, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
     try:
@@ -115,17 +115,17 @@ def temporary(path: str, content: str | bytes, mode: int = SECRET, group: int | 
 
 
 @contextlib.contextmanager
-def _or_error(path: str, done: str) -> Iterator[None]:
+def _node_error(path: str, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
         raise NodeError(
-            f"{path} could not be {done}: {exc.strerror}; it is as it was. Put that right, and apply again"
+            f"{path} could not be {action}: {exc.strerror}; it is unchanged. Fix the cause, and apply again"
         ) from exc
 
 
 def sync(directory: str) -> None:
-    """Make names last: the content of the files was synced before."""
+    """Make new, renamed and removed names durable. The content of the files is synced before."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -7,8 +7,8 @@ from .commands import run
 
 def public_of(private: str) -> str:
     """
-    The public key that belongs to a private key, which goes to ``wg pubkey`` by standard input. Raises NodeError where
-    nothing can compute it.
+    The public key of a private key, which ``wg pubkey`` gets by standard input. Raises NodeError where neither PyNaCl
+    nor ``wg`` is installed.
     """
     try:
         import nacl.encoding
@@ -20,7 +20,7 @@ def public_of(private: str) -> str:
 
 
 def generate() -> str:
-    """A new private key. Raises NodeError where nothing can make one."""
+    """A new private key. Raises NodeError as ``public_of`` does."""
     try:
         import nacl.encoding
         import nacl.public

@@ -1,6 +1,7 @@
 """
-The machine that this is, apart from its files: its programs and its network devices. The tests of flows have one that
-is made up in its place, which is held to what programs and kernel really do.
+The programs and network devices of this machine.
+
+Unit tests put a made-up machine in its place, and functional tests compare that with real programs and a real kernel.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Protocol
 
 COMMAND_SECONDS = 60.0
 
-# With any of these, wireguard-go stays in the foreground or on our pipes, or takes over descriptors of somebody else.
+# Each of these keeps wireguard-go in the foreground or on our pipes, or lets it take over foreign descriptors.
 _NOT_FOR_COMMANDS = {"LOG_LEVEL", "WG_PROCESS_FOREGROUND", "WG_TUN_FD", "WG_UAPI_FD"}
 
 
 class Machine(Protocol):
-    """What ``commands`` and the code of nodes need of it."""
+    """What ``commands`` and ``node`` need of a machine."""
 
     def execute(
         self, command: Sequence[str], stdin: str | None, files: Sequence[int]
@@ -26,13 +27,13 @@ class Machine(Protocol):
         """Run a program to its end, with these descriptors open. Raises OSError or TimeoutExpired."""
 
     def program(self, name: str) -> str | None:
-        """The path of a program; None where it is not installed."""
+        """The path of a program, None if it is not installed."""
 
     def has_device(self, name: str) -> bool:
         """Whether there is a network device of this name, of whatever kind."""
 
     def mtu(self, device: str) -> int | None:
-        """That of a network device; None where it has just gone."""
+        """The MTU of a network device, None if it is gone."""
 
 
 class ThisMachine:
@@ -41,7 +42,7 @@ class ThisMachine:
     def execute(
         self, command: Sequence[str], stdin: str | None, files: Sequence[int]
     ) -> subprocess.CompletedProcess[str]:
-        """The environment is such that messages are English, and that wireguard-go goes into the background."""
+        """In an environment in which messages are English and wireguard-go goes into the background."""
         return subprocess.run(
             list(command),
             input=stdin,

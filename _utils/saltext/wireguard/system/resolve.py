@@ -1,4 +1,4 @@
-"""Names of machines looked up, all at the same time, and for no longer than there is time."""
+"""Looks host names up, all at the same time, and within a time limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-# So many names that lead nowhere may be looked up before others have to wait for them.
+# At most so many lookups run at once; further names wait for a free thread.
 MAX_THREADS = 256
 
 
@@ -17,7 +17,7 @@ def resolve_names(hosts: Iterable[str], seconds: float) -> dict[str, tuple[str, 
     """
     Host name -> its addresses, the resolver's best first. A name that does not resolve in time is not in it.
 
-    A lookup that takes too long goes on by itself, and nobody waits for it.
+    A lookup that takes too long goes on in its own thread, and nobody waits for it.
     """
     deadline = time.monotonic() + seconds
     found: dict[str, tuple[str, ...]] = {}
