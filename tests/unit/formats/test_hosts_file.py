@@ -90,22 +90,22 @@ def warned_of(*nodes):
         snapshot(*(row(node, ip_address(f"10.42.0.{n}")) for n, node in enumerate(nodes, 1))), accepted(*nodes)
     )
     warnings = lint(mesh(extra="hosts: true"), 0, known, {}).warnings
-    return [each.message for each in warnings if "nobody's hosts file" in each.message]
+    return [each.message for each in warnings if "no hosts file" in each.message]
 
 
 def test_an_id_that_no_host_can_have_gets_no_name_and_is_warned_of():
     joined = fleet(rows=("a", "10.1.1.1", "localhost"))
     assert names(joined, "a") == ["a"]
     (message,) = warned_of("a", "10.1.1.1")
-    assert message.startswith("nobody's hosts file gets '10.1.1.1', as it is no host name")
+    assert message.startswith("no hosts file gets '10.1.1.1', as it is no host name")
 
 
 def test_two_ids_that_are_one_host_name_have_none_of_it():
     """The resolver compares names without case: whoever had the id WEB1 accepted answered for web1."""
     assert names(fleet(rows=("a", "web1", "WEB1")), "a") == ["a"]
     assert [message.partition(",")[0] for message in warned_of("a", "web1", "WEB1")] == [
-        "nobody's hosts file gets 'WEB1'",
-        "nobody's hosts file gets 'web1'",
+        "no hosts file gets 'WEB1'",
+        "no hosts file gets 'web1'",
     ]
 
 

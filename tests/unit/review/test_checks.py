@@ -13,19 +13,19 @@ from saltext.wireguard.registry.admission import REVOKED, Standing
 from saltext.wireguard.registry.rows import Snapshot, Waiting
 from saltext.wireguard.review.lint import lint
 
-# --- pairs that can never meet ---------------------------------------------------------------------------------------
+# --- pairs that can never connect ----------------------------------------------------------------------------------
 
 
 def test_two_nodes_that_cannot_be_called_never_meet():
     (text,) = warnings("a: {endpoint: false}, b: {endpoint: false}, c: {}")
     assert text.startswith(
-        "mesh.yml:4: in network net, 1 pair can never meet, as neither side can be reached: a and b;"
+        "mesh.yml:4: in network net, 1 pair can never connect, as neither side can be reached: a and b;"
     )
 
 
 def test_a_node_and_a_peer_that_cannot_be_called_never_meet():
     (text,) = warnings("a: {endpoint: false}, b: {}", peers=PHONE)
-    assert "1 pair can never meet, as neither side can be reached: a and phone;" in text
+    assert "1 pair can never connect, as neither side can be reached: a and phone;" in text
 
 
 def test_peers_need_not_meet_each_other():
@@ -37,7 +37,7 @@ def test_the_line_is_that_of_the_endpoint_and_few_pairs_are_examples_for_many():
     text += "".join(f"      n{number}:\n        port: 1\n        endpoint: false\n" for number in range(5))
     (problem,) = found(text).warnings
     assert problem.line == 7
-    assert "10 pairs can never meet, as neither side can be reached: n0 and n1, n0 and n2, n0 and n3, ...;" in str(
+    assert "10 pairs can never connect, as neither side can be reached: n0 and n1, n0 and n2, n0 and n3, ...;" in str(
         problem
     )
 
@@ -59,7 +59,7 @@ def test_what_a_glob_names_is_judged_where_the_minions_are_known():
     assert warnings(nodes) == []
     assert warnings(nodes, known=registered("nat1", "a")) == []
     (text,) = warnings(nodes, known=registered("nat1", "nat2", "a"))
-    assert "1 pair can never meet, as neither side can be reached: nat1 and nat2;" in text
+    assert "1 pair can never connect, as neither side can be reached: nat1 and nat2;" in text
 
 
 def test_nodes_that_offer_no_address_cannot_be_called():
@@ -125,7 +125,7 @@ def test_two_networks_through_each_other_are_errors_on_both_sides():
     )
     one, other = map(str, found(text).errors)
     assert one.startswith("mesh.yml:6: a's endpoint 10.43.0.5 is inside the mesh, so it can be reached only through")
-    assert "the tunnel (by way of a of other) that it is meant to open" in one
+    assert "the tunnel (via a of other) that it is meant to open" in one
     assert "mesh.yml:12: a's endpoint 10.42.0.5" in other
 
 
@@ -261,7 +261,7 @@ def test_an_excluded_address_that_the_file_names_takes_no_room_of_others():
 def test_who_keeps_an_address_that_was_excluded_since_is_named():
     (text,) = warnings(extra="exclude: [10.42.0.2-10.42.0.9]", known=registered("a", "b"))
     assert text == (
-        "mesh.yml:5: b (10.42.0.2): allocated before it was excluded, and kept; to change that, give them `addresses:`"
+        "mesh.yml:5: b (10.42.0.2): allocated before the exclusion, and kept; to change that, give them `addresses:`"
     )
 
 
@@ -295,7 +295,7 @@ def test_names_that_nobody_looked_up_are_not_judged():
 
 def test_when_none_of_several_names_resolves_the_machine_is_suspected_once():
     (text,) = warnings(NAMED, names={})
-    assert "none of the endpoints' names resolves on this machine, which may have no DNS: bad.example, good" in text
+    assert "this machine resolves none of the endpoints' names, so it may have no DNS: bad.example, good" in text
 
 
 # --- minions ---------------------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def test_a_name_that_leads_to_the_machine_itself_is_questioned():
 @pytest.mark.parametrize("name", ["eth0", "enp3s0", "wlan0", "docker0", "br0", "bond0", "ens192"])
 def test_an_interface_that_is_called_like_another_device_is_questioned(name):
     (text,) = warnings(extra=f"interface: {name}")
-    assert f"interface {name} is what other devices are called" in text
+    assert f"interface {name} is a usual name of other devices" in text
 
 
 @pytest.mark.parametrize("name", ["wg0", "mesh", "backbone", "wg-eth0", "energy", "brain", "tunnel"])

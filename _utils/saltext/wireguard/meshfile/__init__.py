@@ -1,5 +1,5 @@
 """
-The operator's words: the text of a mesh file, its tree, and the ``Mesh``, or every problem at once.
+What the operator writes: the text of a mesh file, its tree, and the ``Mesh``, or all problems at once.
 
-What nodes say of themselves is left to ``registry``.
+What nodes claim about themselves is left to ``registry``.
 """

@@ -1,4 +1,4 @@
-"""What must hold between the entries of a mesh file."""
+"""Checks across the entries of a mesh file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from ..model.addresses import Subnet
 from ..wording import quoted
 from .mesh import EVERYBODY, Network, Place, ends_of
 from .reading import Scope
-
-# --- checks across entries -------------------------------------------------------------------------------------------
 
 
 def check_unshared(scope: Scope, setting: str, value: object, place: Place) -> None:
@@ -24,7 +22,7 @@ def check_endpoints(scope: Scope, network: Network) -> None:
     for place, owner, endpoint, site in scope.endpoints:
         settings = network.settings(owner)
         where = endpoint.with_port(settings.port if settings else network.port)
-        # Two sites may use the same private addresses.
+        # Different sites may use the same private addresses.
         earlier = scope.report.claim(("endpoint", site, where.lower().replace(".:", ":")), place)
         if earlier:
             scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one of them another port")
@@ -38,7 +36,7 @@ def check_preshared(scope: Scope, network: Network) -> None:
 
 
 def check_ends(scope: Scope, network: Network) -> None:
-    """A misspelt end would join nobody, and quietly take every tunnel away that it was to keep."""
+    """A misspelt end would join nobody, and silently remove the tunnels that it should keep."""
     groups = network.groups
     owners = {entry.pattern for entry in network.nodes if not entry.is_glob} | {peer.name for peer in network.peers}
     for place, end in scope.ends:
@@ -96,7 +94,7 @@ def check_routes_between(scope: Scope, networks: Sequence[Network]) -> None:
 
 
 def check_exits(scope: Scope, network: Network) -> None:
-    """Globs are tried as if they were ids."""
+    """A glob is checked as if it were an id."""
     for entry in network.nodes:
         settings = network.settings(entry.pattern)
         if entry.via and settings:
@@ -106,12 +104,12 @@ def check_exits(scope: Scope, network: Network) -> None:
             _check_exit(scope, network, peer.place_of("via"), (peer.name, peer.groups), peer.via)
 
 
-def _check_exit(scope: Scope, network: Network, place: Place, who: tuple[str, frozenset[str]], via: str) -> None:
-    """``who``: name and groups of the one that has its default route through ``via``."""
-    problem = _problem_of_via(network, who[0], via)
+def _check_exit(scope: Scope, network: Network, place: Place, user: tuple[str, frozenset[str]], via: str) -> None:
+    """``user``: name and groups of the node or peer whose default route leads through ``via``."""
+    problem = _problem_of_via(network, user[0], via)
     exit_node = network.settings(via)
-    if not problem and exit_node and via != who[0] and not _are_linked(network, who, (via, exit_node.groups)):
-        problem = f"via: no link joins {quoted(who[0])} with {quoted(via)}; add one"
+    if not problem and exit_node and via != user[0] and not _are_linked(network, user, (via, exit_node.groups)):
+        problem = f"via: no link joins {quoted(user[0])} with {quoted(via)}; add one"
         problem += ", as a default route does not lead through a hub"
     if problem:
         scope.report.add(place, problem)
@@ -153,7 +151,7 @@ def check_exits_between(scope: Scope, networks: Sequence[Network]) -> None:
 
 
 def check_node_ports(scope: Scope, networks: Sequence[Network]) -> None:
-    """A node of two networks has an interface, and so a port, for each; globs are tried as if they were ids."""
+    """A node of two networks needs a port for each. A glob is checked as if it were an id."""
     places = {entry.pattern: entry.place for network in networks for entry in network.nodes}
     for node, place in places.items() if len(networks) > 1 else ():
         users: dict[int, Network] = {}

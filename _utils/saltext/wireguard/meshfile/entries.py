@@ -1,4 +1,4 @@
-"""The entries under ``nodes`` and ``peers``. The tables are their whole vocabulary."""
+"""The entries under ``nodes`` and ``peers``. ``NODE_KEYS`` and ``PEER_KEYS`` list every key that they can have."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from .yamltree import Invalid, Scalar, Value
 def read_nodes(scope: Scope, value: Value) -> tuple[NodeEntry, ...]:
     if isinstance(value, Scalar) and value.kind == "null":
         raise Invalid(value.place, f"nodes is empty; {WHAT_IS_REQUIRED['nodes']}")
-    scope.deserted = not entries_of(value, "nodes")
+    scope.has_no_nodes = not entries_of(value, "nodes")
     return read_entries(scope, _node, value, "nodes")
 
 
@@ -105,7 +105,7 @@ def _check_glob(pattern: str, place: Place) -> None:
 def read_peers(scope: Scope, value: Value) -> tuple[ExternalPeer, ...]:
     if isinstance(value, Scalar) and value.kind == "null":
         return ()
-    if scope.deserted:
+    if scope.has_no_nodes:
         scope.report.add(value.place, f"there are peers but no nodes; {WHAT_IS_REQUIRED['nodes']}")
     return read_entries(scope, _peer, value, "peers")
 

@@ -1,4 +1,4 @@
-"""The mesh file on disk: one file, or a directory of ``*.yml`` files, parsed once a process and change."""
+"""The mesh file on disk: one file or a directory of ``*.yml`` files. Each process parses a change once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SETTLED_NS = 100_000_000
 
 
 def stamp(path: str) -> Stamp:
-    """Names the present content of ``path`` for a few stat calls. Raises MeshError when it cannot be read."""
+    """Identifies the content of ``path`` by stat calls alone. Raises MeshError if it cannot be read."""
     try:
         return tuple(_stamp(name) for name in _files(path))
     except OSError as exc:
@@ -36,21 +36,20 @@ def _stamp(name: str) -> tuple[str, int, int, int]:
 
 def load_mesh(path: str) -> Mesh:
     """
-    The mesh in ``path``. Raises MeshError, also when it cannot be read.
+    The mesh in ``path``. Raises MeshError if it is invalid or cannot be read.
 
-    An unchanged file gives the same object again, and an unchanged invalid file the same problems, without another
-    parse.
+    An unchanged file is not parsed again: it yields the same object, or the same problems.
     """
     now = stamp(path)
     known = _cache.get(path)
     result = known[1] if known and known[0] == now else _parse(path, now)
     if isinstance(result, Mesh):
         return result
-    raise MeshError(result)  # a new one: raising the same object again and again makes its traceback grow
+    raise MeshError(result)  # a new one: the traceback of an exception that is raised again and again grows
 
 
 def last_valid(path: str) -> Mesh | None:
-    """The mesh that was last in ``path`` while this process has run; None where it has seen no valid one."""
+    """The last valid mesh that this process has read from ``path``, if any."""
     return _last_valid.get(path)
 
 
@@ -73,10 +72,10 @@ def _mesh(path: str, sources: Sequence[tuple[str, str]]) -> Mesh:
 
 
 def _changed_at(path: str, sources: Sequence[tuple[str, str]]) -> float:
-    """Of a directory too: a file may be about to come back there."""
+    """The directory counts too: a file that is missing there may be about to return."""
     try:
         return max(os.stat(name).st_mtime for name in {path, *(name for name, _ in sources)})
-    except OSError:  # one is gone just now
+    except OSError:  # a file has just been removed
         return time.time()
 
 

@@ -1,6 +1,4 @@
-"""
-The mesh as frozen dataclasses, valid once ``parse.parse_mesh`` has made them.
-"""
+"""The mesh as frozen dataclasses. Those that ``parse.parse_mesh`` returns are valid."""
 
 from __future__ import annotations
 
@@ -15,15 +13,15 @@ from ..errors import Problem
 from ..model.addresses import Address, Subnet
 from ..model.endpoint import Endpoint
 
-# Whom a link joins: two ends, each a group, a minion id, the name of a peer, or everybody.
+# The two ends that a link joins, each a group, a minion id, the name of a peer, or everybody.
 Link = tuple[str, str]
 EVERYBODY = "*"
 
 
 def ends_of(name: str, groups: Collection[str], all_groups: Collection[str]) -> set[str]:
     """
-    The ends of links that mean a node or peer of this name and these groups. Where there is a group of its name, that
-    is meant: whoever comes with such an id is none of the group.
+    The ends of links that a node or peer of this name and these groups matches. If a group has its name, the end means
+    the group: a minion cannot get into a group by its id.
     """
     return {EVERYBODY, *groups, *({name} - {*all_groups})}
 
@@ -66,13 +64,13 @@ class AddressRange:
 
 
 class _Placed:
-    """What the file says under one key: ``place`` is that of the key, ``places`` those of the values in it."""
+    """One entry of the file: ``place`` is that of its key, ``places`` are those of its settings."""
 
     place: Place
     places: Mapping[str, Place]
 
     def place_of(self, setting: str) -> Place:
-        """Where the setting is given, or else the whole."""
+        """Where the setting is, or the entry if it has no such setting."""
         return self.places.get(setting, self.place)
 
 
@@ -82,7 +80,7 @@ def _no_places() -> Any:
 
 @dataclass(frozen=True)
 class NodeEntry(_Placed):
-    """One entry of a network's ``nodes``: what the file says of a minion id, or of all that match a glob."""
+    """One entry of a network's ``nodes``: the settings of a minion id, or of all ids that match a glob."""
 
     pattern: str
     place: Place
@@ -116,15 +114,15 @@ class NodeEntry(_Placed):
 @dataclass(frozen=True)
 class NodeSettings:
     """
-    What the file says of one minion in one network, all its entries merged.
+    The settings of one minion in one network, merged from all its entries.
 
-    ``endpoint`` are where others connect to, in order of preference; False means that the node cannot be reached; None
-    that the file does not say. ``port`` is where the node listens. ``mtu`` None leaves that to the node. ``expires`` is
-    the Unix time from which on the node is no member any more, None if it stays. ``endpoints`` has those of them that
-    nodes of other sites use, by site. ``routes`` are the networks behind the node. Of several hubs, or nodes with one
-    network behind them, the one with the lowest ``priority`` is used. ``exit``: others may have their default route
-    through the node; ``via`` is the one that it has its own through, None for none. ``public_key`` is the only one that
-    the node may have, None if the file leaves that to its registration.
+    ``endpoint``: where others connect to, in order of preference; False if the node cannot be reached, None if the file
+    does not say. ``endpoints``: what nodes of another site connect to instead, by site. ``port``: where the node
+    listens. ``mtu``: None leaves it to the node. ``expires``: the Unix time at which the membership ends, None if it
+    does not. ``routes``: the networks behind the node. ``priority``: of several hubs, or several nodes with the same
+    network behind them, the one with the lowest is used. ``exit``: whether others may route everything through this
+    node. ``via``: the exit node of this one, None for none. ``public_key``: the only one that the node may have, None
+    if its registration decides.
     """
 
     addresses: tuple[Address, ...]
@@ -156,10 +154,11 @@ class NodeSettings:
 @dataclass(frozen=True)
 class ExternalPeer(_Placed):
     """
-    An external peer; ``endpoint`` as of a node, None means that it connects to the nodes. ``routes``: the
-    networks behind it. ``public_key`` None: it has none until it is exported; then it also gets the addresses that the
-    file does not give. ``preshared_key``: whether it has preshared keys with the nodes, as these have among themselves.
-    ``via``: the exit node that it has its default route through, in the configuration that is exported.
+    An external peer.
+
+    ``endpoint``: as of a node; None means that it connects to the nodes. ``routes``: the networks behind it.
+    ``public_key``: None until the export, which also gives it the addresses that the file does not. ``preshared_key``:
+    whether it has preshared keys with the nodes. ``via``: the exit node in its exported configuration.
     """
 
     name: str
@@ -179,12 +178,12 @@ class Network(_Placed):
     """
     One network: one WireGuard interface on each of its nodes.
 
-    ``admit`` and ``rekey`` are "auto" or "manual": whether a node's first key, and another one that no rotation has
-    announced, counts as soon as the node has registered it, or only once an operator has approved it. ``rotate_every``
-    is the age in seconds by which a key is rotated, None if it never is. ``links`` None joins everybody with everybody.
-    ``preshared_keys``: whether each pair of nodes has a preshared key.
-    Addresses of ``exclude`` are not allocated, and those of a node that is gone only after ``quarantine`` seconds.
-    ``hosts``: whether the nodes' hosts files have each other's names, in the ``domain`` if there is one.
+    ``admit`` and ``rekey``: "auto" or "manual"; whether a node's first key, or a later one that no rotation announced,
+    counts as soon as the node registers it, or only once an operator approves it. ``rotate_every``: the age in seconds
+    at which a key is rotated, None for never. ``links``: None joins everybody with everybody. ``preshared_keys``:
+    whether each pair of nodes has a preshared key. ``exclude``: addresses that are never allocated. ``quarantine``: the
+    seconds after which the address of a former node is allocated again. ``hosts``: whether the nodes' hosts files have
+    each other's names, in the ``domain`` if there is one.
     """
 
     name: str
@@ -208,16 +207,16 @@ class Network(_Placed):
     places: Mapping[str, Place] = _no_places()
 
     def entries(self, node: str) -> list[NodeEntry]:
-        """The entries that name ``node``, the most specific first: the exact id, then the globs."""
+        """The entries that match ``node``, the most specific first: the exact id, then the globs."""
         exact = self._exact.get(node)
         return ([] if exact is None else [exact]) + [entry for matches, entry in self._globs if matches(node)]
 
     def settings(self, node: str) -> NodeSettings | None:
         """
-        Return what the entries that name ``node`` say together, or None if it is not a member.
+        Return the merged settings of ``node``, or None if no entry matches it.
 
-        Each setting comes from the most specific entry that has it: the exact id, then the glob with most literal
-        characters, then with fewest wildcards, then the one later in the file.
+        Each setting comes from the most specific entry that has it: the exact id, then the glob with the most literal
+        characters, then with the fewest wildcards, then the later one in the file.
         """
         entries = self.entries(node)
         if not entries:
@@ -260,11 +259,11 @@ class Network(_Placed):
         return frozenset(group for groups in named for group in groups)
 
     def names(self, name: str) -> bool:
-        """Whether the file has this very name: that of a peer, or a node's id and not only a glob for it."""
+        """Whether the file has exactly this name, as a peer or as a node's id; a matching glob does not count."""
         return name in self._peers_by_name or name in self._exact
 
     def namesake(self, node: str) -> str | None:
-        """The peer, or the minion id of the file, that a host of the id ``node`` would share its name with."""
+        """The peer or the other minion id in the file whose host name a minion of the id ``node`` would share."""
         other = self._folded.get(node.lower())
         return None if other == node and node in self._exact else other
 
@@ -279,7 +278,7 @@ class Network(_Placed):
 
     @cached_property
     def reserved(self) -> frozenset[Address]:
-        """All addresses that the file gives by name, to nodes and peers."""
+        """All addresses that the file gives to nodes and peers."""
         named = [entry.addresses for entry in self.nodes] + [peer.addresses for peer in self.peers]
         return frozenset(address for addresses in named for address in addresses)
 
@@ -299,9 +298,9 @@ class Mesh:
     """
     All networks.
 
-    ``changed_at`` is the time, in Unix seconds, at which the files were last changed, and ``cut_off`` is one of them
-    that does not end with a line break. By both it shows whether somebody is still writing there. ``digest`` names what
-    the files say; "" where they were not read from files.
+    ``changed_at``: the time of the last change of a file, in Unix seconds. ``cut_off``: a file that does not end with a
+    line break. Both hint at somebody who is still writing. ``digest``: identifies the content; "" if it is not from
+    files.
     """
 
     networks: tuple[Network, ...]

@@ -1,10 +1,9 @@
 """
-The text of a mesh file, as frozen dataclasses that are valid once they exist.
+Parses the text of mesh files.
 
-``parse_mesh`` reads one or several files' text and either returns a Mesh or raises one MeshError with every problem
-found, each with its file and line. The tables ``MESH_KEYS``, ``NETWORK_KEYS``, ``NODE_KEYS`` and ``PEER_KEYS`` are the
-file's whole vocabulary: how each key is read, and what the documentation and the JSON Schema say of it. Reading files,
-and everything that nodes say of themselves, is left to others.
+``parse_mesh`` returns a Mesh, or raises one MeshError with every problem found, each with its file and line. The tables
+``MESH_KEYS``, ``NETWORK_KEYS``, ``NODE_KEYS`` and ``PEER_KEYS`` have every key of the file: how it is read, and what
+the documentation and the JSON Schema say about it.
 """
 
 from __future__ import annotations
@@ -96,7 +95,8 @@ def _network(scope: Scope, key: Scalar, value: Value) -> Network:
     return network
 
 
-# A key whose value has keys of its own names the definition that the schema makes of their table.
+# Keys are read in this order, so that addresses and the MTU can be checked against the subnets. The schema of a key
+# whose value has keys of its own refers to the definition of their table.
 MESH_KEYS: Mapping[str, Key] = {
     "networks": Key(
         _networks,

@@ -1,4 +1,4 @@
-"""How tables of keys read a tree of YAML: a reader turns one value into what the mesh holds, or raises Invalid."""
+"""Reads a tree of YAML by tables of keys. A reader converts one value for the mesh, or raises Invalid."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Scope:
     """
     What the readers of one network share.
 
-    ``subnets`` is empty until they are read, and stays so if one of them is wrong: then nothing is checked against
-    them. ``taken`` are all subnets of all networks so far, ``endpoints`` those of this network with the node or peer
-    they belong to and the site they are for, ``ends`` those of its links.
+    ``subnets``: empty until they are read, and also if one of them is wrong, so that nothing is checked against them.
+    ``taken``: all subnets of all networks so far. ``endpoints``: place, owner, endpoint and the site that it is for.
+    ``ends``: place and text of each end of a link.
     """
 
     report: Report
     network: str = ""
     taken: list[tuple[Place, Subnet]] = field(default_factory=list)
     subnets: tuple[Subnet, ...] = ()
-    deserted: bool = False
+    has_no_nodes: bool = False
     endpoints: list[tuple[Place, str, Endpoint, str | None]] = field(default_factory=list)
     ends: list[tuple[Place, str]] = field(default_factory=list)
 
@@ -53,10 +53,10 @@ REQUIRED = "required"
 @dataclass(frozen=True)
 class Key:
     """
-    One key of the file: how its value is read, and what that must be, in words and as JSON Schema.
+    One key of the file: how its value is read, and its type in words and as JSON Schema.
 
-    ``default`` is what counts without the key: a value, then in backticks, or words. Tests hold ``type`` and
-    ``default`` against docs/mesh-file.md, and ``schema`` and ``default`` against what is read.
+    ``default`` counts without the key: a value in backticks, or words. Tests compare ``type`` and ``default`` with
+    docs/mesh-file.md, and ``schema`` and ``default`` with what the reader accepts.
     """
 
     read: Reader
@@ -68,7 +68,7 @@ class Key:
 def read_table(
     scope: Scope, keys: Mapping[str, Key], value: Value, what: str
 ) -> tuple[dict[str, Any], dict[str, Place]]:
-    """Return the values of those of the ``keys`` that are there and right, and the places of those that are there."""
+    """Return the values of the ``keys`` that are present and valid, and the places of those that are present."""
     given = {}
     for key, item in entries_of(value, what):
         if key.text in keys:
@@ -99,7 +99,7 @@ def entries_of(value: Value, what: str) -> tuple[tuple[Scalar, Value], ...]:
 
 
 def read_entries(scope: Scope, read: EntryReader, value: Value, what: str) -> tuple[Any, ...]:
-    """Return what ``read`` makes of each entry of a mapping, without those that are wrong."""
+    """Return what ``read`` makes of each valid entry of a mapping."""
     return tuple(_readable(scope, ((read, (scope, *entry)) for entry in entries_of(value, what))))
 
 
@@ -112,7 +112,7 @@ def _readable(scope: Scope, calls: Iterable[tuple[Callable[..., Any], tuple[Any,
 
 
 def read_list(scope: Scope, read: Reader, value: Value, key: str, example: str) -> tuple[Any, ...]:
-    """Return what ``read`` makes of each item of a list, without those that are wrong."""
+    """Return what ``read`` makes of each valid item of a list."""
     if isinstance(value, Scalar) and value.text:
         item = value.text if _PLAIN.fullmatch(value.text) else quoted(value.text)
         raise Invalid(value.place, f"{key} must be a list: write `{key}: [{item}]`")
@@ -122,7 +122,7 @@ def read_list(scope: Scope, read: Reader, value: Value, key: str, example: str) 
 
 
 def claim(scope: Scope, thing: tuple[object, ...], place: Place, taken: str, advice: str) -> None:
-    """Raise Invalid if ``thing``, of which there can be only one, was given before; the message says where."""
+    """Raise Invalid if ``thing``, which must be unique, was claimed before; the message says where."""
     earlier = scope.report.claim(thing, place)
     if earlier:
         raise Invalid(place, f"{taken} at {earlier}; {advice}")

@@ -62,7 +62,7 @@ def read_duration(value: Value, key: str, least: str) -> int:
 
 
 def read_expires(scope: Scope, value: Value) -> int:
-    """The Unix time of a date, which is its beginning, or of a time; UTC unless a time has another zone."""
+    """The Unix time of a time, or of the beginning of a date; in UTC unless a time has another zone."""
     match = TIME.fullmatch(value.text) if isinstance(value, Scalar) else None
     if not match:
         raise Invalid(value.place, f"expires must be {_TIMES}, not {value.given}")

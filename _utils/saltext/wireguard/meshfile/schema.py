@@ -1,4 +1,4 @@
-"""Keys of a mesh file that are alike, and their JSON Schema."""
+"""Keys of a mesh file by the type of their values, with their JSON Schema."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from .reading import Key, Schema
 from .scalars import NAME, read_boolean, read_choice, read_duration, read_number
 from .values import SUBNET, read_mtu
-
-# --- the vocabulary: read in this order, so that addresses and the MTU can be checked against the subnets ----------
 
 
 def whole(key: str, low: int, high: int, default: str, unit: str = "number") -> Key:
@@ -27,7 +25,7 @@ def switch(key: str) -> Key:
 
 
 def choice(key: str, words: Sequence[str], default: str) -> Key:
-    """Of words that YAML takes for text."""
+    """A choice of words that YAML takes for text."""
     schema = {"enum": list(words)}
     return Key(
         lambda _, value: read_choice(value, key, words), " or ".join(f"`{word}`" for word in words), schema, default
@@ -41,7 +39,7 @@ def period(key: str, least: str, default: str) -> Key:
 
 
 def matching(pattern: re.Pattern[str]) -> Schema:
-    """Editors read it as JavaScript does, where groups have no such names."""
+    """Editors use JavaScript's regular expressions, which have other named groups."""
     return {"type": "string", "pattern": re.sub(r"\(\?P<\w+>", "(?:", f"^(?:{pattern.pattern})$")}
 
 

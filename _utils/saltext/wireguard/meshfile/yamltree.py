@@ -1,9 +1,9 @@
 """
-YAML with places: a file as a tree in which every key and every value knows its file and line.
+YAML as a tree in which every key and value knows its file and line.
 
-Built from the parser's events with a stack of its own, so that no input, however deep or odd, raises anything. Scalars
-keep the text as written beside the type that YAML gives it. What a mesh file has no use for (aliases, tags, merge keys,
-several documents, duplicate keys) is reported here; what keys and values mean is left to ``parse``.
+It is built from the parser's events with an explicit stack, so that no input, however deep or odd, raises anything.
+Scalars keep their text as written and the type that YAML gives it. What a mesh file must not have (aliases, tags, merge
+keys, several documents, duplicate keys) is reported here. The meaning of keys and values is left to ``parse``.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Invalid(Exception):
 
 
 class Report:
-    """All problems found so far, and who was first to use what may be used once only."""
+    """All problems found so far, and the place of everything that must be unique."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -95,13 +95,13 @@ class Report:
         self.problems.append(place.problem(message))
 
     def claim(self, thing: Hashable, place: Place) -> Place | None:
-        """Return the place that claimed ``thing`` before, or None if ``place`` is the first to."""
+        """Return the place that claimed ``thing`` before, or None if this is the first one."""
         first = self._first.setdefault(thing, place)
         return None if first is place else first
 
 
 def load(file: str, text: str, report: Report) -> Value | None:
-    """Return the only document in ``text``; None when it is empty or when it is not YAML, which is then reported."""
+    """Return the only document in ``text``, None if it is empty or not YAML, which is reported."""
     unprintable = _UNPRINTABLE.search(text)
     if unprintable:
         line = text.count("\n", 0, unprintable.start()) + 1

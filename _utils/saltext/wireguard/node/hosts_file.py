@@ -1,7 +1,4 @@
-"""
-The names of a network in the hosts file of this machine; what they are, and the block that they stand in, is told in
-``formats.hosts_file``.
-"""
+"""Writes the names of a network into the hosts file of this machine, in the block of ``formats.hosts_file``."""
 
 from __future__ import annotations
 
@@ -23,18 +20,18 @@ from .boot.managers import Setup
 
 HOSTS_FILE = "/etc/hosts"
 
-# Why a file cannot be replaced, and may yet be written: in containers, it is a mount of its own; and a minion and
-# salt-ssh, whose locks are not the same, may each take the other's new file for a leftover.
+# A file that cannot be replaced with one of these errors may still be writable: in containers, it is a mount of its
+# own; and a minion and salt-ssh have different locks, so each may remove the other's temporary file.
 _NOT_REPLACED = (errno.EBUSY, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 
-# No interface has this name.
+# No interface can have this name.
 _LOCK = "the hosts file"
 
 
 @dataclass(frozen=True)
 class HostsFile:
     """
-    A manager of what follows an interface, as those in ``boot`` are.
+    A manager that follows an interface, as those in ``boot`` do.
 
     ``cachedir``: of the minion, for the lock. ``masters``: the names of its masters in the minion's configuration.
     """
@@ -43,7 +40,7 @@ class HostsFile:
     masters: Collection[str] = ()
 
     def missing(self, setup: Setup) -> Changes:
-        """What of the network's block differs. A broken one is told of here, and an error when it is to be changed."""
+        """What differs in the network's block. A broken block is a change here, and an error in ``enable``."""
         network = setup.view.network
         if network is None:
             return ()
@@ -58,29 +55,25 @@ class HostsFile:
         return block_changes(present or [], wanted or [])
 
     def enable(self, setup: Setup) -> None:
-        """Raises NodeError where that fails."""
+        """Raises NodeError if that fails."""
         if setup.view.network is not None:
             self._write(setup.view.network, setup.view)
 
     def disable(self, interface: str) -> None:
-        """Also where there is no block. Raises NodeError where that fails."""
+        """Even if there is no block. Raises NodeError if that fails."""
         network = config_files.managed().get(interface)
         if network is not None:
             self._write(network, None)
 
     def _lines(self, text: str, view: View | None) -> list[str] | None:
-        """What the block must have; None for no block at all."""
+        """The content that the block must have; None for no block at all."""
         if view is None or view.hosts is None:
             return None
-        return (
-            view.hosts.lines(
-                {*foreign_names(text), *_names_of_endpoints(view), *(name.lower() for name in self.masters)}
-            )
-            or None
-        )
+        taken = {*foreign_names(text), *_names_of_endpoints(view), *(name.lower() for name in self.masters)}
+        return view.hosts.lines(taken) or None
 
     def _write(self, network: str, view: View | None) -> None:
-        """Networks share the file: one at a time reads and writes it."""
+        """Under a lock, because all networks share the file."""
         with lock.hold(self.cachedir, _LOCK):
             text = _read()
             try:
@@ -100,19 +93,19 @@ def written(network: str | None) -> list[str]:
 
 
 def managed() -> set[str]:
-    """The names, in small letters, that the hosts file has because of us: they lead into the tunnel."""
+    """The names, in lower case, in our blocks of the hosts file: they lead into the tunnel."""
     return managed_names(_read())
 
 
 def _names_of_endpoints(view: View) -> set[str]:
-    """The names in endpoints of any network's peers: these must lead there, and not into the tunnel."""
+    """The names in endpoints of any network's peers: they must not lead into the tunnel."""
     others = [config_files.written(interface) for interface in config_files.managed() if interface != view.interface]
     peers = [peer for each in [view, *others] if each for peer in each.peers]
     return {Endpoint.parse(peer.endpoint).host.lower() for peer in peers if peer.endpoint}
 
 
 def _read() -> str:
-    """Byte for byte, whatever encoding somebody used in a comment; empty where there is no file."""
+    """Every byte of it, whatever the encoding of a comment; empty if there is no file."""
     try:
         with open(HOSTS_FILE, encoding="utf-8", errors="surrogateescape", newline="") as handle:
             return handle.read()
@@ -121,7 +114,7 @@ def _read() -> str:
 
 
 def _replace(text: str) -> None:
-    """Give the file this content, and leave its owner, mode and extended attributes. Raises NodeError."""
+    """Write this content, and keep owner, mode and extended attributes. Raises NodeError."""
     target = os.path.realpath(HOSTS_FILE)
     content = text.encode("utf-8", "surrogateescape")
     try:
@@ -142,15 +135,15 @@ def _replace_at_once(target: str, content: bytes) -> None:
     with files.temporary(target, content, 0o644) as finished:
         if os.path.exists(target):
             before = os.stat(target)
-            shutil.copystat(target, finished)  # with the label that SELinux gave it
+            shutil.copystat(target, finished)  # with its SELinux label
             os.chown(finished, before.st_uid, before.st_gid)
-            os.utime(finished)  # resolvers look at the time
+            os.utime(finished)  # resolvers notice a change by the time
         os.rename(finished, target)
     files.sync(os.path.dirname(target))
 
 
 def _overwrite(target: str, content: bytes) -> None:
-    """In one write, and what is left of the old content behind it is cut off afterwards."""
+    """In one write, then cut off what is left of the old content."""
     descriptor = os.open(target, os.O_WRONLY)
     try:
         os.pwrite(descriptor, content, 0)

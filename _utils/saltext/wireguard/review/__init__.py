@@ -1,5 +1,5 @@
 """
-What is wrong with a mesh, or would follow from it: lint and plan.
+Lint and plan: what is wrong with a mesh, and what it would change.
 
-Pure. Nodes are asked, and names looked up, in ``control``.
+Pure: ``control`` asks nodes and looks up names.
 """

@@ -1,4 +1,4 @@
-"""The single checks of a lint; each looks at one network."""
+"""The checks of a lint. Each looks at one network."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ..registry.rows import NodeId
 from ..wording import quoted, some
 from .context import Context, Reached, used_endpoints
 
-# From how large a part of its addresses on a network is nearly full.
+# A network is nearly full when this share of its addresses is in use.
 FULL = 0.9
 
-# Subnets of so few addresses are made to measure: that they are full says nothing.
+# Subnets of so few addresses are meant to be full.
 _MADE_TO_MEASURE = 6
 
-_INTO_THE_TUNNEL = "packets to it go into the tunnel itself, unless a narrower route leads there; change one of the two"
+_INTO_THE_TUNNEL = "packets to it go into the tunnel itself unless a more specific route exists; change one of the two"
 
 
 def contradictions(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """What the file says and the registry has given to somebody else: addresses, and public keys."""
+    """Addresses and public keys in the file that the registry has given to another node."""
     if context.state:
         yield from context.state.problems()
 
@@ -35,43 +35,43 @@ def contradictions(context: Context, contexts: list[Context]) -> Iterator[Proble
 def circles(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Endpoints that can be reached only through the tunnel that they are meant to open."""
     for reached, via in _circular(context, contexts):
-        way = f" (by way of {', '.join(f'{name} of {network}' for network, name in via)})" if via else ""
+        detour = f" (via {', '.join(f'{name} of {network}' for network, name in via)})" if via else ""
         yield reached.place.problem(
-            f"{reached} is inside the mesh, so it can be reached only through the tunnel{way} that it is meant to open;"
-            f" give {reached.name} an endpoint outside the mesh",
+            f"{reached} is inside the mesh, so it can be reached only through the tunnel{detour} that it is meant to"
+            f" open; give {reached.name} an endpoint outside the mesh",
         )
 
 
 def _circular(context: Context, contexts: list[Context]) -> Iterator[tuple[Reached, list[NodeId]]]:
-    """Such an endpoint, and whose tunnels are on the way."""
-    ways = _ways(contexts)
+    """Such an endpoint, and the participants through whose tunnels the path leads."""
+    carriers = _carriers(contexts)
     for name in context.participants:
         start = here = (context.network.name, name)
         via: list[NodeId] = []
-        while here in ways and ways[here][0] != start and len(via) < len(ways):
-            here = ways[here][0]
+        while here in carriers and carriers[here][0] != start and len(via) < len(carriers):
+            here = carriers[here][0]
             via.append(here)
-        if here in ways and ways[here][0] == start:
-            yield ways[start][1], via
+        if here in carriers and carriers[here][0] == start:
+            yield carriers[start][1], via
 
 
-def _ways(contexts: list[Context]) -> dict[NodeId, tuple[NodeId, Reached]]:
-    """Who is reached through a tunnel only -> through whose, and at which endpoint."""
+def _carriers(contexts: list[Context]) -> dict[NodeId, tuple[NodeId, Reached]]:
+    """Participant that is reached only through a tunnel -> the other end of that tunnel, and the endpoint."""
     owners = {
         address: (context.network.name, name)
         for context in contexts
         for name, participant in context.participants.items()
         for address in participant.addresses
     }
-    ways = {}
+    carriers = {}
     for context in contexts:
         by_name: dict[str, list[Reached]] = {}
         for each in context.reached:
             by_name.setdefault(each.name, []).append(each)
         for name, (first, *others) in by_name.items():
             if not others and first.is_certain and first.address in owners:
-                ways[context.network.name, name] = (owners[first.address], first)
-    return ways
+                carriers[context.network.name, name] = (owners[first.address], first)
+    return carriers
 
 
 def too_small(context: Context, contexts: list[Context]) -> Iterator[Problem]:
@@ -84,7 +84,7 @@ def too_small(context: Context, contexts: list[Context]) -> Iterator[Problem]:
 
 
 def shared_ports(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Minions that globs of two networks name, each with the same port; of other entries, the model says so."""
+    """Minions with the same port in two networks that match them by globs. ``meshfile`` checks other entries."""
     for other in contexts[: contexts.index(context)]:
         for name in sorted(context.members.keys() & other.members.keys()):
             port = context.members[name].settings.port
@@ -108,12 +108,12 @@ def nearly_full(context: Context, contexts: list[Context]) -> Iterator[Problem]:
 
 
 def _space(context: Context) -> Iterator[tuple[int, int, int, int]]:
-    """(IP version, addresses that there are, that are given or reserved, that members will need), for each version."""
+    """(IP version, all addresses, those given or reserved, those that members will need), for each version."""
     network = context.network
-    held = _held(context)
+    holders = _holders(context)
     for version in sorted({subnet.version for subnet in network.subnets}):
-        taken = {each for each in {*network.reserved, *held} if each.version == version and network.subnet_of(each)}
-        have = {held[address] for address in taken if address in held}
+        used = {each for each in {*network.reserved, *holders} if each.version == version and network.subnet_of(each)}
+        have = {holders[address] for address in used if address in holders}
         named = {name: member.settings.addresses for name, member in context.members.items()}
         named.update((peer.name, peer.addresses) for peer in network.peers if not peer.public_key)
         needed = sum(
@@ -123,11 +123,11 @@ def _space(context: Context) -> Iterator[tuple[int, int, int, int]]:
         )
         subnets = [subnet for subnet in network.subnets if subnet.version == version]
         room = sum(size(numbers) for subnet in subnets for numbers in allocatable(network, subnet))
-        yield version, room + sum(1 for each in taken if is_excluded(network, each)), len(taken), needed
+        yield version, room + sum(1 for each in used if is_excluded(network, each)), len(used), needed
 
 
-def _held(context: Context) -> dict[Address, str]:
-    """Address -> its holder; nodes that are gone hold theirs until the quarantine is over."""
+def _holders(context: Context) -> dict[Address, str]:
+    """Address -> its holder. Former nodes hold theirs until the quarantine is over."""
     if context.known is None or context.state is None:
         return {}
     pool = context.state.pool()
@@ -137,7 +137,7 @@ def _held(context: Context) -> dict[Address, str]:
 
 
 def never_meet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """External peers need not meet each other."""
+    """Pairs that cannot connect, except two external peers, which need not."""
     count = 0
     examples: list[tuple[str, str]] = []
     for one, other in context.topology.never_meet():
@@ -151,9 +151,9 @@ def never_meet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
         entries = [entry for entry in context.network.entries(node) if entry.endpoint is not None]
         place = entries[0].place_of("endpoint") if entries else context.place_of(node)
         yield place.problem(
-            f"in network {context.network.name}, {count} pair{'s' if count > 1 else ''} can never meet, as neither side"
-            f" can be reached: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an endpoint, or"
-            " say by `links` who talks to whom"
+            f"in network {context.network.name}, {count} pair{'s' if count > 1 else ''} can never connect, as neither"
+            f" side can be reached: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an"
+            " endpoint, or leave the pair out of `links`"
         )
 
 
@@ -162,7 +162,7 @@ def _pairs(one: Collection[str], other: Collection[str]) -> int:
 
 
 def in_own_subnet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Endpoints that the network's own routes lead into the tunnel, unless a machine has a narrower route to them."""
+    """Endpoints that the network's own routes lead into the tunnel, unless a machine has a more specific route."""
     circular = {reached for reached, _ in _circular(context, contexts)}
     offered: dict[Subnet, set[str]] = {}
     for reached in context.reached:
@@ -196,7 +196,7 @@ def behind_a_node(context: Context, contexts: list[Context]) -> Iterator[Problem
 
 
 def mtu_too_large(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Above Ethernet's own MTU, it was meant for jumbo frames, which do not come through the Internet."""
+    """An MTU above Ethernet's own is meant for jumbo frames, which the Internet does not carry."""
     outside = [
         reached.address
         for reached in context.reached
@@ -208,13 +208,13 @@ def mtu_too_large(context: Context, contexts: list[Context]) -> Iterator[Problem
     for mtu, place in [(context.network.mtu, context.network.place_of("mtu")), *nodes]:
         if mtu and mtu > fits and (mtu <= ETHERNET_MTU or any(address.is_global for address in outside)):
             yield place.problem(
-                f"mtu {mtu} is too large for Ethernet and the Internet: WireGuard over IPv{version} makes packets of"
-                f" {mtu + OVERHEAD[version]} bytes of it; write at most {fits}",
+                f"mtu {mtu} is too large for Ethernet and the Internet: with WireGuard over IPv{version}, packets"
+                f" have {mtu + OVERHEAD[version]} bytes; write at most {fits}",
             )
 
 
 def mtu_of_tunnel_in_tunnel(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Without an `mtu`, the nodes find one that fits."""
+    """An `mtu` that does not fit into an outer tunnel. Without one, the nodes find one that fits."""
     inner = context.network.mtu
     owners = {
         address: each
@@ -238,13 +238,13 @@ def mtu_of_tunnel_in_tunnel(context: Context, contexts: list[Context]) -> Iterat
 
 
 def unresolved(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """If not one of several names resolves, it is more likely that this machine cannot resolve any."""
+    """Names that do not resolve. If none of several does, this machine probably cannot resolve any."""
     if context.names is None:
         return
     missing = [each for each in context.written if not each[2].address and each[2].host not in context.names]
     several = {endpoint.host for _, _, endpoint in missing}
     if not context.names and len(several) > 1:
-        message = f"none of the endpoints' names resolves on this machine, which may have no DNS: {some(several)}"
+        message = f"this machine resolves none of the endpoints' names, so it may have no DNS: {some(several)}"
         yield min(missing, key=lambda each: each[1].line)[1].problem(message)
         return
     for name, place, endpoint in missing:
@@ -253,7 +253,7 @@ def unresolved(context: Context, contexts: list[Context]) -> Iterator[Problem]:
 
 
 def local_endpoints(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Addresses that are another machine's for everybody: right only for who has set up something there."""
+    """Addresses that every machine has itself: right only where something forwards them, such as a proxy."""
     for name, place, endpoint in context.written:
         addresses = {*map(ip_address, (context.names or {}).get(endpoint.host, ()))}
         if endpoint.address and is_local(endpoint.address):
@@ -265,15 +265,15 @@ def local_endpoints(context: Context, contexts: list[Context]) -> Iterator[Probl
 
 
 def odd_interface(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """A node that has such a device refuses to make the interface."""
+    """Interfaces with a usual name of other devices. A node with such a device refuses to make the interface."""
     name = context.network.interface
     if is_like_another_device(name):
-        message = f"interface {name} is what other devices are called: a node that has one cannot join; write `wg0`"
+        message = f"interface {name} is a usual name of other devices: a node that has one cannot join; write `wg0`"
         yield context.network.place_of("interface").problem(f"{message}, or another name of your own")
 
 
 def public_domain(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Of one label only, it is a top-level domain: web1.com is somebody's on the Internet."""
+    """A domain of one label is a top-level domain: web1.com belongs to somebody on the Internet."""
     domain = context.network.domain
     if domain and "." not in domain and domain.lower() not in _PRIVATE_DOMAINS:
         message = f"domain {domain} is a top-level domain: names such as web1.{domain} may be somebody else's"
@@ -281,12 +281,12 @@ def public_domain(context: Context, contexts: list[Context]) -> Iterator[Problem
         yield context.network.place_of("domain").problem(f"{message}; {advice}")
 
 
-# ICANN has set `internal` aside, RFC 2606 `test`; the others are in use and will not be delegated.
+# ICANN has reserved `internal`, RFC 2606 `test`; the others are widely used and will not be delegated.
 _PRIVATE_DOMAINS = {"internal", "test", "home", "corp", "lan", "mail", "localdomain", "intranet", "private"}
 
 
 def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Entries that no accepted minion matches; one that has expired may stay."""
+    """Entries that no accepted minion matches. An expired one may stay."""
     if context.known is None or not context.network.nodes:
         return
     if not context.known.accepted.keys() & context.members.keys():
@@ -304,7 +304,7 @@ def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
 
 
 def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Subnets that were made smaller than what is used, or replaced."""
+    """Addresses in use that the subnets do not have any more."""
     nodes = context.state.addresses_outside() if context.state else {}
     if nodes:
         found = Outside(context.network.name, nodes, context.network.place_of("subnets"))
@@ -313,7 +313,7 @@ def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Probl
 
 
 def excluded_in_use(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Nodes that had an address before it was excluded keep it."""
+    """Excluded addresses that nodes had before, and keep."""
     have = [
         f"{name} ({address})"
         for name, member in sorted(context.members.items())
@@ -321,12 +321,12 @@ def excluded_in_use(context: Context, contexts: list[Context]) -> Iterator[Probl
         if is_excluded(context.network, address)
     ]
     if have:
-        message = f"{some(have)}: allocated before it was excluded, and kept; to change that, give them `addresses:`"
+        message = f"{some(have)}: allocated before the exclusion, and kept; to change that, give them `addresses:`"
         yield context.network.place_of("exclude").problem(message)
 
 
 def pending_losses(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """What a reconcile would ask about first. Networks that the file does not have are the matter of the first one."""
+    """Losses that a reconcile would refuse. Those of networks that the file lacks are reported for the first one."""
     if context.known is None:
         return
     members = {each.network.name: each.state.members for each in contexts if each.state}
@@ -338,7 +338,7 @@ def pending_losses(context: Context, contexts: list[Context]) -> Iterator[Proble
 
 
 def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Minions that the file lists, and that are left out for their ids."""
+    """Minions in the file that are left out because of their ids."""
     if context.known is None or context.state is None:
         return
     for node in sorted(context.known.accepted):
@@ -352,14 +352,14 @@ def impossible_ids(context: Context, contexts: list[Context]) -> Iterator[Proble
 
 
 def nameless_participants(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Machines that get no name although the file asks for names."""
+    """Participants that get no host name in a network with ``hosts``."""
     names = {name: context.network.names(name) for name in context.participants} if context.network.hosts else {}
     for name, why in sorted(nameless(names, context.network.domain).items()):
-        yield context.place_of(name).problem(f"nobody's hosts file gets {quoted(name)}, as {why}")
+        yield context.place_of(name).problem(f"no hosts file gets {quoted(name)}, as {why}")
 
 
 def one_key_twice(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """The registry lets nobody in with a key of another; but who waits for an operator may have one."""
+    """Waiting nodes with the key of another one. The registry admits no such node."""
     if context.known is None:
         return
     rows = {row.public_key: row.node for row in context.known.snapshot.rows.values() if row.node in context.members}

@@ -1,4 +1,4 @@
-"""One network with all that is known of it, as the checks look at it."""
+"""One network with everything known about it, for the checks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..registry.admission import excluded
 from ..registry.rows import Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
 
-# What a node offers that has not registered: for all we know, everybody can reach it.
+# The endpoints of a node that has not registered: it is assumed that everybody can reach it.
 _ANYWHERE = ("1.0.0.1", "2000::1")
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a master knows beside the mesh file."""
+    """What a master knows besides the mesh file."""
 
     snapshot: Snapshot
     accepted: Mapping[str, AcceptedKey]
 
 
 def written_endpoints(network: Network) -> Iterator[tuple[str, Place, Endpoint]]:
-    """(node or peer, line, endpoint) for all endpoints in the file; there are none on globs."""
+    """(node or peer, place, endpoint) for all endpoints in the file. Globs have none."""
     for entry in network.nodes:
         for endpoint in entry.endpoint or ():
             yield entry.pattern, entry.place_of("endpoint"), endpoint
@@ -46,7 +46,7 @@ def written_endpoints(network: Network) -> Iterator[tuple[str, Place, Endpoint]]
 @dataclass(frozen=True)
 class Reached:
     """
-    An address at which a node or peer is reached. ``endpoint`` stands at ``place``; None if the node itself offers it.
+    An address at which a node or peer is reached. ``endpoint``: as written at ``place``; None if the node offers it.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Reached:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is the same for everybody. Names may resolve otherwise elsewhere."""
+        """Whether it is the same for everybody. A name may resolve differently elsewhere."""
         return self.endpoint is None or self.endpoint.address is not None
 
     @property
@@ -70,8 +70,7 @@ class Reached:
 
 class Context:
     """
-    One network with all that is known of it. ``participants`` are its nodes and external peers, as far as their names
-    are known.
+    One network with everything known about it. ``participants``: its nodes and external peers whose names are known.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Context:
         )
 
     def _members(self) -> dict[str, Member]:
-        """The members, and the nodes that will be once their Salt keys are accepted."""
+        """The members, and the nodes that will be members once their Salt keys are accepted."""
         members = dict(self.state.members) if self.state else {}
         for entry in self.network.nodes:
             settings = None if entry.is_glob else self.network.settings(entry.pattern)
@@ -110,7 +109,7 @@ class Context:
         return members
 
     def place_of(self, name: str) -> Place:
-        """Where the file says most about a node or peer."""
+        """The most specific entry of the file for a node or peer."""
         entries = self.network.entries(name)
         peer = next((peer.place for peer in self.network.peers if peer.name == name), self.network.place_of("nodes"))
         return entries[0].place if entries and name not in self.peers else peer
@@ -121,7 +120,7 @@ class Context:
 
     @cached_property
     def reached(self) -> list[Reached]:
-        """Where everybody is reached: what the file says, and what is used of that which nodes offer."""
+        """Where everybody is reached: the endpoints in the file, and those offered by nodes that are in use."""
         found = [
             Reached(name, place, address, endpoint)
             for name, place, endpoint in self.written

@@ -1,9 +1,9 @@
 """
-What is wrong, or probably not meant, with a mesh that parses: what only the whole of it shows.
+Finds what is wrong, or probably not meant, in a mesh that parses.
 
-An error cannot work, whatever the machines are like. A warning works only if something is so that the mesh file does
-not say. What is not certain is not said: of a node that has not registered, it is assumed that all can reach it, and of
-minions that only a glob names, nothing is known without a master.
+An error cannot work on any machines. A warning may work, depending on facts that the mesh file does not have. Only what
+is certain is reported: a node that has not registered is assumed to be reachable for all, and without a master nothing
+is known about minions that only a glob matches.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from .context import Check, Context, Known, written_endpoints
 @dataclass(frozen=True)
 class Findings:
     """
-    In the order of the file. ``errors`` cannot work; ``warnings`` need a look. ``relayed``: (network, who meets by way
-    of a hub there).
+    In the order of the file. ``errors`` cannot work; ``warnings`` need a look. ``relayed``: (network, nodes that reach
+    each other through a hub there).
     """
 
     errors: tuple[Problem, ...] = ()
@@ -58,8 +58,8 @@ def lint(
     """
     Check the whole mesh. ``now`` is in Unix seconds.
 
-    ``known`` is None where there is no master, and ``names`` has the addresses of the host names that resolve; None
-    where nobody looked. ``hosts`` says which to look up.
+    ``known``: None without a master. ``names``: host name -> its addresses, for those that resolve; None if none was
+    looked up. ``hosts`` returns the names to look up.
     """
     contexts = [Context(network, mesh, now, known, names) for network in mesh.networks]
     return Findings(
@@ -70,7 +70,7 @@ def lint(
 
 
 def hosts(mesh: Mesh) -> set[str]:
-    """The host names that are somebody's endpoint."""
+    """The host names in endpoints."""
     written = [each for network in mesh.networks for each in written_endpoints(network)]
     return {endpoint.host for _, _, endpoint in written if endpoint.address is None}
 

@@ -1,7 +1,7 @@
 """
-What would change, before anything does: a fleet as it is beside the fleet as it will be, on paper.
+Compares a fleet as it is with the fleet as it will be, before anything changes.
 
-The changes are those of ``device.diff``, so that plan, test run and run say the same of one change.
+The changes come from ``device.diff``, so that a plan, a test run and a run report the same change alike.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ..registry.admission import question
 from ..registry.rows import NodeId, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
 
-# Stands before the name of a node instead of its public key, which it has not made yet.
+# With the name of a node, this stands for its public key, which it has not made yet.
 _NOT_MADE = "not made yet: "
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What would change for one node in one network. ``cuts``: subject to the session that it would cut off."""
+    """What would change for one node in one network. ``cuts``: subject -> the session that the change cuts off."""
 
     network: str
     node: str
@@ -40,7 +40,7 @@ class Difference:
     cuts: Mapping[Subject, str] = field(default_factory=dict)
 
     def steps(self, sessions: Sessions | None) -> Iterator[Step]:
-        """``sessions`` None: nobody knows, as the node did not answer."""
+        """``sessions``: None if unknown, because the node did not answer."""
         for change in self.changes:
             cut = self.cuts.get(change.subject)
             disturbs = 0 if cut is None else sessions.cut(cut) if sessions else None
@@ -55,11 +55,11 @@ def projected(
     mentioned: Collection[NodeId] = (),
 ) -> Fleet:
     """
-    Return the fleet as it will be with this mesh file, once everybody has registered who may.
+    Return the fleet as it will be with this mesh file, once every node that may register has done so.
 
-    Addresses are those that ``Registry.settle`` will give. Members that never registered are there with a key that
-    stands for the one that they will make, and with the addresses that they have for certain; not those that were
-    ``mentioned`` before. Raises MeshError, PoolExhaustedError and RefusedError, as a reconcile would.
+    Addresses are those that ``Registry.settle`` will give. A member that never registered has a stand-in for its key,
+    and the addresses that are certain. Those ``mentioned`` before are left out. Raises MeshError, PoolExhaustedError
+    and RefusedError, as a reconcile would.
     """
     present = Fleet(mesh, snapshot, accepted, now)
     rows, exports = dict(snapshot.rows), dict(snapshot.exports)
@@ -79,7 +79,7 @@ def projected(
 
 
 def unregistered(fleet: Fleet) -> Iterator[tuple[NodeId, Member]]:
-    """The members that have not registered, or not since they were installed anew."""
+    """The members that have not registered, or not since they were reinstalled."""
     return (((network, member.node), member) for network, member in fleet.members() if member.row is None)
 
 
@@ -95,9 +95,9 @@ def _newcomer(who: NodeId, before: Row | None, port: int, key: AcceptedKey) -> R
 
 def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> Iterator[Difference]:
     """
-    What would change for whom between a fleet and a projected one; nodes without a change are left out.
+    The differences between a fleet and a projected one, for each node that changes.
 
-    Members that have not registered are listed, unless they are ``mentioned`` already.
+    Members that have not registered are included, unless they are ``mentioned`` already.
     """
     for name in sorted({*before.networks, *after.networks}):
         old, new = before.networks.get(name), after.networks.get(name)
@@ -115,7 +115,7 @@ def compare(before: Fleet, after: Fleet, mentioned: Collection[NodeId] = ()) -> 
 
 
 def outdated(before: Fleet, after: Fleet) -> list[str]:
-    """The external peers whose exported configuration would become out of date."""
+    """The external peers whose exported configuration would become outdated."""
     return sorted(
         peer
         for name, new in after.networks.items()
@@ -130,7 +130,7 @@ def _is_newcomer(member: Member) -> bool:
 
 
 def _joins(member: Member) -> str:
-    """What the master cannot know yet, such as a key, is not made up."""
+    """In words, because the master does not know the facts yet, such as the key."""
     if member.row is None:
         return "registers, and waits to be admitted"
     addresses = ", ".join(str(address) for address in member.addresses)
@@ -149,13 +149,13 @@ def _with_newcomers(changes: Changes, state: NetworkState | None) -> Changes:
 
 
 def _view(state: NetworkState | None, node: str) -> View | None:
-    """None where the node has no interface, or is not known to have one."""
+    """The view of a registered member, None for everybody else."""
     member = state.members.get(node) if state else None
     return state.view(node) if state and member and member.row else None
 
 
 def between(old: View | None, new: View | None) -> Changes:
-    """The changes that make an interface that is as one view says what another view says; None for no interface."""
+    """The changes between an interface as in one view and as in another; None for no interface."""
     names = (each.hosts.lines() if each and each.hosts else [] for each in (old, new))
     return _interface_between(old, new) + block_changes(*names)
 
@@ -174,7 +174,7 @@ def _interface_between(old: View | None, new: View | None) -> Changes:
 
 
 def _without_what_stays(old: View, new: View) -> tuple[View, View]:
-    """Most peers of a large mesh stay as they are. With other addresses, other peers may need routes."""
+    """Leave out the peers that stay, most in a large mesh. But new addresses may change any peer's routes."""
     if old.addresses != new.addresses:
         return old, new
     both = {peer.digest for peer in old.peers} & {peer.digest for peer in new.peers}
@@ -202,7 +202,7 @@ def _changes(
 
 
 def as_device(view: View) -> Device:
-    """The device that a view makes, apart from what the system chooses; its endpoints may be names."""
+    """The device that a view describes, without what the system chooses; its endpoints may be names."""
     routed = view.routes
     return Device(
         interface=view.interface,
@@ -232,7 +232,7 @@ def _as_device_peer(peer: Peer) -> DevicePeer:
 
 
 def _on_paper(view: View | None, changes: Changes) -> Mapping[Subject, str]:
-    """The keys that ``cuts`` wants; of the peers, most of which stay, only those that it asks for."""
+    """The public keys for ``cuts``, of the peers that changes concern: most peers of a large mesh stay."""
     if view is None:
         return {}
     names = {change.name for change in changes if change.kind == Kind.PEER}
@@ -242,7 +242,7 @@ def _on_paper(view: View | None, changes: Changes) -> Mapping[Subject, str]:
 
 
 def merge(first: Changes, then: Changes) -> Changes:
-    """The changes of two steps as those of one."""
+    """The changes of two steps as one."""
     result = {change.subject: change for change in first}
     for change in then:
         before = result.get(change.subject)

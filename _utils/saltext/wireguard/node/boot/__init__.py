@@ -1,5 +1,5 @@
 """
-What brings interfaces up when the machine boots: systemd with wg-quick, or systemd-networkd.
+Interfaces at boot: by systemd with wg-quick, or by systemd-networkd.
 
 What runs now is left to ``node.converge``.
 """

@@ -1,7 +1,7 @@
 """
-Which interfaces come up when the machine boots: by systemd, with wg-quick or with systemd-networkd.
+Managers: what brings an interface up at boot, or otherwise follows one that works.
 
-Nothing is started, stopped or reloaded here: what runs is the business of ``converge``.
+They start, stop and reload nothing: what runs now is left to ``converge``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Protocol
 from ...model.changes import Changes
 from ...model.view import View
 
-# Salt's functions by name, and what calls one of them.
+# Salt's functions by name, and a function that calls one of them.
 Functions = Mapping[str, Callable[..., Any]]
 Call = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is to come up at boot. ``endpoints``: those of the view to ``ip:port``, as far as that is known."""
+    """What must come up at boot. ``endpoints``: endpoint in the view to ``ip:port``, for those that are known."""
 
     view: View
     key_file: str
@@ -28,20 +28,20 @@ class Setup:
 
 
 class Manager(Protocol):
-    """What brings interfaces up at boot, or has their machines' names."""
+    """Brings interfaces up at boot, or keeps the host names of their networks."""
 
     def missing(self, setup: Setup) -> Changes:
-        """What ``enable`` would change; nothing where all is as it should be. Raises NodeError."""
+        """What ``enable`` would change; empty if everything is right. Raises NodeError."""
 
     def enable(self, setup: Setup) -> None:
         """Let the interface come up at boot. Raises NodeError where that fails."""
 
     def disable(self, interface: str) -> None:
-        """Let the interface not come up at boot; it may be that it does not. Raises NodeError."""
+        """Keep the interface from coming up at boot, whether or not it would. Raises NodeError."""
 
 
 class ReplaceableManager(Manager, Protocol):
-    """A manager that another one may have followed."""
+    """A manager that another one can replace."""
 
     def left(self, interface: str) -> Changes:
         """What ``disable`` would change."""
@@ -54,11 +54,11 @@ class Managers:
     managers: tuple[Manager, ...]
 
     def missing(self, setup: Setup) -> Changes:
-        """What any of them has to change."""
+        """What they would change together."""
         return tuple(change for each in self.managers for change in each.missing(setup))
 
     def enable(self, setup: Setup) -> None:
-        """In order, those that have something to change."""
+        """Each that has something to change, in order."""
         for each in self.managers:
             if each.missing(setup):
                 each.enable(setup)
@@ -71,17 +71,17 @@ class Managers:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A manager, on a machine where it may have been the other one until now."""
+    """A manager that may have to replace the other one."""
 
     manager: Manager
     other: ReplaceableManager
 
     def missing(self, setup: Setup) -> Changes:
-        """What either has to change."""
+        """What both would change together."""
         return self.manager.missing(setup) + self.other.left(setup.view.interface)
 
     def enable(self, setup: Setup) -> None:
-        """First the one, then not the other: a power cut in between does not leave the interface to nobody."""
+        """Enable the one before disabling the other, so that after a power cut in between the interface comes up."""
         if self.manager.missing(setup):
             self.manager.enable(setup)
         if self.other.left(setup.view.interface):
@@ -94,5 +94,5 @@ class Replacement:
 
 
 def not_enabled(service: str, interface: str) -> str:
-    """What to say of a service that could not be enabled."""
+    """The message for a service that could not be enabled."""
     return f"{service} could not be enabled: {interface} works now, but will not come up at boot"

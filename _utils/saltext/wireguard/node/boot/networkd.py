@@ -1,7 +1,7 @@
 """
 Interfaces that systemd-networkd makes when the machine boots, from ``50-<interface>.netdev`` and ``.network``.
 
-Only the files are written. networkd is never told to reload, as it would set every peer of a live device anew.
+Only the files are written. networkd is never reloaded, as it would set every peer of a live device again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ CONFIG_DIR = "/etc/systemd/network"
 SERVICE = "systemd-networkd"
 GROUP = "systemd-network"
 
-# networkd does not run as root: its own files everybody may read, those with a secret its group.
+# networkd does not run as root. Everybody may read its files, and its group those with a secret.
 OPEN = 0o644
 SECRET = 0o640
 PASSABLE = 0o710
 
-_WAYS_OUT = "Let it manage this machine's network, or leave `wireguard:backend` at wg-quick"
+_ADVICE = "Let it manage this machine's network, or leave `wireguard:backend` at wg-quick"
 
 
 class Networkd:
@@ -38,7 +38,7 @@ class Networkd:
         self._call = call
 
     def missing(self, setup: Setup) -> Changes:
-        """Its files, the mode of the key file, and the daemon. Raises NodeError for files of somebody else."""
+        """Its files, the mode of the key file, and the daemon. Raises NodeError for foreign files."""
         changes = []
         for path, text in _texts(setup).items():
             if not files.is_written(path, text, *_access(text)):
@@ -51,8 +51,8 @@ class Networkd:
 
     def enable(self, setup: Setup) -> None:
         """
-        The daemon itself is not enabled: on a machine whose other interfaces are not networkd's, that is more than an
-        interface coming up. Raises NodeError where it is not, or something else fails.
+        Write the files, and raise NodeError if the daemon is disabled. It is not enabled here: that could affect the
+        other interfaces of the machine.
         """
         _make_config_dir()
         files.remove_leftovers(*_texts(setup))
@@ -61,15 +61,15 @@ class Networkd:
                 files.replace(path, text, *_access(text))
         _let_read(setup.key_file)
         if not self._call("service.enabled", SERVICE):
-            raise NodeError(f"{not_enabled(SERVICE, setup.view.interface)}. {_WAYS_OUT}")
+            raise NodeError(f"{not_enabled(SERVICE, setup.view.interface)}. {_ADVICE}")
 
     def left(self, interface: str) -> Changes:
-        """Those of its files that are there and ours."""
+        """Its files that exist and are ours."""
         paths = (netdev_file(interface), network_file(interface))
         return tuple(Change(Kind.FILE, path, "present", None) for path in paths if _is_ours(path))
 
     def disable(self, interface: str) -> None:
-        """The ``.netdev`` file goes last: as long as it is there, the next run knows that there is something to do."""
+        """The ``.netdev`` file is removed last: while it exists, the next run knows that something is left to do."""
         netdev = netdev_file(interface)
         if not _is_ours(netdev):
             return
@@ -85,12 +85,12 @@ class Networkd:
 
 
 def netdev_file(interface: str) -> str:
-    """The file of the device."""
+    """The path of the device's file."""
     return os.path.join(CONFIG_DIR, f"50-{os.path.basename(interface)}.netdev")
 
 
 def network_file(interface: str) -> str:
-    """The file of addresses and routes."""
+    """The path of the file with addresses and routes."""
     return os.path.join(CONFIG_DIR, f"50-{os.path.basename(interface)}.network")
 
 
@@ -98,11 +98,11 @@ def _make_config_dir() -> None:
     try:
         os.makedirs(CONFIG_DIR, mode=0o755, exist_ok=True)
     except OSError as exc:
-        raise NodeError(f"{CONFIG_DIR} could not be made: {exc.strerror}. {_WAYS_OUT}") from exc
+        raise NodeError(f"{CONFIG_DIR} could not be made: {exc.strerror}. {_ADVICE}") from exc
 
 
 def _texts(setup: Setup) -> dict[str, str]:
-    """Path -> what is to be in it. Raises NodeError for a file of somebody else."""
+    """Path -> the content that it must have. Raises NodeError for a foreign file."""
     netdev, network = netdev_file(setup.view.interface), network_file(setup.view.interface)
     for path in (netdev, network):
         if os.path.lexists(path) and not _is_ours(path):
@@ -117,13 +117,13 @@ def _texts(setup: Setup) -> dict[str, str]:
 
 
 def _access(text: str) -> tuple[int, int | None]:
-    """The mode of a file with this text, and the group that it belongs to, None for whichever."""
+    """The mode and group of a file with this text; None for any group."""
     return (SECRET, _group()) if is_in(text) else (OPEN, None)
 
 
 def rewrite(interface: str, keys: Mapping[str, str]) -> None:
     """
-    Put other preshared keys into the file of the device, if there is one of ours.
+    Put other preshared keys into the device's file, if it is ours.
 
     :param keys: public key of a peer to its preshared key
     """
@@ -135,7 +135,7 @@ def rewrite(interface: str, keys: Mapping[str, str]) -> None:
 
 
 def _others_than(netdev: str) -> list[str]:
-    """The other devices that networkd makes from files of ours."""
+    """Our files of other devices."""
     paths = [os.path.join(CONFIG_DIR, name) for name in files.names(CONFIG_DIR) if name.endswith(".netdev")]
     return [path for path in paths if path != netdev and _is_ours(path)]
 
@@ -148,7 +148,7 @@ def _is_ours(path: str) -> bool:
 
 
 def _can_read(key_file: str) -> bool:
-    """Whether networkd can read a key file, and nobody else but root."""
+    """Whether networkd and root can read a key file, and nobody else."""
     group = _group()
     status = os.stat(key_file)
     if status.st_gid != group or stat.S_IMODE(status.st_mode) != SECRET:
@@ -159,7 +159,7 @@ def _can_read(key_file: str) -> bool:
 def _let_read(key_file: str) -> None:
     group = _group()
     if group is None:
-        raise NodeError(f"there is no group {GROUP}, which systemd-networkd runs as. {_WAYS_OUT}")
+        raise NodeError(f"there is no group {GROUP}, which systemd-networkd runs as. {_ADVICE}")
     _give(key_file, group, SECRET)
     if _is_in_config_dir(key_file) and not _can_pass(config_files.CONFIG_DIR, group):
         _give(config_files.CONFIG_DIR, group, PASSABLE)
@@ -180,7 +180,7 @@ def _can_pass(directory: str, group: int | None) -> bool:
 
 
 def _give(path: str, group: int, mode: int) -> None:
-    """To a group. That comes first: the other way round, the group that it had could read for a moment."""
+    """Set group and mode, in this order, so that the former group can never read."""
     try:
         os.chown(path, -1, group)
         os.chmod(path, mode)

@@ -1,10 +1,10 @@
 """
 Interfaces at boot by systemd's ``wg-quick@`` units.
 
-The unit of an interface that works is active, as after a boot. Otherwise ``systemctl start`` would fail, as the
-device exists already, and ``stop`` and ``restart`` would not take it down. The device must not change when its unit
-becomes active or inactive, but wg-quick would change it. So for that one job the unit has a drop-in in ``/run`` that
-makes it do nothing. The drop-in is removed at once: at boot and by hand, the unit is the distribution's own.
+The unit of a working interface is active, as after a boot. Otherwise ``systemctl start`` would fail because the device
+exists, and ``stop`` and ``restart`` would not take it down. Making a unit active or inactive must not change the
+device, but wg-quick would. So for that one job, a drop-in in ``/run`` makes the unit do nothing. It is removed at once:
+at boot and by hand, the unit is the distribution's own.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .managers import Call, Setup, not_enabled
 UNITS_DIR = "/run/systemd/system"
 
 # State of the unit -> the job, and the settings with which the job does nothing. If a kill leaves the drop-in of a
-# start behind, that does no harm: a device that is gone comes up. A stop would end processes that the unit has started,
-# such as wireguard-go, and a wg-quick that is ended takes the device down unless it is killed.
+# start behind, that does no harm: it still starts a device that does not exist. A stop would end processes of the unit,
+# such as wireguard-go, and a wg-quick that is terminated takes the device down unless it is killed.
 _START = ("start", "ExecStart=\nExecStart=/bin/sh -c 'test -e /sys/class/net/%i || exec wg-quick up %i'\n")
 _JOBS = {
     "inactive": _START,
@@ -55,7 +55,7 @@ class Systemd:
         return (Change(Kind.SERVICE, service, state, "active"),) if _JOBS.get(state) == _START else ()
 
     def enable(self, setup: Setup) -> None:
-        """Raises NodeError where that fails."""
+        """Raises NodeError if that fails."""
         service = self.service(setup.view.interface)
         if not self._call("service.enable", service):
             raise NodeError(not_enabled(service, setup.view.interface))
@@ -68,17 +68,17 @@ class Systemd:
         return (Change(Kind.SERVICE, self.service(interface), "enabled", "disabled"),)
 
     def disable(self, interface: str) -> None:
-        """Also one that is not enabled. Ends a start that hangs, as on an unresolvable name. Raises NodeError."""
+        """Even if it is not enabled. Ends a start that hangs, for example on an unresolvable name. Raises NodeError."""
         service = self.service(interface)
         self._call("service.disable", service)
         self._without_effect("stop", service)
 
     def _state(self, service: str) -> str:
-        """As systemd calls it. ``activating`` is one that wg-quick works on right now."""
+        """The unit's ``ActiveState``. It is ``activating`` while wg-quick works on the interface."""
         return str(self._call("service.show", service).get("ActiveState"))
 
     def _without_effect(self, job: str, service: str) -> None:
-        """Start or stop the unit, unless it is so already, and leave the device alone. Raises NodeError."""
+        """Start or stop the unit if necessary, and leave the device alone. Raises NodeError."""
         possible, setting = _JOBS.get(self._state(service), ("", ""))
         if possible != job:
             return
@@ -88,10 +88,10 @@ class Systemd:
         files.replace(drop_in, f"[Service]\n{setting}", 0o644)
         try:
             run(("systemctl", "daemon-reload"))
-            # At once: it would wait for network-online.target, and so perhaps for minutes.
+            # Without waiting for network-online.target, which may take minutes.
             run(("systemctl", job, "--job-mode=ignore-dependencies", f"{service}.service"))
         finally:
             files.remove(drop_in)
-            with contextlib.suppress(OSError):  # somebody else has a drop-in there as well
+            with contextlib.suppress(OSError):  # there are other drop-ins
                 os.rmdir(folder)
             run(("systemctl", "daemon-reload"))
