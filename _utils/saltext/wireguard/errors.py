@@ -35,18 +35,18 @@ class MeshError(WireguardError):
 
 
 class PillarError(WireguardError):
-    """Raised for a minion whose master cannot say what it must have. The details are for readers on the master."""
+    """Raised for a minion whose views the master cannot compute. The details are for readers on the master."""
 
 
 class LossError(WireguardError):
     """
     Raised when most of a network's nodes would leave it at once, or nodes would lose their addresses, and no operator
-    has said that this is meant.
+    has confirmed that.
     """
 
 
 class ConfigError(WireguardError):
-    """Raised when Salt's configuration lacks something that is needed, or has something that cannot work."""
+    """Raised when Salt's configuration lacks a necessary setting, or has an impossible one."""
 
 
 class KeyFormatError(WireguardError):
@@ -55,9 +55,9 @@ class KeyFormatError(WireguardError):
 
 class RefusedError(WireguardError):
     """
-    Raised when the master does not believe, or cannot accept, what a node says of itself.
+    Raised when the master refuses a node's statement.
 
-    ``kind`` is a word for the reason: refusals are counted by it.
+    ``kind``: a word for the reason, by which refusals are counted.
     """
 
     def __init__(self, message: str, kind: str = "malformed") -> None:
@@ -74,24 +74,24 @@ class RegistryError(WireguardError):
 
 
 class ViewError(WireguardError):
-    """Raised when data that should describe one node's interface and peers is malformed."""
+    """Raised when the data of a view is malformed."""
 
 
 class DeviceError(WireguardError):
-    """Raised when the output of ``wg`` or ``ip`` is not what it should be."""
+    """Raised when the output of ``wg`` or ``ip`` is malformed."""
 
 
 class NodeError(WireguardError):
-    """Raised on a node when a command fails, or when a file, a key or an interface there is not what it should be."""
+    """Raised on a node when a command fails, or when something is wrong with a file, a key or an interface."""
 
 
 class GuardError(NodeError):
-    """Raised on a node before it changes anything, where nothing but force makes it do what it is asked to."""
+    """Raised on a node before it changes anything, if the change needs force."""
 
 
 class RolledBackError(NodeError):
-    """Raised on a node that took a change back, as it did not work; also while it does not try the same again yet."""
+    """Raised on a node that rolled a change back because it did not work, and until it tries the same change again."""
 
 
 class OutdatedError(NodeError):
-    """Raised on a node that is to apply something older than what it has; nothing was changed."""
+    """Raised on a node that is to apply something older than what it has. Nothing was changed."""

@@ -70,7 +70,7 @@ def test_a_peer_without_a_key_waits_to_be_exported():
         assert (peer.name, peer.public_key) == ("p", None)
 
 
-def test_a_peer_that_cannot_be_called_has_no_endpoint():
+def test_a_peer_that_cannot_be_reached_has_no_endpoint():
     peer = only(network(peers=f"p: {{public_key: {KEY}, addresses: [10.42.9.1], endpoint: false}}")).peers[0]
     assert peer.endpoint is None
 

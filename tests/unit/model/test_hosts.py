@@ -59,7 +59,7 @@ def test_without_a_machine_its_lines_are_gone_and_the_digest_is_another():
 
 def test_of_two_machines_that_would_have_one_name_that_of_the_mesh_file_has_it():
     names = {"web.mesh.example": True, "web": False}
-    assert nameless(names, "mesh.example") == {"web": "web.mesh.example is called web.mesh.example as well"}
+    assert nameless(names, "mesh.example") == {"web": "web.mesh.example is called web.mesh.example too"}
 
 
 def test_of_two_machines_that_only_globs_let_in_neither_has_the_name():

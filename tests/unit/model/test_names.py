@@ -43,7 +43,7 @@ def test_an_interface_can_have_a_name_that_wg_quick_takes(name):
 @pytest.mark.parametrize(
     "name", ["", "w" * 16, "-a", "a b", "a/b", "a:1", "ü", "wg0\n", ".", "..", "lo", "all", "default"]
 )
-def test_an_interface_cannot_be_called_like_an_option_a_path_or_what_the_kernel_has_there(name):
+def test_an_interface_cannot_have_the_name_of_an_option_a_path_or_a_kernel_file(name):
     assert not is_interface(name)
 
 

@@ -139,7 +139,7 @@ def test_endpoints_are_made_canonical(given, canonical):
 
 def test_content_that_its_digest_does_not_name_is_refused():
     data = {**VIEW.to_dict(), "port": 51999}
-    with pytest.raises(ViewError, match="network net: its content is not what its digest names"):
+    with pytest.raises(ViewError, match="network net: its content does not match its digest"):
         View.from_dict(data, "net")
 
 

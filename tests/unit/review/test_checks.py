@@ -16,14 +16,14 @@ from saltext.wireguard.review.lint import lint
 # --- pairs that can never connect ----------------------------------------------------------------------------------
 
 
-def test_two_nodes_that_cannot_be_called_never_meet():
+def test_two_nodes_that_cannot_be_reached_never_connect():
     (text,) = warnings("a: {endpoint: false}, b: {endpoint: false}, c: {}")
     assert text.startswith(
         "mesh.yml:4: in network net, 1 pair can never connect, as neither side can be reached: a and b;"
     )
 
 
-def test_a_node_and_a_peer_that_cannot_be_called_never_meet():
+def test_a_node_and_a_peer_that_cannot_be_reached_never_connect():
     (text,) = warnings("a: {endpoint: false}, b: {}", peers=PHONE)
     assert "1 pair can never connect, as neither side can be reached: a and phone;" in text
 
@@ -42,7 +42,7 @@ def test_the_line_is_that_of_the_endpoint_and_few_pairs_are_examples_for_many():
     )
 
 
-def test_nodes_that_no_link_joins_need_not_meet():
+def test_nodes_that_no_link_joins_need_not_connect():
     nodes = "a: {endpoint: false}, b: {endpoint: false}, hub: {endpoint: 192.0.2.1}"
     assert warnings(nodes, extra="links: [[hub, '*']]") == []
     assert len(warnings(nodes, extra="links: [[hub, '*'], [a, b]]")) == 1
@@ -62,7 +62,7 @@ def test_what_a_glob_names_is_judged_where_the_minions_are_known():
     assert "1 pair can never connect, as neither side can be reached: nat1 and nat2;" in text
 
 
-def test_nodes_that_offer_no_address_cannot_be_called():
+def test_nodes_that_offer_no_address_cannot_be_reached():
     known = registered("a", "b", "c")
     rows = {key: replace(each, endpoints=()) if key[1] != "c" else each for key, each in known.snapshot.rows.items()}
     (text,) = warnings(known=replace(known, snapshot=Snapshot(1, rows)))

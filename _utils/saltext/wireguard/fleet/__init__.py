@@ -1,5 +1,5 @@
 """
-Members, views and digests, from mesh, registry and accepted keys.
+Computes members, views and digests from mesh, registry and accepted keys.
 
-Pure: it reads no file, asks nobody, and remembers nothing.
+Pure: it reads no files, and no earlier state counts.
 """

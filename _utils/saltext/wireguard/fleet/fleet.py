@@ -1,9 +1,9 @@
 """
 The whole fleet at one moment: mesh file, registry and accepted keys, combined.
 
-A node takes part in a network when the mesh file lists it, its Salt key is accepted, and its registration was made with
-that very key; or when the mesh file lists it, and an operator vouches for its public key. All views follow from these
-three sources alone: no earlier state counts.
+A node is a member of a network if the mesh file lists it, its Salt key is accepted, and its registration was signed
+with that key; or if the mesh file lists it and an operator vouches for its public key. All views follow from these
+three sources alone.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ class Fleet:
     Views and members of every network. Raises MeshError when mesh file and registry contradict each other.
 
     ``now`` and ``valid_until`` are in Unix seconds: the time for which this was computed, and the next at which a node
-    expires. ``losses``: changes that no node gets before an operator confirms them; ``unfinished``: changes that no
-    node gets before the mesh file has settled. ``secret``: where the preshared keys come from, if there are any and
-    they matter.
+    expires. ``losses``: changes that reach no node before an operator confirms them. ``unfinished``: changes that reach
+    no node before the mesh file has settled. ``secret``: the source of preshared keys, if they matter.
     """
 
     def __init__(
@@ -73,15 +72,15 @@ class Fleet:
 
     @property
     def sources(self) -> str:
-        """Names the mesh file and the secret of preshared keys that views are made from besides the registry."""
+        """Identifies the sources of views besides the registry: the mesh file and the secret of preshared keys."""
         return f"{self.mesh.digest} {self._secret.name}" if self._secret else self.mesh.digest
 
     @cached_property
     def generation(self) -> int:
         """
-        That of the registry. While something has changed that the registry does not know yet (a source, an accepted
-        key, the end of a membership), it is the one after that, so that no view of before is as new as one of after.
-        The next reconcile settles what changed, and so comes to a later one.
+        That of the registry, or the next one while something has changed that the registry does not know yet: a source,
+        an accepted key, the end of a membership. So views after the change are newer than all views before it. The next
+        reconcile records the change and advances the registry's generation.
         """
         noted = {name: nodes for name, nodes in self._snapshot.noted.items() if nodes}
         registered = {name: state.registered for name, state in self.networks.items() if state.registered}
@@ -91,7 +90,7 @@ class Fleet:
 
     def views(self, node: str) -> dict[str, View]:
         """
-        Network -> what ``node`` must have there, but for the preshared keys. Empty for a minion that is in no network.
+        Network -> the view of ``node`` without the preshared keys. Empty for a minion that is in no network.
         """
         networks = {name: state for name, state in self.networks.items() if node in state.members}
         return {name: self._dated(state.view(node)) for name, state in networks.items()}
@@ -115,7 +114,7 @@ class Fleet:
         }
 
     def losses_of(self, node: str) -> list[Loss | Outside | Unfinished]:
-        """Those of the networks that the node is in, or was in when they were last settled."""
+        """The losses of networks that the node is in, or was in when they were last settled."""
         return [
             loss
             for loss in (*self.losses, *self.unfinished)
@@ -145,11 +144,11 @@ def current(
     secret: Secret | None = None,
 ) -> Fleet:
     """
-    The fleet of these sources; ``registry`` is the path of the registry. It is computed anew only when one of the other
-    four is another object, or a membership expired; otherwise it is the same object.
+    The fleet of these sources; ``registry`` is the path of the registry. The same object is returned until one of the
+    other four is another object, or a membership expires.
 
-    Threads may call this at once: then each may compute a fleet, and the last one is kept. A fleet is stored together
-    with its sources, so it is never returned for others.
+    Threads may call this at the same time. Then each may compute a fleet, and the last one is kept, together with its
+    sources.
     """
     sources = (mesh, snapshot, accepted, secret)
     known = _current.get(registry)

@@ -1,9 +1,9 @@
 """
-A guard against a slip: a mistyped glob, a file that is gone, a directory of keys that was emptied, a smaller subnet.
+A guard against slips: a mistyped glob, a missing file, an emptied directory of keys, a smaller subnet.
 
-A node that the mesh file does not list is removed, and takes its tunnels down. If that would be most of a network at
-once, no node gets the change until an operator confirms it. Revocation and expiry are decisions, not slips, and do not
-count. The same guard holds for subnets that lack an address in use, as its node would have to get another one.
+A node that the mesh file does not list is removed, and takes its tunnels down. If that would happen to most of a
+network at once, no node gets the change until an operator confirms it. Revocation and expiry are decisions, not slips,
+and do not count. The same guard applies to subnets that lack an address in use, as its node would need another one.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from ..registry.admission import excluded
 from ..registry.rows import Snapshot
 from ..wording import some
 
-# A network of fewer members is not guarded, and one may lose half of them.
+# A network of fewer members is not guarded. Others may lose half of their members.
 LEAST_MEMBERS = 4
 
 
 @dataclass(frozen=True)
 class Loss:
     """
-    Most of a network that had ``of`` members when it was last settled, not counting whom an operator removed since.
+    The loss of most of a network, which had ``of`` members when it was last settled, without those that an operator has
+    removed since.
 
     ``unlisted``: not in the mesh file. ``without_key``: no accepted Salt key. ``place``: where the mesh file lists the
-    network's nodes, None where it does not have it any more.
+    network's nodes, None if the network is gone.
     """
 
     network: str
@@ -38,7 +39,7 @@ class Loss:
 
     @property
     def summary(self) -> str:
-        """Without names: a node learns of it, too, and not every node knows every other."""
+        """Without names, because nodes see it too, and not every node knows every other."""
         count = len(self.unlisted) + len(self.without_key)
         return f"network {self.network} would lose {count} of its {self.of} nodes at once"
 
@@ -56,7 +57,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Outside:
-    """Members of a network whose addresses none of its subnets has. ``place``: where the mesh file has the subnets."""
+    """Members with addresses outside all subnets of their network. ``place``: where the mesh file has the subnets."""
 
     network: str
     nodes: Mapping[str, Sequence[Address]]
@@ -81,8 +82,8 @@ class Outside:
 @dataclass(frozen=True)
 class Unfinished:
     """
-    Nodes that the mesh file does not list any more, while it looks as if somebody were still writing it. ``until``: the
-    Unix time from which on it is taken as it is; None where that takes a change of the file.
+    Nodes that a mesh file does not list any more which somebody may still be writing. ``until``: the Unix time from
+    which the file counts; None if it must be changed first.
     """
 
     network: str
@@ -102,16 +103,16 @@ class Unfinished:
         return f"{self.summary}: {mesh_path} does not list {some(self.unlisted)}. {how}"
 
 
-# How long a mesh file must have been left alone before it removes a node, and before it removes many: a slow copy stops
-# in the middle of a file, and most of what is cut off there is valid.
+# How long a mesh file must be unchanged before it removes a node, and before it removes many: a slow copy may pause in
+# the middle of a file, and most files that are cut off are valid.
 SETTLE_SECONDS = 2.0
 SETTLE_SECONDS_FOR_MANY = 10.0
 MANY = 0.1
 
 
 def unfinished(mesh: Mesh, snapshot: Snapshot, now: float) -> list[Unfinished]:
-    """What the networks would lose by a mesh file that may not be complete yet."""
-    found = []
+    """What the networks would lose because of a mesh file that may be incomplete."""
+    result = []
     for name, noted in snapshot.noted.items():
         network = mesh.network(name)
         gone = frozenset(node for node in noted if network is None or network.settings(node) is None)
@@ -120,17 +121,17 @@ def unfinished(mesh: Mesh, snapshot: Snapshot, now: float) -> list[Unfinished]:
         few = len(gone) <= max(1, MANY * len(noted))
         settles = mesh.changed_at + (SETTLE_SECONDS if few else SETTLE_SECONDS_FOR_MANY)
         if mesh.cut_off:
-            found.append(Unfinished(name, gone, "does not end with a line break, as if it were cut off", None))
+            result.append(Unfinished(name, gone, "does not end with a line break, as if it were cut off", None))
         elif now < settles <= now + SETTLE_SECONDS_FOR_MANY:
-            found.append(Unfinished(name, gone, "was changed a moment ago, so that it may not be complete", settles))
-    return found
+            result.append(Unfinished(name, gone, "was changed a moment ago, so it may be incomplete", settles))
+    return result
 
 
 def losses(
     mesh: Mesh, snapshot: Snapshot, accepted: Collection[str], members: Mapping[str, Collection[str]], now: float
 ) -> list[Loss]:
-    """What the networks would lose that an operator must confirm. ``members``: network -> its present members."""
-    found = []
+    """The losses of networks that an operator must confirm. ``members``: network -> its current members."""
+    result = []
     for name, noted in snapshot.noted.items():
         network = mesh.network(name)
         gone = set()
@@ -142,5 +143,5 @@ def losses(
         if expected >= LEAST_MEMBERS and 2 * len(gone) > expected:
             without_key = frozenset(node for node in gone if node not in accepted)
             place = network.place_of("nodes") if network else None
-            found.append(Loss(name, expected, frozenset(gone) - without_key, without_key, place))
-    return found
+            result.append(Loss(name, expected, frozenset(gone) - without_key, without_key, place))
+    return result

@@ -1,9 +1,9 @@
 """
-Views without a master: what there is to know of a node, the mesh file has to say.
+Views without a master, from the mesh file alone.
 
-Every node compiles its own view from the same mesh file. Nobody hands out addresses or takes in registrations, so a
-node takes part when its entry has a ``public_key``, which needs ``addresses``. Nothing else may enter, or two nodes
-could come to different views.
+Every node compiles its own view from the same mesh file. Nobody allocates addresses or accepts registrations, so a node
+is a member if its entry has a ``public_key``, which needs ``addresses``. Nothing else counts, or nodes could compute
+contradicting views.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from ..registry.rows import VOUCHED, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
 from .fleet import Fleet
 
-# The node that asks belongs to the networks that name it also before its public key is known: it makes one then.
+# The node itself is a member of the networks that list it even without a public key, so that it can make a key pair.
 _ITSELF = AcceptedKey(b"", "")
 
 
 def masterless_views(mesh: Mesh, node: str, now: float) -> dict[str, View]:
     """
-    Network -> what the node must have there at this time (Unix seconds); empty for one that is in no network.
+    Network -> the view of the node at this time (Unix seconds); empty if it is in no network.
 
-    Raises MeshError, also for what needs a master.
+    Raises MeshError, also for settings that need a master.
     """
     preshared = [network.place_of("preshared_keys") for network in mesh.networks if network.preshared_keys]
     if preshared:

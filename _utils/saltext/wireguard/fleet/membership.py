@@ -17,11 +17,10 @@ from ..registry.salt_keys import AcceptedKey
 @dataclass(frozen=True)
 class Member:
     """
-    A minion that the mesh file and the accepted keys let in.
+    A minion that is a member by mesh file and accepted keys.
 
-    ``row`` is None until it has registered. ``allocated`` are the addresses that it has from the registry, as opposed
-    to those that the mesh file gives it by name. ``has_key``: whether its Salt key is accepted; if not, an operator
-    vouches for it, and no job reaches it.
+    ``row``: None until it has registered. ``allocated``: the addresses from the registry, without those from the mesh
+    file. ``has_key``: whether its Salt key is accepted; if not, an operator vouches for it, and no job reaches it.
     """
 
     node: str
@@ -32,12 +31,12 @@ class Member:
 
     @property
     def has_registered(self) -> bool:
-        """Whether its minion did so itself."""
+        """Whether its minion has registered by itself."""
         return self.row is not None and not self.row.is_vouched
 
     @property
     def is_to_register(self) -> bool:
-        """Whether there is a minion that can be asked for what ``has_registered`` lacks."""
+        """Whether its minion can and should register."""
         return self.has_key and not self.has_registered
 
     @property
@@ -49,7 +48,7 @@ class Member:
 @dataclass(frozen=True, eq=False)
 class Membership(Collection[str]):
     """
-    The members of a network, looked up one by one: looking up one does not cost as much as all.
+    The members of a network. Looking one up does not compute the others.
 
     ``vouched``: node -> the public key that an operator vouches for. ``now`` is in Unix seconds.
     """
@@ -61,7 +60,7 @@ class Membership(Collection[str]):
     vouched: Mapping[str, str]
 
     def vouching_for(self, node: str, public_key: str) -> Membership:
-        """The same once an operator vouches for the public key of this node, too."""
+        """The same if an operator also vouches for this public key of the node."""
         return replace(self, vouched={**self.vouched, node: public_key})
 
     @cached_property
@@ -70,7 +69,7 @@ class Membership(Collection[str]):
         return {node: key for node, key in self.vouched.items() if may_have(self.network.settings(node), key)}
 
     def settings(self, node: object) -> NodeSettings | None:
-        """What the mesh file says of the member; None for everybody else."""
+        """The settings of a member, None for everybody else."""
         return None if not isinstance(node, str) or self.why_not(node) else self.network.settings(node)
 
     def why_not(self, node: str) -> str | None:
@@ -86,7 +85,7 @@ class Membership(Collection[str]):
         return excluded(settings, self.standings.get((self.network.name, node)), self.now)
 
     def problem_of_id(self, node: str) -> str | None:
-        """Why nobody with this id can be a member, though the mesh file lists it; None where that is possible."""
+        """Why a minion in the mesh file cannot be a member under this id; None if it can."""
         if not is_id(node):
             return f"its minion id is not made of {WHAT_IDS_ARE}"
         namesake = self.network.namesake(node)
@@ -94,7 +93,7 @@ class Membership(Collection[str]):
             return None
         if self.network.peer(namesake):
             return "a peer of the mesh file has its name"
-        return f"the mesh file has {namesake}: two ids that differ in case only are one host name"
+        return f"the mesh file has {namesake}: two ids that differ only in case are one host name"
 
     def is_withdrawn(self, row: Row) -> bool:
         """Whether the node of this row is no longer trusted, whatever the mesh file says."""
@@ -107,7 +106,7 @@ class Membership(Collection[str]):
 
     @cached_property
     def suspended(self) -> frozenset[str]:
-        """The nodes that would be members without their revocation, which can be taken back."""
+        """The nodes that would be members if they were not revoked: a revocation can be undone."""
         revoked = {
             node: standing
             for (network, node), standing in self.standings.items()

@@ -21,7 +21,7 @@ from ..registry.salt_keys import AcceptedKey
 from .membership import Member, Membership, may_have, vouched_keys
 from .topology import Participant, Topology
 
-# A pillar names at most so many nodes as no longer trusted: those that registered last.
+# A pillar has at most so many keys of nodes that are no longer trusted: those that registered last.
 MAX_WITHDRAWN = 500
 
 
@@ -58,7 +58,7 @@ class NetworkState:
         self.peers = {peer.name: peer for each in network.peers for peer in self._with_key(each)}
 
     def expiries(self) -> Iterator[float]:
-        """The moments to come at which members expire."""
+        """The future times at which members expire."""
         for node, member in self.members.items():
             yield from expiries(member.settings, self._snapshot.standings.get((self._network.name, node)))
 
@@ -76,8 +76,8 @@ class NetworkState:
         self, named: Collection[Address], held: Collection[Address], former: Collection[Holding] = ()
     ) -> tuple[Address, ...]:
         """
-        The addresses from the registry that count beside those of the mesh file. A node that comes back has its former
-        addresses even before the next settling.
+        The addresses from the registry that count besides those in the mesh file. A node that returns has its former
+        addresses even before the next reconcile.
         """
         versions = {address.version for address in named}
         has = {
@@ -91,7 +91,7 @@ class NetworkState:
         return tuple(sorted(has, key=int))
 
     def _with_key(self, peer: ExternalPeer) -> Iterator[ExternalPeer]:
-        """A peer, with what it has from the registry unless the file says all; nothing while it has no key."""
+        """The peer with its key and addresses from the registry, unless the file has them; nothing if it has no key."""
         export = self._snapshot.exports.get((self._network.name, peer.name))
         if peer.public_key:
             yield peer
@@ -100,13 +100,13 @@ class NetworkState:
             yield replace(peer, public_key=export.public_key, addresses=(*peer.addresses, *allocated))
 
     def pool(self) -> Pool:
-        """The network's addresses on paper: what is given and freed there changes nothing else."""
+        """A copy of the network's address pool, to try out allocations."""
         name = self._network.name
         ledger = OnPaper(self._snapshot.holdings(name), self._snapshot.untouched.get(name, {}))
         return Pool(self.membership, ledger, self._now)
 
     def address_holders(self) -> list[tuple[str, Collection[Address]]]:
-        """(name, the addresses that the mesh file gives it) of everybody whom the registry gives the others."""
+        """(name, its addresses in the mesh file) of every node and peer that gets the others from the registry."""
         nodes = [(node, member.settings.addresses) for node, member in sorted(self.members.items()) if member.row]
         exported = (
             self._network.peer(peer) for name, peer in sorted(self._snapshot.exports) if name == self._network.name
@@ -134,8 +134,8 @@ class NetworkState:
 
     def view(self, node: str) -> View:
         """
-        What the member ``node`` must have, except the generation, which the fleet adds. A member that has not
-        registered has no peers.
+        The view of the member ``node``, except the generation, which the fleet adds. A member that has not registered
+        has no peers.
         """
         member = self.members[node]
         network = self._network
@@ -158,8 +158,7 @@ class NetworkState:
 
     def view_of_peer(self, peer: str) -> View:
         """
-        What an external peer that has a key must have: a view like a node's, with its preshared keys, which are for
-        nobody else.
+        The view of an external peer that has a key, with its preshared keys, which are for nobody else.
         """
         network, mine = self._network, self.peers[peer]
         secret = self._secret if mine.preshared_key else None
@@ -179,7 +178,7 @@ class NetworkState:
         return with_secrets(view, secret, None) if secret else view
 
     def is_current(self, peer: str) -> bool:
-        """Whether a peer that has a key was given the configuration that it must have."""
+        """Whether the last export of a peer that has a key is up to date."""
         export = self._snapshot.exports.get((self._network.name, peer))
         return export is not None and bool(export.exported) and self.view_of_peer(peer).digest == export.digest
 
@@ -187,7 +186,7 @@ class NetworkState:
         """
         The digests of the views of all registered members.
 
-        Without making the views: 5,000 tuples of 5,000 peers take longer than the hashing.
+        They are computed without the views: making 5,000 tuples of 5,000 peers takes longer than the hashing.
         """
         return {
             member.node: self._interface(member, member.row).digest_with(*self._topology.digests(member.node))
@@ -222,8 +221,9 @@ class NetworkState:
     @cached_property
     def withdrawn(self) -> tuple[str, ...]:
         """
-        The public keys of nodes that are no longer trusted: revoked, expired, or without the Salt key that proved them.
-        Nodes that an edit of the mesh file removed are not among them: a slip there must not cut off those behind them.
+        The public keys of nodes that are no longer trusted: revoked, expired, or without the Salt key that signed their
+        registration. Nodes that only left the mesh file are not among them: a slip there must not cut off the nodes
+        behind them.
         """
         present = {key for member in self.members.values() if member.row for key in member.row.keys}
         rows = [row for (name, _), row in self._snapshot.rows.items() if name == self._network.name]
@@ -232,7 +232,7 @@ class NetworkState:
         return tuple(sorted([*keys][:MAX_WITHDRAWN]))
 
     def _hosts(self, node: str) -> Hosts:
-        """The names of all that the node is linked with, and its own; one object for those that are linked alike."""
+        """The names of all that the node is linked with, and its own. Nodes with the same links share one object."""
         linked = self._topology.linked(node)
         if node not in linked:
             return self._hosts_of(linked | {node})
@@ -246,7 +246,7 @@ class NetworkState:
 
     @cached_property
     def _host_names(self) -> dict[str, HostName]:
-        """Of registered members and peers, as far as a hosts file can have their names."""
+        """The host names of registered members and peers, if a hosts file can have them."""
         machines = {m.node: m.addresses for m in self.members.values() if m.row}
         machines.update((peer.name, peer.addresses) for peer in self.peers.values())
         left_out = nameless({name: self._network.names(name) for name in machines}, self._network.domain)
@@ -258,8 +258,8 @@ class NetworkState:
 
     def _exit_settings(self, member: Member) -> dict[str, Any]:
         """
-        Until its exit node has registered, a node keeps its own default route. From then on it goes through the exit
-        only, even if the exit is gone.
+        A node keeps its own default route until its exit node has registered. From then on, all its traffic goes
+        through the exit, even if that is gone.
         """
         via = member.settings.via
         if via is None or (self._network.name, via) not in self._snapshot.rows:
@@ -315,14 +315,14 @@ def _taken(place: Place, address: Address, holder: str | None) -> Problem:
 
 
 def participant(member: Member, row: Row, preshared: bool = False) -> Participant:
-    """A registered node as ``topology`` takes it."""
+    """A registered node as a participant."""
     return Participant(
         member.node, row.public_key, member.addresses, member.settings, row.endpoints, row.next_key, preshared
     )
 
 
 def external(peer: ExternalPeer) -> Participant:
-    """An external peer as ``topology`` takes it; with an empty key, for looks alone."""
+    """An external peer as a participant; without a key, for checks alone."""
     settings = NodeSettings(
         peer.addresses,
         endpoint=peer.endpoint or False,

@@ -1,28 +1,28 @@
 """
-Who talks to whom in a network, and at which endpoint.
+Who is whose peer in a network, at which endpoint, with which allowed IPs and which keepalive.
 
-Two participants are peers when a link of the mesh file joins them; without links, everybody is everybody's peer. Which
-endpoint one uses for another depends on where both are:
+Two participants are peers if a link of the mesh file joins them; without links, everybody is everybody's peer. Which
+endpoint one uses for another depends on where both are. The first of these counts:
 
-1. what the other's ``endpoints`` say for this one's site;
-2. on the same site, the best address that the other offers of itself: the inside one;
-3. what the other's ``endpoint`` says, which may be that it cannot be reached;
-4. the best that it offers of itself; from another site only a public address.
+1. the other's ``endpoints`` for this one's site;
+2. on the same site, the best address that the other offers itself, which is an inside one;
+3. the other's ``endpoint``, which may be false: it cannot be reached;
+4. the best address that the other offers itself; from another site, only a public one.
 
-Of several endpoints, and of addresses that a node offers, it is the first of an IP version that this one has itself.
+Of several endpoints or offered addresses, the first of an IP version that this participant has counts.
 
-A hub passes packets on between those that it is linked with. WireGuard sends what has one destination to one peer, so
-each participant has one hub at a time, its first: behind that are the network's subnets, and the routes of those that
-the participant has no link with. Two that are linked and cannot reach each other go by their common hub as well.
+A hub passes packets on between those that it is linked with. WireGuard sends packets for one destination to one peer,
+so each participant uses one hub at a time, its first. Through that, it reaches the network's subnets, and the routes of
+those that it has no link with. Two that are linked and cannot reach each other use their common hub too.
 
-Routes, the networks behind a participant, are not told to those that are in these networks themselves: their own
-neighbours would be behind the tunnel for them.
+A participant does not get the routes to networks that it is in itself: they would send traffic for its own LAN into the
+tunnel.
 
-An exit node is behind everything that no other peer is, for those that go ``via`` it. The two are peers whether or not
-one can reach the other: without a way to its exit, a node has none at all.
+An exit node carries all remaining traffic of those that have it as ``via``. The two are always peers, even if neither
+can reach the other: without its exit, a node must not reach anything.
 
-Participants that see the others alike share one list of peers: so a fleet of thousands costs a list for each kind of
-participant, and not one for each participant.
+Participants that see the others alike share one list of peers, so a fleet of thousands needs a list for each kind of
+participant, and not for each participant.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Participant:
     """
     A registered node, or an external peer.
 
-    ``settings`` are what the mesh file says of it; ``addresses`` are all that it has, and ``offered`` those at which
-    the node itself says that it can be reached, best first. ``preshared``: whether it has preshared keys with nodes.
+    ``settings``: those in the mesh file. ``addresses``: all that it has in the network. ``offered``: those that it
+    offers as endpoints itself, best first. ``preshared``: whether it has preshared keys with nodes.
     """
 
     name: str
@@ -59,12 +59,12 @@ class Participant:
 @dataclass(frozen=True)
 class _Kind:
     """
-    What of a participant decides how it sees the others, and can be reached by them.
+    The properties of a participant that decide how it sees the others, and how they reach it.
 
-    ``ends``: of the links that it is at. ``hub``: the name of the one that it uses. ``has``: the kinds of its
-    addresses. ``no_routes``: those that it must not have. ``via``: its exit node; ``exit``: its own name where it is
-    one's. ``endpoint``, ``offered`` and ``public``: the kinds of which a machine needs an address to reach it at its
-    endpoint, at what it offers, and at what of that is public.
+    ``ends``: the ends of links that it matches. ``hub``: the name of its hub. ``has``: the kinds of its addresses.
+    ``no_routes``: routes that it must not get. ``via``: its exit node. ``exit``: its own name if it is an exit node.
+    ``endpoint``, ``offered`` and ``public``: a machine needs an address of one of these kinds to reach its endpoint, an
+    offered address, or a public one of these.
     """
 
     ends: frozenset[str]
@@ -91,13 +91,13 @@ class _Kind:
         return self._can_use(other.offered if is_inside else other.public)
 
     def _can_use(self, needed: frozenset[str]) -> bool:
-        """Of who offers no address, it is not known which ones it has."""
+        """Nothing is known about the addresses of a participant that offers none."""
         return bool(needed) and (not self.has or not self.has.isdisjoint(needed))
 
 
 @dataclass(frozen=True)
 class Relayed:
-    """So many ``pairs`` of these ``nodes`` are linked, cannot reach each other, and meet by way of ``hub``."""
+    """So many ``pairs`` of these ``nodes`` are linked, but reach each other only through ``hub``."""
 
     hub: str
     pairs: int
@@ -106,7 +106,7 @@ class Relayed:
 
 @dataclass(frozen=True)
 class _Seen:
-    """The peers of one kind, in order of name, and their concatenated digests."""
+    """The peers of one kind of participant, in order of name, and their concatenated digests."""
 
     peers: tuple[Peer, ...]
     places: Mapping[str, int]
@@ -115,10 +115,10 @@ class _Seen:
 
 class Topology:
     """
-    :param subnets: of the network, which a hub leads to
+    :param subnets: those of the network, which are behind a hub
     :param links: None joins everybody with everybody
-    :param keepalive: seconds, for those behind NAT
-    :param groups: of the mesh file: an end of a link that is one of these is no participant of the same name
+    :param keepalive: seconds, for peers that must keep a connection open, such as those behind NAT
+    :param groups: all groups; an end of a link with the name of one means the group, not a participant of that name
     """
 
     def __init__(
@@ -150,28 +150,28 @@ class Topology:
         return seen.peers if place is None else seen.peers[:place] + seen.peers[place + 1 :]
 
     def digests(self, name: str) -> tuple[memoryview, memoryview]:
-        """The digests of these peers, concatenated, in two parts: without making a list for each participant."""
+        """The concatenated digests of these peers in two parts, which avoids a copy for each participant."""
         seen = self._seen_by(self._kinds[name])
         place = seen.places.get(name, len(seen.peers))
         start = place * DIGEST_SIZE
         return seen.digests[:start], seen.digests[start + DIGEST_SIZE :]
 
     def linked(self, name: str) -> frozenset[str]:
-        """The names of those that a participant is linked with, its peers or not; one object for those alike."""
+        """The names of those that a participant is linked with. Participants with the same links share one object."""
         ends = self._ends[name]
         if ends not in self._linked_names:
             self._linked_names[ends] = frozenset(other for other in self._participants if self._linked(ends, other))
         return self._linked_names[ends]
 
     def views(self) -> Iterator[tuple[Peer, ...]]:
-        """The peers of each kind of participant; several of a kind are among their own peers."""
+        """The peers of each kind of participant, including others of the same kind."""
         for kind, names in self._alike().items():
             yield self.peers(names[0]) if len(names) == 1 else self._seen_by(kind).peers
 
-    def never_meet(self) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+    def never_connect(self) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
         """
-        Pairs of groups of participants: nobody of the one meets anybody of the other, as neither can reach the other.
-        Where a group is paired with itself, that is about any two of it.
+        Pairs of sets of peers: no member of one can connect to a member of the other, and vice versa. If a set is
+        paired with itself, that is true for any two members.
         """
         out_of_reach: dict[tuple[_Kind, _Kind], set[str]] = {}  # (who would connect, to whom) -> names of these
         for kind in set(self._kinds.values()):
@@ -187,12 +187,12 @@ class Topology:
             yield one, (other or [one])[0]
 
     def relayed(self) -> Iterator[Relayed]:
-        """The pairs that meet through a hub, because neither has an endpoint for the other."""
+        """The pairs that need a hub, because neither has an endpoint for the other."""
         nodes: dict[str, set[str]] = {}
         pairs: dict[str, int] = {}
         for (one, names), (other, others) in combinations_with_replacement(self._alike().items(), 2):
             number = len(names) * (len(names) - 1) // 2 if one == other else len(names) * len(others)
-            if one.hub and number and not self._meet(one, other) and self._joined(one, other):
+            if one.hub and number and not self._are_peers(one, other) and self._joined(one, other):
                 nodes.setdefault(one.hub, set()).update(names, others)
                 pairs[one.hub] = pairs.get(one.hub, 0) + number
         return (Relayed(hub, pairs[hub], tuple(sorted(nodes[hub]))) for hub in sorted(nodes))
@@ -231,8 +231,8 @@ class Topology:
     def _joined(self, one: _Kind, other: _Kind) -> bool:
         return any(not self._opposite[end].isdisjoint(other.ends) for end in one.ends)
 
-    def _meet(self, one: _Kind, other: _Kind) -> bool:
-        """Whether one of two that are linked can reach the other, or there is no hub to do better, or instead of it."""
+    def _are_peers(self, one: _Kind, other: _Kind) -> bool:
+        """Whether two that are linked are peers: one can reach the other, or no common hub can help them."""
         if (one.via and one.via == other.exit) or (other.via and other.via == one.exit):
             return True
         return one.can_reach(other) or other.can_reach(one) or one.hub is None or one.hub != other.hub
@@ -242,7 +242,7 @@ class Topology:
             met = [
                 each
                 for name, each in self._participants.items()
-                if self._linked(kind.ends, name) and self._meet(kind, self._kinds[name])
+                if self._linked(kind.ends, name) and self._are_peers(kind, self._kinds[name])
             ]
             behind = self._networks_behind(kind, met)
             peers = tuple(self._peer(kind, each, behind.get(each.name, frozenset())) for each in met)
@@ -251,7 +251,7 @@ class Topology:
         return self._seen[kind]
 
     def _networks_behind(self, kind: _Kind, met: Sequence[Participant]) -> dict[str, frozenset[str]]:
-        """Name of a peer -> the networks behind it; each network is behind one peer only."""
+        """Name of a peer -> the networks behind it. Each network is behind one peer only."""
         names = {each.name for each in met}
         owners: dict[Subnet, str] = {}
         for owner, route in sorted(self._routes, key=lambda pair: _preference(pair[0])):
@@ -269,10 +269,9 @@ class Topology:
         return {name: frozenset(networks) for name, networks in behind.items()}
 
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
-        """One object for all that see this participant alike."""
+        """Viewers that see this participant alike share one object."""
         endpoint = _endpoint(viewer, participant)
-        must_hold_open = endpoint and not self._kinds[participant.name].can_reach(viewer)
-        keepalive = self._keepalive if must_hold_open else 0
+        keepalive = self._keepalive if endpoint and not self._kinds[participant.name].can_reach(viewer) else 0
         alike = (participant.name, behind, endpoint, keepalive)
         if alike not in self._made:
             self._made[alike] = Peer(
@@ -292,14 +291,14 @@ def _preference(participant: Participant) -> tuple[int, str]:
 
 
 def _is_inside(participant: Participant, owner: Participant, route: Subnet) -> bool:
-    """Whether a participant is where this route of the owner leads to."""
+    """Whether a participant is inside the network that this route of the owner leads to."""
     same_site = owner.settings.site is not None and owner.settings.site == participant.settings.site
     is_route_of_its_own = route in participant.settings.routes
     return same_site or is_route_of_its_own or any(ip_address(text) in route for text in participant.offered)
 
 
 def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
-    """End of a link -> the ends that it is joined with."""
+    """End of a link -> the opposite ends."""
     opposite: dict[str, set[str]] = {}
     for one, other in links:
         opposite.setdefault(one, set()).add(other)
@@ -308,7 +307,7 @@ def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
 
 
 def _endpoint(viewer: _Kind, participant: Participant) -> str | None:
-    """Where the viewer reaches the participant; None where it cannot, and waits for the other to connect."""
+    """Where the viewer reaches the participant; None if it cannot, and the participant has to connect."""
     settings = participant.settings
     inside = settings.endpoints.get(viewer.site) if viewer.site else None
     if inside:

@@ -1,4 +1,4 @@
-"""What has become of the addresses of a network: given, named by the mesh file, excluded, in quarantine, or free."""
+"""How the addresses of a network are used: allocated, given in the mesh file, excluded, in quarantine, or free."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class PoolUsage:
     """
     One subnet of a network. Every address that a node can have is counted once.
 
-    ``used``: by nodes that have registered, and by peers. ``reserved``: named in the mesh file for who has not.
-    ``next``: what the next node gets, None where that is not from this subnet. ``holes``: what is free.
+    ``used``: by registered nodes and by peers. ``reserved``: in the mesh file for nodes that have not registered.
+    ``next``: the address of the next node, None if that comes from another subnet. ``holes``: the free ranges.
     """
 
     network: str
@@ -37,7 +37,7 @@ class PoolUsage:
 
     @property
     def excluded(self) -> int:
-        """By the mesh file, and not of the others."""
+        """Excluded by the mesh file, and not counted otherwise."""
         return self.size - self.used - self.reserved - self.quarantined - self.free
 
 
@@ -56,7 +56,7 @@ class Usage:
             yield self._pool_usage(subnet)
 
     def quarantined(self) -> list[tuple[Holding, float]]:
-        """What nodes had that are gone, or gave up, and until when (Unix seconds) nobody else gets it."""
+        """The former addresses of nodes, and the Unix time until which nobody else gets them."""
         held = [each for each in self._holdings if each.freed is not None and each.address not in self._used]
         found = [
             (each, (each.freed or 0) + self._network.quarantine)

@@ -1,6 +1,6 @@
 """
-Values that both halves know, the master's and the node's: each parses or fails, and travels.
+Values that both halves know, the master's and the node's. Each parses or fails, and travels.
 
-Views travel in the pillar, statements in events, answers in the returns of jobs. Files, commands and SQL are left to
-others, and so is every decision about a device or a fleet.
+Views travel in the pillar, statements in events, answers in the returns of jobs. Files, commands, SQL and decisions
+about devices or fleets are left to other rooms.
 """

@@ -10,11 +10,11 @@ from ipaddress import ip_network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# By IP version: what a default route leads to, and the least MTU that a link must have (RFC 791 and 8200).
+# By IP version: the destination of a default route, and the least MTU of a link (RFC 791 and 8200).
 DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 LEAST_MTU = {4: 576, 6: 1280}
 
-# No addresses for a machine to have in a network that others share with it, and why.
+# Addresses that a machine cannot have in a network with others, and why.
 SPECIAL: dict[Subnet, str] = {
     ip_network("0.0.0.0/8"): "this network",
     ip_network("127.0.0.0/8"): "loopback",
@@ -30,15 +30,15 @@ SPECIAL: dict[Subnet, str] = {
 
 _RESERVED = ip_network("240.0.0.0/4")
 
-# Each of these may work where somebody set it up for that: a proxy on the machine itself, one cable, a network that
-# uses what is reserved. An IPv6 address is link-local on one link only, which nobody but its machine can name.
+# Each of these may work in a special set-up: a proxy on the machine itself, a direct cable, a network that uses
+# reserved addresses. Link-local IPv6 addresses are not among them: their zone means something on one machine only.
 _LOCAL = {*map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128")), _RESERVED}
 
 
-# Parsing is most of the work of reading a large registry, which is read again after every change.
+# Parsing takes most of the time of reading a large registry, which happens after every change.
 @functools.lru_cache(maxsize=1 << 17)
 def parse_address(text: str) -> Address:
-    """The address that a text of the registry stands for."""
+    """An address of the registry."""
     return ipaddress.ip_address(text)
 
 
@@ -48,14 +48,14 @@ def ipv4_first(addresses: Iterable[Address]) -> list[Address]:
 
 
 def why_not_reachable(address: Address) -> str | None:
-    """Why a packet to this address never reaches another machine, wherever it is sent from; None if one may."""
+    """Why packets to this address never reach another machine; None if they may."""
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
         return "an address with a zone means something on one machine only"
     kinds = (why for network, why in SPECIAL.items() if address in network and network not in _LOCAL)
-    return next((f"{address} is {_IN_WORDS[why]}" for why in kinds), None)
+    return next((f"{address} is {_EXPLANATIONS[why]}" for why in kinds), None)
 
 
-_IN_WORDS = {
+_EXPLANATIONS = {
     "this network": "no machine's address",
     "unspecified": "no machine's address",
     "multicast": "a multicast address",
@@ -66,26 +66,26 @@ _IN_WORDS = {
 
 
 def is_local(address: Address) -> bool:
-    """Whether only a special set-up lets another machine be reached at this address."""
+    """Whether this address reaches another machine only in a special set-up."""
     return any(address in network for network in _LOCAL)
 
 
 def can_be_endpoint(address: Address) -> bool:
-    """Whether views may have this address as an endpoint without an operator having named it."""
+    """Whether views may have this address as an endpoint that no operator has written."""
     return why_not_reachable(address) is None and not is_local(address)
 
 
 def usable(texts: Iterable[str]) -> list[str]:
     """
-    Of what a resolver says, which may be anything at all: the addresses, in canonical form, that an operator could have
-    written instead of the name.
+    The addresses in a resolver's answer, which may be anything, that an operator could have written instead of the
+    name; in canonical form.
     """
-    found = []
+    addresses = []
     for text in texts:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
             continue
         if why_not_reachable(address) is None:
-            found.append(str(address))
-    return found
+            addresses.append(str(address))
+    return addresses

@@ -1,4 +1,4 @@
-"""What a node answers when it is asked what it would change, and how that travels."""
+"""A node's answer to the question what it would change, and how that travels."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from .changes import Change, Changes, Facts, Kind, Subject
 from .device import Device
 from .fields import Fields
 
-# In ``cuts``: not one session, but every one of the interface.
+# In ``cuts``: every session of the interface.
 ALL = "*"
 
 
 @dataclass(frozen=True)
 class Sessions:
-    """A node's live sessions in one network: how many, and with which public keys; None where that is not known."""
+    """A node's live sessions in one network: their number and their peers' public keys, None if unknown."""
 
     count: int = 0
     keys: AbstractSet[str] | None = frozenset()
 
     @classmethod
     def of(cls, device: Device, now: int) -> Sessions:
-        """Those of a device. ``now``: Unix seconds."""
+        """The live sessions of a device. ``now``: Unix seconds."""
         live = device.sessions(now)
         return cls(len(live), live.keys())
 
-    def cut(self, by: str) -> int | None:
-        """How many of them end, ``by`` being a value of ``cuts``; None where that is not known."""
-        if by == ALL:
+    def cut(self, session: str) -> int | None:
+        """How many of them a value of ``cuts`` stands for; None if unknown."""
+        if session == ALL:
             return self.count
-        return None if self.keys is None else int(by in self.keys)
+        return None if self.keys is None else int(session in self.keys)
 
 
-# Answers travel over the event bus and are kept: a fleet makes many of them.
+# Answers travel over the event bus and are stored, and a fleet makes many of them.
 MAX_CHANGES = 50
 MAX_TEXT = 200
 
@@ -47,7 +47,7 @@ class Step:
     """
     One thing that would change on one node.
 
-    ``disturbs`` is the number of live sessions that it would cut off; None: not known.
+    ``disturbs``: the number of live sessions that it would cut off, None if unknown.
     """
 
     network: str
@@ -73,8 +73,8 @@ class Answer:
     """
     What a node would change in one network, and its live sessions there.
 
-    ``digest`` names the view that its configuration file was written from. ``more`` is the number of changes that were
-    left out. ``error``: why it cannot say.
+    ``digest``: that of the view in its configuration file. ``more``: the number of changes that were left out.
+    ``error``: why it cannot answer.
     """
 
     changes: Changes = ()
@@ -97,7 +97,7 @@ class Answer:
 
     @classmethod
     def from_dict(cls, data: object) -> Answer:
-        """From a job's return, of which no shape is certain: it can be forged."""
+        """From a job's return, which may be forged and so have any shape."""
         try:
             return _answer(data)
         except (ViewError, ValueError, RecursionError):
@@ -113,8 +113,7 @@ class Answer:
 
 def brief(changes: Changes, disturbs: Mapping[Subject, int]) -> dict[str, Any]:
     """
-    Changes as they travel over the event bus: not more than MAX_CHANGES, those first that cut sessions off, and the
-    number of those left out.
+    Changes for the event bus: at most MAX_CHANGES, those first that cut sessions off, and the number of the others.
     """
     first = sorted(changes, key=lambda each: (-disturbs.get(each.subject, 0), str(each.subject)))[:MAX_CHANGES]
     return {
@@ -134,7 +133,7 @@ def _travelling(change: Change, disturbs: int) -> dict[str, Any]:
 
 
 def total(disturbs: Mapping[Subject, int]) -> int:
-    """The number of sessions cut off altogether: one that several changes of an interface cut off counts once."""
+    """The total number of sessions cut off. A session that several changes cut off counts once."""
     peers = sum(number for subject, number in disturbs.items() if subject.kind == Kind.PEER)
     return max([peers, *disturbs.values()]) if disturbs else 0
 

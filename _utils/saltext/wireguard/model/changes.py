@@ -1,6 +1,6 @@
 """
-What changes on a node, thing by thing. It is typed wherever we work with it and wherever it travels; only what leaves
-us for Salt or for people is put into words, see ``as_salt``.
+The changes of a node, one for each thing that changes. They are typed, and become words only for Salt and for people
+(``as_salt``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Facts = str | dict[str, object] | None
 
 
 class Kind(Enum):
-    """What a change is about. The value is how it travels."""
+    """The kind of thing that a change concerns. The value is how it travels."""
 
     INTERFACE = "interface"
     DEVICE = "device"
@@ -33,11 +33,11 @@ class Kind(Enum):
     HOST_NAMES = "host names"
     FILE = "file"
     SERVICE = "service"
-    # Those that an answer has no room for; its name is their number.
+    # The changes that an answer has no room for; the name is their number.
     MORE = "more"
 
 
-# A path begins with a slash, and a service is `wg-quick@...` or `systemd-networkd`: no other words are like these.
+# No other words look like a path, which begins with a slash, or a service, `wg-quick@...` or `systemd-networkd`.
 _WORDS = {
     Kind.DEFAULT_ROUTE: "{} default route",
     Kind.BYPASS: "outside the tunnel: {}",
@@ -49,13 +49,13 @@ _WORDS = {
 
 
 class Subject(NamedTuple):
-    """The one thing that a change is about; ``name`` is empty where an interface has only one of the kind."""
+    """The thing that a change concerns; ``name`` is empty if an interface has only one of the kind."""
 
     kind: Kind
     name: str = ""
 
     def __str__(self) -> str:
-        """In words, which differ for any two subjects: a peer called ``mtu`` is not the MTU."""
+        """In words that are unique to the subject: a peer called ``mtu`` is not the MTU."""
         if self.kind in _WORDS:
             return _WORDS[self.kind].format(self.name)
         return f"{self.kind.value} {self.name}" if self.name else self.kind.value
@@ -63,7 +63,7 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """What was there and what will be; None for nothing. Neither side ever has a secret."""
+    """The old and the new state of a thing, None for absent. Neither contains a secret."""
 
     kind: Kind
     name: str
@@ -72,35 +72,35 @@ class Change:
 
     @property
     def subject(self) -> Subject:
-        """What it is about."""
+        """The thing that changes."""
         return Subject(self.kind, self.name)
 
     def followed_by(self, later: Change) -> Change:
-        """Both as one: what only one of them knows of a side counts."""
+        """Both as one change; a None is filled in from the other one."""
         old = self.old if later.old is None else later.old
         new = self.new if later.new is None else later.new
         return Change(self.kind, self.name, old, new)
 
 
-# Not more than one change a subject.
+# At most one change for each subject.
 Changes = tuple[Change, ...]
 
 
 def united(changes: Iterable[Change]) -> Changes:
-    """One change a subject, in the order in which they came first; those that change nothing are left out."""
-    found: dict[Subject, Change] = {}
+    """One change for each subject, in order of first appearance, without those that change nothing."""
+    by_subject: dict[Subject, Change] = {}
     for change in changes:
         if change.old != change.new:
-            before = found.get(change.subject)
-            found[change.subject] = before.followed_by(change) if before else change
-    return tuple(found.values())
+            before = by_subject.get(change.subject)
+            by_subject[change.subject] = before.followed_by(change) if before else change
+    return tuple(by_subject.values())
 
 
 def removal(interface: str) -> Changes:
-    """That an interface goes."""
+    """The changes when an interface is removed."""
     return (Change(Kind.INTERFACE, interface, "present", None),)
 
 
 def as_salt(changes: Iterable[Change]) -> dict[str, dict[str, Facts]]:
-    """Salt's ``changes``: what each is about, in words, to ``old`` and ``new``."""
+    """Salt's ``changes``: subject in words -> ``old`` and ``new``."""
     return {str(change.subject): {"old": change.old, "new": change.new} for change in changes}

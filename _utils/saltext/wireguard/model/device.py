@@ -1,4 +1,4 @@
-"""What an interface is now: parsed, and without secrets."""
+"""The state of an interface, parsed and without secrets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SESSION_SECONDS = 180
 @dataclass(frozen=True)
 class DevicePeer:
     """
-    One peer as the device has it.
+    One peer of a device.
 
     ``endpoint`` is ``ip:port`` (IPv6 in brackets), configured or learned. ``latest_handshake`` is in Unix seconds, 0
     for never; ``rx`` and ``tx`` in bytes; ``keepalive`` in seconds, 0 for off. ``preshared_key`` is the ``fingerprint``
-    of the preshared key, None where there is none.
+    of the preshared key, None if there is none.
     """
 
     public_key: str
@@ -37,12 +37,12 @@ class DevicePeer:
 @dataclass(frozen=True)
 class Device:
     """
-    One interface as the system has it.
+    One interface.
 
-    ``addresses`` carry their prefix length; IPv6 link-local ones are left out, for the kernel makes them itself.
-    ``routes`` are the networks of the main table routed on this interface, without those that the kernel made for an
-    address; ``boot_routes`` are those of them that ``ip route add`` and wg-quick make (``protocol boot``), so that the
-    routes of a routing daemon can be told from ours. ``mark`` is that of its own packets, 0 for none.
+    ``addresses`` have their prefix length; IPv6 link-local ones, which the kernel makes, are left out. ``routes`` are
+    the networks that the main table routes to this interface, without those that the kernel made for an address;
+    ``boot_routes`` are those of them that ``ip route add`` and wg-quick make (``protocol boot``), which excludes the
+    routes of a routing daemon. ``mark`` is that of the interface's own packets, 0 for none.
     """
 
     interface: str
@@ -57,10 +57,10 @@ class Device:
     mark: int = 0
 
     def sessions(self, now: int) -> dict[str, int]:
-        """Public key to latest handshake of the peers that there is a session with. ``now``: Unix seconds."""
+        """Public key -> latest handshake of the peers with a session. ``now``: Unix seconds."""
         return {key: peer.latest_handshake for key, peer in self.peers.items() if peer.has_session(now)}
 
 
 def fingerprint(preshared_key: str) -> str:
-    """What tells one preshared key from another, and nothing else about it."""
+    """Distinguishes preshared keys without revealing them."""
     return hashlib.sha256(preshared_key.encode()).hexdigest()[:16]

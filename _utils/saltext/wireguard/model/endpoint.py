@@ -1,4 +1,4 @@
-"""Where a peer can be reached: parsed, or an error that says why nobody can be."""
+"""Endpoints: where a peer can be reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .names import is_dns_name
 
 
 def canonical_endpoint(text: str) -> str:
-    """Return ``ip:port`` in the one form that compares, IPv6 in brackets; raise ValueError for anything else."""
+    """Return ``ip:port`` in canonical form, IPv6 in brackets. Raises ValueError for anything else."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     address = ip_address(host[1:-1] if bracketed else host)
@@ -22,12 +22,12 @@ def canonical_endpoint(text: str) -> str:
     return f"[{address}]:{int(port)}" if bracketed else f"{address}:{int(port)}"
 
 
-# What ends in a number is an IPv4 address to the resolver (inet_aton(3)), even 1.2.3 and 0x7f000001: no such names.
+# The resolver takes names that end in a number, even 1.2.3 and 0x7f000001, for IPv4 addresses (inet_aton(3)).
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
-# What an address is for a machine that connects to it. A machine whose only IPv6 addresses are local ones, as many
-# routers hand them out, reaches nothing of the IPv6 Internet.
+# Kinds of addresses by who can connect to them. A machine with only local IPv6 addresses, which many routers hand out,
+# reaches nothing on the IPv6 Internet.
 IPV4, IPV6, LOCAL_IPV6 = "IPv4", "IPv6", "local IPv6"
 KINDS = frozenset({IPV4, IPV6, LOCAL_IPV6})
 _REACHED_FROM = {IPV4: {IPV4}, IPV6: {IPV6}, LOCAL_IPV6: {IPV6, LOCAL_IPV6}}
@@ -70,20 +70,20 @@ def _endpoint_port(text: str, port: str) -> int:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a peer can be reached: a host name or address (IPv6 without brackets) and, if it was given, a port."""
+    """A host name or address (IPv6 without brackets), and a port if one was given."""
 
     host: str
     port: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; ValueError says why not."""
+        """Parse ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address. Raises ValueError."""
         host, port = _split_endpoint(text)
         return cls(host, None if port is None else _endpoint_port(text, port))
 
     @property
     def address(self) -> Address | None:
-        """The host as an address, None where it is a name."""
+        """The host as an address, None if it is a name."""
         try:
             return ip_address(self.host)
         except ValueError:
@@ -91,7 +91,7 @@ class Endpoint:
 
     @property
     def reached_from(self) -> Set[str]:
-        """The kinds of addresses of which a machine needs one to connect here; a name may stand for any address."""
+        """A machine needs an address of one of these kinds to connect here. A name may stand for any address."""
         return _REACHED_FROM[kind_of(self.address)] if self.address else KINDS
 
     def with_port(self, default: int) -> str:
@@ -107,19 +107,19 @@ class Endpoint:
 
 
 def kind_of(address: Address) -> str:
-    """Which of KINDS an address is."""
+    """The one of KINDS that an address is."""
     if address.version == 4:
         return IPV4
     return IPV6 if address.is_global else LOCAL_IPV6
 
 
 def best(endpoints: Sequence[Endpoint], own: Set[str]) -> Endpoint:
-    """The first that a machine with these kinds of addresses can reach; without such a one, the first of all."""
+    """The first one that a machine with these kinds of addresses can reach, or else the first of all."""
     return next((each for each in endpoints if not own.isdisjoint(each.reached_from)), endpoints[0])
 
 
 def never_used(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """Those of a list in order of preference that are nobody's best."""
+    """The endpoints of a list in order of preference that are the best for no machine."""
     served: set[str] = set()
     unused = []
     for endpoint in endpoints:

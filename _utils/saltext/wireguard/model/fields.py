@@ -1,7 +1,7 @@
 """
-Data that others made, read field by field: each is converted, or an error says which field it is and what is wrong.
+Reads untrusted data field by field. Each field is converted, or an error says what is wrong with it.
 
-A converter takes whatever there is, and raises ValueError or KeyFormatError.
+A converter accepts any value, and raises ValueError or KeyFormatError.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Fields:
     """
     The fields of one mapping.
 
-    :param of: what the error begins with, before the name of the field
-    :param error: the class of what is raised, also here for what is no mapping
-    :param known: all fields that there can be; None where others are passed over
+    :param of: the beginning of an error, before the name of the field
+    :param error: the class of errors, also of one for data that is no mapping
+    :param known: all possible fields; None allows any others
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Fields:
             raise error(f"{of}unknown key {quoted(unknown[0])}; the known keys are {', '.join(sorted(known))}")
 
     def get(self, name: str, convert: Callable[[object], T], *default: Any) -> T:
-        """The field, converted; the default where it is missing, or null."""
+        """The converted field; the default if it is missing or null."""
         value = self._data.get(name)
         if value is None:
             if default:
@@ -132,7 +132,7 @@ def _ip(parse: Callable[[str], T], value: object, what: str) -> T:
 
 
 def _without_zone(value: object) -> str:
-    """Python takes any text at all for the zone of an IPv6 address, even line breaks."""
+    """Python accepts any text as the zone of an IPv6 address, even line breaks."""
     given = text(value)
     if "%" in given:
         raise ValueError(f"{quoted(given)} has a zone: write the address without '%'")
@@ -148,11 +148,11 @@ def endpoint(value: object) -> str:
 
 
 def endpoint_address(value: object) -> str:
-    """An address without port at which a machine says that it can be reached."""
-    found = ipaddress.ip_address(address(value))
-    if not can_be_endpoint(found):
-        raise ValueError(f"{found} cannot be reached from another machine")
-    return str(found)
+    """An address without port that a node offers as an endpoint."""
+    offered = ipaddress.ip_address(address(value))
+    if not can_be_endpoint(offered):
+        raise ValueError(f"{offered} cannot be reached from another machine")
+    return str(offered)
 
 
 def public_key(value: object) -> str:
@@ -160,6 +160,6 @@ def public_key(value: object) -> str:
 
 
 def preshared_keys(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):  # whatever it is, it may be a secret
+    if not isinstance(value, Mapping):  # not quoted, as it may be a secret
         raise ValueError("must be a mapping from public keys to preshared keys")
     return {public_key(key): parse_preshared_key(secret) for key, secret in value.items()}

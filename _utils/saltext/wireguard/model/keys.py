@@ -1,4 +1,4 @@
-"""WireGuard keys as text: what is accepted as one, and why everything else is refused."""
+"""WireGuard keys as text: which are accepted, and why others are refused."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _LOW_ORDER = frozenset(
 @dataclass(frozen=True)
 class PrivateKey:
     """
-    A private key, or what stands in its place for a person to replace. No ``repr`` and no f-string shows it: whoever
-    writes the one line that it belongs to asks for its ``text``.
+    A private key, or a placeholder for a person to replace. Neither its ``repr`` nor an f-string shows it: the code
+    that writes the key uses its ``text``.
     """
 
     text: str = field(repr=False)

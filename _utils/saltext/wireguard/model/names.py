@@ -1,4 +1,4 @@
-"""What a machine can be called: host names, minion ids, and names of interfaces."""
+"""Names that are possible: host names, minion ids, and names of interfaces."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ WHAT_IDS_ARE = "letters, digits, '-', '_' and dots, as in a host name"
 
 def is_id(name: str) -> bool:
     """
-    Whether a minion can take part under this id: what is made like a host name cannot be mistaken for anything else,
-    be it a part of a command, of a file, or a note of ours in it. An IP address is one as well.
+    Whether a minion can be a member under this id, which must look like a host name or an IP address. Nothing like that
+    can be mistaken for a part of a command or a file.
     """
     return len(name) <= MAX_HOST_NAME and all(_LABEL.fullmatch(label) for label in name.split("."))
 
 
 def is_host_name(name: str) -> bool:
-    """Whether a hosts file can have the name, for other than this very machine."""
+    """Whether a hosts file can have the name for another machine."""
     last = name.rpartition(".")[2]
     return is_id(name) and not last.isdecimal() and last.lower() != "localhost"
 
@@ -33,10 +33,10 @@ def is_dns_name(name: str) -> bool:
 
 INTERFACE = re.compile(r"[A-Za-z0-9_=+.][A-Za-z0-9_=+.-]{0,14}")
 
-# Names of files in /sys/class/net and /proc/sys/net/ipv4/conf that are no interface of ours to make.
+# Names that mean something else in /sys/class/net or /proc/sys/net/ipv4/conf.
 _TAKEN = {".", "..", "lo", "all", "default", "bonding_masters"}
 
-# What Linux, systemd and hypervisors call devices that carry a machine's other traffic.
+# Usual names of devices that carry a machine's other traffic.
 _DEVICES = re.compile(
     r"(eth|ens|eno|em|wlan|wwan|bond|team|br|virbr|docker|veth|tap|tun|tailscale|lxcbr|lxdbr|ib|usb|ppp|dummy)[0-9.]+"
     r"|(en|wl|ww)[opsx][A-Za-z0-9]+|erspan0|gre0|gretap0|ip6tnl0|sit0|tunl0|ip_vti0|ip6_vti0"
@@ -44,10 +44,10 @@ _DEVICES = re.compile(
 
 
 def is_interface(name: str) -> bool:
-    """Whether a WireGuard interface can have the name, also for ``wg-quick`` and as a word of a command."""
+    """Whether a WireGuard interface can have the name. It must suit ``wg-quick``, and be a safe word of a command."""
     return bool(INTERFACE.fullmatch(name)) and name not in _TAKEN
 
 
 def is_like_another_device(name: str) -> bool:
-    """Whether most machines with a device of this name have it for something else."""
+    """Whether a device of this name is usually something else."""
     return bool(_DEVICES.fullmatch(name))

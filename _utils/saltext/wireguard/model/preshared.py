@@ -1,12 +1,12 @@
 """
 Preshared keys: one for each pair, derived from one secret of the master and the two public keys.
 
-So nothing is kept for a pair, both ends get the same, and a new key of a node brings new preshared keys along.
+So nothing is stored for a pair, both ends get the same key, and a node with a new key gets new preshared keys.
 
-While a node changes its key, it needs the preshared keys of its next key at the moment that it switches. It gets them
-beforehand (``with_secrets``), so that both ends agree at any moment, whoever has heard of the switch.
+During a rotation, a node needs the preshared keys of its next key at the moment of the switch. It gets them in advance
+(``with_secrets``), so that both ends agree at any moment, whether or not they know of the switch.
 
-Pure. A secret and a preshared key are in no ``repr`` and in no message.
+Pure. Secrets and preshared keys are in no ``repr`` and in no message.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from functools import lru_cache
 
 from .view import Peer, View
 
-# A secret of the master has at least so many characters.
+# The least number of characters of a secret.
 SHORTEST_SECRET = 32
 
 _PAIR = b"saltext-wireguard preshared key 1\n"
@@ -30,7 +30,7 @@ _NAME = b"saltext-wireguard name of the secret 1\n"
 
 @dataclass(frozen=True)
 class Secret:
-    """What all preshared keys come from. ``name`` tells one secret from another, and may be known to anybody."""
+    """The source of all preshared keys. ``name`` identifies the secret, and is public."""
 
     text: str = field(repr=False)
 
@@ -48,12 +48,12 @@ class Secret:
 
 @lru_cache(maxsize=8)
 def secret(text: str) -> Secret:
-    """The same object for the same text, so that a fleet that was made with it is known to be the same."""
+    """The same object for the same text, so that a fleet made with it can be reused."""
     return Secret(text)
 
 
 def new_secret() -> str:
-    """The text of a secret that nobody knows."""
+    """The text of a new secret."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -83,8 +83,8 @@ def _with_secrets(peer: Peer, own: str, secret: Secret) -> Peer:
 
 def known(view: View, own_key: str) -> Mapping[str, str]:
     """
-    Return public key of a peer to the preshared key that it has with ``own_key`` of this node, be that the registered
-    one or the one announced; empty where the view does not have them.
+    Return public key of a peer to its preshared key with ``own_key``, which is this node's registered or announced key;
+    empty if the view does not have them.
     """
     if own_key != view.public_key:
         return view.next_preshared_keys

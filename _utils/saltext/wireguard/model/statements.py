@@ -1,9 +1,9 @@
 """
-What a node says of itself, signed with its Salt key: its registration, its next key, and what it has applied.
+A node's statements about itself, signed with its Salt key: its registration, its next key, and what it has applied.
 
-Salt does not tell the receiver of an event which minion sent it, so an event's own words are worth nothing. A statement
-here is text that carries its kind, version and author. Serials only grow, so that an old statement cannot be played
-again. The master's side, which verifies, is ``registry.evidence``.
+Salt does not reveal to the receiver of an event which minion sent it, so the content of an event proves nothing. A
+statement is a text with its kind, version and author. Serials only grow, so that an old statement cannot be replayed.
+The master verifies statements in ``registry.evidence``.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ REPORT_TAG = "wireguard/report"
 # The digest that a node reports for a network that it has taken down.
 ABSENT = "absent"
 
-# The digest that a node reports when it took a change back: of its last good state, it knows no digest.
+# The digest that a node reports after a rollback, because it has no digest of its last good state.
 UNKNOWN = "unknown"
 
-# The digest that a node reports when it finds its device gone: it did not come up at boot, or somebody deleted it.
+# The digest that a node reports if its device is gone: it did not come up at boot, or somebody deleted it.
 MISSING = "missing"
-
 
 MAX_ENDPOINTS = 16
 MAX_SERIAL = 2**63 - 1
 
 _SERIAL = fields.integer(1, MAX_SERIAL)
 
-# How far a serial, or a generation, may be ahead of the clock of who checks it. They are times.
+# How far a serial or a generation, which are times, may be ahead of the clock that checks them.
 MAX_AHEAD_NS = 86_400 * 10**9
 
 
@@ -46,8 +45,8 @@ class Registration:
     "This is my public key in this network, and here I can be reached."
 
     ``endpoints`` are IP addresses without port, best first; ``port`` is the listen port; ``serial`` is larger than any
-    that this node used before (nanoseconds since 1970, as a rule). ``boot`` names the boot of the machine that speaks,
-    by which two machines with one Salt key give themselves away; empty where the system has no such name.
+    that this node used before (nanoseconds since 1970, as a rule). ``boot`` identifies the boot of the machine, which
+    reveals two machines with one Salt key; empty if the system has no boot id.
     """
 
     KIND: ClassVar[str] = "saltext-wireguard/registration/1"
@@ -77,8 +76,8 @@ class Registration:
 @dataclass(frozen=True)
 class Rollback:
     """
-    That a node tried to apply a view, and took it back: ``tried`` is the digest of that view, ``why`` a sentence, and
-    ``at`` the time, in Unix seconds.
+    A node's rollback of a view: ``tried`` is the digest of that view, ``why`` a sentence, and ``at`` the time in Unix
+    seconds.
     """
 
     tried: str
@@ -97,8 +96,8 @@ class Report:
     """
     "My device is what the view with this digest says", read back from the device after applying it.
 
-    ``rollback`` is there while the node remembers a change that it took back: since its last report of a success.
-    ``generation`` is that of the newest view or job that the node has heeded; 0 where that bore none.
+    ``rollback``: the last rollback since the node's last report of a success, if any. ``generation``: that of the
+    newest view or job that the node has applied, 0 if that had none.
     """
 
     KIND: ClassVar[str] = "saltext-wireguard/report/1"
@@ -162,11 +161,11 @@ def sign(
     """
     Sign with the minion's Salt key. Returns ``{"statement": text, "signature": base64}``.
 
-    Raises TypeError or ValueError for a key that is not usable. Whether its numbers are a good RSA key is not checked
-    as it is loaded, which takes 50 ms, but by what it signed, which takes 0.1 ms: it is the minion's own.
+    Raises TypeError or ValueError for an unusable key. The numbers of the RSA key are not checked when it is loaded,
+    which takes 50 ms, but by verifying the signature, which takes 0.1 ms.
     """
     text = json.dumps({"kind": statement.KIND, **asdict(statement)}, sort_keys=True)
-    # Not at the top: a host that runs without a minion has nothing to sign, and often no such library.
+    # Not at the top: a host without a minion signs nothing, and often lacks this library.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -183,7 +182,7 @@ def sign(
 
 
 def short_text(data: object, name: str) -> str:
-    """A field that is text, as of an unchecked statement. Raises RefusedError."""
+    """A text field of an unchecked statement. Raises RefusedError."""
     return _fields(data).get(name, fields.short_text)
 
 
@@ -195,5 +194,5 @@ def _fields(data: object) -> Fields:
     return Fields(data, "its ", RefusedError)
 
 
-# The event by which a node announces that it watches for a peer's next key: a hint for timing, never evidence.
+# With this event, a node announces that it watches for a peer's next key. It is a hint for timing, never evidence.
 FOLLOWING_TAG = "wireguard/following"

@@ -1,8 +1,8 @@
 """
-What one node must have: its interface and its peers.
+The view: the interface and the peers that one node must have.
 
-A view travels as a plain dictionary in the pillar (``View.to_dict``), and is checked again where it arrives
-(``View.from_dict``). Its digest names its content: equal digests mean equal configuration.
+A view travels in the pillar as a plain dictionary (``View.to_dict``), and is checked when it arrives
+(``View.from_dict``). Its digest identifies its content: equal digests mean equal configurations.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Buffer = bytes | memoryview
 
 DIGEST_SIZE = 32  # bytes of a peer's digest
 
-# What a view waits for when an operator vouches for the node's key, and its own signed registration is still missing.
+# A view waits for this if an operator vouches for the node's key and the node's own registration is still missing.
 REGISTER = "register"
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
@@ -44,20 +44,20 @@ _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
 }
 
-# Stands for a preshared key in a view that is not for its node.
+# Stands for a preshared key in a view for anybody but its node.
 HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True)
 class OtherKey:
-    """Marks a peer that stands for the key that a ``node`` has beside the one in use, its next or its old one."""
+    """Marks a peer that stands for the next or the old key of a ``node`` which uses another one."""
 
     node: str
     is_next: bool
 
     @property
     def label(self) -> str:
-        """What the peer is called. No minion id reads like that, and nothing reads it back: the mark itself counts."""
+        """The name of the peer. No minion id looks like this, and it is never parsed: the mark itself counts."""
         return f"{self.node} ({'next' if self.is_next else 'old'} key)"
 
 
@@ -66,14 +66,14 @@ class Peer:
     """
     One peer of an interface.
 
-    ``allowed_ips`` are canonical networks in sorted order (``10.42.0.2/32``), ``endpoint`` is ``host:port`` (IPv6 in
-    brackets) or None where the peer connects to us, ``keepalive`` is in seconds and 0 means off. ``next_key`` is the
-    public key that the peer has announced and may use instead of ``public_key`` from now on (see ``rotation.expand``).
+    ``allowed_ips`` are canonical networks in sorted order (``10.42.0.2/32``). ``endpoint`` is ``host:port`` (IPv6 in
+    brackets), or None if the peer connects to us. ``keepalive`` is in seconds, 0 for off. ``next_key`` is the public
+    key that the peer has announced and may use from now on instead of ``public_key`` (see ``rotation.expand``).
 
     ``preshared``: whether the two have a preshared key. ``preshared_key`` and ``next_preshared_key`` are the secrets
-    themselves, for the one and the other public key of the peer, where this is for the node that has to know them.
+    for ``public_key`` and ``next_key``. Only views for the node itself have them.
 
-    ``other_key`` is there only on the node itself, see ``rotation.expand``.
+    ``other_key`` exists only on the node itself, see ``rotation.expand``.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Peer:
     def digest(self) -> bytes:
         """
         SHA-256 of everything but the secrets, which ``View.preshared`` stands for. Cached, because all views of a full
-        mesh share one Peer object a node.
+        mesh share these objects.
         """
         parts = [self.name, self.public_key, list(self.allowed_ips), self.endpoint, self.keepalive, self.next_key]
         return _sha256([*parts, *([True] if self.preshared else [])])
@@ -102,7 +102,7 @@ class Peer:
         return self.endpoint is not None and Endpoint.parse(self.endpoint).address is None
 
     def to_dict(self) -> dict[str, Any]:
-        """The peer as it stands in the pillar, without its name, which is its key there."""
+        """The peer in the pillar, where its name is the key."""
         data: dict[str, Any] = {
             "public_key": self.public_key,
             "allowed_ips": list(self.allowed_ips),
@@ -122,26 +122,27 @@ class View:
     """
     One interface of one node.
 
-    ``addresses`` carry their prefix length (``10.42.0.1/16``). ``mtu`` None leaves that to the node.
-    ``forwarding`` True: the node passes packets on between others; False leaves that to its administrator.
-    ``via`` is the name of the exit node that the default route leads through, a peer unless it is gone; None leaves the
-    default route alone. ``other_ports`` are then those of the node's other interfaces, whose packets stay outside.
-    ``network`` is None for an interface described by hand instead of by a mesh file. ``public_key`` is the node's own
-    registered key; None means that the node has not registered, or that nobody keeps a registry. ``serial`` is the
-    highest of its statements, so that a node which lost its clock knows what to exceed. ``waiting`` is the decision
-    about the node, "admit" or "rekey", that an operator has not made yet, or REGISTER. ``boot`` is the boot that the
-    master believes to speak for the node. ``generation`` is that of the registry that the view was made from: a node
-    goes from one to a later one only, see ``node.generation``. ``withdrawn`` are the public keys of nodes that are
-    trusted no more: they go at once, on no trial. None of these five is part of the digest. ``clones`` are the boots of
-    other machines that speak with the same Salt key, and are not to. ``hosts``: the names that the node's hosts file
-    has; None leaves them out.
+    - ``addresses`` have their prefix length (``10.42.0.1/16``).
+    - ``network``: None for an interface described by hand.
+    - ``mtu``: None leaves it to the node.
+    - ``forwarding``: True if the node passes packets on between others; False leaves that to its administrator.
+    - ``public_key``: the node's registered key; None if it has not registered, or there is no registry.
+    - ``preshared``: the name of the secret of all preshared keys, None without these.
+    - ``next_preshared_keys``: public key of a peer to the preshared key for the key that this node has announced.
+    - ``hosts``: the names for the node's hosts file, None for none.
+    - ``via``: the name of the exit node, a peer unless it is gone; None leaves the default route alone.
+    - ``other_ports``: with an exit, the ports of the node's other interfaces, whose packets bypass it.
+    - ``clones``: the boots of other machines that use the same Salt key, and must not.
 
-    ``preshared`` names the secret that preshared keys come from; None where there are none. ``next_preshared_keys``:
-    public key of a peer to the preshared key that the two have once this node uses the key that it has announced.
+    The digest does not include these:
 
-    What only the node itself knows is in its configuration file, and neither in the pillar nor in the digest: the
-    ``bypass_addresses``, which stay outside of a default route through an exit, and ``path_mtu``, which counts where
-    ``mtu`` is None (see ``mtu``).
+    - ``serial``: the highest of the node's statements, which a node that lost its clock must exceed.
+    - ``waiting``: the pending decision of an operator about the node, "admit" or "rekey", or REGISTER.
+    - ``boot``: the boot of the machine that the master takes for the node.
+    - ``generation``: that of the registry; a node never goes back to an earlier one (``node.withdrawal``).
+    - ``withdrawn``: the public keys of nodes that are no longer trusted. They are removed at once, without a trial.
+    - ``bypass_addresses``, which bypass the exit, and ``path_mtu``, which counts if ``mtu`` is None: only the node
+      itself knows them. They are in its configuration file, and not in the pillar.
     """
 
     interface: str
@@ -169,8 +170,8 @@ class View:
     @cached_property
     def routes(self) -> frozenset[str]:
         """
-        The networks that the kernel must route to the interface: the AllowedIPs that lie in no network of its own
-        addresses, but for everything, which is the matter of ``exits``. wg-quick makes routes for the same.
+        The networks that the kernel must route to the interface: the AllowedIPs outside the networks of its addresses,
+        as in wg-quick. The default route is left to ``device.exits``.
         """
         connected = [ip_interface(address).network for address in self.addresses]
         return frozenset(
@@ -190,13 +191,13 @@ class View:
         """
         Hexadecimal SHA-256 over the interface and its peers in order.
 
-        Each peer enters as its own digest, so that computing all digests of an n-node mesh hashes n peers and
-        n * n times 32 bytes, not n * n peers.
+        Each peer counts by its own digest: for all digests of a mesh of n nodes, n peers and n * n times 32 bytes are
+        hashed, not n * n peers.
         """
         return self.digest_with(b"".join([peer.digest for peer in self.peers]))
 
     def digest_with(self, *peers: Buffer) -> str:
-        """The digest of this interface with peers whose concatenated digests are given, in one piece or in several."""
+        """The digest of this interface with peers of these concatenated digests, in one or several pieces."""
         interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
         preshared = [self.preshared] if self.preshared else []
         names = [{"hosts": self.hosts.digest}] if self.hosts else []
@@ -213,13 +214,13 @@ class View:
         return any(peer.has_name_as_endpoint for peer in self.peers)
 
     def without_peers(self, public_keys: Collection[str]) -> View:
-        """The view without the peers that have one of these keys, current or next, and without their names."""
+        """The view without the peers with one of these keys, current or next, and without their host names."""
         gone = [peer for peer in self.peers if not {peer.public_key, peer.next_key}.isdisjoint(public_keys)]
         names = self.hosts.without([peer.name for peer in gone]) if self.hosts else None
         return replace(self, peers=tuple(peer for peer in self.peers if peer not in gone), hosts=names)
 
     def to_dict(self) -> dict[str, Any]:
-        """The view as it stands in the pillar under ``wireguard:networks:<network>``."""
+        """The view in the pillar, under ``wireguard:networks:<network>``."""
         data: dict[str, Any] = {
             "interface": self.interface,
             "addresses": list(self.addresses),
@@ -249,9 +250,9 @@ class View:
     @classmethod
     def from_dict(cls, data: object, network: str | None = None) -> View:
         """
-        Check and convert what ``to_dict`` made, or what a person wrote without a digest.
+        Check and convert the result of ``to_dict``, or what a person wrote without a digest.
 
-        Raises ViewError naming the field, or saying that the content is not that which the digest names.
+        Raises ViewError for an invalid field, or if the content does not match the digest.
         """
         where = f"wireguard network {network}" if network else "wireguard interface"
         given = Fields(data, f"{where}: ", ViewError, _KEYS)
@@ -278,8 +279,8 @@ class View:
         )
         if given.get("digest", fields.text, view.digest) != view.digest:
             raise ViewError(
-                f"{where}: its content is not what its digest names. Something changed it on the way from the master,"
-                " or master and minion have different versions of saltext-wireguard: `saltutil.sync_all` on both"
+                f"{where}: its content does not match its digest. Something changed it on its way from the master, or"
+                " master and minion have different versions of saltext-wireguard: run `saltutil.sync_all` on both"
             )
         return view
 

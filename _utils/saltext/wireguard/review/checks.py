@@ -136,11 +136,11 @@ def _holders(context: Context) -> dict[Address, str]:
     return allocated | {address: name for name, member in context.members.items() for address in member.allocated}
 
 
-def never_meet(context: Context, contexts: list[Context]) -> Iterator[Problem]:
+def never_connect(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Pairs that cannot connect, except two external peers, which need not."""
     count = 0
     examples: list[tuple[str, str]] = []
-    for one, other in context.topology.never_meet():
+    for one, other in context.topology.never_connect():
         count += _pairs(one, other) - _pairs(one & context.peers, other & context.peers)
         first, second = (sorted(names, key=lambda name: (name in context.peers, name)) for names in (one, other))
         pairs = ((a, b) for a in first for b in second if a != b and not {a, b} <= context.peers)

@@ -26,7 +26,7 @@ from .checks import (
     mtu_too_large,
     nameless_participants,
     nearly_full,
-    never_meet,
+    never_connect,
     odd_interface,
     one_key_twice,
     outside_subnets,
@@ -83,7 +83,7 @@ _ERRORS: tuple[Check, ...] = (contradictions, circles, too_small, outside_subnet
 _WARNINGS: tuple[Check, ...] = (
     nearly_full,
     excluded_in_use,
-    never_meet,
+    never_connect,
     in_own_subnet,
     behind_a_node,
     mtu_too_large,

@@ -1,4 +1,4 @@
-"""When to reconcile: once for many events, never before the last one is done, and every few minutes in any case."""
+"""When to reconcile: once for a burst of events, never while one runs, and every few minutes in any case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Debounce:
     _contact: set[str] = field(default_factory=set)
 
     def add(self, contact: Iterable[str], now: float) -> None:
-        """Something happened; ``contact`` are minions that have just appeared."""
+        """Note an event; ``contact`` are minions that have just appeared."""
         self._first = now if self._first is None else self._first
         self._last = now
         self._contact.update(contact)
@@ -39,7 +39,7 @@ class Debounce:
         return self._first is not None and now >= min(self._last + self.quiet, self._first + self.at_most)
 
     def begin(self) -> list[str]:
-        """Start: what comes from here on is for the next one. Returns the minions that appeared."""
+        """Start a reconcile. Events from now on count for the next one. Returns the minions that appeared."""
         contact, self._contact = sorted(self._contact), set()
         self._first = None
         self._running = True

@@ -1,8 +1,8 @@
 """
-How often a member that never registered is asked for its first ``state.apply``, after an event said that it started.
+How often the start event of a member that never registered leads to its first ``state.apply``.
 
-Any minion can fire that event in the name of another. So the first one is answered at once, and each further one only
-when twice as much time has passed as before the last. It is a file, as each reaction of the reactor is a process.
+Any minion can fire that event in the name of another. So the first event counts at once, and each further one only
+after twice the time. The times are in a file, because the reactor runs each reaction in a process of its own.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ..system import files
 
 _FILE = "greeted.json"
 
-# How long the first greeting is good for, and the longest that any is; seconds.
+# Seconds until the second event counts, and the most until any further one does.
 FIRST_SECONDS = 60.0
 LONGEST_SECONDS = 3600.0
 
 
 class Greetings:
-    """Of one master; whoever uses it has the lock of the reconcile. ``directory`` is the one of its state."""
+    """Those of one master. Callers hold the reconcile lock. ``directory``: that of the master's state."""
 
     def __init__(self, directory: str) -> None:
         self._path = os.path.join(directory, _FILE)
 
     def due(self, nodes: Collection[str], now: float) -> list[str]:
-        """Those of the nodes to ask now, in order; they count as asked from then on. ``now`` is in Unix seconds."""
+        """Return the nodes to ask now, in order, and note them as asked. ``now`` is in Unix seconds."""
         known = dict(self._known(now))
         found = sorted(node for node in nodes if node not in known or now >= _until(*known[node]))
         if found:
@@ -36,7 +36,7 @@ class Greetings:
         return found
 
     def _known(self, now: float) -> Iterator[tuple[str, tuple[float, int]]]:
-        """(node, (when it was asked last, how often)); nothing of a file that is damaged, or of a time to come."""
+        """(node, (time of the last ask, number of asks)), without damaged entries and times in the future."""
         try:
             stored = json.loads(files.read(self._path) or "{}")
             entries = [(node, (float(when), int(count))) for node, (when, count) in stored.items()]

@@ -1,8 +1,8 @@
 """
-A hold: while an operator tries a change step by step, nothing else brings it to the nodes.
+A hold: while an operator delivers a change in stages, nothing else delivers it.
 
-It is a file, so that it outlives whoever began it: what was tried and stopped must not go to all nodes because a
-terminal was closed or the master restarted.
+It is a file, so that it outlives the process that began it: a change that was stopped must not reach all nodes because
+a terminal was closed or the master restarted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FILE = "hold"
 
 
 def put_on_hold(directory: str, who: str, why: str) -> None:
-    """Hold from now on. A hold that lasts already stays as it is. Raises NodeError or OSError."""
+    """Begin a hold, unless there is one. Raises NodeError or OSError."""
     if current_hold(directory):
         return
     os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -26,13 +26,13 @@ def put_on_hold(directory: str, who: str, why: str) -> None:
 
 
 def release_hold(directory: str) -> None:
-    """Hold no longer."""
+    """End the hold, if there is one."""
     if current_hold(directory):
         os.unlink(os.path.join(directory, _FILE))
 
 
 def current_hold(directory: str) -> str | None:
-    """A sentence about the hold that lasts: since when, by whom, and how it ends; None if there is none."""
+    """A sentence about the hold: since when, by whom, and how it ends; None if there is none."""
     path = os.path.join(directory, _FILE)
     try:
         with open(path, encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""At most one at work and one waiting: any number of triggers while a reconcile runs cost one more run."""
+"""At most one reconcile runs and one waits: any number of triggers during a run cause one more."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import contextmanager
 @contextmanager
 def reconcile_lock(directory: str, wait: bool = True) -> Iterator[bool]:
     """
-    Hold the turn within the ``with`` block. Yields True when it is ours.
+    Hold the lock within the ``with`` block. Yields True if it is ours.
 
-    With ``wait=False``, yields False when somebody else waits for the turn already: that run begins after now, so it
-    will see whatever made the caller ask. The kernel releases both locks when their holder dies.
+    With ``wait=False``, yields False if another process waits already: that run will begin later than now, so it will
+    see what triggered this one. The kernel releases both locks when their holder dies.
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _open(directory, "reconcile.waiting") as waiting, _open(directory, "reconcile.running") as running:

@@ -1,7 +1,7 @@
 """
-The course of one reconcile: whom to ask, whom to wait for, when it is over.
+The course of one reconcile: which nodes to ask, which to wait for, when it is over.
 
-Holds no clock and sends nothing: the runner tells what it heard and asks what to do next.
+It has no clock and sends nothing: ``control.reconciler`` passes in answers and times, and sends what is due.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 # How many nodes work on their pillar at the same time: each costs the master a compile.
 WINDOW = 100
 
-# A node is asked again when its view changed while it was answering, which bursts of joins do, but not for ever.
+# A node is asked again if its view changed while it was answering, as in a burst of joins, but at most so often.
 MAX_ASKS = 4
 
-# How many seconds the nodes that come last leave to the others, some of which may be off: these keep nobody waiting.
+# The nodes that come last wait so many seconds for the others. Some of these may be off.
 LAST_WAITS = 2.0
 
 
@@ -24,7 +24,7 @@ class Reconcile:
     """
     ``patience``: seconds that a node has to answer. All times are seconds of one monotonic clock.
 
-    All nodes are asked at once, as far as the window allows; ``staged.Staged`` goes in stages.
+    All nodes are asked at once, as far as the window allows; ``staged.Staged`` proceeds in stages.
     """
 
     patience: float
@@ -35,10 +35,10 @@ class Reconcile:
 
     def next(self, wanted: Mapping[str, str], now: float, last: frozenset[str] = frozenset()) -> list[str]:
         """
-        The nodes to ask now. ``wanted``: node -> digest, for all nodes that are out of date at this moment. ``last``:
-        the nodes to ask after all others.
+        The nodes to ask now. ``wanted``: node -> digest, for all nodes that are out of date now. ``last``: the nodes to
+        ask after all others.
 
-        Nodes that were waited for and are no longer out of date count as confirmed.
+        A node that was waited for and is no longer out of date is confirmed.
         """
         for node in [node for node in self._deadlines if node in self.asked and node not in wanted]:
             del self._deadlines[node]
@@ -59,9 +59,9 @@ class Reconcile:
         self, due: list[str], wanted: Mapping[str, str], busy: set[str], last: frozenset[str], now: float
     ) -> list[str]:
         """
-        Of the nodes that are due, those to ask now, while ``busy`` ones have not answered yet.
+        The due nodes to ask now, while ``busy`` ones have not answered yet.
 
-        Those that come last wait until no other is due, and the others have answered or had some time to.
+        Nodes that come last wait until no other is due, and the others have answered or had some time to do so.
         """
         others = [node for node in due if node not in last]
         recently = now + self.patience - LAST_WAITS
@@ -69,18 +69,18 @@ class Reconcile:
         return (others if wait else due)[: max(WINDOW - len(busy), 0)]
 
     def expect(self, nodes: Iterable[str], until: float) -> None:
-        """Wait for nodes that were asked by other means, until they answer. Meanwhile they are not asked by ours."""
+        """Wait for nodes that were asked by other means, and do not ask them meanwhile."""
         for node in nodes:
             self._deadlines[node] = until
 
     def answered(self, node: str, error: str | None = None) -> None:
-        """A node's answer came; with ``error``, it could not do what it was asked."""
+        """Note a node's answer; with ``error``, it failed."""
         self._deadlines.pop(node, None)
         if error:
             self.failed[node] = error
 
     def reconsider(self, node: str) -> None:
-        """What the node was asked for need not have been all: should it be out of date still, it is asked again."""
+        """Ask the node again if it is still out of date: its answer may not have been about everything."""
         self.asked[node] = ""
 
     def waiting(self, now: float) -> list[str]:
@@ -88,5 +88,5 @@ class Reconcile:
         return [node for node, deadline in self._deadlines.items() if deadline > now]
 
     def silent(self, out_of_date: Iterable[str]) -> list[str]:
-        """The nodes that were asked, and neither applied the change nor gave a reason."""
+        """The nodes that were asked, and neither applied the change nor answered with an error."""
         return sorted(node for node in out_of_date if node in self.asked and node not in self.failed)

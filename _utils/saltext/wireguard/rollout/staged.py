@@ -1,4 +1,4 @@
-"""A reconcile in stages: a canary first, alone, then batches, and no further stage once too many failed."""
+"""A reconcile in stages: first the canary alone, then batches, and no further stage once too many nodes failed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PERCENTAGE = re.compile(r"%(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)%")
 @dataclass(frozen=True)
 class Stages:
     """
-    What an operator asks for.
+    The stages that an operator wants.
 
-    ``canary``: minion ids. ``batch``: so many nodes at once after that; if ``percent``, a percentage of the nodes to be
-    asked. ``stop_after``: so many nodes that failed or were silent end it; one of the canary does in any case.
+    ``canary``: minion ids. ``batch``: the number of nodes at once after that or, if ``percent``, their percentage of
+    the nodes to ask. ``stop_after``: stop after so many failed or silent nodes; one of the canary is always enough.
     """
 
     canary: tuple[str, ...] = ()
@@ -31,14 +31,14 @@ class Stages:
     stop_after: int = 1
 
     def size(self, total: int) -> int:
-        """How many nodes are in a batch, of ``total`` that are to be asked."""
+        """The number of nodes in a batch, if ``total`` are to be asked."""
         wanted = self.batch * total / 100 if self.percent else self.batch
         return min(max(math.floor(wanted), 1), WINDOW)
 
 
 def parse_stages(canary: object, batch: object, stop_after: object, nodes: Collection[str]) -> Stages | None:
     """
-    The stages that an operator's words mean; None for no words, which is all nodes at once.
+    The stages from an operator's arguments; None without any, for all nodes at once.
 
     ``canary``: a minion id, a glob, or a list of these, each of which must match one of ``nodes``. ``batch``: a number
     or a percentage, as ``salt --batch`` has it. Raises ConfigError.
@@ -85,10 +85,10 @@ def _parse_limit(stop_after: object) -> int:
 @dataclass
 class Staged(Reconcile):
     """
-    A reconcile that takes the next of its ``stages`` when the present one is through: of its nodes, none is waited for,
-    and none is due. ``progress``: how far that is, in a line. ``stopped``: why no further stage is taken, if so.
+    A reconcile that starts the next of its ``stages`` when no node of the current one is due or waited for.
+    ``progress``: a line about the current stage. ``stopped``: why no further stage starts, if so.
 
-    A node whose view changes after its stage is asked again, in the place of one of the stage that runs.
+    A node whose view changes after its stage is asked again, in place of a node of the current stage.
     """
 
     stages: Stages = field(default_factory=Stages)
@@ -120,7 +120,7 @@ class Staged(Reconcile):
         if rest and not self.stopped and not self._open.intersection(rest):
             others = [node for node in rest if node not in last]
             self._batch += 1
-            self._asks.clear()  # the limit holds for each stage: on a long way, much changes
+            self._asks.clear()  # the limit applies to each stage: much may change in a long rollout
             self._open.update((others or rest)[: self._size])
 
     def _sum_up(self, rest: list[str], wanted: Mapping[str, str], last: frozenset[str]) -> None:
