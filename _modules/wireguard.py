@@ -36,6 +36,7 @@ from saltext.wireguard.node import registration as _registration
 from saltext.wireguard.node import reports as _reports
 from saltext.wireguard.node import reresolve as _reresolve
 from saltext.wireguard.node import rotation_protocol as _rotation_protocol
+from saltext.wireguard.node import sight as _sight
 from saltext.wireguard.node import sync as _sync
 from saltext.wireguard.node.minion import Minion
 
@@ -183,6 +184,25 @@ def ping(network: str | None = None, peer: str | None = None) -> dict[str, Any]:
     """
     with _minion():
         return _ping.ping_networks(network, peer)
+
+
+def status() -> dict[str, Any]:
+    """
+    What this minion sees of its peers now, in all its networks. ``salt-run wireguard.status`` puts together what all
+    nodes see, and shows it with names; ``show`` has more about this one.
+
+    Returns ``{"networks": {network: {interface, up, mtu, peers}}}``. ``peers`` maps public keys to lists, because a
+    fleet sends many of them: endpoint, age of the latest handshake in seconds (None for never), bytes received, bytes
+    sent. If nothing can be said about a network, ``result`` is False and ``comment`` says why.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.status
+    """
+    with _minion():
+        return _judged(_sight.status(), _sync.succeeded)
 
 
 # -- keys

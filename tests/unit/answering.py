@@ -9,6 +9,7 @@ from fake_bus import FakeBus
 from saltext.wireguard.control.reconciler import Reconciler, Request
 from saltext.wireguard.master.intake import announce, take_in
 from saltext.wireguard.model import statements
+from saltext.wireguard.model.sight import PeerSight, Sight
 from saltext.wireguard.model.statements import ABSENT, FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
 serials = itertools.count(100)
@@ -109,6 +110,7 @@ class Fleet(FakeBus):
             "wireguard.rotate_follow": self._rotate_follow,
             "wireguard.rotate_switch": self._rotate_switch,
             "wireguard.rotate_abort": lambda *_: {"aborted": True},
+            "wireguard.status": self._status,
         }
         return known[function](node, *words)
 
@@ -117,6 +119,12 @@ class Fleet(FakeBus):
         self.register(node)
         self.views[node] = self.master.moment().views(node).get("net")
         return {"wireguard_|-mesh_|-mesh_|-managed": {"result": True, **self._report(node)}}
+
+    def _status(self, node):
+        if node in self.broken:
+            return {"networks": {"net": Sight(error=self.broken[node]).to_dict()}}
+        peers = {peer.public_key: PeerSight("192.0.2.1:51820", 5, 1, 1) for peer in self.views[node].peers}
+        return {"networks": {"net": Sight("wg0", True, 1420, peers).to_dict()}}
 
     def _rotate_prepare(self, node, network):
         return self.sign(

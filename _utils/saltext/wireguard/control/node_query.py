@@ -1,37 +1,38 @@
-"""Asking nodes what they would change, which changes nothing."""
+"""Asking nodes about each of their networks, which changes nothing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
-from ..model.answers import Answer
 from ..rollout.reconcile import Reconcile
 from .answers import failure
 from .bus import Bus
 from .progress import Progress
 
-# Network -> what a node answers about it.
-NetworkAnswers = dict[str, Answer]
-
-# Node -> that, or the text of its error.
-Answers = dict[str, NetworkAnswers | str]
+T = TypeVar("T")
 
 
 class NodeQuery:
-    """Asks nodes what they would change, which changes nothing."""
+    """Asks nodes about each of their networks, which changes nothing."""
 
     def __init__(self, bus: Bus, timeout: float, progress: Progress) -> None:
         self._bus = bus
         self._timeout = timeout
         self._progress = progress
 
-    def ask(self, function: str, nodes: Collection[str], arguments: Sequence[Any]) -> Answers:
-        """What the nodes answer; silent ones are missing."""
+    def ask(
+        self, function: str, nodes: Collection[str], arguments: Sequence[Any], convert: Callable[[object], T]
+    ) -> dict[str, dict[str, T] | str]:
+        """
+        Node -> what it answers, by network, or the text of its error; silent ones are missing.
+
+        :param convert: makes the answer about one network of what came, of which no shape is certain; does not raise
+        """
         course = Reconcile(self._timeout)
         jobs: set[str] = set()  # the tags of their answers, but for the node
-        answers: Answers = {}
+        answers: dict[str, dict[str, T] | str] = {}
         while True:
             left = {node: function for node in nodes if node not in answers}
             due = course.next(left, time.monotonic())
@@ -44,7 +45,7 @@ class NodeQuery:
             for tag, data in self._bus.events(0.2):
                 node = _author(data)
                 if node in left and tag in {f"{job}/{node}" for job in jobs}:
-                    answers[node] = _answers(function, data)
+                    answers[node] = _answers(function, data, convert)
                     if answers.keys() >= set(waiting):
                         break
 
@@ -54,10 +55,9 @@ def _author(data: object) -> str:
     return node if isinstance(node, str) else ""
 
 
-def _answers(function: str, data: Mapping[str, Any]) -> NetworkAnswers | str:
-    """A job's return can be forged: no shape is certain."""
+def _answers(function: str, data: Mapping[str, Any], convert: Callable[[object], T]) -> dict[str, T] | str:
     answer = data.get("return")
     networks = answer.get("networks") if isinstance(answer, dict) else None
     if not isinstance(networks, dict):
         return failure(function, {**data, "success": False}) or "its answer is malformed"
-    return {str(network): Answer.from_dict(each) for network, each in networks.items()}
+    return {str(network): convert(each) for network, each in networks.items()}

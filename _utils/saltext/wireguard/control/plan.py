@@ -14,7 +14,10 @@ from ..model.changes import Kind, Subject
 from ..registry.rows import NodeId
 from ..review.plan import Difference, compare, merge, outdated, projected, unregistered
 from .bus import KEYWORDS
-from .node_query import Answers, NetworkAnswers, NodeQuery
+from .node_query import NodeQuery
+
+# Network -> what a node answers about it.
+NetworkAnswers = dict[str, Answer]
 
 # A job's arguments go to every minion: a key has 44 bytes.
 MAX_KEYS = 100
@@ -127,8 +130,8 @@ class Plan:
         self._result.unreachable += [each for (_, node), each in _members(moment).items() if node in silent]
         return self._result
 
-    def _ask(self, function: str, nodes: Collection[str], arguments: Sequence[Any]) -> Answers:
-        return self._query.ask(function, nodes, arguments) if self._query and nodes else {}
+    def _ask(self, function: str, nodes: Collection[str], arguments: Sequence[Any]) -> dict[str, NetworkAnswers | str]:
+        return self._query.ask(function, nodes, arguments, Answer.from_dict) if self._query and nodes else {}
 
     def _take(
         self,

@@ -36,7 +36,7 @@ def nodes(operator: Operator, network: str | None) -> Row:
     found = sorted(statuses(moment), key=lambda status: (status.network, status.member.node))
     gone = [each for each in left_out(moment) if network in (None, each[0])]
     if not gone:
-        _refuse_unknown(operator, network)
+        refuse_unknown(operator, network)
     return {
         "nodes": [_node(status) for status in found if network in (None, status.network)],
         "peers": [_peer(each) for each in peer_statuses(moment) if network in (None, each.network)],
@@ -48,7 +48,7 @@ def nodes(operator: Operator, network: str | None) -> Row:
 
 def addresses(operator: Operator, network: str | None) -> Row:
     """``salt-run wireguard.addresses``."""
-    _refuse_unknown(operator, network)
+    refuse_unknown(operator, network)
     moment = operator.master.moment()
     usages = {name: each for name, each in warnings.usage(moment).items() if network in (None, name)}
     pools = [pool for each in usages.values() for pool in each.pools()]
@@ -65,7 +65,8 @@ def addresses(operator: Operator, network: str | None) -> Row:
     return answer
 
 
-def _refuse_unknown(operator: Operator, network: str | None) -> None:
+def refuse_unknown(operator: Operator, network: str | None) -> None:
+    """Raise ConfigError for a network that the mesh file does not have."""
     known = [each.name for each in operator.master.mesh().networks]
     if network not in (None, *known):
         raise ConfigError(f"there is no network {network} in the mesh file {operator.master.mesh_path}")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .plantext import COLUMNS, fold
+from . import plantext, statustext
 
 # How an answer is to be shown and what `salt-run` exits with are no part of it.
 FOR_SALT = ("outputter", "retcode")
@@ -40,7 +40,7 @@ def _lines(data: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield from _lines(value, indent + "  ")
         elif _is_rows(value):
             yield f"{indent}{name}:"
-            yield from (f"{indent}  {line}" for line in _table(fold(value) if _is_steps(value) else value))
+            yield from (f"{indent}  {line}" for line in _table(_folded(value)))
         elif _is_sentences(value):
             yield f"{indent}{name}:"
             yield from (f"{indent}  {line}" for item in value for line in str(item).splitlines())
@@ -52,8 +52,11 @@ def _is_rows(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
-def _is_steps(rows: Sequence[Mapping[str, Any]]) -> bool:
-    return rows[0].keys() == COLUMNS
+def _folded(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Rows as people read them."""
+    if rows[0].keys() == plantext.COLUMNS:
+        return plantext.fold(rows)
+    return statustext.fold(rows) if rows[0].keys() == statustext.COLUMNS else rows
 
 
 def _is_sentences(value: object) -> bool:

@@ -1,0 +1,98 @@
+"""What a node sees of its peers at a moment, and how that travels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ViewError, WireguardError
+from . import fields
+from .device import Device, DevicePeer
+from .fields import Fields
+
+# Of a network's peers, no node has more.
+MAX_PEERS = 20_000
+
+_NUMBER = fields.integer(0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class PeerSight:
+    """
+    One peer, as a node's device has it.
+
+    ``endpoint`` is ``ip:port`` or None. ``age``: seconds since the latest handshake by the node's own clock, so that no
+    two clocks need to agree; None for never. ``received`` and ``sent`` in bytes.
+    """
+
+    endpoint: str | None
+    age: int | None
+    received: int
+    sent: int
+
+    @classmethod
+    def of(cls, peer: DevicePeer, now: int) -> PeerSight:
+        """``now``: Unix seconds."""
+        age = max(now - peer.latest_handshake, 0) if peer.latest_handshake else None
+        return cls(peer.endpoint, age, peer.rx, peer.tx)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """
+    One network of a node: its interface, and public key -> peer. ``error``: why the node cannot say; then the rest is
+    empty. ``mtu`` is 0 where there is no device.
+    """
+
+    interface: str = ""
+    up: bool = False
+    mtu: int = 0
+    peers: Mapping[str, PeerSight] = field(default_factory=dict)
+    error: str | None = None
+
+    @classmethod
+    def of(cls, device: Device, now: int) -> Sight:
+        """``now``: Unix seconds."""
+        peers = {key: PeerSight.of(peer, now) for key, peer in device.peers.items()}
+        return cls(device.interface, device.up, device.mtu, peers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it travels: a peer is a short list, because a fleet sends many."""
+        if self.error is not None:
+            return {"result": False, "comment": self.error}
+        peers = {key: [each.endpoint, each.age, each.received, each.sent] for key, each in self.peers.items()}
+        return {"interface": self.interface, "up": self.up, "mtu": self.mtu, "peers": peers}
+
+    @classmethod
+    def from_dict(cls, data: object) -> Sight:
+        """From a job's return, of which no shape is certain: it can be forged."""
+        try:
+            return _sight(data)
+        except (WireguardError, ValueError, RecursionError):
+            return cls(error="its answer is not understood")
+
+
+def _sight(data: object) -> Sight:
+    given = Fields(data, "status: ", ViewError)
+    if given.get("result", fields.boolean, None) is False:
+        return Sight(error=given.get("comment", fields.short_text, "it gave no reason"))
+    peers = given.get("peers", fields.mapping)
+    if len(peers) > MAX_PEERS:
+        raise ValueError("too many peers")
+    return Sight(
+        given.get("interface", fields.interface),
+        given.get("up", fields.boolean),
+        given.get("mtu", fields.integer(0, 65535)),
+        {fields.public_key(key): _peer(each) for key, each in peers.items()},
+    )
+
+
+def _peer(value: object) -> PeerSight:
+    endpoint, age, received, sent = fields.list_of(lambda item: item, 4)(value)
+    return PeerSight(
+        None if endpoint is None else fields.short_text(endpoint),
+        None if age is None else _NUMBER(age),
+        _NUMBER(received),
+        _NUMBER(sent),
+    )
