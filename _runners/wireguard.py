@@ -20,7 +20,6 @@ from saltext.wireguard.control import operator as _operator
 from saltext.wireguard.control import reconcile as _reconcile
 from saltext.wireguard.control import removal as _removal
 from saltext.wireguard.control import rotate as _rotate
-from saltext.wireguard.control import status as _status
 from saltext.wireguard.control import tables as _tables
 
 if TYPE_CHECKING:
@@ -35,26 +34,11 @@ def __virtual__():
     return __virtualname__
 
 
-def _run(verb, *args, **kwargs):
-    """What every function below comes down to."""
-    # Salt puts `__jid_event__` and `__user__` here where a runner was started as a job
-    say = _operator.teller(__opts__, globals().get("__jid_event__"))
-    operator = _operator.Operator(__opts__, say, globals().get("__user__", _operator.UNKNOWN))
-    return _operator.run(verb, operator, __context__, *args, **kwargs)
+# What every function below comes down to.
+_run = functools.partial(_operator.run_job, globals())
 
 
-def _command(function):
-    """A function of this runner."""
-
-    @functools.wraps(function)  # by which Salt knows its arguments
-    def command(*args, **kwargs):
-        _operator.refuse_misfits(function, args, kwargs)
-        return function(*args, **kwargs)
-
-    return command
-
-
-@_command
+@_operator.command
 def validate(mesh=None):
     """
     Check the mesh file: list all its errors at once, and warn of what is probably a mistake.
@@ -78,7 +62,7 @@ def validate(mesh=None):
     return _run(_check.validate, mesh)
 
 
-@_command
+@_operator.command
 def plan(mesh=None, timeout=20):
     """
     What would change on which node, which live sessions that would cut off, and what drifted; nothing is touched.
@@ -108,7 +92,7 @@ def plan(mesh=None, timeout=20):
     return _run(_check.plan, mesh, timeout)
 
 
-@_command
+@_operator.command
 def nodes(network=None):
     """
     Who is in which network, with which addresses, and whether its device is what it should be.
@@ -131,70 +115,7 @@ def nodes(network=None):
     return _run(_tables.nodes, network)
 
 
-@_command
-def status(network=None, node=None, timeout=10):
-    """
-    What the nodes should have, what they proved to have, and what they see of each other now.
-
-    Asks the nodes to look at their devices. A pair is ``up`` if there is a session, ``idle`` if there is none and
-    nothing asks for one, ``stale`` if a session that is kept alive was not renewed for 3 minutes, and ``down`` after 5,
-    or if handshakes are tried and never answered, or if an end lacks the peer. It is ``unknown`` if neither end
-    says anything. If the two ends differ, the worse state counts, and ``disagree`` is true where one has a session that
-    the other one does not know of. Returns of jobs can be forged: this is for looking, and nothing is decided by it.
-
-    network
-        Only this one.
-
-    node
-        Only this node: it and its peers are asked.
-
-    timeout
-        Seconds that a node has to answer.
-
-    Returns ``answer`` (a sentence), ``nodes`` (rows of network, node, in_sync, why, interface_up, mtu, the number of
-    its pairs in each state, and ``problem``: why it says nothing) and ``pairs`` (rows of network, a, b, state,
-    disagree, handshake_age in seconds, kept_alive, and what a_sees and b_sees: state, lacks_peer, handshake_age,
-    endpoint, roamed, received and sent in bytes), the worst ones first. Null is for what is not known, or never was.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-run wireguard.status
-        salt-run wireguard.status node=web1
-        salt-run wireguard.status network=backbone --out=json
-    """
-    return _run(_status.status, network, node, timeout)
-
-
-@_command
-def wait(network=None, node=None, until="in_sync", timeout=300):
-    """
-    Wait until all nodes are in sync. For scripts and orchestration.
-
-    network, node
-        Only these.
-
-    until
-        ``in_sync``: every node read the wanted configuration back from its device and signed that.
-
-    timeout
-        Seconds.
-
-    Returns ``answer`` (a sentence), ``seconds`` and ``missing`` (names of what is not yet so). Exit code 1 when the
-    time is over.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-run wireguard.wait
-        salt-run wireguard.wait node=web1 timeout=60
-    """
-    return _run(_status.wait, network, node, until, timeout)
-
-
-@_command
+@_operator.command
 def addresses(network=None):
     """
     How the subnets of each network are used, what is free in them, and what is not free yet.
@@ -216,7 +137,7 @@ def addresses(network=None):
     return _run(_tables.addresses, network)
 
 
-@_command
+@_operator.command
 def view(node):
     """
     What the pillar of ``node`` holds under ``wireguard``.
@@ -230,7 +151,7 @@ def view(node):
     return _run(_tables.view, node)
 
 
-@_command
+@_operator.command
 def hear(tag, event):
     """
     Take in what a node said in an event with the tag ``wireguard/register`` or ``wireguard/report``. For the reactor.
@@ -247,7 +168,7 @@ def hear(tag, event):
     return _run(_reconcile.hear, tag, event)
 
 
-@_command
+@_operator.command
 def reconcile(
     contact="*",
     wait=True,
@@ -326,7 +247,7 @@ def reconcile(
     )
 
 
-@_command
+@_operator.command
 def hold(reason=""):
     """
     Put changes on hold: from now on only a reconcile with ``canary`` or ``batch`` delivers them; engine, reactor,
@@ -348,7 +269,7 @@ def hold(reason=""):
     return _run(_reconcile.hold, reason)
 
 
-@_command
+@_operator.command
 def release():
     """
     End a hold, and bring what has changed to all nodes, as ``reconcile`` does.
@@ -365,7 +286,7 @@ def release():
 # -- nodes that go
 
 
-@_command
+@_operator.command
 def revoke(node, network=None, reason="", timeout=20):
     """
     Exclude a node at once, even while the mesh file lists it, and say who has dropped it. Lasts until ``readmit``.
@@ -392,7 +313,7 @@ def revoke(node, network=None, reason="", timeout=20):
     return _run(_removal.revoke, node, network, reason, timeout)
 
 
-@_command
+@_operator.command
 def dropped(node, network=None, timeout=20):
     """
     Say who has dropped a node that was taken out of the mesh file or whose Salt key was deleted, asking who has not.
@@ -408,7 +329,7 @@ def dropped(node, network=None, timeout=20):
     return _run(_removal.dropped, node, network, timeout)
 
 
-@_command
+@_operator.command
 def readmit(node, network=None, reason=""):
     """
     Take a revocation back. The node is a member again, under its old addresses, as far as the mesh file lists it.
@@ -425,7 +346,7 @@ def readmit(node, network=None, reason=""):
 # -- external peers
 
 
-@_command
+@_operator.command
 def export(name, network=None, format="wg-quick", public_key=None, file=None, rekey=False, reason=""):
     """
     Make the configuration of an external peer of the mesh file, such as a phone, a partner or a router. The private
@@ -474,7 +395,7 @@ def export(name, network=None, format="wg-quick", public_key=None, file=None, re
 # -- nodes that come
 
 
-@_command
+@_operator.command
 def enroll(node, network=None):
     """
     Let a host in by ssh, which has no minion yet, or none that reaches this master. Run it again for a new key.
@@ -500,7 +421,7 @@ def enroll(node, network=None):
     return _run(_admission.enroll, node, network)
 
 
-@_command
+@_operator.command
 def pending():
     """
     The registrations that wait for an operator, where the mesh file says ``admit: manual`` or ``rekey: manual``.
@@ -514,7 +435,7 @@ def pending():
     return _run(_tables.pending)
 
 
-@_command
+@_operator.command
 def admit(node, network=None, valid_for=None, public_key=None):
     """
     Let a node in, or its changed key; at once if its registration waits, else as soon as it registers.
@@ -538,7 +459,7 @@ def admit(node, network=None, valid_for=None, public_key=None):
     return _run(_admission.admit, node, network, valid_for, public_key)
 
 
-@_command
+@_operator.command
 def reject(node, network=None):
     """
     Say no to a registration that waits. The node stays out, or keeps its old key; the same key is refused from now on.
@@ -552,7 +473,7 @@ def reject(node, network=None):
     return _run(_admission.reject, node, network)
 
 
-@_command
+@_operator.command
 def forget_serials(node, network=None, reason=""):
     """
     Let a node speak again whose statements are refused, because it, or this master, had a clock that was ahead. Old
@@ -576,7 +497,7 @@ def forget_serials(node, network=None, reason=""):
 # -- nodes that change keys
 
 
-@_command
+@_operator.command
 def rotate(node, network=None, timeout=20, force=False):
     """
     Give nodes new keys, one after the other, without an outage: all peers know the new key before the node uses it.
@@ -607,7 +528,7 @@ def rotate(node, network=None, timeout=20, force=False):
     return _run(_rotate.rotate, node, network, timeout, force)
 
 
-@_command
+@_operator.command
 def rotate_due(limit=1):
     """
     Rotate the keys that are due by ``rotate_every`` in the mesh file, the oldest first. The engine runs this; without
@@ -625,7 +546,7 @@ def rotate_due(limit=1):
     return _run(_rotate.rotate_due, limit)
 
 
-@_command
+@_operator.command
 def rotate_secret(reason="", timeout=20, force=False):
     """
     Give all pairs of nodes other preshared keys, by making another secret for these, and reconcile.
@@ -654,7 +575,7 @@ def rotate_secret(reason="", timeout=20, force=False):
     return _run(_rotate.rotate_secret, reason, timeout, force)
 
 
-@_command
+@_operator.command
 def history(node=None, limit=50):
     """
     What happened to a node, or to all: who came, went, changed keys, was refused; by whose doing, and why.

@@ -72,7 +72,7 @@ def salt_folder(kind: str) -> Path:
 def sources(kind: str) -> dict[str, list[Path]]:
     """The files of Salt and of ours by the name that they have for Salt's loader."""
     found: dict[str, list[Path]] = {}
-    for path in [*salt_folder(kind).glob("*.py"), REPO / f"_{kind}" / "wireguard.py"]:
+    for path in [*salt_folder(kind).glob("*.py"), *(REPO / f"_{kind}").glob("wireguard*.py")]:
         virtual = re.search(r"^__virtualname__ = \"(\w+)\"", path.read_text(), re.MULTILINE)
         found.setdefault(virtual[1] if virtual else path.stem, []).append(path)
     return found

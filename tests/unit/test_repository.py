@@ -72,46 +72,56 @@ def test_the_namespace_is_open_to_other_extensions() -> None:
     assert not (REPO / "_utils/saltext/__init__.py").exists()
 
 
-def functions(folder: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    tree = ast.parse((REPO / folder / "wireguard.py").read_text())
-    for node in tree.body:
+SALT_MODULES = sorted(path for folder in LOADED for path in (REPO / folder).glob("wireguard*.py"))
+MODULE_IDS = [str(path.relative_to(REPO)) for path in SALT_MODULES]
+
+
+def functions(module: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in ast.parse(module.read_text()).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             yield node.name.rstrip("_"), node
 
 
 @pytest.mark.parametrize(
-    ("folder", "name", "node"), [(folder, *each) for folder in ("_modules", "_runners") for each in functions(folder)]
+    ("name", "node"),
+    [each for path in SALT_MODULES if path.parent.name in ("_modules", "_runners") for each in functions(path)],
 )
-def test_what_people_call_shows_how_to_call_it(folder: str, name: str, node: ast.FunctionDef) -> None:
+def test_what_people_call_shows_how_to_call_it(name: str, node: ast.FunctionDef) -> None:
     docstring = ast.get_docstring(node) or ""
     assert "CLI Example:\n\n.. code-block:: bash\n\n" in docstring
     assert re.search(rf"^    salt(-run|-call)? .*\bwireguard\.{name}\b", docstring, re.MULTILINE)
 
 
-@pytest.mark.parametrize("folder", LOADED)
-def test_a_salt_module_offers_no_function_of_others(folder: str) -> None:
+@pytest.mark.parametrize("path", SALT_MODULES, ids=MODULE_IDS)
+def test_a_salt_module_offers_no_function_of_others(path: Path) -> None:
     """Salt offers every function that has a public name in a module, wherever it came from."""
     pytest.importorskip("salt")
-    spec = importlib.util.spec_from_file_location("wireguard_module", REPO / folder / "wireguard.py")
+    spec = importlib.util.spec_from_file_location("wireguard_module", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     public = {name: each for name, each in inspect.getmembers(module, inspect.isfunction) if name[0] != "_"}
-    assert {name.rstrip("_") for name in public} == {name for name, _ in functions(folder)}
+    assert {name.rstrip("_") for name in public} == {name for name, _ in functions(path)}
     assert {each.__module__ for each in public.values()} == {"wireguard_module"}
 
 
-@pytest.mark.parametrize("folder", LOADED)
-def test_every_public_function_has_a_docstring(folder: str) -> None:
-    assert [name for name, node in functions(folder) if not ast.get_docstring(node)] == []
+def test_no_two_files_of_a_runner_have_a_function_of_one_name() -> None:
+    """Salt would offer either of them."""
+    names = [name for path in SALT_MODULES if path.parent.name == "_runners" for name, _ in functions(path)]
+    assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("folder", LOADED)
-def test_every_argument_is_described_at_one_function_at_least(folder: str) -> None:
+@pytest.mark.parametrize("path", SALT_MODULES, ids=MODULE_IDS)
+def test_every_public_function_has_a_docstring(path: Path) -> None:
+    assert [name for name, node in functions(path) if not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize("path", SALT_MODULES, ids=MODULE_IDS)
+def test_every_argument_is_described_at_one_function_at_least(path: Path) -> None:
     obvious = {"minion_id", "pillar", "tag", "event", "test", "data"}
-    described = "\n".join(ast.get_docstring(node) or "" for _, node in functions(folder))
-    for name, node in functions(folder):
+    described = "\n".join(ast.get_docstring(node) or "" for _, node in functions(path))
+    for name, node in functions(path):
         for argument in node.args.args:
             if argument.arg not in obvious:
                 assert re.search(rf"\b{argument.arg}\b", described), f"{name}: {argument.arg}"

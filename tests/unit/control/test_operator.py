@@ -5,7 +5,7 @@ import salt.exceptions
 
 from answering import Fleet
 from operating import operator_of
-from saltext.wireguard.control.operator import DIFFERS, FAILED, Operator, exiting, refuse_misfits, run, teller
+from saltext.wireguard.control.operator import DIFFERS, FAILED, Operator, command, exiting, run, teller
 from saltext.wireguard.errors import ConfigError
 
 
@@ -110,9 +110,10 @@ def test_without_a_job_there_is_nobody_to_tell():
 def test_arguments_that_do_not_fit_are_an_error_that_names_the_function(args, kw):
     """Salt printed usage, and exited with 0."""
 
+    @command
     def revoke(node, network=None):
-        pass
+        return node, network
 
-    refuse_misfits(revoke, ["a"], {"network": "b"})
+    assert revoke("a", network="b") == ("a", "b")
     with pytest.raises(salt.exceptions.NotImplemented, match=r"^wireguard\.revoke: .*; see `salt-run -d wireguard"):
-        refuse_misfits(revoke, args, kw)
+        revoke(*args, **kw)

@@ -7,13 +7,14 @@ Here, and nowhere else, the master is opened, its events are announced, and our 
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import salt.exceptions
 import salt.utils.user
@@ -24,6 +25,8 @@ from ..rollout.lock import reconcile_lock
 from .bus import Bus, SaltBus, fire, has_master
 from .interruption import interrupted
 from .progress import Say
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What Salt calls somebody whose name it does not know.
 UNKNOWN = "UNKNOWN"
@@ -65,13 +68,35 @@ def _carry_out(verb: Callable[..., Any], operator: Operator, *args: Any, **kw: A
         return exiting(INTERRUPTED, interrupted(operator.master, operator.name, started))
 
 
-def refuse_misfits(function: Callable[..., Any], args: Sequence[Any], kw: Mapping[str, Any]) -> None:
-    """Raise for arguments that are missing or too many. Salt would print usage, and exit with 0."""
-    try:
-        inspect.signature(function).bind(*args, **kw)
-    except TypeError as exc:
-        name = f"wireguard.{function.__name__}"
-        raise salt.exceptions.NotImplemented(f"{name}: {exc}; see `salt-run -d {name}`") from exc
+def run_job(module: Mapping[str, Any], verb: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+    """
+    What a function of a runner module comes down to. ``module``: the module's globals, where Salt's loader puts what is
+    Salt's.
+
+    Where a runner was started as a job, Salt puts ``__jid_event__`` and ``__user__`` into the globals of the first
+    function that it finds of ``wireguard``. These are the globals of this module, because of ``command``.
+    """
+    say = teller(module["__opts__"], globals().get("__jid_event__"))
+    operator = Operator(module["__opts__"], say, globals().get("__user__", UNKNOWN))
+    return run(verb, operator, module["__context__"], *args, **kw)
+
+
+def command(function: Function) -> Function:
+    """
+    A function of a runner. For arguments that are missing or too many, it raises what is printed as an error: Salt
+    would print usage, and exit with 0.
+    """
+
+    @functools.wraps(function)  # by which Salt knows its arguments
+    def checked(*args: Any, **kw: Any) -> Any:
+        try:
+            inspect.signature(function).bind(*args, **kw)
+        except TypeError as exc:
+            name = f"wireguard.{function.__name__}"
+            raise salt.exceptions.NotImplemented(f"{name}: {exc}; see `salt-run -d {name}`") from exc
+        return function(*args, **kw)
+
+    return cast("Function", checked)
 
 
 def exiting(retcode: int, data: Mapping[str, Any]) -> dict[str, Any]:
