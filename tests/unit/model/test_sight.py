@@ -69,7 +69,7 @@ def nested(depth):
     ],
 )
 def test_what_no_node_sends_is_an_error_and_no_more(change):
-    assert Sight.from_dict({**SIGHT.to_dict(), **change}).error == "its answer is not understood"
+    assert Sight.from_dict({**SIGHT.to_dict(), **change}).error == "its answer is malformed"
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {}, {1: 2}])
@@ -78,4 +78,4 @@ def test_so_is_what_is_no_answer_at_all(data):
 
 
 def test_the_reason_of_a_node_cannot_move_the_cursor():
-    assert Sight.from_dict({"result": False, "comment": "\x1b[2J"}).error == "its answer is not understood"
+    assert Sight.from_dict({"result": False, "comment": "\x1b[2J"}).error == "its answer is malformed"

@@ -13,8 +13,8 @@ from ..master.master import Moment
 from ..master.status import Status, statuses
 from ..model.sight import Sight
 from ..observe.pairs import End, Pair, State, pairs
-from ..wording import foreign, some
-from . import rows
+from ..wording import one_line, some
+from . import tables
 from .node_query import NodeQuery
 from .operator import FAILED, Operator, exiting
 from .progress import Progress
@@ -56,8 +56,8 @@ def status(operator: Operator, network: str | None, node: str | None, timeout: f
 def wait(operator: Operator, network: str | None, node: str | None, until: str, timeout: float) -> dict[str, Any]:
     """``salt-run wireguard.wait``."""
     if until not in _MISSING:
-        raise ConfigError(f"until must be {' or '.join(_MISSING)}, not {foreign(str(until), 50)!r}")
-    rows.refuse_unknown(operator, network)
+        raise ConfigError(f"until must be {' or '.join(_MISSING)}, not {one_line(str(until), 50)!r}")
+    tables.refuse_unknown(operator, network)
     started = time.monotonic()
     progress = Progress(operator.progress)
     while True:
@@ -79,7 +79,7 @@ def look(operator: Operator, network: str | None, node: str | None, timeout: flo
     :param node: only what concerns this one: it and its peers are asked
     :raises ConfigError: if there is none such
     """
-    rows.refuse_unknown(operator, network)
+    tables.refuse_unknown(operator, network)
     moment = operator.master.moment()
     chosen = _chosen(moment, network, node)
     names = {each.network for each in chosen}
@@ -96,7 +96,7 @@ def _chosen(moment: Moment, network: str | None, node: str | None) -> list[Statu
     found = [each for each in known if node in (None, each.member.node)]
     if node is not None and not found:
         where = f"network {network}" if network else "any network"
-        raise ConfigError(f"{foreign(node)!r} is no member of {where}; see `salt-run wireguard.nodes`")
+        raise ConfigError(f"{one_line(node)!r} is no member of {where}; see `salt-run wireguard.nodes`")
     return sorted(found, key=lambda each: (each.network, each.member.node))
 
 

@@ -70,7 +70,7 @@ class Sight:
         try:
             return _sight(data)
         except (WireguardError, ValueError, RecursionError):
-            return cls(error="its answer is not understood")
+            return cls(error="its answer is malformed")
 
 
 def _sight(data: object) -> Sight:
