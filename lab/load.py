@@ -27,6 +27,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -341,9 +342,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for part in parts:
         if isinstance(part, BaseException):
             raise part
+    cost = {"master_cpu_seconds": round(cpu, 2), "seconds": round(seconds, 2)}
+    return {"count": len(minions), **summary(parts), **cost}
+
+
+def summary(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The results of all workers as one."""
     sent = sum((part["sent"] for part in parts), Counter())
     return {
-        "count": len(minions),
         "sent": dict(sent),
         "refused": sum(sent[kind] for kind in REFUSED),
         "failures": sum(part["failures"] for part in parts),
@@ -351,8 +357,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "reports": sum(part["reports"] for part in parts),
         "sign_in_seconds": round(max(part["sign_in"] for part in parts), 2),
         "sending_seconds": round(max(part["sending"] for part in parts), 2),
-        "master_cpu_seconds": round(cpu, 2),
-        "seconds": round(seconds, 2),
         "nodes": {name: node for part in parts for name, node in part["nodes"].items()},
     }
 

@@ -65,6 +65,10 @@ def split_passed_on(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv, []
 
 
+Run = Callable[[argparse.Namespace, list[str]], int | None]
+Command = Callable[[str, Run, str], argparse.ArgumentParser]
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Build the parser; every command has a help text of its own."""
     formatter = argparse.RawDescriptionHelpFormatter
@@ -72,13 +76,20 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default=DEFAULT_NAME, help="which lab; several run side by side (default: lab)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(
-        name: str, run: Callable[[argparse.Namespace, list[str]], int | None], text: str
-    ) -> argparse.ArgumentParser:
+    def command(name: str, run: Run, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(run=run, command=name)
         return sub
 
+    _add_lab_commands(command)
+    _add_host_commands(command)
+    _add_network_commands(command)
+    for name, text in PASSED_ON.items():
+        command(name, run_passed_on, text).usage = f"lab {name}{' NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
+    return parser
+
+
+def _add_lab_commands(command: Command) -> None:
     up = command("up", run_up, "make a lab with hosts node1 to nodeN; returns when all minions answer")
     up.add_argument("count", metavar="N", type=node_count, help="number of minions, 0 or more")
     up.add_argument("--mesh", metavar="FILE", type=Path, help="mesh file to start with; copied to DIR/mesh.yml")
@@ -89,6 +100,15 @@ def make_parser() -> argparse.ArgumentParser:
         help="what makes the master react by itself, from examples/master.d (default: engine)",
     )
     up.add_argument("--synced", action="store_true", help="minions begin with our modules, as after saltutil.sync_all")
+    ping = command("ping", run_ping, "ping every node from every other through the mesh; exit code 1 if a pair fails")
+    ping.add_argument("--json", action="store_true", help="print a JSON document, not a table")
+    ping.add_argument("--wait", metavar="S", type=float, default=20, help="retry failing pairs this long (default: 20)")
+    status = command("status", run_status, "show the hosts, whether they have power, and their processes")
+    status.add_argument("--json", action="store_true", help="print a JSON document, not a table")
+    command("down", run_down, "remove the lab, and what a crashed one has left; does nothing if there is nothing")
+
+
+def _add_host_commands(command: Command) -> None:
     add = command("add", run_add, "add hosts, accept their keys; returns when their minions answer")
     add.add_argument("hosts", metavar="NAME[@SITE]", nargs="+", help="name of the new host, and where it is")
     add.add_argument("--plain", action="store_true", help="without Salt: a phone, or a machine in a LAN")
@@ -107,6 +127,9 @@ def make_parser() -> argparse.ArgumentParser:
     clone = command("clone", run_clone, "start a machine with a copy of a host's disk, keys and minion id included")
     clone.add_argument("host", metavar="NAME", help="name of the host to copy; it may run")
     clone.add_argument("new", metavar="NEW", help="name of the copy in the lab")
+
+
+def _add_network_commands(command: Command) -> None:
     site = command("site", run_site, "add a site: a LAN behind a router with NAT, which hosts can be added to")
     site.add_argument("site", metavar="NAME", help="name of the site, and of its router's outside address")
     site.add_argument(
@@ -120,15 +143,6 @@ def make_parser() -> argparse.ArgumentParser:
     point = command("point", run_point, "let a name stand for these addresses and no others, on all hosts")
     point.add_argument("pointer", metavar="NAME")
     point.add_argument("addresses", metavar="ADDRESS", nargs="+", help="or the name of a host or site")
-    for name, text in PASSED_ON.items():
-        command(name, run_passed_on, text).usage = f"lab {name}{' NAME COMMAND' if name == 'exec' else ''} [ARG ...]"
-    ping = command("ping", run_ping, "ping every node from every other through the mesh; exit code 1 if a pair fails")
-    ping.add_argument("--json", action="store_true", help="print a JSON document, not a table")
-    ping.add_argument("--wait", metavar="S", type=float, default=20, help="retry failing pairs this long (default: 20)")
-    status = command("status", run_status, "show the hosts, whether they have power, and their processes")
-    status.add_argument("--json", action="store_true", help="print a JSON document, not a table")
-    command("down", run_down, "remove the lab, also what a crash of it left; does nothing when there is nothing")
-    return parser
 
 
 def node_count(text: str) -> int:

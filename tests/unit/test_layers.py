@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,29 @@ def test_every_room_is_in_the_table_and_the_other_way_round() -> None:
 )
 def test_a_forbidden_import_is_found(place: tuple[str, ...], line: str, found: list[str]) -> None:
     assert violations(place, line, table()) == found
+
+
+def check_circles(sources: Iterable[tuple[tuple[str, ...], str]]) -> None:
+    """Raise CycleError if modules import each other in a circle, also one within a room."""
+    sources = list(sources)
+    names = {".".join(place) for place, _ in sources}
+    graph = {
+        ".".join(place): {
+            module for name in imported(place, source) for module in (name, name.rpartition(".")[0]) if module in names
+        }
+        for place, source in sources
+    }
+    TopologicalSorter(graph).prepare()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    check_circles(modules())
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    lines = {"a": "from .b import x", "b": "from . import c", "c": "from . import a"}
+    with pytest.raises(CycleError):
+        check_circles((("node", name), line) for name, line in lines.items())
 
 
 @pytest.mark.parametrize(("place", "source"), list(modules()))
