@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any
 from salt.exceptions import CommandExecutionError
 
 # Imports have private names, because Salt offers every public function that it finds here.
+from saltext.wireguard.deployment import forget_if_changed as _forget_if_changed
+
+# Salt loads this file again after a sync, within the same `state.apply`, but not the library.
+_forget_if_changed()
+
 from saltext.wireguard import __version__
+from saltext.wireguard import deployment as _deployment
 from saltext.wireguard.errors import WireguardError
 from saltext.wireguard.node import apply as _apply
 from saltext.wireguard.node import config_files as _config_files
@@ -73,6 +79,23 @@ def version() -> str:
         salt '*' wireguard.version
     """
     return __version__
+
+
+def modules() -> dict[str, Any]:
+    """
+    What of ours this minion has: ``{version, digest, folder, synced}``.
+
+    The digest is that of the files, so it also tells apart two commits of one version. ``synced`` is whether Salt has
+    synced them; if not, they were installed in ``folder`` or found by ``module_dirs``, and a sync would not replace
+    them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.modules
+    """
+    return _deployment.describe(__opts__["extension_modules"])
 
 
 def managed() -> dict[str, str | None]:

@@ -22,6 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
+from saltext.wireguard import deployment as _deployment
 from saltext.wireguard.fleet import masterless as _masterless
 from saltext.wireguard.master import pillar as _pillar
 from saltext.wireguard.meshfile import load as _load
@@ -40,10 +41,11 @@ def __virtual__():
 
 def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     """
-    The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}, "generation": number}}``.
+    The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}, "generation": number, "modules_digest":
+    text}}``.
 
-    The generation is that of the registry. A minion heeds none that is older than what it has applied. There is none
-    without a master.
+    The generation is that of the registry. A minion heeds none that is older than what it has applied. The digest is
+    that of the master's own modules, by which a minion knows that it needs others. There is neither without a master.
 
     ``{}`` for minions that no network lists, for unaccepted ids that nobody enrolled by ssh, and for the master's own
     pillar. A minion that was in a network and is in none now gets an *empty* ``networks``: that is how it knows that it
@@ -65,15 +67,20 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
         return {}
     views, generation = answer
     data = {"wireguard": {"networks": {name: view.to_dict() for name, view in views.items()}}}
-    if generation:
-        data["wireguard"]["generation"] = generation
+    if not _is_minion():
+        data["wireguard"] |= {"generation": generation, "modules_digest": _deployment.digest()}
     if views:
         # What the pillar has so far is repeated, or with `pillar_source_merging_strategy: overwrite` it would be gone.
         data["schedule"] = {**pillar.get("schedule", {}), **_schedule(views.values())}
     return data
 
 
+def _is_minion():
+    """Whether a minion compiles its own pillar, from its own mesh file."""
+    return __opts__["__role"] == "minion"
+
+
 def _views(minion_id, mesh):
-    if __opts__["__role"] == "minion":  # it compiles its own pillar, from its own mesh file
+    if _is_minion():
         return _masterless.masterless_views(_load.load_mesh(mesh), minion_id, time.time()), 0
     return _pillar.views_for(__opts__, mesh, minion_id)

@@ -199,6 +199,84 @@ def test_module_dirs_finds_the_modules_in_a_checkout(install: Install, checkout:
     assert all(Path(path).is_relative_to(checkout) for path in files.values()), files
 
 
+def test_every_way_of_installation_has_the_same_digest_for_the_same_files(install: Install, checkout: Path) -> None:
+    install.configure(module_dirs=[str(checkout)])
+    from_checkout = install.call("wireguard.modules")
+    install.configure(file_roots={"base": [str(checkout), str(checkout / "salt")]})
+    install.call("saltutil.sync_all")
+    synced = install.call("wireguard.modules")
+    shutil.rmtree(install.root / "disk/var/cache/salt/minion")
+    install.configure()
+    found = [from_checkout, synced]
+    for method in (install_strict, install_editable, install_wheel):
+        method(install, checkout)
+        found.append(install.call("wireguard.modules"))
+    assert {each["digest"] for each in found} == {from_checkout["digest"]}
+    assert [each["synced"] for each in found] == [False, True, False, False, False]
+
+
+# A function that only a newer checkout has, and what it needs of the library.
+NEWER = """
+from saltext.wireguard.node.keys import newer as _newer
+
+def newer():
+    return _newer()
+"""
+USE_IT = "include: [wireguard.modules]\n\nuse it:\n  module.run:\n    - wireguard.newer: []\n"
+
+
+def test_a_changed_checkout_is_synced_and_its_library_used_in_the_same_run(install: Install, checkout: Path) -> None:
+    """Only the version decided, so commits never reached a minion; and a sync went on with the library of before."""
+    states = install.root / "states"
+    states.mkdir()
+    (states / "use_it.sls").write_text(USE_IT)
+    install.configure(file_roots={"base": [str(checkout), str(checkout / "salt"), str(states)]})
+    install.call("saltutil.sync_all")
+    assert modules_state(install, install.call("wireguard.modules")["digest"]) == {}
+    with (checkout / "_utils/saltext/wireguard/node/keys.py").open("a") as library:
+        library.write("\n\ndef newer():\n    return 'newer'\n")
+    with (checkout / "_modules/wireguard.py").open("a") as module:
+        module.write(NEWER)
+    wanted = json.loads(run([sys.executable, "-c", DIGEST, str(checkout / "_utils")]))
+    sync, use = install.call("state.sls", "use_it", pillar(wanted)).values()
+    assert "utils.saltext.wireguard.node.keys" in str(sync["changes"]), sync
+    assert use["changes"] == {"wireguard.newer": "newer"}, use
+    assert install.call("wireguard.modules")["digest"] == wanted
+    assert modules_state(install, wanted) == {}
+
+
+def test_an_installed_package_that_differs_is_named_and_nothing_is_synced_over_it(
+    install: Install, checkout: Path
+) -> None:
+    """The synced modules ran on the installed library, which Python finds first."""
+    install.configure(file_roots={"base": [str(checkout), str(checkout / "salt")]})
+    install.pip(str(checkout))
+    (answer,) = install.call("state.sls", "wireguard.modules", pillar("0123456789abcdef")).values()
+    assert (answer["result"], answer["changes"]) == (True, {})
+    (warning,) = answer["warnings"]
+    assert f"go on using those in {install.root}" in warning
+    assert not (install.root / "disk/var/cache/salt/minion/extmods/modules/wireguard.py").exists()
+
+
+# What the master's pillar says of a checkout.
+DIGEST = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from saltext.wireguard import deployment
+print(json.dumps(deployment.digest()))
+"""
+
+
+def pillar(digest: str) -> str:
+    """As of a member, with the digest of the master's files."""
+    return "pillar=" + json.dumps({"wireguard": {"networks": {}, "modules_digest": digest}})
+
+
+def modules_state(install: Install, digest: str) -> Any:
+    """What would be done about the modules, without doing it."""
+    return install.call("state.show_sls", "wireguard.modules", pillar(digest))
+
+
 def version() -> str:
     return saltext.wireguard.__version__
 

@@ -15,6 +15,7 @@ import salt.config
 import masters
 from hosts import key
 from masters import NETWORK, MasterSide
+from saltext.wireguard import deployment
 from saltext.wireguard.errors import LossError, PillarError
 from saltext.wireguard.master.master import Master
 from saltext.wireguard.master.settling import settle
@@ -56,6 +57,12 @@ def test_a_registered_node_is_told_its_view(master):
         ("node2", key("node2"), "192.0.2.1:51820")
     ]
     assert data[NETWORK]["digest"] == view.digest
+
+
+def test_a_member_is_told_the_digest_of_the_masters_modules_also_after_it_has_left(master):
+    assert master.pillar("node1")["wireguard"]["modules_digest"] == deployment.digest()
+    master.write_mesh("nodes: {node2: {}}")
+    assert master.pillar("node1")["wireguard"]["modules_digest"] == deployment.digest()
 
 
 def test_a_node_that_has_not_registered_is_told_of_its_network_but_of_no_peers(master):

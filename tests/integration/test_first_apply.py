@@ -1,11 +1,15 @@
 """Minions that have never seen our modules become a mesh by one command; a second one finds nothing to do."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 import steps
 
+REPO = Path(__file__).parents[2]
+SALT_URL = "salt://_modules/wireguard.py"
 NODES = ["node1", "node2", "node3", "node4"]
 POINT_TO_POINT = """\
 {% set other = {'node1': 'node2', 'node2': 'node1'}[grains['id']] %}
@@ -144,6 +148,22 @@ def test_absent_removes_that_tunnel_and_no_other(fleet):
         assert {"wg1.conf", "wg1.key"}.isdisjoint(left)
         assert [name for name in left if name.startswith("wg1.key.removed-")]
     assert {node: steps.configured(fleet, node) for node in before} == before
+
+
+def test_a_commit_of_the_masters_checkout_reaches_a_minion_with_its_next_run_and_costs_the_one_after_nothing(fleet):
+    """The version alone decided, which a commit does not change."""
+    served = fleet.dir / "checkout/_modules"  # which the master loads from, and serves
+    served.unlink()
+    shutil.copytree(REPO / "_modules", served)
+    with (served / "wireguard.py").open("a") as module:
+        module.write("\n\ndef newer():\n    return 'newer'\n")
+    steps.wait_until(
+        "the master serves the new file", lambda: "newer" in fleet.salt("node1", "cp.get_file_str", SALT_URL).stdout
+    )
+    first, second = (steps.state_apply(fleet, "node1")["node1"] for _ in range(2))
+    assert first[0]["changes"] == {"modules": ["modules.wireguard"]}
+    assert fleet.salt_json("node1", "wireguard.newer") == {"node1": "newer"}
+    assert [state["changes"] for state in second] == [{}]
 
 
 def test_no_private_key_is_anywhere_but_on_its_node(fleet):
