@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import saltext.wireguard
 
@@ -190,6 +192,50 @@ def test_minions_and_master_sync_the_modules_from_their_file_roots(install: Inst
     assert all(Path(path).is_relative_to(install.root / "disk") for path in files.values()), files
 
 
+def gitfs_options(bare: Path) -> dict[str, Any]:
+    """What docs/install.md says, with this repository."""
+    page = (REPO / "docs/install.md").read_text().partition("## From gitfs")[2]
+    text = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    wanted = yaml.safe_load(text.replace("https://git.example.com/saltext-wireguard.git", f"file://{bare}"))
+    assert len(wanted["gitfs_remotes"]) == 2
+    return {**wanted, "gitfs_base": "main", "gitfs_provider": "gitpython"}
+
+
+def commit(checkout: Path) -> None:
+    author = ["-c", "user.name=tests", "-c", "user.email=tests@example.com"]
+    run(["git", "-C", str(checkout), "add", "--all"])
+    run(["git", "-C", str(checkout), *author, "commit", "--quiet", "--message", "a commit"])
+
+
+def test_minions_and_master_have_from_gitfs_what_was_pushed_last(install: Install, checkout: Path) -> None:
+    bare = install.root / "bare.git"
+    run(["git", "init", "--quiet", "--initial-branch=main", str(checkout)])
+    commit(checkout)
+    run(["git", "clone", "--quiet", "--bare", str(checkout), str(bare)])
+    options = gitfs_options(bare)
+    install.configure(**{**options, "ext_pillar": []})
+    assert "modules.wireguard" in install.call("saltutil.sync_all")["modules"]
+    first = install.call("wireguard.modules")
+    assert first["synced"]
+    assert_state_is_there(install)
+    assert_sls_is_there(install)
+    with (checkout / "_utils/saltext/wireguard/errors.py").open("a") as library:
+        library.write("# newer\n")
+    commit(checkout)
+    run(["git", "-C", str(checkout), "push", "--quiet", str(bare), "main"])
+    wanted = json.loads(run([sys.executable, "-c", DIGEST, str(checkout / "_utils")]))
+    (synced,) = install.call("state.sls", "wireguard.modules", pillar(wanted)).values()
+    assert "utils.saltext.wireguard.errors" in str(synced["changes"]), synced
+    assert install.call("wireguard.modules")["digest"] == wanted != first["digest"]
+    install.configure(**options)
+    install.salt("salt-run", "fileserver.update")
+    install.salt("salt-run", "saltutil.sync_all")
+    files = install.master_side()
+    assert set(files) == {*MASTER_SIDE, LIBRARY}
+    utils = install.root / "disk/var/cache/salt/master/extmods/utils"
+    assert json.loads(run([sys.executable, "-c", DIGEST, str(utils)])) == wanted
+
+
 def test_module_dirs_finds_the_modules_in_a_checkout(install: Install, checkout: Path) -> None:
     install.configure(module_dirs=[str(checkout)])
     assert install.call("wireguard.version") == version()
@@ -205,8 +251,9 @@ def test_every_way_of_installation_has_the_same_digest_for_the_same_files(instal
     install.configure(file_roots={"base": [str(checkout), str(checkout / "salt")]})
     install.call("saltutil.sync_all")
     synced = install.call("wireguard.modules")
-    shutil.rmtree(install.root / "disk/var/cache/salt/minion")
     install.configure()
+    install.call("saltutil.sync_all")
+    assert list((install.root / "disk/var/cache/salt/minion/extmods").rglob("wireguard*.py")) == []
     found = [from_checkout, synced]
     for method in (install_strict, install_editable, install_wheel):
         method(install, checkout)
@@ -258,6 +305,50 @@ def test_an_installed_package_that_differs_is_named_and_nothing_is_synced_over_i
     assert not (install.root / "disk/var/cache/salt/minion/extmods/modules/wireguard.py").exists()
 
 
+def as_in_onedir(install: Install) -> Path:
+    """
+    Salt's own Python, as far as its ``salt-pip`` goes: the folder to which that installs, which is not the folder that
+    Salt itself is in. The program is Salt's, the Python around it is not.
+    """
+    root = install.root / "onedir"
+    extras = root / "extras-{}.{}".format(*sys.version_info)
+    extras.mkdir(parents=True)
+    packages = next((install.root / "venv/lib").glob("python*/site-packages"))
+    (packages / "extras.pth").write_text(str(extras))
+    (packages / "sitecustomize.py").write_text(f"import pathlib, sys\nsys.RELENV = pathlib.Path({str(root)!r})\n")
+    program = f"#!{install.python}\nfrom salt.scripts import salt_pip\nsalt_pip()\n"
+    (root / "salt-pip").write_text(program)
+    (root / "salt-pip").chmod(0o755)
+    return extras
+
+
+@pytest.mark.parametrize("is_onedir", [False, True], ids=["virtual environment", "salt-pip"])
+def test_the_states_install_the_package_and_install_it_again_once_it_is_gone(
+    install: Install, checkout: Path, is_onedir: bool
+) -> None:
+    place = as_in_onedir(install) if is_onedir else install.root / "venv"
+    served = install.root / "served"
+    served.mkdir()
+    offline = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation")
+    run([sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", str(served), str(checkout)])
+    (wheel,) = served.iterdir()
+    install.configure(file_roots={"base": [str(checkout / "salt"), str(served)]})
+    wanted = json.loads(run([sys.executable, "-c", DIGEST, str(checkout / "_utils")]))
+    member = pillar(wanted, package=f"salt://{wheel.name}")
+    for _ in range(2):
+        (applied,) = install.call("state.sls", "wireguard.modules", member).values()
+        # Salt 3006 writes the name with a dot.
+        assert [name.replace(".", "-", 1) for name in applied["changes"]] == [f"saltext-wireguard=={version()}"], (
+            applied
+        )
+        found = install.call("wireguard.modules")
+        assert (found["digest"], found["synced"]) == (wanted, False)
+        assert Path(found["folder"]).is_relative_to(place)
+        assert install.call("state.show_sls", "wireguard.modules", member) == {}
+        for folder in place.rglob("saltext*"):  # as an upgrade of Salt to another Python does
+            shutil.rmtree(folder)
+
+
 # What the master's pillar says of a checkout.
 DIGEST = """
 import json, sys
@@ -267,9 +358,9 @@ print(json.dumps(deployment.digest()))
 """
 
 
-def pillar(digest: str) -> str:
+def pillar(digest: str, **lookup: str) -> str:
     """As of a member, with the digest of the master's files."""
-    return "pillar=" + json.dumps({"wireguard": {"networks": {}, "modules_digest": digest}})
+    return "pillar=" + json.dumps({"wireguard": {"networks": {}, "modules_digest": digest, "lookup": lookup}})
 
 
 def modules_state(install: Install, digest: str) -> Any:

@@ -312,13 +312,27 @@ def test_modules_of_the_right_version_are_not_synced_again(host):
     assert "wireguard_modules" not in compiled(host)
 
 
-def test_modules_of_another_version_are_synced(host):
-    old = host.disk / "old" / "_modules"
-    old.mkdir(parents=True)
-    (old / "wireguard.py").write_text("def version():\n    return '0.0.1'\n\ndef gone(networks):\n    return []\n")
-    host.configure(module_dirs=[str(old.parent)])
-    as_member(host)
-    assert "wireguard_modules" in compiled(host)
+OTHER = """
+def modules():
+    return {"version": "0.0.1", "digest": "0123456789abcdef", "folder": "/somewhere", "synced": True}
+
+def gone(networks):
+    return []
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_synced"),
+    [({}, True), ({"modules_digest": "fedcba9876543210"}, True), ({"modules_digest": "0123456789abcdef"}, False)],
+    ids=["another version", "another digest", "the master's digest"],
+)
+def test_modules_that_are_not_the_masters_are_synced(host, settings, is_synced):
+    other = host.disk / "other" / "_modules"
+    other.mkdir(parents=True)
+    (other / "wireguard.py").write_text(OTHER)
+    host.configure(module_dirs=[str(other.parent)])
+    as_member(host, **settings)
+    assert ("wireguard_modules" in compiled(host)) is is_synced
 
 
 def test_the_first_state_apply_of_a_minion_without_modules_syncs_them_and_sets_up_the_network(host):
