@@ -71,6 +71,20 @@ def test_a_peer_with_a_session_is_left_where_it_is(names):
     assert host.device().peers[other.public_key].endpoint == "127.0.0.1:51829"
 
 
+def test_a_name_that_leads_into_its_own_tunnel_is_used_neither_by_an_apply_nor_later(names):
+    """The packets that were to open the tunnel went into it; a peer keeps the address that it had."""
+    host, set_names = names
+    set_names(db1="10.42.0.2")
+    registered(host, NODE2, NODE3)
+    assert host.call("apply")["backbone"]["result"] is True
+    assert endpoints(host) == {"node2": None, "node3": "127.0.0.1:4444"}
+    set_names(db1=OLD)
+    host.call("reresolve")
+    set_names(db1="10.42.0.2")
+    assert host.call("reresolve") == {"wg0": {"moved": {}, "unresolved": ["db1.test:4444"]}}
+    assert endpoints(host)["node2"] == f"{OLD}:4444"
+
+
 @pytest.fixture
 def two(names):
     """Two interfaces, each with a peer whose name has another address by now."""

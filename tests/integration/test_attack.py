@@ -182,7 +182,8 @@ def test_a_name_that_resolves_to_nonsense_costs_nobody_but_its_owner_its_tunnels
     gone = steps.public_key(fleet, "node4")
     liars = steps.public_key(fleet, LIAR)
     with steps.other_mesh(fleet, steps.mesh({**ENTRIES, LIAR: {"endpoint": "liar.test"}})):
-        for address in ("0.0.0.0", "::", "224.0.0.1", "ff02::1", "fe80::1%eth0", "255.255.255.255"):
+        inside = str(registry(fleet).snapshot().rows[steps.NETWORK, VICTIM].addresses[0])
+        for address in ("0.0.0.0", "::", "224.0.0.1", "ff02::1", "fe80::1%eth0", "255.255.255.255", inside):
             fleet.must("point", "liar.test", address)
             code, result = steps.reconcile(fleet, "everybody=True")
             assert code == 0, (address, result)

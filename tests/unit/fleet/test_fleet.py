@@ -6,10 +6,22 @@ from ipaddress import ip_address
 
 import pytest
 
-from factories import accepted, membership, mesh, network, public_key, registration, row, snapshot, sqlite_registry
+from factories import (
+    accepted,
+    membership,
+    mesh,
+    mesh_text,
+    network,
+    public_key,
+    registration,
+    row,
+    snapshot,
+    sqlite_registry,
+)
 from saltext.wireguard.errors import MeshError
 from saltext.wireguard.fleet import fleet
 from saltext.wireguard.fleet.fleet import Fleet
+from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.registry import registrations
 from saltext.wireguard.registry.rows import Boots
@@ -258,6 +270,18 @@ def test_the_listen_port_is_what_the_mesh_file_says():
 def test_the_endpoint_is_that_of_the_mesh_file_else_the_best_that_the_node_offers(settings, offered, endpoint):
     joined = join(f"b: {settings}, '*': {{}}", rows=[ROWS[0], row("b", V4["b"], endpoints=offered)])
     assert peer_of(joined, "b").endpoint == endpoint
+
+
+@pytest.mark.parametrize("inner", ["10.42.0.1", "10.42.0.2", "10.43.0.7", "10.42.0.9", "fd42::9"])
+def test_an_address_from_inside_the_mesh_that_a_node_offers_is_used_by_nobody(inner):
+    """A packet to there was wrapped by the same tunnel again and again, on every other node."""
+    other = "{interface: wg1, port: 51821, subnets: [10.43.0.0/24], nodes: {x: {addresses: [10.43.0.7]}}}"
+    peers = f"phone: {{public_key: {public_key('phone')}, addresses: [10.42.0.9, 'fd42::9']}}"
+    text = mesh_text(subnets="10.42.0.0/24, 'fd42::/64'", peers=peers) + f"  other: {other}\n"
+    rows = [ROWS[0], row("b", V4["b"], endpoints=(inner, "192.0.2.1"))]
+    joined = Fleet(parse_mesh([("mesh.yml", text)]), snapshot(*rows), accepted(*"ab"), 10.0)
+    assert peer_of(joined, "b").endpoint == "192.0.2.1:51820"
+    assert joined.digests()["net", "a"] == view(joined).digest
 
 
 def test_a_node_behind_nat_keeps_its_way_to_those_that_it_can_call_open():

@@ -10,6 +10,8 @@ from saltext.wireguard.fleet.topology import Participant, Topology
 from saltext.wireguard.meshfile.mesh import NodeSettings
 from saltext.wireguard.model.endpoint import Endpoint
 
+ROUTE = ip_network("192.168.40.0/24")
+
 
 def participant(name, **given):
     number = ord(name[0]) - ord("a") + 1
@@ -453,3 +455,19 @@ def test_in_any_network_a_destination_has_one_peer_peers_are_mutual_and_digests_
         for peer in peers:
             assert one.name in names(topology, peer.name)
         assert not any(str(route) in networks for route in one.settings.routes)
+
+
+@pytest.mark.parametrize(
+    ("viewer", "endpoint"),
+    [({}, "192.0.2.2:51820"), ({"routes": (ROUTE,)}, "192.168.40.1:51820"), ({"site": "ams"}, None)],
+)
+def test_a_gateway_is_not_reached_at_an_address_of_the_network_behind_it(viewer, endpoint):
+    """Who is in that network has no route to it, and so may."""
+    callee = {"routes": (ROUTE,), "offered": ("192.168.40.1", "192.0.2.2")}
+    assert pair(viewer, callee) == endpoint
+
+
+def test_nor_a_hub_at_an_address_of_the_subnet_that_it_leads_to():
+    hub = participant("b", hub=True, offered=("10.42.0.200", "192.0.2.2"))
+    topology = Topology([participant("a"), hub], (ip_network("10.42.0.0/24"),), None, 25)
+    assert endpoint(topology, "a", "b") == "192.0.2.2:51820"

@@ -44,4 +44,42 @@ def test_of_several_addresses_the_usable_ones_count(resolver, odd):
 
 def test_the_address_in_use_is_kept(resolver):
     resolver["web1"] = ("192.0.2.7", "192.0.2.8")
-    assert endpoints.look_up(["web1:51820"], {"192.0.2.8:51820"}) == {"web1:51820": "192.0.2.8:51820"}
+    in_use = {"192.0.2.8:51820"}
+    assert endpoints.choose(view("web1"), resolver, in_use) == {"web1:51820": "192.0.2.8:51820"}
+
+
+INSIDE = ["10.42.0.7", "10.42.0.1", "fd42::7", "192.168.40.5"]
+
+
+@pytest.fixture
+def gateway():
+    """A view with networks behind its peer web1, one of which is everything."""
+    behind = ("0.0.0.0/0", "10.42.0.7/32", "192.168.40.0/24")
+    peers = (Peer("web1", public_key("web1"), behind, "web1:51820"), Peer("db1", public_key("db1"), (), "db1:51820"))
+    return View("wg0", ("10.42.0.1/24", "fd42::1/64"), peers)
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_a_name_that_resolves_to_an_address_inside_the_tunnel_is_not_followed_there(resolver, gateway, caplog, inside):
+    """The packets that were to open the tunnel went into it."""
+    resolver["web1"] = (inside,)
+    assert endpoints.resolve(gateway, None) == {"db1:51820": "192.0.2.1:51820"}
+    said = f"wg0: web1 resolves to {inside!r}, inside the tunnel that it is to open; give web1 another endpoint"
+    assert [record.getMessage() for record in caplog.records] == [f"wireguard: {said}"]
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_its_other_addresses_are_used(resolver, gateway, inside):
+    resolver["web1"] = (inside, "192.0.2.7")
+    assert endpoints.resolve(gateway, None)["web1:51820"] == "192.0.2.7:51820"
+
+
+def test_an_address_inside_is_not_kept_because_it_is_in_use(resolver, gateway):
+    resolver["web1"] = ("192.0.2.7", "10.42.0.7")
+    found = endpoints.choose(gateway, resolver, {"10.42.0.7:51820"})
+    assert found["web1:51820"] == "192.0.2.7:51820"
+
+
+def test_a_tunnel_may_lead_through_another_peer_or_another_interface(resolver, gateway):
+    resolver.update(web1=("10.43.0.9",), db1=("192.168.40.6",))
+    assert endpoints.resolve(gateway, None) == {"web1:51820": "10.43.0.9:51820", "db1:51820": "192.168.40.6:51820"}

@@ -69,10 +69,19 @@ def test_a_name_that_does_not_resolve_leaves_the_peer_where_it_is(moved, names):
     assert where(moved)["node2"] == f"{OLD}:4444"
 
 
+@pytest.mark.parametrize("inside", ["10.42.0.2", "10.42.7.7"])
+def test_a_name_that_leads_into_the_tunnel_is_not_followed(moved, names, caplog, inside):
+    """A resolver behind the tunnel may know the peer by its inner address: then the tunnel never came back."""
+    names["db1.test"] = inside
+    assert moved.call("reresolve") == {"wg0": {"moved": {}, "unresolved": ["db1.test:4444"]}}
+    assert where(moved)["node2"] == f"{OLD}:4444"
+    assert "inside the tunnel that it is to open" in caplog.text
+
+
 def test_without_names_nothing_is_looked_up(host, monkeypatch):
     registered(host, NODE3)
     host.call("apply")
-    monkeypatch.setattr(endpoints, "look_up", lambda texts, _: {} if not texts else pytest.fail("looked up"))
+    monkeypatch.setattr(endpoints, "look_up", lambda texts: {} if not [*texts] else pytest.fail("looked up"))
     assert host.call("reresolve") == {}
 
 
@@ -90,10 +99,10 @@ def test_a_peer_that_is_removed_while_its_name_is_looked_up_is_not_made_again(mo
     """And whoever removes it need not wait for the resolver."""
     real = endpoints.look_up
 
-    def look_up(*args):
+    def look_up(texts):
         with moved.lock("wg0"):
             moved.run("wg", "set", "wg0", "peer", key("node2"), "remove")
-        return real(*args)
+        return real(texts)
 
     monkeypatch.setattr(endpoints, "look_up", look_up)
     assert moved.call("reresolve") == {"wg0": {"moved": {}, "unresolved": []}}

@@ -271,10 +271,29 @@ class NetworkState:
     def _topology(self) -> Topology:
         network = self._network
         registered = [
-            participant(member, member.row, network.preshared_keys) for member in self.members.values() if member.row
+            participant(member, self._without_inner_endpoints(member.row), network.preshared_keys)
+            for member in self.members.values()
+            if member.row
         ]
         peers = [external(peer) for peer in self.peers.values()]
         return Topology(registered + peers, network.subnets, network.links, network.keepalive, network.groups)
+
+    def _without_inner_endpoints(self, row: Row) -> Row:
+        """
+        No node offers an address from inside the mesh, unless it lies: each packet to there would be wrapped by the
+        same tunnel again, and be another packet to there.
+        """
+        inner = self._held.intersection(row.endpoints)
+        return replace(row, endpoints=tuple(each for each in row.endpoints if each not in inner)) if inner else row
+
+    @cached_property
+    def _held(self) -> frozenset[str]:
+        """The addresses that anybody has in any network of the mesh."""
+        rows, exports = self._snapshot.rows.values(), self._snapshot.exports.values()
+        held = [*(each.addresses for each in rows), *(each.addresses for each in exports)]
+        for network in (self._network, *self._others):
+            held += [*(each.addresses for each in network.nodes), *(each.addresses for each in network.peers)]
+        return frozenset(str(address) for addresses in held for address in addresses)
 
     def _with_prefix(self, address: Address) -> str:
         subnet = self._network.subnet_of(address)

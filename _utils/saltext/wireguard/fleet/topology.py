@@ -270,7 +270,7 @@ class Topology:
 
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """Viewers that see this participant alike share one object."""
-        endpoint = _endpoint(viewer, participant)
+        endpoint = _endpoint(viewer, participant, behind)
         keepalive = self._keepalive if endpoint and not self._kinds[participant.name].can_reach(viewer) else 0
         alike = (participant.name, behind, endpoint, keepalive)
         if alike not in self._made:
@@ -306,21 +306,30 @@ def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
     return opposite
 
 
-def _endpoint(viewer: _Kind, participant: Participant) -> str | None:
-    """Where the viewer reaches the participant; None if it cannot, and the participant has to connect."""
+def _endpoint(viewer: _Kind, participant: Participant, behind: frozenset[str]) -> str | None:
+    """
+    Where the viewer reaches the participant; None if it cannot, and the participant has to connect. What the
+    participant offers from the networks ``behind`` it would lead into the tunnel.
+    """
     settings = participant.settings
     inside = settings.endpoints.get(viewer.site) if viewer.site else None
     if inside:
         return inside.with_port(settings.port)
     same_site = viewer.site == settings.site
-    if viewer.site and same_site and participant.offered:
-        return _offered(viewer, participant, participant.offered)
+    offered = _outside(behind, participant.offered) if behind else participant.offered
+    if viewer.site and same_site and offered:
+        return _offered(viewer, participant, offered)
     if settings.endpoint is False:
         return None
     if settings.endpoint:
         return best(settings.endpoint, viewer.has).with_port(settings.port)
-    public = [text for text in participant.offered if ip_address(text).is_global]
-    return _offered(viewer, participant, participant.offered if same_site else public)
+    public = [text for text in offered if ip_address(text).is_global]
+    return _offered(viewer, participant, offered if same_site else public)
+
+
+def _outside(behind: Iterable[str], offered: Iterable[str]) -> tuple[str, ...]:
+    networks = [ip_network(text) for text in behind if not text.endswith("/0")]
+    return tuple(text for text in offered if not any(ip_address(text) in network for network in networks))
 
 
 def _reached_from(endpoints: Iterable[Endpoint]) -> frozenset[str]:

@@ -12,18 +12,19 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Any
 
 from ..errors import ViewError
 from . import fields, hosts
+from .addresses import Subnet
 from .endpoint import Endpoint
 from .fields import Fields
 from .hosts import Hosts
 from .keys import parse_preshared_key
 
 
-def _contains(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+def _contains(network: Subnet, other: Subnet) -> bool:
     if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
         return other.subnet_of(network)
     return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and other.subnet_of(network)
@@ -168,17 +169,29 @@ class View:
     path_mtu: int | None = None
 
     @cached_property
+    def _connected(self) -> tuple[Subnet, ...]:
+        """The networks of the interface's own addresses."""
+        return tuple(ip_interface(address).network for address in self.addresses)
+
+    def leads_to(self, peer: Peer, address: str) -> bool:
+        """
+        Whether packets to the address go into the tunnel, which a peer that has it as its endpoint can never open: it
+        is in the network of the interface, or behind this very peer. A default route is no such case, see ``exits``.
+        """
+        behind = (ip_network(text) for text in peer.allowed_ips if not text.endswith("/0"))
+        return any(ip_address(address) in network for network in (*self._connected, *behind))
+
+    @cached_property
     def routes(self) -> frozenset[str]:
         """
         The networks that the kernel must route to the interface: the AllowedIPs outside the networks of its addresses,
         as in wg-quick. The default route is left to ``device.exits``.
         """
-        connected = [ip_interface(address).network for address in self.addresses]
         return frozenset(
             text
             for peer in self.peers
             for text in peer.allowed_ips
-            if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in connected)
+            if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in self._connected)
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..device import own_endpoints
 from ..model.addresses import usable
@@ -41,14 +41,14 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
     A name with several addresses keeps the one that the device uses now, or else the one that it had last.
     """
     used = [peer.endpoint for peer in device.peers.values() if peer.endpoint] if device else []
-    preferred = [*used, *config_files.last_addresses(view.interface).values()]
-    resolved = look_up({peer.endpoint for peer in view.peers if peer.endpoint}, preferred)
+    addresses = look_up(peer.endpoint for peer in view.peers if peer.endpoint)
+    found = choose(view, addresses, used)
     for peer in view.peers:
-        if peer.endpoint and peer.endpoint not in resolved:
+        if peer.endpoint and peer.endpoint not in found and Endpoint.parse(peer.endpoint).host not in addresses:
             log.warning(
                 "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
             )
-    return resolved
+    return found
 
 
 def known(view: View) -> dict[str, str]:
@@ -57,27 +57,39 @@ def known(view: View) -> dict[str, str]:
     return {**config_files.last_addresses(view.interface), **{each: each for each in addresses}}
 
 
-def look_up(texts: Iterable[str], preferred: Iterable[str]) -> dict[str, str]:
+def look_up(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """
-    ``host:port`` -> ``ip:port`` of those that resolve in time. Of several addresses, the first of ``preferred`` counts.
+    Host -> addresses, which may be anything, of those among these endpoints that are names and resolve in time.
 
     A name that leads into the tunnel is not looked up: that it became an endpoint takes it out of the hosts file soon.
-    A name that leads nowhere but to addresses at which nobody can be reached does not resolve, and the log says so.
     """
-    endpoints = {text: Endpoint.parse(text) for text in texts}
-    hosts = {each.host for each in endpoints.values() if not each.address}
+    hosts = {each.host for each in map(Endpoint.parse, texts) if not each.address}
     ours = hosts_file.managed() if hosts else set()
-    addresses = resolve_names((host for host in hosts if host.lower() not in ours), RESOLVE_SECONDS)
-    places = {text: place for place, text in enumerate(reversed([*preferred]))}
+    return resolve_names((host for host in hosts if host.lower() not in ours), RESOLVE_SECONDS)
+
+
+def choose(view: View, addresses: Mapping[str, Sequence[str]], used: Iterable[str]) -> dict[str, str]:
+    """
+    ``host:port`` -> ``ip:port`` of the view's endpoints. Of several addresses, the first that the device has ``used``
+    counts, or else the one that the name had last.
+
+    A name of which no address can be used is left out, and the log says why.
+    """
+    preferred = [*used, *config_files.last_addresses(view.interface).values()]
+    places = {text: place for place, text in enumerate(reversed(preferred))}
     found = {}
-    for text, endpoint in endpoints.items():
+    for peer, text in ((peer, peer.endpoint) for peer in view.peers if peer.endpoint):
+        endpoint = Endpoint.parse(text)
         if endpoint.address:
             found[text] = text
         elif endpoint.host in addresses:
-            good = [str(Endpoint(address, endpoint.port)) for address in usable(addresses[endpoint.host])]
+            given = addresses[endpoint.host]
+            reachable = usable(given)
+            good = [str(Endpoint(each, endpoint.port)) for each in reachable if not view.leads_to(peer, each)]
             if good:
                 found[text] = max(good, key=lambda each: places.get(each, -1))
             else:
-                said = ", ".join(addresses[endpoint.host])
-                log.warning("wireguard: %s resolves to %s, where nobody can be reached", endpoint.host, quoted(said))
+                where = "inside the tunnel that it is to open" if reachable else "where nobody can be reached"
+                said = (view.interface, endpoint.host, quoted(", ".join(given)), where, peer.name)
+                log.warning("wireguard: %s: %s resolves to %s, %s; give %s another endpoint", *said)
     return found

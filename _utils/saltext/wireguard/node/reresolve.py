@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..device.operations import wg_set
@@ -29,20 +30,20 @@ def reresolve(minion: Minion) -> Outcome:
     Connect to peers without a session at the address that the name in their endpoint has now.
 
     Returns, for each interface with such peers, ``moved``: name of the peer -> ``ip:port``, and ``unresolved``: the
-    endpoints that did not resolve; or ``error``. An error on one interface does not affect the others.
+    endpoints that did not resolve to an address that can be used; or ``error``. An error on one interface does not
+    affect the others.
     """
     outcome: Outcome = {}
     found: dict[str, _LostPeers] = {}
     for interface in config_files.managed():
         with _recording_errors(outcome, interface):
             found[interface] = _LostPeers(interface)
-    texts = {text for each in found.values() for text in each.endpoints.values()}
-    used = [peer.endpoint for each in found.values() for peer in each.peers.values() if peer.endpoint]
-    last = [address for interface in found for address in config_files.last_addresses(interface).values()]
-    addresses = endpoints.look_up(texts, [*used, *last])
+    names = endpoints.look_up(text for each in found.values() for text in each.endpoints.values())
     for interface, each in found.items():
-        if each.endpoints:
+        if each.view:
             with _recording_errors(outcome, interface):
+                used = [peer.endpoint for peer in each.peers.values() if peer.endpoint]
+                addresses = endpoints.choose(each.view, names, used)
                 unresolved = sorted(set(each.endpoints.values()) - set(addresses))
                 moved = _follow(minion, interface, addresses)
                 outcome[interface] = {"moved": moved, "unresolved": unresolved}
@@ -62,6 +63,8 @@ class _LostPeers:
         self.peers = devices.peers(interface) if view and devices.exists(interface) else {}
         self.endpoints = lost_peers(view, self.peers, int(time.time())) if view else {}
         self.names = {peer.public_key: peer.name for peer in view.peers} if view else {}
+        lost = tuple(peer for peer in view.peers if peer.public_key in self.endpoints) if view else ()
+        self.view = replace(view, peers=lost) if view and lost else None
 
 
 def _follow(minion: Minion, interface: str, addresses: Mapping[str, str]) -> dict[str, str]:
