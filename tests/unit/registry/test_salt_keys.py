@@ -151,6 +151,26 @@ def test_one_key_is_that_of_the_list_and_no_other_file_is_looked_at(keys, monkey
     assert looked_at == [str(keys / "b")]
 
 
+def test_a_key_that_is_rejected_as_well_is_not_accepted(keys, tmp_path):
+    """It stayed in the mesh while Salt refused its minion: so it was after a backup of Salt's keys was put back."""
+    assert one(keys, "a")
+    (tmp_path / "minions_rejected").mkdir()
+    (tmp_path / "minions_rejected" / "a").write_bytes(b"key of a\n")
+    assert one(keys, "a") is None
+    assert "a" not in SaltKeys(str(keys))
+    assert sorted(load(keys)) == ["b"]
+    (tmp_path / "minions_rejected" / "a").unlink()
+    assert one(keys, "a") == load(keys)["a"]
+
+
+@pytest.mark.parametrize("state", ["minions_denied", "minions_pre"])
+def test_what_others_sent_to_the_master_in_the_name_of_a_minion_does_not_shut_it_out(keys, tmp_path, state):
+    """Anybody who reaches the master gets a key of his own in there, under any id."""
+    (tmp_path / state).mkdir()
+    (tmp_path / state / "a").write_bytes(b"key of somebody\n")
+    assert one(keys, "a") == load(keys)["a"]
+
+
 def test_one_key_is_read_again_only_when_it_changed(keys):
     before = one(keys, "a")
     assert one(keys, "a") is before

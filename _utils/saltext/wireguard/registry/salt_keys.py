@@ -3,6 +3,9 @@ The minion keys that the master has accepted: the evidence that everything else 
 
 Reads Salt's key directory (``<pki_dir>/minions``, one PEM file an accepted minion). Key stores other than that
 directory are refused by the callers, which know Salt's options.
+
+As for Salt, a minion that has a file in ``minions_rejected`` too is rejected. One in ``minions_denied`` says nothing
+about it: Salt puts there what anybody sent in its name.
 """
 
 from __future__ import annotations
@@ -38,7 +41,10 @@ def load_salt_keys(directory: str) -> Mapping[str, AcceptedKey]:
     """
     known, result = _cache.get(directory, ({}, {}))
     fresh: _Files = {}
+    rejected = {entry.name for entry in _entries(_rejected(directory))}
     for entry in _files(directory):
+        if entry.name in rejected:
+            continue
         with contextlib.suppress(FileNotFoundError):  # deleted since the directory was listed
             info = entry.stat()
             stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
@@ -51,11 +57,19 @@ def load_salt_keys(directory: str) -> Mapping[str, AcceptedKey]:
 
 
 def _files(directory: str) -> list[os.DirEntry[str]]:
+    return [entry for entry in _entries(directory) if not entry.name.startswith(".") and entry.is_file()]
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+            return [*entries]
     except FileNotFoundError:
         return []
+
+
+def _rejected(directory: str) -> str:
+    return os.path.join(os.path.dirname(directory), "minions_rejected")
 
 
 def _read(path: str) -> AcceptedKey:
@@ -97,7 +111,7 @@ def load_salt_key(directory: str, node: str) -> AcceptedKey | None:
     path = os.path.join(directory, node)
     try:
         info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode):
+        if not stat.S_ISREG(info.st_mode) or os.path.lexists(os.path.join(_rejected(directory), node)):
             return None
         stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
         known = _single.get(path)
