@@ -50,6 +50,42 @@ def test_a_node_that_does_not_switch_goes_on_with_its_old_key_and_nobody_knows_t
     assert ("rotation_failed", "a") in announced
 
 
+def forged(fleet, function, answer):
+    """Somebody answers this job before the node that was asked does."""
+    real = fleet.publish
+
+    def publish(nodes, published, arguments):
+        if published == function:
+            fleet.fire_return(len(fleet.jobs) + 1, next(iter(nodes)), {"success": True, "return": answer})
+            fleet.pause()
+        return real(nodes, published, arguments)
+
+    fleet.publish = publish
+
+
+def test_a_forged_answer_that_it_did_not_switch_does_not_make_the_peers_forget_its_new_key(fleet):
+    """The node had switched: its peers knew only the old key, and with `rekey: manual` it was cut off for good."""
+    fleet.mesh.write_text(mesh_text("'*': {}", extra="rekey: manual"))
+    fleet.reconcile()
+    forged(fleet, "wireguard.rotate_switch", {"switched": False, "comment": "it does not want to"})
+    (row,) = by_hand(fleet)[0]["rotations"]
+    assert row["rotated"], row
+    assert fleet.row("a").public_key == public_key("a next")
+    assert {peer.public_key for peer in fleet.views["b"].peers} == {public_key("a next"), public_key("c")}
+
+
+def test_while_the_node_does_not_prove_that_it_did_not_switch_its_peers_keep_both_keys(fleet):
+    def switch(node, network):
+        fleet.off.add(node)
+        return {"switched": True}
+
+    fleet._rotate_switch = switch
+    forged(fleet, "wireguard.rotate_switch", {"switched": False, "comment": "it does not want to"})
+    (row,) = by_hand(fleet)[0]["rotations"]
+    assert row["comment"].startswith("it does not want to; its peers let both its keys in")
+    assert fleet.views["b"].peers[0].next_key == public_key("a next")
+
+
 def test_a_node_that_is_off_is_not_rotated(fleet):
     fleet.off = {"a"}
     (row,) = by_hand(fleet)[0]["rotations"]

@@ -57,10 +57,11 @@ class Rotation:
         if prepared is None:
             raise RotationFailed(f"{error}; it goes on with its old key")
         self._announce(prepared)
-        self._reconcile()
+        if self.node in self._reconcile():
+            self._give_up("it stopped answering")
         row = self._row()
         self._follow(row)
-        self._switch()
+        self._switch(row)
         if self._row().public_key != row.next_key:
             raise RotationFailed(f"the node switched, but its new registration did not arrive; {_OPEN}")
         left = self._reconcile()
@@ -85,10 +86,7 @@ class Rotation:
     def _reconcile(self) -> list[str]:
         """Make all peers know the keys as they are now. Returns those that could not be reached."""
         result = self._run_reconciler(rotating=(self.network, self.node))
-        left = sorted({*result["silent"], *result["failed"]})
-        if self.node in left:
-            self._give_up("it stopped answering")
-        return left
+        return sorted({*result["silent"], *result["failed"]})
 
     def _follow(self, row: Row) -> None:
         """Let the peers watch for the new key, and wait until they do. That saves time; nothing depends on it."""
@@ -109,7 +107,7 @@ class Rotation:
             if not peers:
                 return
 
-    def _switch(self) -> None:
+    def _switch(self, before: Row) -> None:
         """A node that gives no clear answer may have switched all the same: then its next key must stay known."""
         data = answer_of(self.bus, self.node, "wireguard.rotate_switch", [self.network], self.timeout + 10)
         if data is None:
@@ -119,7 +117,20 @@ class Rotation:
             raise RotationFailed(f"{failure('wireguard.rotate_switch', data)}; {_OPEN}")
         hear_all(self.master, self.node, switched)
         if not switched.get("switched"):
-            self._give_up(one_line(switched.get("comment")) or "it did not switch")
+            self._prove_failure(before, one_line(switched.get("comment")) or "it did not switch")
+
+    def _prove_failure(self, before: Row, reason: str) -> None:
+        """
+        Anybody can say that a node did not switch, while it does: peers that forgot its next key would cut it off. So
+        that counts when the node has signed what it has. Raises RotationFailed unless it has switched.
+        """
+        self.bus.publish([self.node], "wireguard.rotate_abort", [self.network])
+        self._run_reconciler(suspects={self.node})
+        row = self._row()
+        if row.next_key:
+            raise RotationFailed(f"{reason}; {_OPEN}")
+        if row.public_key == before.public_key:
+            raise RotationFailed(f"{reason}; it goes on with its old key")
 
     def _prepare(self) -> tuple[Mapping[str, Any] | None, str | None]:
         """Returns the node's announcement, or why there is none."""
@@ -133,12 +144,10 @@ class Rotation:
 
     def _give_up(self, reason: str) -> NoReturn:
         """
-        Forget the new key everywhere. A node that cannot be reached now learns it by its next sync; so do its peers.
-
-        A node that has switched all the same, and could not say so, registers its new key by that sync.
+        Forget the new key everywhere, which the node was not asked to use yet. If it cannot be reached now, it learns
+        that by its next sync; so do its peers.
         """
         self.bus.publish([self.node], "wireguard.rotate_abort", [self.network])
-        self.bus.publish([self.node], "wireguard.sync", [])
         self.master.registry.forget_announced(self.network, self.node)
         self._run_reconciler()
         raise RotationFailed(f"{reason}; it goes on with its old key")
