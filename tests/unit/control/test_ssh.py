@@ -78,3 +78,28 @@ def test_whatever_goes_wrong_is_told_in_the_words_of_salt_ssh(answer, said):
 def test_an_answer_that_makes_no_sense_enrolls_nobody(said):
     with pytest.raises(RefusedError):
         ssh(returns({}), returns(said)).registrations("host1", [NET])
+
+
+ODD = "\x1b[2J\x1b]0;owned\x07\r\n\u202e" + "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (ODD,),
+        ({"retcode": 255, "stderr": ODD, "stdout": ODD},),
+        ({"retcode": 1, "return": ODD},),
+        ({"_error": ODD, "retcode": 0},),
+        (SystemExit(ODD),),
+        (returns({}), returns(ODD)),
+        (returns({}), returns({**GOOD, "public_keys": {"wg0": ODD}})),
+        (returns({}), returns({**GOOD, "endpoints": [ODD]})),
+        (returns({}), returns({**GOOD, "endpoints": {ODD: ODD}})),
+    ],
+    ids=range(9),
+)
+def test_what_a_host_says_comes_to_the_operators_terminal_as_one_short_printable_line(answers):
+    with pytest.raises((ConfigError, RefusedError)) as caught:
+        ssh(*answers).registrations("host1", [NET])
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1200

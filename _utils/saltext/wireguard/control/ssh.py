@@ -41,7 +41,7 @@ class Ssh:
         try:
             answers = self._client.cmd(node, function, arguments)
         except (salt.exceptions.SaltException, SystemExit) as exc:
-            raise ConfigError(f"salt-ssh cannot run {function} on {node}: {exc}") from exc
+            raise ConfigError(f"salt-ssh cannot run {function} on {node}: {one_line(str(exc), 500)}") from exc
         data = answers.get(node) if isinstance(answers, dict) else None
         if data is None:
             raise ConfigError(f"salt-ssh has no {node} in its roster; write it into /etc/salt/roster first")
