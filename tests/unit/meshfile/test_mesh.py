@@ -2,6 +2,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from saltext.wireguard.meshfile import mesh
 from saltext.wireguard.meshfile.mesh import Network, NodeEntry, NodeSettings, Place
 
 PLACE = Place("mesh.yml", 1)
@@ -78,3 +79,12 @@ def test_the_most_specific_entry_wins(patterns, winner):
     settings = network(*entries).settings("web1")
     assert settings is not None
     assert patterns[settings.port - 1000] == winner
+
+
+def test_what_is_remembered_of_nodes_does_not_grow_without_end(monkeypatch):
+    monkeypatch.setattr(mesh, "_MOST_REMEMBERED", 10)
+    found = network(NodeEntry("*", PLACE, mtu=1300), NodeEntry("a", PLACE, mtu=1400))
+    for number in range(100):
+        assert found.settings(f"n{number}").mtu == 1300
+        assert found.settings("a").mtu == 1400
+        assert len(found._settings) <= 12

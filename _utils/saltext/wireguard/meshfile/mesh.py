@@ -173,6 +173,10 @@ class ExternalPeer(_Placed):
     places: Mapping[str, Place] = _no_places()
 
 
+# A network remembers what it says of so many nodes: anybody may ask under made-up ids.
+_MOST_REMEMBERED = 50_000
+
+
 @dataclass(frozen=True)
 class Network(_Placed):
     """
@@ -218,6 +222,18 @@ class Network(_Placed):
         Each setting comes from the most specific entry that has it: the exact id, then the glob with the most literal
         characters, then with the fewest wildcards, then the later one in the file.
         """
+        if node not in self._settings:
+            if len(self._settings) > _MOST_REMEMBERED:
+                self._settings.clear()
+            self._settings[node] = self._settings_of(node)
+        return self._settings[node]
+
+    @cached_property
+    def _settings(self) -> dict[str, NodeSettings | None]:
+        """Put together once: a reconcile asks for each node's several times."""
+        return {}
+
+    def _settings_of(self, node: str) -> NodeSettings | None:
         entries = self.entries(node)
         if not entries:
             return None
