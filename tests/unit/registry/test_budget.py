@@ -133,6 +133,19 @@ def test_what_waits_is_the_last_word_and_is_taken_in_when_the_budget_allows(regi
     assert settle(registry) is False
 
 
+def test_in_a_network_of_thousands_the_next_change_waits_for_longer(registry, clock):
+    """Ten an hour, in a full mesh of 2,000, took two thirds of a core of the master."""
+    last = exhaust(registry)
+    with sqlite3.connect(registry.path) as connection:
+        columns = "public_key || i, endpoints, port, serial, salt_key, registered, next_key, keyed"
+        numbers = "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 2000)"
+        connection.execute(f"{numbers} INSERT INTO node SELECT network, node || i, {columns} FROM node, numbers")
+    clock.now += 6 * CHANGES.seconds
+    assert register(registry, last + 1, **endpoint(7)) is False
+    clock.now += CHANGES.seconds
+    assert register(registry, last + 2, **endpoint(8)) is True
+
+
 def test_a_node_that_goes_back_to_what_it_said_before_waits_no_more(registry, clock):
     last = exhaust(registry)
     register(registry, last + 1, **endpoint(last - 1))

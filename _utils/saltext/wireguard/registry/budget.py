@@ -9,7 +9,7 @@ transaction.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,15 @@ class Budget:
 CHANGES = Budget("changes", 10, 360.0)
 REPORTS = Budget("reports", 60, 60.0)
 BOOTS = Budget("boots", 10, 360.0)
+
+# In a full mesh, a change costs the master a pillar for each node: of so many, an hour's changes take it 6 minutes.
+NODES = 300
+
+
+def changes_in(connection: sqlite3.Connection, network: str) -> Budget:
+    """Of a node of this network. As many at once in each, but the more nodes there are, the longer until the next."""
+    count = connection.execute("SELECT count(*) FROM node WHERE network = ?", [network]).fetchone()[0]
+    return replace(CHANGES, seconds=CHANGES.seconds * max(count / NODES, 1.0))
 
 
 def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float) -> bool:

@@ -14,7 +14,7 @@ from ..wording import shell
 from . import admission, refusals
 from . import history as trail
 from .admission import Membership
-from .budget import CHANGES, spend
+from .budget import changes_in, spend
 from .decisions import Decisions
 from .ledger import Stored, pass_time
 from .pool import Pool
@@ -58,7 +58,9 @@ def take_in(
     if _is_known(connection, record, salt_key, question):
         _touch(connection, record, question)
         return not question and pool_of(connection, membership).assign(record.node)
-    if not _is_free(connection, record, salt_key) and not spend(connection, CHANGES, record.node, time.time()):
+    if not _is_free(connection, record, salt_key) and not spend(
+        connection, changes_in(connection, record.network), record.node, time.time()
+    ):
         _defer(connection, record, salt_key)
         return False
     if question:
