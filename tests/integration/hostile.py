@@ -26,14 +26,42 @@ def rotate_switch(network, wait=8, _real=rotate_switch):
     return _left("rotate_switch") or _real(network, wait)
 """
 
+# At the end of an honest node's module: a sync that waits with the pillar that it has just fetched, if a test wants it.
+SLOW = """
+
+HOLD, HELD = "/var/tmp/hostile-hold", "/var/tmp/hostile-held"
+
+def sync(*args, _real=sync, **kwargs):
+    import os, time
+    from saltext.wireguard.node.minion import Minion
+    fetch = Minion.fresh_pillar
+    def fetch_and_wait(self):
+        pillar = fetch(self)
+        if os.path.exists(HOLD):
+            os.rename(HOLD, HELD)
+            while os.path.exists(HELD):
+                time.sleep(0.05)
+        return pillar
+    Minion.fresh_pillar = fetch_and_wait
+    try:
+        return _real(*args, **kwargs)
+    finally:
+        Minion.fresh_pillar = fetch
+"""
+
 
 def build(lab: Any, nodes: Collection[str], mesh: str) -> None:
     """A mesh in which one member is hostile."""
     lab.up(len(nodes), mesh=mesh, trigger="engine")
     steps.build(lab, len(nodes))
-    module = lab.dir / "hosts" / LIAR / "var/cache/salt/minion/extmods/modules/wireguard.py"
-    module.write_text(module.read_text() + HOSTILE)
-    lab.salt_json(LIAR, "saltutil.refresh_modules")
+    add_to_module(lab, LIAR, HOSTILE)
+
+
+def add_to_module(lab: Any, node: str, text: str) -> None:
+    """Have a node's own copy of our execution module do something else as well."""
+    module = lab.dir / "hosts" / node / "var/cache/salt/minion/extmods/modules/wireguard.py"
+    module.write_text(module.read_text() + text)
+    lab.salt_json(node, "saltutil.refresh_modules")
 
 
 @contextlib.contextmanager

@@ -7,9 +7,11 @@ Statements that are wrong in themselves are in ``test_trust``; here is what is r
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -227,6 +229,94 @@ def test_a_revoked_member_stays_out_through_a_reboot_a_rollback_of_the_mesh_file
         assert with_peer(fleet, key) == []
     finally:
         fleet.salt_run("wireguard.readmit", LIAR)
+
+
+@contextlib.contextmanager
+def readmitted_at_the_end(lab):
+    try:
+        yield steps.public_key(lab, LIAR)
+    finally:
+        lab.salt_run("wireguard.readmit", LIAR)
+
+
+def revoke(lab):
+    return lab.salt_run("wireguard.revoke", LIAR, "reason=test", "--out=json")
+
+
+def test_a_revoked_member_stays_out_of_a_sync_that_was_under_way(fleet):
+    """It had fetched its pillar before the revocation, and applied it after."""
+    hostile.add_to_module(fleet, "node3", hostile.SLOW)
+    fleet.must("exec", "node3", "touch", "/var/tmp/hostile-hold")
+    argv = fleet.argv("exec", "node3", "salt-call", "--out=json", "wireguard.sync")
+    with readmitted_at_the_end(fleet) as key, subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as late:
+        held = "/var/tmp/hostile-held"
+        steps.wait_until("the pillar", lambda: fleet.exec("node3", "test", "-e", held).returncode == 0)
+        done = revoke(fleet)
+        fleet.must("exec", "node3", "rm", held)
+        said, _ = late.communicate(timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "older than what was applied here" in said
+        assert with_peer(fleet, key) == []
+        assert key not in "".join(steps.wireguard_files(fleet, "node3").values())
+
+
+def test_a_revoked_member_stays_out_of_pillars_that_the_master_cached(fleet):
+    """With `pillar_cache: True`, each state.apply brought it back."""
+    option = fleet.dir / "hosts/master/etc/salt/master.d/cache.conf"
+    option.write_text("pillar_cache: True\npillar_cache_ttl: 3600\n")
+    try:
+        restart_master(fleet)
+        for node in NODES:
+            fleet.salt_json(node, "wireguard.sync")
+        with readmitted_at_the_end(fleet) as key:
+            revoke(fleet)
+            for node in ("node3", "node4"):
+                for words in (("wireguard.sync",), ("wireguard.apply",), ("state.apply", "wireguard")):
+                    fleet.salt(node, *words)
+                    assert with_peer(fleet, key) == [], words
+    finally:
+        option.unlink()
+        restart_master(fleet)
+
+
+def restart_master(lab):
+    lab.off("master")
+    lab.on("master")
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="needs nft")
+def test_a_revoked_member_stays_out_when_the_change_that_brings_the_news_fails(fleet):
+    """A node that was off gets the revocation together with a change that cuts it off, and takes the latter back."""
+    fleet.off("node3")
+    with readmitted_at_the_end(fleet) as key:
+        revoke(fleet)
+        with steps.other_mesh(fleet, steps.mesh({**ENTRIES, "node3": {"port": 52001}})):
+            try:
+                fleet.on("node3", boot=True, salt=False)
+                assert with_peer(fleet, key) == ["node3"]
+                fleet.must("exec", "node3", "sh", "-c", FIREWALL)
+                for row in steps.nodes(fleet).values():
+                    fleet.exec("node3", "ping", "-c", "3", "-i", "0.3", "-W", "1", row["addresses"][0])
+                said = fleet.exec("node3", "salt-call", "--out=json", "wireguard.sync").stdout
+                assert "rolled back" in said, said
+                assert fleet.must("exec", "node3", "wg", "show", "wg0", "listen-port").strip() == "51820"
+                assert with_peer(fleet, key) == []
+                assert key not in "".join(steps.wireguard_files(fleet, "node3").values())
+            finally:
+                fleet.off("node3")
+        fleet.on("node3", boot=True)
+        assert with_peer(fleet, key) == []
+
+
+# Of WireGuard, only the port that the node has passes.
+FIREWALL = """
+nft -f - <<END
+table inet firewall {
+    chain out { type filter hook output priority 0; oifname eth0 udp sport != 51820 drop; }
+    chain in { type filter hook input priority 0; iifname eth0 udp dport != 51820 drop; }
+}
+END
+"""
 
 
 def with_peer(lab, key):
