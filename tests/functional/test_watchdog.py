@@ -120,7 +120,7 @@ def test_a_change_that_ended_with_the_power_is_none_any_more(host, monkeypatch):
 
 def test_a_command_that_fails_at_a_first_set_up_leaves_no_device(host):
     registered(host)
-    host.put_program("ip", 'case "$*" in *"route add"*) echo out of order >&2; exit 7;; esac; exec $real "$@"')
+    host.put_program("ip", 'case "$*" in *" up") echo out of order >&2; exit 7;; esac; exec $real "$@"')
     assert "wg0 was rolled back, and is as it was before: `ip" in host.error("apply")
     assert host.device() is None
     assert sorted(os.listdir(ETC)) == ["wg0.key"]
@@ -130,7 +130,7 @@ def test_a_command_that_fails_leaves_the_device_as_it_was(host):
     apply(host, PEERS[2])
     before = host.picture()
     registered(host, *PEERS, mtu=1300)
-    program = host.put_program("ip", 'case "$*" in *"route add"*) exit 7;; esac; exec $real "$@"')
+    program = host.put_program("wg", 'case "$*" in "set wg0 peer"*) exit 7;; esac; exec $real "$@"')
     assert "was rolled back" in host.error("apply")
     assert host.picture() == before
     program.unlink()

@@ -85,6 +85,10 @@ class NodeError(WireguardError):
     """Raised on a node when a command fails, or when something is wrong with a file, a key or an interface."""
 
 
+class NamesError(NodeError):
+    """Raised on a node whose hosts file cannot be given the names of a network; its tunnels work all the same."""
+
+
 class GuardError(NodeError):
     """Raised on a node before it changes anything, if the change needs force."""
 

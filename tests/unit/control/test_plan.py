@@ -220,3 +220,11 @@ def test_the_sentence_counts_nodes_and_every_session_once(fleet):
         "3 nodes would change; 6 live sessions cut off; not all sessions known; 1 node did not answer"
     )
     assert fleet.edited("'*': {}").answer() == "0 nodes would change"
+
+
+def test_what_a_machine_cannot_have_is_named_unless_the_master_knows_it_already(fleet):
+    fleet.says["a"] = Answer(digest=fleet.digests["net", "a"], obstacles=("route 10.9.0.0/16 (dev eth0)",))
+    assert fleet.present().obstacles == [("a", "route 10.9.0.0/16 (dev eth0)")]
+    told = Report("a", "net", fleet.digests["net", "a"], next(serials), obstacles=("route 10.9.0.0/16 (dev eth0)",))
+    fleet.say(REPORT_TAG, told)
+    assert fleet.present().obstacles == []

@@ -35,10 +35,12 @@ HUB = {
 }
 
 
-def as_our_file(text):
-    """A wg-quick file that is handed out, with the first line that makes it one of ours."""
-    marker = "# Managed by Salt (saltext-wireguard), network net. Changes made here are lost."
-    return marker + "\n" + text.split("\n\n", 1)[1]
+def as_our_file(text, view):
+    """A wg-quick file that is handed out, with the lines that make it one of a node."""
+    lines = wg_quick.render(view, PRIVATE, {}).splitlines()
+    routing = "".join(f"{line}\n" for line in lines if line.startswith(("Table", "PostUp")))
+    interface, *peers = text.split("\n\n")[1:]
+    return "\n\n".join([f"{lines[0]}\n{interface}\n{routing}".rstrip("\n"), *peers])
 
 
 # -- what is in it
@@ -47,7 +49,7 @@ def as_our_file(text):
 def test_a_wg_quick_file_says_what_the_view_says():
     wanted = view(**HUB)
     text = external_peer.text(wanted, "phone", PRIVATE, "wg-quick")
-    assert wg_quick.parse(as_our_file(text), "wg0") == replace(wanted, public_key=None)
+    assert wg_quick.parse(as_our_file(text, wanted), "wg0") == replace(wanted, public_key=None)
 
 
 def test_a_client_calls_the_nodes_that_can_be_called_and_holds_its_way_to_them_open():

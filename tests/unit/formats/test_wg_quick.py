@@ -40,8 +40,12 @@ def test_only_ip_versions_that_the_node_has_are_forwarded():
 
 
 def test_a_file_with_a_command_that_is_not_ours_is_not_read():
-    text = render(VIEW).replace("MTU = 1380\n", "MTU = 1380\nPostUp = true\n")
+    text = render(VIEW).replace("PostUp = ", "PostUp = true; ")
     assert parse(text, "wg0") is None
+
+
+def route(family, network):
+    return f'[ -n "$(ip {family} route show exact {network})" ] || ip {family} route add {network} dev wg0 || :'
 
 
 def test_a_view_is_rendered_as_a_wg_quick_file():
@@ -52,6 +56,8 @@ def test_a_view_is_rendered_as_a_wg_quick_file():
         "ListenPort = 51820\n"
         "Address = 10.42.0.1/16, fd42::1/64\n"
         "MTU = 1380\n"
+        "Table = off\n"
+        f"PostUp = {route('-4', '192.168.4.0/24')}; {route('-6', 'fd99::/64')}\n"
         "\n"
         "# node2\n"
         "[Peer]\n"
@@ -76,8 +82,18 @@ def test_a_name_that_is_not_known_to_resolve_leaves_its_peer_without_an_endpoint
     assert parse(text, "wg0") == VIEW
 
 
-def test_the_configuration_of_a_peer_elsewhere_keeps_the_name():
-    assert "\nEndpoint = db1:51820\n" in "\n".join(wg_quick.lines(VIEW, PrivateKey(KEY)))
+def test_the_configuration_of_a_peer_elsewhere_keeps_the_name_and_leaves_the_routes_to_its_app():
+    """Apps on phones take no file with commands in it."""
+    text = "\n".join(wg_quick.lines(VIEW, PrivateKey(KEY)))
+    assert "\nEndpoint = db1:51820\n" in text
+    assert "PostUp" not in text
+    assert "Table" not in text
+
+
+def test_without_routes_the_table_is_not_mentioned():
+    text = render(replace(VIEW, peers=(replace(NODE2, allowed_ips=("10.42.0.2/32",)),)))
+    assert "Table" not in text
+    assert "PostUp" not in text
 
 
 def test_an_endpoint_that_is_an_address_stands_there_alone():

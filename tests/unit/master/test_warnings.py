@@ -22,6 +22,15 @@ def test_a_registry_that_is_older_than_the_list_of_denials_is_named_with_whom_it
     assert says(master, registration("a", 2)) is False
 
 
+def test_what_machines_could_not_have_is_named_once_with_all_nodes_that_it_is_true_of(master):
+    for serial, node in enumerate("ab", 1):
+        says(master, registration(node))
+        says(master, Report(node, "net", "digest", serial, obstacles=("route 10.9.0.0/16 (dev eth0)",)))
+    assert warnings(master.moment()) == ["network net: a, b could not have route 10.9.0.0/16 (dev eth0)"]
+    says(master, Report("a", "net", "digest", 3))
+    assert warnings(master.moment()) == ["network net: b could not have route 10.9.0.0/16 (dev eth0)"]
+
+
 def test_a_node_that_boots_so_often_that_a_copy_of_it_could_go_unnoticed_is_named(master):
     says(master, registration("a"))
     for number in range(BOOTS.at_once + 1):

@@ -50,6 +50,7 @@ class FakeMachine:
     """
     ``devices``: those of WireGuard. ``commands``: what was executed. ``failing``: patterns of command lines to what
     they say on standard error instead of doing anything; ``ignored``: those that do nothing and say so to nobody.
+    ``others``: routes that lead elsewhere, as ``ip -json`` prints them. ``read_only``: files that cannot be written.
     """
 
     def __init__(self):
@@ -58,6 +59,8 @@ class FakeMachine:
         self.programs = {"wg", "ip", "sh", "wireguard-go"}
         self.failing = {}
         self.ignored = []
+        self.others = []
+        self.read_only = set()
 
     # -- as code of ours sees it
 
@@ -86,6 +89,9 @@ class FakeMachine:
     def mtu(self, device):
         return self.devices[device].mtu if device in self.devices else None
 
+    def is_writable(self, path):
+        return path not in self.read_only
+
     # -- programs
 
     def run(self, words, stdin=None):
@@ -93,7 +99,7 @@ class FakeMachine:
         if words[0] == "wg":
             return getattr(self, f"_wg_{words[1]}")(words[2:], stdin)
         if words[0] == "ip":
-            return self._ip([word for word in words[1:] if word != "dev"])
+            return self._ip([word for word in words[1:] if word != "dev"], stdin)
         if words[0] == "wireguard-go":
             return self._ip_link("add", words[1])
         return ""
@@ -163,10 +169,12 @@ class FakeMachine:
         else:
             peer.endpoint = value
 
-    def _ip(self, words):
+    def _ip(self, words, stdin):
+        if "-batch" in words:
+            exact = {line.split()[-1] for line in stdin.splitlines() if " exact " in line}
+            return "\n".join(json.dumps([route]) for route in self._main() if _network(route) in exact)
         if "-json" in words:
-            words = [word for word in words if word != "-json"]
-            return json.dumps(self._shown(words)) if "-batch" not in words else ""
+            return json.dumps(self._shown([word for word in words if word != "-json"]))
         if words[0] in ("-4", "-6"):
             return self._ip_route(words[0], *words[2:])
         return getattr(self, f"_ip_{words[0]}")(*words[1:])
@@ -250,7 +258,8 @@ class FakeMachine:
             raise Refused("Error: Device for nexthop is not up.")
         if "kernel" in words:  # one that is held while addresses are exchanged; see device/addresses.py
             return ""
-        if verb == "add" and network in device.routes:
+        alike = [route for route in self._main() if _network(route) == network and "metric" not in route]
+        if verb == "add" and alike:
             raise Refused("RTNETLINK answers: File exists")
         if verb == "del":
             if device.routes.get(network) != "boot":
@@ -259,6 +268,11 @@ class FakeMachine:
         else:
             device.routes[network] = "boot"
         return ""
+
+    def _main(self):
+        """All routes of the main table."""
+        ours = [{**_route(*each), "dev": name} for name in self.devices for each in self.devices[name].routes.items()]
+        return [*self.others, *ours]
 
     def _device(self, name):
         if name not in self.devices:
@@ -276,6 +290,10 @@ def _route(network, protocol):
     by = {} if protocol == "boot" else {"protocol": protocol}
     host = ip_network(network).prefixlen == ip_network(network).max_prefixlen
     return {"dst": network.partition("/")[0] if host else network, **by}
+
+
+def _network(route):
+    return str(ip_network(route["dst"]))
 
 
 def _secret_in(path):

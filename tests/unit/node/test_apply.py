@@ -1,5 +1,6 @@
 """Applying a view: what is decided, said and refused. What `wg` and `ip` make of it is tried on real devices."""
 
+import json
 import logging
 import os
 import re
@@ -12,7 +13,9 @@ from dataclasses import replace
 import pytest
 from views import PEERS, key, peer, preshared, registered, view
 
-from saltext.wireguard.node import config_files, endpoints, lock
+from saltext.wireguard.device import forwarding
+from saltext.wireguard.model.hosts import HostName, Hosts
+from saltext.wireguard.node import config_files, devices, endpoints, lock
 from unit.node.host import files
 
 
@@ -486,7 +489,6 @@ def test_a_pillar_with_errors_touches_nothing(host, function):
 FAILING = {
     "ip address": "ip address add*",
     "ip link up": "ip link set dev wg0 up",
-    "ip route": "ip -? route add*",
     "wg set key": "wg *private-key*",
     "wg set peers": "wg * peer *",
 }
@@ -507,6 +509,111 @@ def test_a_command_that_fails_leaves_the_old_file_and_the_next_run_finishes(host
     host.machine.failing.clear()
     assert host.call("apply")["backbone"]["result"] is True
     assert_equals(host, wanted)
+
+
+# -- what this machine cannot have
+
+LAN = "192.168.40.0/24"  # node2 leads there
+OURS = {"dst": LAN, "gateway": "10.0.0.1", "dev": "eth0", "flags": []}
+
+
+def lefts(host, **kwargs):
+    """(result, what is said to be left out, what is changed) of an apply."""
+    result = host.call("apply", **kwargs)["backbone"]
+    return result["result"], result["comment"].partition("; left out: ")[2], set(result["changes"])
+
+
+@pytest.mark.parametrize("metric", [{}, {"metric": 100}], ids=["", "with a metric"])
+def test_a_route_that_the_machine_has_itself_stays_and_all_else_is_applied(host, metric):
+    """The command failed, and with it every later change of the node; with a metric, it was overridden in silence."""
+    host.machine.others = [OURS | metric]
+    wanted = registered(host, *PEERS)
+    said = f"route {LAN} (this machine has one via 10.0.0.1 dev eth0{' metric 100' if metric else ''})"
+    told = lefts(host, test=True)
+    assert told == (None, said, told[2])
+    assert lefts(host) == (True, said, (told[2] - {"device"}) | {"device"})
+    assert host.device().routes == wanted.routes - {LAN}
+    assert set(host.device().peers) == {each.public_key for each in PEERS}
+    host.forget_commands()
+    assert lefts(host) == lefts(host, test=True) == (True, said, set())
+    assert host.writing_commands() == []
+
+
+def test_a_later_change_is_applied_beside_a_route_that_is_taken(host):
+    host.machine.others = [OURS]
+    registered(host, *PEERS)
+    host.call("apply")
+    registered(host, *PEERS, peer("node9", "10.42.0.9/32", "192.168.90.0/24"))
+    assert lefts(host)[2] == {"peer node9", "route 192.168.90.0/24", str(host.config)}
+
+
+def test_a_route_that_is_taken_no_more_is_made(host):
+    host.machine.others = [OURS]
+    registered(host, *PEERS)
+    host.call("apply")
+    host.machine.others.clear()
+    assert lefts(host) == (True, "", {f"route {LAN}"})
+    assert LAN in host.device().routes
+
+
+def test_a_route_that_goes_nowhere_is_somebody_elses_too(host):
+    host.machine.others = [{"type": "blackhole", "dst": LAN, "flags": []}]
+    registered(host, *PEERS)
+    assert lefts(host)[1] == f"route {LAN} (this machine has one of type blackhole)"
+
+
+def test_a_route_that_cannot_be_made_for_another_reason_fails_alone(host):
+    registered(host, *PEERS)
+    host.machine.failing["ip -4 route add*"] = "RTNETLINK answers: Network is unreachable"
+    result, said, changes = lefts(host)
+    assert result is True
+    assert said.startswith(f"route {LAN} (`ip -4 route add {LAN} dev wg0` failed with code 7: RTNETLINK answers: Net")
+    assert f"route {LAN}" not in changes
+    assert "route fd99::/64" in changes
+
+
+def test_forwarding_that_cannot_be_turned_on_is_named_and_does_not_stop_the_rest(host, monkeypatch):
+    """In a container with a read-only /proc/sys."""
+    host.machine.read_only = {*forwarding.FILES.values()}
+    monkeypatch.setattr(devices, "forwarded", lambda: [4])
+    registered(host, forwarding=True)
+    result, said, changes = lefts(host)
+    assert (result, said) == (True, f"IPv6 forwarding ({forwarding.FILES[6]} cannot be written)")
+    assert "IPv6 forwarding" not in changes
+    assert lefts(host)[2] == set()
+
+
+def test_a_file_of_names_that_cannot_be_written_is_named_and_does_not_stop_the_rest(host):
+    """The master never heard that the rest had been applied, and asked again and again."""
+    broken = "# BEGIN WireGuard network backbone (saltext-wireguard)\n"
+    (host.disk / "hosts").write_text(broken)
+    registered(host, hosts=Hosts((HostName("node2", ("10.42.0.2",)),)))
+    for _ in range(2):
+        result, said, _changes = lefts(host)
+        assert (result, said.partition(":")[0]) == (True, f"host names ({host.disk / 'hosts'}")
+    assert host.events[-1][0] == "wireguard/report"
+    assert (host.disk / "hosts").read_text() == broken
+
+
+def test_the_master_hears_of_what_is_left_out_and_when_that_is_over(host):
+    host.machine.others = [OURS]
+    registered(host, *PEERS)
+    for others, count in (([OURS], 1), ([OURS], 1), ([], 2), ([], 2)):
+        host.machine.others = others
+        host.call("apply")
+        assert len(host.events) == count
+    told = [json.loads(data["signed"]["statement"])["obstacles"] for _, data in host.events]
+    assert told == [[f"route {LAN} (this machine has one via 10.0.0.1 dev eth0)"], []]
+
+
+def test_drift_and_a_sync_name_what_is_left_out(host):
+    host.machine.others = [OURS]
+    registered(host, *PEERS)
+    said = [f"route {LAN} (this machine has one via 10.0.0.1 dev eth0)"]
+    assert host.call("sync", test=True)["networks"]["backbone"]["obstacles"] == said
+    assert said[0] in host.call("sync")["networks"]["backbone"]["comment"]
+    answer = host.call("drift")["networks"]["backbone"]
+    assert (answer["obstacles"], answer["changes"]) == (said, [])
 
 
 @pytest.mark.parametrize("program", ["wg", "ip"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from ..master.status import leftovers, statuses
 from ..meshfile.mesh import Mesh
 from ..model.answers import ALL, Answer, Sessions, Step, total
 from ..model.changes import Kind, Subject
-from ..registry.rows import NodeId
+from ..registry.rows import Applied, NodeId
 from ..review.plan import Difference, compare, merge, outdated, projected, unregistered
 from .bus import KEYWORDS
 from .node_query import NodeQuery
@@ -44,7 +44,8 @@ class PlanResult:
     """
     ``changes``: what would change. ``drift``: what was changed by hand, and would be put right. ``failed``: node to
     why it cannot say. ``unreachable``: the nodes that did not answer. ``outdated``: the external peers
-    that need another configuration then.
+    that need another configuration then. ``obstacles``: nodes, and what their machines cannot have of what they should,
+    unless they reported that.
     """
 
     changes: list[Step] = field(default_factory=list)
@@ -52,6 +53,7 @@ class PlanResult:
     failed: dict[str, str] = field(default_factory=dict)
     unreachable: list[Silent] = field(default_factory=list)
     outdated: list[str] = field(default_factory=list)
+    obstacles: list[tuple[str, str]] = field(default_factory=list)
 
     def answer(self) -> str:
         """All of it in a sentence."""
@@ -85,10 +87,12 @@ class Plan:
         self._master = master
         self._query = query
         self._result = PlanResult()
+        self._applied: Mapping[NodeId, Applied] = {}
 
     def present(self) -> PlanResult:
         """What the mesh file as it is would change, and what drifted."""
         moment = self._master.moment()
+        self._applied = moment.applied
         before = moment.fleet()
         after = projected(moment.mesh, moment.snapshot, moment.keys, moment.now)
         self._result.outdated = outdated(before, after)
@@ -149,6 +153,8 @@ class Plan:
         for network, answer in said.items():
             if answer.error:
                 self._result.failed[node] = answer.error
+            reported = self._applied[network, node].obstacles if (network, node) in self._applied else ()
+            self._result.obstacles += [(node, text) for text in answer.obstacles if text not in reported]
             difference = differences.pop((network, node), None)
             if difference and is_late:
                 answer = replace(answer, changes=merge(answer.changes, difference.changes))

@@ -130,6 +130,7 @@ def plan(answer: str, findings: Findings, result: PlanResult, master_warnings: I
             *problems(findings.warnings),
             *({"where": "registry", "message": text} for text in master_warnings),
             *({"where": name, "message": again} for name in result.outdated),
+            *({"where": node, "message": f"cannot have {text}"} for node, text in result.obstacles),
         ],
         "changes": [step.to_dict() for step in result.changes],
         "drift": [step.to_dict() for step in result.drift],

@@ -14,11 +14,14 @@ from .operations import Applied, Operation
 class DefaultRoute:
     """The default route through an exit node, as it is and as the view wants it."""
 
-    def __init__(self, view: View, device: Device, applied: Applied, policy: Policy) -> None:
+    def __init__(
+        self, view: View, device: Device, applied: Applied, policy: Policy, is_filter_fixed: bool = False
+    ) -> None:
         self._view = view
         names = {**applied.names, **{peer.public_key: peer.name for peer in view.peers}}
         self._owners = {network: names.get(key, key) for key, network in _defaults(device)}
         self._policy = policy
+        self._loosens = policy.strict and not is_filter_fixed
         self._wanted = exits.items(view)
 
     def added(self) -> list[Operation]:
@@ -28,7 +31,7 @@ class DefaultRoute:
             for item in self._wanted
             if item not in self._policy.items
         ]
-        if self._policy.strict and 4 in exits.versions(self._view):
+        if self._loosens and 4 in exits.versions(self._view):
             loosened = Change(Kind.PATH_FILTER, "", "strict", "loose")
             operations.insert(0, Operation(loosened, ("sh", "-c", exits.LOOSEN_PATH_FILTER)))
         return operations + self._moved()

@@ -23,6 +23,7 @@ from .addresses import addresses_added, addresses_removed
 from .check import check
 from .default_route import DefaultRoute
 from .exits import NO_POLICY, Policy
+from .limits import NO_LIMITS, Limits
 from .operations import Applied, Operation
 from .peers import peers_removed, peers_set
 from .routes import routes_added, routes_removed
@@ -39,6 +40,7 @@ def diff(
     now: int,
     forwarded: Collection[int] = (),
     policy: Policy = NO_POLICY,
+    limits: Limits = NO_LIMITS,
 ) -> tuple[Operation, ...]:
     """
     Return the operations that make the device equal to the view, in order; none if it already is.
@@ -51,18 +53,19 @@ def diff(
     :param now: Unix seconds
     :param forwarded: the IP versions that the machine forwards already
     :param policy: the rules and routes for a default route through an exit that the machine has
+    :param limits: what the machine cannot have
     :raises ViewError: see ``check``
     """
     check(view, public_key)
     current = device or Device(view.interface, False, None, 0, 0, frozenset(), frozenset(), {})
-    default_route = DefaultRoute(view, current, applied, policy)
+    default_route = DefaultRoute(view, current, applied, policy, limits.is_filter_fixed())
     return (
         *([] if device else [link.created(view)]),
         *_interface_set(view, current, key_file, public_key),
         *((*default_route.removed(), *link.mark_removed(view, current)) if view.via is None else ()),
         *peers_set(view, current, endpoints, applied, now),
-        *routes_added(view, current),
-        *_forwarding(view, forwarded),
+        *routes_added(view, current, limits.taken),
+        *_forwarding(view, limits.unforwarded().union(forwarded)),
         *default_route.added(),
         *(default_route.removed() if view.via is not None else ()),
         *_others_removed(view, current, applied),

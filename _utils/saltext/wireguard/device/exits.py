@@ -156,7 +156,7 @@ def _rule_tunnel(table: int) -> str:
 
 def at_up(view: View) -> list[str]:
     """The shell commands that set it all up for a new device. A rule may be left over from an earlier device."""
-    commands = [LOOSEN_PATH_FILTER] if 4 in versions(view) else []
+    commands = [f"{{ {LOOSEN_PATH_FILTER}; }} || :"] if 4 in versions(view) else []
     for item in items(view):
         if item.kind == "rule":
             commands.append(f"{' '.join(item.deleted())} 2>/dev/null || :")

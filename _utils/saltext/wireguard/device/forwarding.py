@@ -25,5 +25,5 @@ def versions(addresses: Iterable[str]) -> list[int]:
 
 
 def at_boot(addresses: Iterable[str]) -> str:
-    """One command for all of them."""
-    return "; ".join(COMMANDS[version] for version in versions(addresses))
+    """One command for all of them. Where they are read-only, the interface comes up all the same."""
+    return "; ".join(f"{{ {COMMANDS[version]}; }} || :" for version in versions(addresses)) or ":"

@@ -15,8 +15,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from ..device import exits, forwarding
-from ..device.routes import family
+from ..device import exits, forwarding, routes
 from ..errors import ViewError
 from ..model.endpoint import canonical_endpoint
 from ..model.keys import PrivateKey
@@ -55,8 +54,11 @@ def render(view: View, private_key: PrivateKey, endpoints: Mapping[str, str]) ->
 
 
 def lines(view: View, private_key: PrivateKey, endpoints: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The lines of a wg-quick file. ``endpoints``: as ``render`` takes them; None writes names as they are."""
-    yield from _interface(view, private_key)
+    """
+    The lines of a wg-quick file. ``endpoints``: as ``render`` takes them; None for a machine that is no node. There,
+    names stay as they are, and wg-quick, or an app that reads such a file, makes the routes in its own way.
+    """
+    yield from _interface(view, private_key, endpoints is not None)
     for peer in sorted(view.peers, key=lambda peer: peer.name):
         yield ""
         yield from _peer(peer, endpoints)
@@ -150,7 +152,7 @@ def _private_key(text: str) -> PrivateKey:
     return PrivateKey(private_key)
 
 
-def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:
+def _interface(view: View, private_key: PrivateKey, is_node: bool) -> Iterator[str]:
     yield "[Interface]"
     yield f"PrivateKey = {private_key.text}"
     if view.port is not None:
@@ -163,9 +165,8 @@ def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:
         yield f"MTU = {view.mtu}"
     elif view.path_mtu is not None:
         yield f"MTU = {view.path_mtu}{_BY_PATHS}"
-    if view.via is not None:
-        yield f"Table = off{_VIA}{view.via}"
-    yield from _hooks(view)
+    if is_node:
+        yield from _routing(view)
     if view.preshared:
         yield f"{_PRESHARED_BY} = {view.preshared}"
     if view.hosts:
@@ -174,11 +175,17 @@ def _interface(view: View, private_key: PrivateKey) -> Iterator[str]:
             yield f"{_DOMAIN} = {view.hosts.domain}"
 
 
+def _routing(view: View) -> Iterator[str]:
+    if view.routes or view.via is not None:
+        yield "Table = off" + ("" if view.via is None else f"{_VIA}{view.via}")
+    yield from _hooks(view)
+
+
 def _hooks(view: View) -> Iterator[str]:
-    """With a default route through an exit, all routes are made here, as wg-quick would make other ones."""
+    """All routes are made here, as wg-quick gives up the whole device if one of them exists already."""
     up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
+    up += routes.at_up(view)
     if view.via is not None:
-        up += [f"ip {family(text)} route add {text} dev {view.interface}" for text in sorted(view.routes)]
         up += exits.at_up(view)
     if up:
         yield f"PostUp = {'; '.join(up)}"
@@ -224,7 +231,7 @@ def _read_interface(settings: Mapping[str, str]) -> dict[str, object]:
         "addresses": addresses,
         "mtu": None if _is_by_paths(settings) else _number(settings.get("MTU")),
         "forwarding": "PostUp" in settings and up.startswith(forwarding.at_boot(addresses)),
-        "via": settings["Table"].partition(_VIA)[2] if "Table" in settings else None,
+        "via": settings["Table"].partition(_VIA)[2] if _VIA in settings.get("Table", "") else None,
         "other_ports": exits.other_ports_of(up),
         "preshared": settings.get(_PRESHARED_BY),
         "hosts": _read_hosts(settings),

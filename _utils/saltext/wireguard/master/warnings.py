@@ -11,8 +11,9 @@ from ..fleet.usage import Usage
 from ..registry.budget import BOOTS
 from ..registry.salt_keys import load_salt_keys
 from ..rollout.hold import current_hold
-from ..wording import shell
+from ..wording import shell, some
 from .master import Moment
+from .status import statuses
 
 
 def warnings(moment: Moment) -> list[str]:
@@ -25,6 +26,7 @@ def warnings(moment: Moment) -> list[str]:
         *_deferred(moment),
         *_restless(moment),
         *_impostors(moment),
+        *_obstacles(moment),
     )
     return [*([hold] if hold else []), *found]
 
@@ -59,6 +61,17 @@ def _restless(moment: Moment) -> list[str]:
         " further boots are not noted, and a second machine with its Salt key could go unnoticed: compare"
         f" {shell('salt', node, 'status.uptime')} with that machine's own `uptime`"
         for node in moment.master.registry.restless()
+    ]
+
+
+def _obstacles(moment: Moment) -> list[str]:
+    """The same on many nodes is one sentence."""
+    nodes: dict[tuple[str, str], list[str]] = {}
+    for status in statuses(moment):
+        for text in status.applied.obstacles if status.applied else ():
+            nodes.setdefault((status.network, text), []).append(status.member.node)
+    return [
+        f"network {network}: {some(found)} could not have {text}" for (network, text), found in sorted(nodes.items())
     ]
 
 

@@ -74,7 +74,7 @@ class Answer:
     What a node would change in one network, and its live sessions there.
 
     ``digest``: that of the view in its configuration file. ``more``: the number of changes that were left out.
-    ``error``: why it cannot answer.
+    ``error``: why it cannot answer. ``obstacles``: what its machine cannot have of the view, and why.
     """
 
     changes: Changes = ()
@@ -83,6 +83,7 @@ class Answer:
     sessions: Sessions = field(default_factory=Sessions)
     more: int = 0
     error: str | None = None
+    obstacles: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As it travels; see ``brief``."""
@@ -93,6 +94,7 @@ class Answer:
             "digest": self.digest,
             "live": self.sessions.count,
             "live_keys": sorted(self.sessions.keys or ()),
+            "obstacles": list(self.obstacles[:MAX_CHANGES]),
         }
 
     @classmethod
@@ -154,6 +156,7 @@ def _answer(data: object) -> Answer:
             given.get("live", _COUNT, 0), frozenset(given.get("live_keys", fields.list_of(fields.short_text), []))
         ),
         more=given.get("more", _COUNT, 0),
+        obstacles=tuple(given.get("obstacles", fields.list_of(_text, MAX_CHANGES), [])),
     )
 
 

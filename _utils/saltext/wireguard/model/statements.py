@@ -31,6 +31,7 @@ UNKNOWN = "unknown"
 MISSING = "missing"
 
 MAX_ENDPOINTS = 16
+MAX_OBSTACLES = 10
 MAX_SERIAL = 2**63 - 1
 
 _SERIAL = fields.integer(1, MAX_SERIAL)
@@ -97,7 +98,8 @@ class Report:
     "My device is what the view with this digest says", read back from the device after applying it.
 
     ``rollback``: the last rollback since the node's last report of a success, if any. ``generation``: that of the
-    newest view or job that the node has applied, 0 if that had none.
+    newest view or job that the node has applied, 0 if that had none. ``obstacles``: what the node's machine cannot have
+    of the view, and why, a few words each.
     """
 
     KIND: ClassVar[str] = "saltext-wireguard/report/1"
@@ -108,6 +110,7 @@ class Report:
     boot: str = ""
     rollback: Rollback | None = None
     generation: int = 0
+    obstacles: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
@@ -121,6 +124,7 @@ class Report:
             boot=given.get("boot", _boot, ""),
             rollback=Rollback.from_dict(data["rollback"]) if data.get("rollback") else None,
             generation=given.get("generation", fields.integer(0, MAX_SERIAL), 0),
+            obstacles=tuple(given.get("obstacles", fields.list_of(fields.short_text, MAX_OBSTACLES), [])),
         )
 
 

@@ -42,7 +42,7 @@ def apply(
             view, outcome = _register_and_converge(minion, view, wait, safety)
         results[label(view)] = outcome.to_salt()
         if view.network and not outcome.pending and not test:
-            reports.send_once(minion, view)
+            reports.send_once(minion, view, outcome.obstacles)
             reports.refresh_schedule(minion, view)
     return results
 

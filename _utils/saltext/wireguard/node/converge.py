@@ -14,18 +14,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..device import diff, disruption, exits, guard, rotation
+from ..device import diff, disruption, exits, guard, limits, rotation
 from ..device.operations import Applied, Operation, changes_of, command_lines, preshared_keys
 from ..device.rollback import RollbackState, rollback_target
-from ..errors import GuardError, NodeError, RolledBackError, WireguardError
+from ..errors import GuardError, NamesError, NodeError, RolledBackError, WireguardError
 from ..formats import wg_quick
-from ..model.answers import total
+from ..model.answers import MAX_TEXT, total
 from ..model.changes import Change, Changes, Kind, Subject, as_salt, united
 from ..model.device import Device
 from ..model.view import View
 from ..system import files
 from ..system.commands import run_with_secrets
-from ..wording import shell, some
+from ..wording import one_line, shell, some
 from . import config_files, devices, endpoints, keys, local_facts, withdrawal
 from . import trial as node_trial
 from .boot.managers import Manager, Setup
@@ -37,13 +37,15 @@ class Outcome:
     """
     What was changed or, if ``pending``, would be; ``comment`` says it in a sentence.
 
-    ``disturbs``: subject of a pending change to the number of live sessions that it would cut off.
+    ``disturbs``: subject of a pending change to the number of live sessions that it would cut off. ``obstacles``: what
+    this machine cannot have of the view, and why, a few words each.
     """
 
     changes: Changes
     comment: str
     pending: bool = False
     disturbs: Mapping[Subject, int] = field(default_factory=dict)
+    obstacles: tuple[str, ...] = ()
 
     def to_salt(self) -> dict[str, object]:
         """As Salt's functions and states return it."""
@@ -87,16 +89,20 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
         node_trial.refuse_retry(safety, view)
     if not test:
         convergence.apply(safety)
+        changes = convergence.without_failed(changes)
+    disturbs = convergence.disturbs() if test else {}
+    forced = f". Forced ({safety.forced}), as otherwise refused: it would {'; it would '.join(objections)}"
+    return _outcome(view, changes, test, disturbs, convergence.obstacles(), forced if objections else "")
+
+
+def _outcome(
+    view: View, changes: Changes, test: bool, disturbs: Mapping[Subject, int], obstacles: tuple[str, ...], forced: str
+) -> Outcome:
+    left_out = f"; left out: {some(obstacles)}" if obstacles else ""
     if not changes:
-        return Outcome((), f"{view.interface} is as it should be")
-    forced = ""
-    if objections:
-        forced = f". Forced ({safety.forced}), as otherwise refused: it would {'; it would '.join(objections)}"
-    if not test:
-        return Outcome(changes, f"{view.interface} was changed: {_summary(changes)}{forced}")
-    disturbs = convergence.disturbs()
-    comment = f"{view.interface} would be changed: {_summary(changes)}{sessions_cut_off(disturbs)}{forced}"
-    return Outcome(changes, comment, pending=True, disturbs=disturbs)
+        return Outcome((), f"{view.interface} is as it should be{left_out}", obstacles=obstacles)
+    said = f"{'would be' if test else 'was'} changed: {_summary(changes)}{sessions_cut_off(disturbs)}"
+    return Outcome(changes, f"{view.interface} {said}{left_out}{forced}", test, disturbs, obstacles)
 
 
 def sessions_cut_off(disturbs: Mapping[Subject, int]) -> str:
@@ -179,6 +185,8 @@ class Convergence:
         if localize:
             self._view = localize(self._view, self._endpoints)
         self._applied = config_files.applied(view.interface) if applied is None else applied
+        self._limits = devices.limits_of(self._view, self._device)
+        self._failed: dict[Subject, str] = {}
         self._operations = self._diff(self._device, self._applied)
 
     def commands(self) -> list[tuple[str, ...]]:
@@ -188,6 +196,19 @@ class Convergence:
     def device_changes(self) -> Changes:
         """What differs on the device alone."""
         return changes_of(self._operations)
+
+    def obstacles(self) -> tuple[str, ...]:
+        """What is left out of the view, and what failed alone."""
+        known = self._limits.obstacles(self._view, devices.forwarded(), devices.is_strict())
+        failed = (
+            f"{Kind.HOST_NAMES.value if subject.kind == Kind.HOST_NAMES else subject} ({reason})"
+            for subject, reason in self._failed.items()
+        )
+        return tuple(dict.fromkeys(one_line(text, MAX_TEXT) for text in (*known, *failed)))
+
+    def without_failed(self, changes: Changes) -> Changes:
+        """Those of the changes that were made."""
+        return tuple(change for change in changes if change.subject not in self._failed)
 
     def disturbs(self) -> dict[Subject, int]:
         """Subject of a difference to the number of live sessions that the change cuts off."""
@@ -257,22 +278,32 @@ class Convergence:
         if self._has_outdated_key():
             files.remove(config_files.previous_key_file(self._interface))
         if self._boot and self._missing_at_boot:
-            self._boot.enable(self._setup)
+            try:
+                self._boot.enable(self._setup)
+            except NamesError as exc:
+                names = [each.subject for each in self._missing_at_boot if each.kind == Kind.HOST_NAMES]
+                self._failed |= dict.fromkeys(names, str(exc))
 
     def _execute(self) -> None:
         keys_of_peers = {peer.public_key: peer.preshared_key for peer in self._view.peers if peer.preshared_key}
+        alone = {operation.argv: operation.change for operation in self._operations if limits.fails_alone(operation)}
         for command in self.commands():
-            if command[:3] == ("ip", "link", "add"):
-                devices.create(self._interface, command)
-            else:
-                run_with_secrets(command, preshared_keys(command, keys_of_peers))
+            try:
+                if command[:3] == ("ip", "link", "add"):
+                    devices.create(self._interface, command)
+                else:
+                    run_with_secrets(command, preshared_keys(command, keys_of_peers))
+            except NodeError as exc:
+                if command not in alone:
+                    raise
+                self._failed[alone[command].subject] = str(exc)
 
     def _verify(self) -> None:
         """Read the device again: what still differs is an error, whatever the commands returned."""
         # With the same resolved endpoints, and with these as applied: a live peer may have roamed meanwhile.
         set_now = {peer.public_key: peer.endpoint for peer in self._view.peers if peer.endpoint}
         applied = dataclasses.replace(self._applied, endpoints=set_now)
-        left = changes_of(self._diff(devices.read(self._interface), applied))
+        left = self.without_failed(changes_of(self._diff(devices.read(self._interface), applied)))
         if left:
             raise NodeError(
                 f"{self._interface} is still not what it should be after applying: {_summary(left)}."
@@ -290,6 +321,7 @@ class Convergence:
             now=int(time.time()),
             forwarded=devices.forwarded(),
             policy=devices.policy(exits.mark(self._view), applied.mark, device.mark if device else 0),
+            limits=self._limits,
         )
 
     @functools.cached_property

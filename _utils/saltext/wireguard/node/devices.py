@@ -8,10 +8,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ..device import exits, forwarding, parse
+from ..device import exits, forwarding, limits, parse
 from ..device.exits import NO_POLICY, Item, Policy
+from ..device.limits import Limits
 from ..errors import NodeError
 from ..model.device import Device, DevicePeer
+from ..model.view import View
 from ..system import files, machine
 from ..system.commands import run
 from . import config_files
@@ -76,8 +78,27 @@ def policy(*marks: int) -> Policy:
         for mark in ours:
             text = run([*ip, "route", "show", "table", str(mark)], check=False)
             found.update(exits.parse_routes(text.removesuffix("["), version, mark))
+    return Policy(frozenset(found), is_strict())
+
+
+def is_strict() -> bool:
+    """Whether packets from outside are checked too strictly for a default route into a tunnel."""
     filters = {path: files.read(path).strip() for path in glob.glob(exits.PATH_FILTERS)}
-    return Policy(frozenset(found), "1" in filters.values() and filters.get(exits.PATH_FILTER_OF_ALL) != "2")
+    return "1" in filters.values() and filters.get(exits.PATH_FILTER_OF_ALL) != "2"
+
+
+def limits_of(view: View, device: Device | None) -> Limits:
+    """What of a view this machine cannot have. Raises NodeError or DeviceError."""
+    missing = view.routes - device.routes if device else view.routes
+    taken: dict[str, str] = {}
+    for version in (4, 6):
+        asked = limits.questions(network for network in missing if (":" in network) == (version == 6))
+        if asked:
+            ip = ["ip", f"-{version}", "-json", "-force", "-batch", "-"]
+            answer = run(ip, stdin="\n".join(asked) + "\n", check=False)
+            taken.update(limits.routes_of_others(answer, view.interface))
+    paths = (*forwarding.FILES.values(), exits.PATH_FILTER_OF_ALL)
+    return Limits(taken, frozenset(path for path in paths if not machine.here.is_writable(path)))
 
 
 def create(interface: str, command: Sequence[str]) -> None:

@@ -40,4 +40,6 @@ def _answer(interface: str, boot: Manager, asked: Collection[str]) -> Answer:
     except NodeError:
         return Answer(sessions=sessions)
     convergence = Convergence(view, config_files.key_file(interface), str(view.public_key), boot)
-    return Answer(changes=convergence.changes(), disturbs=convergence.disturbs(), digest=view.digest, sessions=sessions)
+    return Answer(
+        convergence.changes(), convergence.disturbs(), view.digest, sessions, obstacles=convergence.obstacles()
+    )

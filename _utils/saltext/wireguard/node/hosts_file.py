@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..errors import NodeError
+from ..errors import NamesError
 from ..formats.hosts_file import BrokenBlockError, block, foreign_names, managed_names, with_block
 from ..model.changes import Change, Changes, Kind
 from ..model.endpoint import Endpoint
@@ -55,12 +55,12 @@ class HostsFile:
         return block_changes(present or [], wanted or [])
 
     def enable(self, setup: Setup) -> None:
-        """Raises NodeError if that fails."""
+        """Raises NamesError if that fails."""
         if setup.view.network is not None:
             self._write(setup.view.network, setup.view)
 
     def disable(self, interface: str) -> None:
-        """Even if there is no block. Raises NodeError if that fails."""
+        """Even if there is no block. Raises NamesError if that fails."""
         network = config_files.managed().get(interface)
         if network is not None:
             self._write(network, None)
@@ -79,7 +79,7 @@ class HostsFile:
             try:
                 wanted = with_block(text, network, self._lines(text, view))
             except BrokenBlockError as exc:
-                raise NodeError(f"{HOSTS_FILE}: {exc}; the tunnels work, and the names were left alone") from exc
+                raise NamesError(f"{HOSTS_FILE}: {exc}; the tunnels work, and the names were left alone") from exc
             if wanted != text:
                 _replace(wanted)
 
@@ -114,7 +114,7 @@ def _read() -> str:
 
 
 def _replace(text: str) -> None:
-    """Write this content, and keep owner, mode and extended attributes. Raises NodeError."""
+    """Write this content, and keep owner, mode and extended attributes. Raises NamesError."""
     target = os.path.realpath(HOSTS_FILE)
     content = text.encode("utf-8", "surrogateescape")
     try:
@@ -126,7 +126,7 @@ def _replace(text: str) -> None:
                 raise
             _overwrite(target, content)
     except OSError as exc:
-        raise NodeError(
+        raise NamesError(
             f"{HOSTS_FILE} could not be written: {exc.strerror}; the tunnels work. Fix the cause, and apply again"
         ) from exc
 

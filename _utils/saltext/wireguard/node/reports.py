@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..model.statements import MISSING, REPORT_TAG, UNKNOWN
 from ..model.view import View
 from . import config_files, devices
@@ -10,18 +12,19 @@ from .minion import Minion
 from .signing import Signed
 
 
-def send_once(minion: Minion, view: View) -> None:
-    """Report what was applied, unless the master has that report already."""
-    network = str(view.network)
+def send_once(minion: Minion, view: View, obstacles: Sequence[str]) -> None:
+    """Report what was applied, and the obstacles that were in the way, unless the master has that report already."""
     rollback = minion.journal(view.interface).rollback()
-    if has_other_boot(view) or rollback or minion.notes().read(network).get("reported") != view.digest:
-        minion.send(REPORT_TAG, of_success(minion, view))
+    noted = minion.notes().read(str(view.network))
+    is_known = noted.get("reported") == view.digest and noted.get("obstacles", []) == [*obstacles]
+    if has_other_boot(view) or rollback or not is_known:
+        minion.send(REPORT_TAG, of_success(minion, view, obstacles))
 
 
-def of_success(minion: Minion, view: View) -> list[Signed]:
+def of_success(minion: Minion, view: View, obstacles: Sequence[str]) -> list[Signed]:
     """The signed report, in a list that is empty without a master. It names an earlier rollback, for the last time."""
-    report = _reports(minion, view, view.digest)
-    minion.notes().add(str(view.network), reported=view.digest)
+    report = _reports(minion, view, view.digest, obstacles)
+    minion.notes().add(str(view.network), reported=view.digest, obstacles=[*obstacles])
     minion.journal(view.interface).forget_rollback()
     return report
 
@@ -31,12 +34,12 @@ def of_rollback(minion: Minion, view: View) -> list[Signed]:
     return _reports(minion, view, UNKNOWN) if view.network else []
 
 
-def _reports(minion: Minion, view: View, digest: str) -> list[Signed]:
+def _reports(minion: Minion, view: View, digest: str, obstacles: Sequence[str] = ()) -> list[Signed]:
     if not minion.has_master:
         return []
     journal = minion.journal(view.interface)
-    statements = minion.statements()
-    return [statements.report(str(view.network), digest, view.serial, journal.rollback(), journal.generation())]
+    noted = journal.rollback(), journal.generation()
+    return [minion.statements().report(str(view.network), digest, view.serial, *noted, obstacles)]
 
 
 def send_missing(minion: Minion) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model import fields, statements
@@ -52,10 +52,12 @@ class Statements:
         last_serial: int = 0,
         rollback: Mapping[str, Any] | None = None,
         generation: int = 0,
+        obstacles: Sequence[str] = (),
     ) -> Signed:
         """
         That the view with this digest was applied. ``last_serial``: the last one of this node that the master knows.
-        ``rollback`` and ``generation``: as the interface's journal has them.
+        ``rollback`` and ``generation``: as the interface's journal has them. ``obstacles``: what it was applied
+        without.
         """
         statement = statements.Report(
             self._node,
@@ -65,6 +67,7 @@ class Statements:
             boot=config_files.boot_name(),
             rollback=_rollback(rollback),
             generation=generation,
+            obstacles=tuple(obstacles[: statements.MAX_OBSTACLES]),
         )
         return self._sign(statement)
 

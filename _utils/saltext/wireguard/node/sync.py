@@ -153,13 +153,13 @@ class _Sync:
 
     def _applied(self, view: View) -> Part:
         key_file = config_files.key_file(view.interface)
-        result = _brief(apply.converge_locked(self._minion, view, key_file, False, self._safety))
-        report = reports.of_success(self._minion, view)
+        outcome = apply.converge_locked(self._minion, view, key_file, False, self._safety)
+        report = reports.of_success(self._minion, view, outcome.obstacles)
         self._answer.statements[REPORT_TAG] += report
         if clones.has_other_boot(view):  # if two machines answer one job, the master may see only the faster answer
             self._minion.send(REPORT_TAG, report)
         reports.refresh_schedule(self._minion, view)
-        return result
+        return _brief(outcome)
 
     def _removed(self, interface: str) -> Part:
         return _brief(apply.remove(self._minion, interface, self._test))
@@ -206,7 +206,7 @@ class _Drop:
         reduced = removal.view_without(self._interface, public_keys)
         self._view = view = replace(reduced, generation=self._job.generation)
         outcome = converge.converge(view, key_file, boot, False, safety)
-        return outcome, reports.of_success(self._minion, view)
+        return outcome, reports.of_success(self._minion, view, outcome.obstacles)
 
     def _safety(self) -> Safety:
         """Any peer of a small mesh may be dropped, even the last; in a larger one, the guard stops mistakes."""
@@ -235,5 +235,6 @@ def _brief(outcome: Outcome) -> Part:
     """Without the full changes: returns travel over the event bus and are stored, and a fleet makes many of them."""
     summary = {"changed": sorted(str(change.subject) for change in outcome.changes)[:20], "comment": outcome.comment}
     if outcome.pending:
-        return {"result": None, **summary, **answers.brief(outcome.changes, outcome.disturbs)}
+        obstacles = [*outcome.obstacles[: answers.MAX_CHANGES]]
+        return {"result": None, **summary, **answers.brief(outcome.changes, outcome.disturbs), "obstacles": obstacles}
     return {"result": True, **summary}

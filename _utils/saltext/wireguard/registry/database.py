@@ -78,7 +78,7 @@ CREATE TABLE serial (
 ) WITHOUT ROWID;
 CREATE TABLE report (
     network TEXT NOT NULL, node TEXT NOT NULL, digest TEXT NOT NULL, salt_key TEXT NOT NULL, reported REAL NOT NULL,
-    rollback TEXT,
+    rollback TEXT, obstacles TEXT NOT NULL,
     PRIMARY KEY (network, node)
 ) WITHOUT ROWID;
 CREATE TABLE standing (

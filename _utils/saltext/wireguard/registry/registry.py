@@ -155,10 +155,10 @@ class Registry:
 
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
-        sql = "SELECT network, node, digest, salt_key, reported, rollback FROM report"
+        sql = "SELECT network, node, digest, salt_key, reported, rollback, obstacles FROM report"
         return {
-            (network, node): Applied(digest, salt_key, reported, parse_rollback(rollback))
-            for network, node, digest, salt_key, reported, rollback in self._store.all(sql)
+            (network, node): Applied(digest, salt_key, reported, parse_rollback(rollback), tuple(json.loads(obstacles)))
+            for network, node, digest, salt_key, reported, rollback, obstacles in self._store.all(sql)
         }
 
     # -- writing
@@ -279,16 +279,17 @@ class Registry:
             if is_older(connection, report.generation) and spend(connection, CHANGES, report.node, time.time()):
                 outgrow(connection, report.generation)
             known = connection.execute(
-                "SELECT digest, salt_key, rollback FROM report WHERE (network, node) = (?, ?)", who
+                "SELECT digest, salt_key, obstacles, rollback FROM report WHERE (network, node) = (?, ?)", who
             ).fetchone()
-            rollback = report.rollback
-            same = bool(known) and (*known[:2], parse_rollback(known[2])) == (report.digest, salt_key, rollback)
+            rollback, obstacles = report.rollback, json.dumps(report.obstacles)
+            told = (report.digest, salt_key, obstacles, rollback)
+            same = bool(known) and (*known[:3], parse_rollback(known[3])) == told
             news = not same and spend(connection, REPORTS, report.node, time.time())
-            if news and rollback and rollback != parse_rollback(known and known[2]):
+            if news and rollback and rollback != parse_rollback(known and known[3]):
                 trail.write(connection, *who, "rolled_back", report.node, rollback.why, digest=rollback.tried)
             connection.execute(
-                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
-                (*who, report.digest, salt_key, time.time(), json.dumps(asdict(rollback)) if rollback else None),
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*who, report.digest, salt_key, time.time(), rollback and json.dumps(asdict(rollback)), obstacles),
             )
             return news or booted
 

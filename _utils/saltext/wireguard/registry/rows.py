@@ -54,13 +54,14 @@ class Row:
 class Applied:
     """
     The last view that a node reported as applied, by digest, at which time (Unix seconds), under which Salt key;
-    and the change that it took back instead, if it remembered one.
+    and the change that it took back instead, if it remembered one. ``obstacles``: what its machine cannot have of it.
     """
 
     digest: str
     salt_key: str
     reported: float
     rollback: Rollback | None = None
+    obstacles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ class Machine(Protocol):
     def mtu(self, device: str) -> int | None:
         """The MTU of a network device, None if it is gone."""
 
+    def is_writable(self, path: str) -> bool:
+        """Whether a setting of the kernel can be written, or there is none."""
+
 
 class ThisMachine:
     """The real one."""
@@ -71,6 +74,10 @@ class ThisMachine:
                 return int(handle.read())
         except (OSError, ValueError):
             return None
+
+    def is_writable(self, path: str) -> bool:
+        """In containers, they are often read-only."""
+        return os.access(path, os.W_OK) or not os.path.exists(path)
 
 
 here: Machine = ThisMachine()

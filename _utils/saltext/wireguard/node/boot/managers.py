@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...errors import NodeError
 from ...model.changes import Changes
 from ...model.view import View
 
@@ -58,10 +59,16 @@ class Managers:
         return tuple(change for each in self.managers for change in each.missing(setup))
 
     def enable(self, setup: Setup) -> None:
-        """Each that has something to change, in order."""
+        """Each that has something to change, in order. One that fails does not keep the others from it."""
+        failures = []
         for each in self.managers:
-            if each.missing(setup):
-                each.enable(setup)
+            try:
+                if each.missing(setup):
+                    each.enable(setup)
+            except NodeError as exc:
+                failures.append(exc)
+        if failures:
+            raise failures[0]
 
     def disable(self, interface: str) -> None:
         """In order."""
