@@ -2,7 +2,6 @@
 
 import os
 import stat
-import subprocess
 
 import pytest
 
@@ -10,7 +9,6 @@ pytest.importorskip("salt")
 
 from hosts import ETC, PEERS, files, key, peer, preshared, registered, view, wait_until
 from isolation import MS_NOSUID, Fork, mount
-from services import Services
 
 CONFIG = ETC / "wg0.conf"
 
@@ -90,41 +88,6 @@ def test_a_second_run_executes_no_command_that_could_change_anything(host):
     assert host.picture() == before
 
 
-# -- diff, show, managed
-
-
-def test_show_has_everything_but_the_secrets(host):
-    wanted = applied(host)
-    preshared = host.run("wg", "genpsk").strip()
-    host.secrets.add(preshared)
-    host.run("wg", "set", "wg0", "peer", key("node3"), "preshared-key", "/dev/stdin", text=preshared)
-    shown = host.call("show")
-    assert host.call("show", "wg0") == shown
-    assert set(shown) == {"wg0"}
-    interface = shown["wg0"]
-    assert interface["public_key"] == wanted.public_key
-    assert (interface["port"], interface["mtu"], interface["up"]) == (51820, 1380, True)
-    assert interface["addresses"] == sorted(wanted.addresses)
-    assert interface["routes"] == sorted(wanted.routes)
-    assert interface["peers"][key("node2")] == {
-        "name": "node2",
-        "endpoint": "127.0.0.1:4444",
-        "allowed_ips": ["10.42.0.2/32", "192.168.40.0/24"],
-        "latest_handshake": None,
-        "received": 0,
-        "sent": interface["peers"][key("node2")]["sent"],
-        "keepalive": 25,
-        "preshared_key": None,
-    }
-    assert interface["peers"][key("node3")]["preshared_key"] == "(hidden)"
-    assert preshared not in str(shown)
-
-
-def test_show_lists_devices_that_are_not_ours_as_well(host):
-    make_device(host, "wg9")
-    assert host.call("show")["wg9"]["peers"] == {}
-
-
 def make_device(host, name):
     try:
         host.run("ip", "link", "add", "dev", name, "type", "wireguard")
@@ -202,36 +165,6 @@ def test_preshared_keys_that_cannot_be_set_are_not_in_the_error(host):
     assert "(hidden)" in message
 
 
-def test_a_device_with_preshared_keys_whose_file_was_damaged_can_be_come_back_to(host):
-    wanted = registered(host, *map(preshared, PEERS))
-    host.call("apply")
-    CONFIG.write_text(CONFIG.read_text() + "Nonsense = 1\n")
-    registered(host, *wanted.peers, mtu=1370)
-    host.call("apply")
-    assert CONFIG.read_text().count("PresharedKey = ") == len(wanted.peers)
-
-
-def test_a_preshared_key_set_by_hand_is_removed_and_not_shown(host):
-    applied(host)
-    preshared = host.run("wg", "genpsk").strip()
-    host.secrets.add(preshared)
-    host.run("wg", "set", "wg0", "peer", key("node2"), "preshared-key", "/dev/stdin", text=preshared)
-    result = host.call("apply")["backbone"]
-    assert result["changes"]["peer node2"] == {"old": {"preshared_key": "set"}, "new": {"preshared_key": "removed"}}
-    assert not host.device().peers[key("node2")].preshared_key
-
-
-def test_something_that_changes_the_device_back_at_once_is_an_error_that_says_so(host):
-    applied(host)
-    registered(host, *PEERS, peer("node5", "10.42.0.5/32"))
-    before = files()
-    host.put_program("wg", f'$real "$@" && if [ "$1" = set ]; then $real set wg0 peer {key("node5")} remove; fi')
-    message = host.error("apply")
-    assert "wg0 is still not what it should be" in message
-    assert "peer node5" in message
-    assert files() == before
-
-
 # -- endpoints
 
 
@@ -267,15 +200,6 @@ def test_a_peer_that_roams_back_at_once_is_no_error(host):
 
 
 # -- what others set up
-
-
-def test_a_wireguard_device_of_somebody_else_is_refused_and_untouched(host):
-    registered(host)
-    make_device(host, "wg0")
-    host.run("wg", "set", "wg0", "listen-port", "4242", "private-key", "/dev/stdin", text=host.run("wg", "genkey"))
-    before = host.picture()
-    assert "a device wg0 exists that these modules did not create" in host.error("apply")
-    assert host.picture() == before
 
 
 def test_a_device_of_another_kind_is_refused_and_untouched(host):
@@ -316,27 +240,6 @@ def test_a_run_that_was_killed_in_the_middle_is_finished_by_the_next(host):
     assert host.call("apply")["backbone"]["result"] is True
     assert_equals(host, wanted)
     assert sorted(os.listdir(ETC)) == ["wg0.conf", "wg0.key"]
-
-
-def test_an_error_shows_the_end_of_what_a_program_wrote(host):
-    """wireguard-go writes a large box before it says what is wrong; the message had the beginning of the box only."""
-    registered(host)
-    host.put_program("ip", 'case "$*" in *"link add"*) exit 2;; esac; exec $real "$@"')
-    box = "for i in 1 2 3 4 5 6 7 8; do echo ----------------------------------------; done >&2"
-    host.put_program("wireguard-go", f"{box}; echo the tunnel is out of order >&2; exit 1")
-    assert "the tunnel is out of order" in host.error("apply")
-
-
-def test_without_wireguard_the_error_says_what_to_install(host, monkeypatch):
-    registered(host)
-    monkeypatch.setenv("WG_QUICK_USERSPACE_IMPLEMENTATION", "no-such-program")
-    host.put_program(
-        "ip", 'case "$*" in *"link add"*) echo Error: Unknown device type. >&2; exit 2;; esac; exec $real "$@"'
-    )
-    message = host.error("apply")
-    assert "this kernel has no WireGuard" in message
-    assert "Install the kernel module, or wireguard-go" in message
-    assert not CONFIG.exists()
 
 
 @pytest.fixture(params=["full", "read-only"])
@@ -470,73 +373,6 @@ def test_concurrent_removals_do_not_collide(host):
     results = [run.result() for run in runs]
     assert all(result["result"] is True for result in results)
     assert sum(1 for result in results if result["changes"]) == 1
-
-
-# -- boot
-
-
-def test_the_service_is_enabled_for_boot_and_disabled_on_removal(host, monkeypatch):
-    registered(host)
-    services = Services(host, monkeypatch)
-    announced = host.call("apply", test=True)["backbone"]["changes"]
-    assert announced["wg-quick@wg0"] == {"old": "disabled", "new": "enabled"}
-    assert services.calls == []
-    host.call("apply")
-    assert host.call("apply")["backbone"]["changes"] == {}
-    assert services.calls == [("enable", "wg-quick@wg0")]
-    assert services.active == {"wg-quick@wg0"}
-    host.call("remove", "wg0")
-    assert services.calls[1:] == [("disable", "wg-quick@wg0")]
-    assert services.active == set()
-
-
-def test_a_service_that_is_enabled_and_not_active_is_made_active_without_a_change_of_the_device(host, monkeypatch):
-    """It was left inactive by the first apply, so that `systemctl start` failed: the device exists already."""
-    registered(host)
-    host.configure(wireguard={"enable_service": False})
-    host.call("apply")
-    host.configure(wireguard={})
-    services = Services(host, monkeypatch)
-    services.enabled.add("wg-quick@wg0")
-    before = host.device()
-    assert host.call("apply")["backbone"]["changes"] == {"wg-quick@wg0": {"old": "inactive", "new": "active"}}
-    assert services.active == {"wg-quick@wg0"}
-    assert host.device() == before
-    assert host.call("apply")["backbone"]["changes"] == {}
-
-
-def test_the_service_is_left_alone_where_the_configuration_says_so(host, monkeypatch):
-    registered(host)
-    host.configure(wireguard={"enable_service": False})
-    services = Services(host, monkeypatch)
-    assert host.call("apply")["backbone"]["changes"]
-    assert host.call("remove", "wg0")["changes"]
-    assert services.calls == []
-
-
-def test_a_service_that_cannot_be_enabled_is_an_error_that_says_what_works(host, monkeypatch):
-    wanted = registered(host)
-    Services(host, monkeypatch, works=False)
-    assert "wg-quick@wg0 could not be enabled: wg0 works" in host.error("apply")
-    assert_equals(host, wanted)
-
-
-def test_without_systemd_no_service_is_asked_about(host):
-    registered(host)
-    host.functions["service.enabled"] = lambda name: pytest.fail("asked")
-    assert host.call("apply")["backbone"]["result"] is True
-
-
-def test_the_module_has_its_own_idea_of_english(host, monkeypatch):
-    """Programs are run with LC_ALL=C, whatever the minion's locale is."""
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    seen = []
-    real = subprocess.run
-    monkeypatch.setattr(
-        subprocess, "run", lambda *args, **kwargs: seen.append(kwargs.get("env")) or real(*args, **kwargs)
-    )
-    host.functions["wireguard.show"]()
-    assert {env["LC_ALL"] for env in seen} == {"C"}
 
 
 def test_the_helper_mounts_are_not_the_machines(host):

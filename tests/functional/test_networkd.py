@@ -3,7 +3,6 @@
 import grp
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -17,7 +16,7 @@ import faults
 
 pytest.importorskip("salt")
 
-from hosts import ETC, PEERS, key, peer, preshared, registered
+from hosts import ETC, PEERS, peer, preshared, registered
 from isolation import MS_BIND, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount
 from services import Services
 
@@ -66,25 +65,6 @@ def modes():
 # -- the files
 
 
-def test_files_for_networkd_are_written_instead_of_a_service_enabled(machine):
-    registered(machine)
-    announced = machine.call("apply", test=True)["backbone"]["changes"]
-    assert not NETDEV.exists()
-    assert apply(machine) == announced
-    assert {str(NETDEV), str(NETWORK), str(ETC / "wg0.key"), str(ETC / "wg0.conf")} <= announced.keys()
-    assert machine.services.calls == []
-
-
-def test_a_second_run_finds_nothing_to_do(machine):
-    registered(machine)
-    apply(machine)
-    before = machine.picture()
-    machine.forget_commands()
-    assert apply(machine) == {}
-    assert machine.writing_commands() == []
-    assert machine.picture() == before
-
-
 def test_only_networkd_besides_root_can_read_the_key_and_nothing_else_that_is_secret(machine):
     registered(machine)
     apply(machine)
@@ -99,21 +79,6 @@ def test_only_networkd_besides_root_can_read_the_key_and_nothing_else_that_is_se
     assert private not in NETDEV.read_text() + NETWORK.read_text()
 
 
-def test_a_file_with_preshared_keys_is_for_networkd_alone_and_open_again_without_them(machine):
-    registered(machine, *map(preshared, PEERS))
-    apply(machine)
-    assert modes()[NETDEV.name] == (0o640, group())
-    assert modes()[NETWORK.name] == (0o644, 0)
-    assert NETDEV.read_text().count("PresharedKey=") == len(PEERS)
-    assert apply(machine) == {}
-    NETDEV.chmod(0o644)
-    assert apply(machine).keys() == {str(NETDEV)}
-    registered(machine)
-    apply(machine)
-    assert "PresharedKey" not in NETDEV.read_text()
-    assert modes()[NETDEV.name][0] == 0o644
-
-
 def test_networkd_can_read_the_key_that_a_rotation_left(machine):
     registered(machine)
     apply(machine)
@@ -124,128 +89,7 @@ def test_networkd_can_read_the_key_that_a_rotation_left(machine):
     assert modes()["wg0.key.previous"] == (0o600, 0)
 
 
-def test_after_a_rotation_the_file_has_the_preshared_keys_of_the_new_key(machine):
-    """Otherwise a power cut before the next sync would leave the node with keys that do not belong together."""
-    wanted = registered(machine, *map(preshared, PEERS))
-    apply(machine)
-    machine.call("rotate_prepare", "backbone")
-    next_keys = {each.public_key: key(f"next {each.name}") for each in wanted.peers}
-    machine.set_networks(replace(wanted, next_preshared_keys=next_keys))
-    assert machine.call("rotate_switch", "backbone", wait=0)["switched"]
-    lines = NETDEV.read_text().splitlines()
-    assert {f"PresharedKey={each}" for each in next_keys.values()} == {
-        line for line in lines if line.startswith("PresharedKey=")
-    }
-    assert modes()[NETDEV.name] == (0o640, group())
-
-
-def test_the_files_follow_the_view(machine):
-    registered(machine)
-    apply(machine)
-    registered(machine, PEERS[0])
-    assert {str(NETDEV), str(NETWORK)} <= apply(machine).keys()
-    assert key("node3") not in NETDEV.read_text()
-    assert "fd99::/64" not in NETWORK.read_text()
-
-
-@pytest.mark.parametrize("path", [NETDEV, NETWORK], ids=["netdev", "network"])
-def test_files_of_somebody_else_are_refused_before_anything_is_touched(machine, path):
-    registered(machine)
-    path.write_text("[Match]\nName=wg0\n")
-    message = machine.error("apply")
-    assert f"{path} was not written by these modules" in message
-    assert path.read_text() == "[Match]\nName=wg0\n"
-    assert machine.device() is None
-
-
-def test_a_removal_takes_the_files_away_and_closes_the_key(machine):
-    registered(machine)
-    apply(machine)
-    machine.call("remove", "wg0")
-    assert list(FOLDER.iterdir()) == []
-    (aside,) = ETC.iterdir()
-    assert modes() == {"wireguard": (0o700, 0), aside.name: (0o600, 0)}
-
-
-def test_an_interface_that_stays_keeps_its_key_readable(machine):
-    registered(machine)
-    apply(machine)
-    machine.call("apply_interface", "wg1", ["10.9.0.1/24"])
-    machine.call("remove", "wg1")
-    assert modes()["wireguard"] == (0o710, group())
-    assert apply(machine) == {}
-
-
-def test_a_private_key_of_ones_own_is_opened_for_networkd_and_closed_again(machine):
-    own = machine.disk / "own.key"
-    machine.call("keypair", "wg1")
-    shutil.move(ETC / "wg1.key", own)
-    machine.call("apply_interface", "wg1", ["10.9.0.1/24"], private_key_file=str(own))
-    assert (own.stat().st_mode & 0o777, own.stat().st_gid) == (0o640, group())
-    machine.call("remove", "wg1")
-    assert (own.stat().st_mode & 0o777, own.stat().st_gid) == (0o600, 0)
-    own.unlink()  # it is a secret outside of its place
-
-
 # -- from one to the other
-
-
-def test_from_wg_quick_to_networkd_and_back_nothing_but_boot_changes(machine):
-    registered(machine)
-    use(machine, "wg-quick")
-    apply(machine)
-    device, before = machine.device(), modes()
-    machine.forget_commands()
-
-    use(machine, "systemd-networkd")
-    assert apply(machine)["wg-quick@wg0"] == {"old": "enabled", "new": "disabled"}
-    assert machine.services.enabled == {"systemd-networkd"}
-    assert machine.services.active == set()
-    assert apply(machine) == {}
-
-    use(machine, "wg-quick")
-    assert apply(machine).keys() == {"wg-quick@wg0", str(NETDEV), str(NETWORK)}
-    assert machine.services.enabled == {"systemd-networkd", "wg-quick@wg0"}
-    assert machine.services.active == {"wg-quick@wg0"}
-    assert modes() == before
-    assert apply(machine) == {}
-
-    assert machine.device() == device
-    assert {argv[0] for argv in machine.writing_commands()} == {"systemctl"}
-
-
-def test_wg_quick_leaves_files_of_somebody_else_to_them(machine):
-    registered(machine)
-    NETDEV.write_text("[NetDev]\nName=wg0\nKind=wireguard\n")
-    use(machine, "wg-quick")
-    apply(machine)
-    machine.call("remove", "wg0")
-    assert NETDEV.exists()
-
-
-def test_where_networkd_is_not_enabled_wg_quick_stays_and_the_error_says_so(machine):
-    wanted = registered(machine)
-    use(machine, "wg-quick")
-    apply(machine)
-    machine.services.enabled.discard("systemd-networkd")
-    use(machine, "systemd-networkd")
-    assert "systemd-networkd could not be enabled: wg0 works" in machine.error("apply")
-    assert machine.services.enabled == {"wg-quick@wg0"}
-    assert set(machine.device().peers) == {peer.public_key for peer in wanted.peers}
-
-
-def test_an_unknown_backend_is_an_error_that_lists_those_there_are(machine):
-    use(machine, "networkd")
-    registered(machine)
-    assert "it can be wg-quick or systemd-networkd" in machine.error("apply")
-
-
-def test_without_systemd_there_is_no_networkd(machine, monkeypatch):
-    import salt.utils.systemd
-
-    registered(machine)
-    monkeypatch.setattr(salt.utils.systemd, "booted", lambda context=None: False)
-    assert "does not run systemd" in machine.error("apply")
 
 
 @pytest.mark.skipif(faults.why_not() is not None, reason=str(faults.why_not()))

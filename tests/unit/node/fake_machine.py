@@ -51,6 +51,7 @@ class FakeMachine:
     ``devices``: those of WireGuard. ``commands``: what was executed. ``failing``: patterns of command lines to what
     they say on standard error instead of doing anything; ``ignored``: those that do nothing and say so to nobody.
     ``others``: routes that lead elsewhere, as ``ip -json`` prints them. ``read_only``: files that cannot be written.
+    ``handlers``: further programs, and what they do with the words of their command line.
     """
 
     def __init__(self):
@@ -61,6 +62,7 @@ class FakeMachine:
         self.ignored = []
         self.others = []
         self.read_only = set()
+        self.handlers = {}
 
     # -- as code of ours sees it
 
@@ -102,6 +104,8 @@ class FakeMachine:
             return self._ip([word for word in words[1:] if word != "dev"], stdin)
         if words[0] == "wireguard-go":
             return self._ip_link("add", words[1])
+        if words[0] in self.handlers:
+            self.handlers[words[0]](words)
         return ""
 
     def _wg_genkey(self, _words, _stdin):
