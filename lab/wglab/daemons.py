@@ -15,6 +15,9 @@ PUBLISH_PORT, REQUEST_PORT = 4505, 4506
 REVIVE_SECONDS = 60.0
 ESTABLISHED, LISTEN = "01", "0A"
 
+# What Salt 3008 says of a worker whose two threads were in each other's way while it started: it refuses all for ever.
+BROKEN_WORKER = "worker will be non-functional"
+
 
 class Daemons:
     """The daemon of the master, and by ``host`` those of the others, who are named by their names in the lab."""
@@ -22,6 +25,7 @@ class Daemons:
     def __init__(self, master: Host, host: Callable[[str], Host]) -> None:
         self._master = master
         self._host = host
+        self._broken_workers = self._count_broken_workers()  # in the log of a master that runs already
 
     @property
     def _pki(self) -> Path:
@@ -97,6 +101,7 @@ class Daemons:
 
     def _silent(self, names: list[str]) -> list[str]:
         """Return the minions that do not answer test.ping. Of two with one id, either may answer for both."""
+        self._revive_master()
         ids = {name: self._host(name).minion_id for name in names}
         command = [str(self._master.salt_bin / "salt"), "-c", str(self._master.conf_dir), "--out=json", "--static"]
         done = self._master.run([*command, "--timeout=10", "-L", ",".join(ids.values()), "test.ping"])
@@ -105,6 +110,19 @@ class Daemons:
         except ValueError:
             return names
         return [name for name, minion_id in ids.items() if answers.get(minion_id) is not True]
+
+    def _revive_master(self) -> None:
+        """Start the master again if one of its workers is broken."""
+        broken = self._count_broken_workers()
+        if broken > self._broken_workers:
+            self._broken_workers = broken
+            progress("a worker of the master could not load its modules; starting the master again")
+            self._master.kill_salt()
+            self.wait_master()
+
+    def _count_broken_workers(self) -> int:
+        log = self._master.console_log
+        return log.read_text(errors="replace").count(BROKEN_WORKER) if log.exists() else 0
 
     def _wait(self, missing: Callable[[], list[str]], problem: str, revive_after: float = math.inf) -> None:
         """

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class Lab:
         """The host with the salt-master."""
         return Host(MASTER, 1, self.prefix, self.root, self.salt_bin, MASTER, self.internet)
 
-    @property
+    @cached_property
     def _daemons(self) -> Daemons:
         return Daemons(self.master, self.host)
 

@@ -167,6 +167,19 @@ def test_a_minion_that_does_not_connect_is_started_again_and_the_end_of_its_log_
     assert "salt" in told.partition("ends with: ")[2]
 
 
+def test_a_master_with_a_worker_that_could_not_load_is_started_again(two, monkeypatch):
+    """Such a worker refuses everything for ever: no minion's answer reached the master in 180 s."""
+    said = []
+    monkeypatch.setattr(daemons, "progress", said.append)
+    lab = fleet.Lab.load(two.name)
+    two.off("node1")
+    lab._daemons.wait_master()
+    with lab.master.console_log.open("a") as log:
+        log.write(f"[ERROR   ] MWorker-default-0 failed to load modules, {daemons.BROKEN_WORKER}\n")
+    lab.on("node1")
+    assert "a worker of the master could not load its modules; starting the master again" in said
+
+
 def test_a_power_cut_leaves_the_disk_and_nothing_else(two):
     two.must(
         "exec", "node1", "sh", "-c", "echo kept > /etc/wireguard/mark; touch /run/mark; sleep 1000 >/dev/null 2>&1 &"
