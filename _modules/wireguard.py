@@ -38,6 +38,7 @@ from saltext.wireguard.node import devices as _devices
 from saltext.wireguard.node import drift as _drift
 from saltext.wireguard.node import keys as _keys
 from saltext.wireguard.node import ping as _ping
+from saltext.wireguard.node import probe as _probe
 from saltext.wireguard.node import registration as _registration
 from saltext.wireguard.node import reports as _reports
 from saltext.wireguard.node import reresolve as _reresolve
@@ -226,6 +227,32 @@ def status() -> dict[str, Any]:
     """
     with _minion():
         return _judged(_sight.status(), _sync.succeeded)
+
+
+def probe(network: str | None = None, count: int = 5) -> dict[str, Any]:
+    """
+    Ping all peers through the tunnels, at both IP versions. ``salt-run wireguard.matrix`` puts together what all nodes
+    return, and shows it with names.
+
+    Takes a second if all is well, and 6 more if a peer does not answer.
+
+    network
+        Only this one.
+
+    count
+        How many pings to each address, 1 to 100.
+
+    Returns ``{"networks": {network: {"peers": {public key: {"4" or "6": [sent, received, mean round-trip time]}}}}}``,
+    the time in ms. If nothing can be said about a network, ``result`` is False and ``comment`` says why.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.probe
+    """
+    with _minion():
+        return _judged(_probe.probe_networks(network, count), _sync.succeeded)
 
 
 # -- keys

@@ -4,6 +4,7 @@ What an operator sees of a living mesh: functions of the runner ``wireguard``, i
 .. code-block:: bash
 
     salt-run wireguard.status
+    salt-run wireguard.matrix
     salt-run wireguard.wait
 """
 
@@ -11,8 +12,10 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
+from saltext.wireguard.control import matrix as _matrix
 from saltext.wireguard.control import operator as _operator
 from saltext.wireguard.control import status as _status
+from saltext.wireguard.control import wait as _wait
 
 if TYPE_CHECKING:
     # Salt's loader puts this here.
@@ -67,15 +70,49 @@ def status(network=None, node=None, timeout=10):
 
 
 @_operator.command
+def matrix(network=None, count=5, timeout=20):
+    """
+    Whether packets come through between all pairs: every node pings each of its peers through the tunnel.
+
+    All nodes do so at once, in both directions and at both IP versions. A pair without a session gets up to 6 seconds
+    for its handshake first, which are not counted. Nodes whose firewalls drop pings count as lost. A terminal shows a
+    matrix where it fits, with mean round-trip times in ms; else the worst ways. Returns of jobs can be forged: this is
+    for looking, and nothing is decided by it.
+
+    network
+        Only this one.
+
+    count
+        How many pings to each address, 1 to 100.
+
+    timeout
+        Seconds that a node has to answer.
+
+    Returns ``answer`` (a sentence), ``ways`` (rows of network, from, to, loss: the share of pings lost, rtt_ms, and
+    ``ipv4`` and ``ipv6``: sent, received and rtt_ms), the worst ones first, and ``problems`` (rows of node and problem:
+    why it says nothing). Where the two IP versions differ, the worse one counts. Null is for what is not known.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.matrix
+        salt-run wireguard.matrix network=backbone count=20 --out=json
+    """
+    return _run(_matrix.matrix, network, count, timeout)
+
+
+@_operator.command
 def wait(network=None, node=None, until="in_sync", timeout=300):
     """
-    Wait until all nodes are in sync. For scripts and orchestration.
+    Wait until all nodes are in sync, or reach each other. For scripts and orchestration.
 
     network, node
         Only these.
 
     until
-        ``in_sync``: every node read the wanted configuration back from its device and signed that.
+        ``in_sync``: every node read the wanted configuration back from its device and signed that. ``reachable``: this,
+        and a ping from each node to each of its peers comes back. Nodes whose firewalls drop pings never are.
 
     timeout
         Seconds.
@@ -88,6 +125,6 @@ def wait(network=None, node=None, until="in_sync", timeout=300):
     .. code-block:: bash
 
         salt-run wireguard.wait
-        salt-run wireguard.wait node=web1 timeout=60
+        salt-run wireguard.wait node=web1 until=reachable timeout=60
     """
-    return _run(_status.wait, network, node, until, timeout)
+    return _run(_wait.wait, network, node, until, timeout)

@@ -59,6 +59,29 @@ def test_a_peer_that_somebody_removed_makes_the_ends_disagree(fleet):
     assert steps.reconcile(fleet, "everybody=True")[0] == 0
 
 
+def test_packets_come_through_on_all_ways_at_both_ip_versions(fleet):
+    code, answer = life.ask(fleet, "matrix")
+    assert (code, answer["answer"], answer["problems"]) == (0, "6 of 6 ways without loss", [])
+    for row in answer["ways"]:
+        for version in ("ipv4", "ipv6"):
+            assert (row[version]["sent"], row[version]["received"]) == (5, 5)
+            assert row[version]["rtt_ms"] > 0
+
+
+def test_a_matrix_of_a_few_nodes_fits_into_a_terminal(fleet):
+    said = fleet.must("salt-run", "wireguard.matrix", "count=1", env={"COLUMNS": "100"})
+    assert "  network   from   node1" in said
+
+
+def test_a_way_on_which_nothing_comes_back_is_named_and_waited_for(fleet):
+    fleet.must("exec", "node2", "ip", "link", "set", "wg0", "mtu", "1420", "down")
+    code, answer = life.ask(fleet, "wait", "until=reachable", "timeout=2")
+    assert code == 1
+    assert {"node1 to node2", "node3 to node2"} <= set(answer["missing"])
+    assert steps.reconcile(fleet, "everybody=True")[0] == 0
+    assert life.ask(fleet, "wait", "until=reachable", "timeout=60")[0] == 0
+
+
 def test_what_is_in_sync_is_not_waited_for(fleet):
     code, answer = life.ask(fleet, "wait", "timeout=20")
     assert (code, answer["answer"], answer["missing"]) == (0, "in_sync", [])

@@ -9,6 +9,7 @@ from fake_bus import FakeBus
 from saltext.wireguard.control.reconciler import Reconciler, Request
 from saltext.wireguard.master.intake import announce, take_in
 from saltext.wireguard.model import statements
+from saltext.wireguard.model.probe import Echo, Probe
 from saltext.wireguard.model.sight import PeerSight, Sight
 from saltext.wireguard.model.statements import ABSENT, FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
@@ -33,6 +34,7 @@ class Fleet(FakeBus):
         self.broken = {}  # node -> its error
         self.cloned = set()  # nodes with a copy that answers first
         self.copied = set()  # the same, with copies that do not know yet that they are
+        self.lost = set()  # (from, to): no ping comes back
         self.on_publish = lambda: None
         for node in nodes:
             self.accept(node)
@@ -111,8 +113,9 @@ class Fleet(FakeBus):
             "wireguard.rotate_switch": self._rotate_switch,
             "wireguard.rotate_abort": lambda *_: {"aborted": True},
             "wireguard.status": self._status,
+            "wireguard.probe": self._probe,
         }
-        return known[function](node, *words)
+        return known[function](node, *words, **(keywords if function == "wireguard.probe" else {}))
 
     def _apply(self, node, sls):
         assert sls == "wireguard"
@@ -125,6 +128,15 @@ class Fleet(FakeBus):
             return {"networks": {"net": Sight(error=self.broken[node]).to_dict()}}
         peers = {peer.public_key: PeerSight("192.0.2.1:51820", 5, 1, 1) for peer in self.views[node].peers}
         return {"networks": {"net": Sight("wg0", True, 1420, peers).to_dict()}}
+
+    def _probe(self, node, count, network="net"):
+        if node in self.broken:
+            return {"networks": {network: Probe(error=self.broken[node]).to_dict()}}
+        peers = {
+            peer.public_key: {4: Echo(count, 0, None) if (node, peer.name) in self.lost else Echo(count, count, 0.5)}
+            for peer in self.views[node].peers
+        }
+        return {"networks": {network: Probe(peers).to_dict()}}
 
     def _rotate_prepare(self, node, network):
         return self.sign(

@@ -1,6 +1,5 @@
 """What an operator is told who interrupts a command: what it has decided, and what goes on without it."""
 
-import signal
 import sys
 import time
 
@@ -94,7 +93,7 @@ def test_an_invalid_mesh_file_is_named(fleet):
 
 def test_a_daemon_that_is_to_end_is_not_kept_from_it(fleet):
     def verb(operator):
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(verb, operator_of(fleet), {})

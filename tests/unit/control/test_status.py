@@ -5,8 +5,8 @@ import pytest
 from answering import Fleet
 from factories import public_key, registration
 from operating import operator_of
-from saltext.wireguard.control import status as module
-from saltext.wireguard.control.status import NO_ANSWER, NO_INTERFACE, NO_MINION, NOT_ASKED, status, wait
+from saltext.wireguard.control.asking import NO_ANSWER, NO_MINION, NOT_ASKED
+from saltext.wireguard.control.status import NO_INTERFACE, status
 from saltext.wireguard.errors import ConfigError
 from saltext.wireguard.master.decisions import enroll
 
@@ -131,52 +131,5 @@ def test_a_host_whose_salt_key_is_gone_is_neither_shown_nor_asked(fleet):
     ],
 )
 def test_what_there_is_not_is_an_error(fleet, network, node, message):
-    for function in (look, lambda *args: wait(operator_of(fleet), *args, "in_sync", 0)):
-        with pytest.raises(ConfigError, match=message):
-            function(fleet, network, node) if function is look else function(network, node)
-
-
-# -- waiting
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Waiting takes no time; ``then`` is done while somebody waits."""
-
-    class Clock:
-        now = 0.0
-        then = staticmethod(lambda: None)
-
-        def monotonic(self):
-            return self.now
-
-        def sleep(self, seconds):
-            self.now += seconds
-            self.then()
-
-    made = Clock()
-    monkeypatch.setattr(module, "time", made)
-    return made
-
-
-def test_what_is_so_already_is_not_waited_for(fleet, clock):
-    assert wait(operator_of(fleet), None, None, "in_sync", 60) == {"answer": "in_sync", "seconds": 0.0, "missing": []}
-
-
-def test_it_ends_as_soon_as_all_are_in_sync(fleet, clock):
-    fleet.change_everybody()
-    clock.then = lambda: clock.now >= 6 and fleet.reconcile()
-    assert wait(operator_of(fleet), None, None, "in_sync", 60)["seconds"] == 6.0
-
-
-def test_when_the_time_is_over_it_fails_and_names_what_is_missing(fleet, clock):
-    fleet.change_everybody()
-    answer = wait(operator_of(fleet), None, "b", "in_sync", 10)
-    assert (answer["retcode"], answer["missing"]) == (1, ["b"])
-    assert answer["answer"] == "not in_sync yet: b"
-    assert clock.now <= 10
-
-
-def test_what_nobody_can_wait_for_is_an_error(fleet):
-    with pytest.raises(ConfigError, match="until must be in_sync, not 'better'"):
-        wait(operator_of(fleet), None, None, "better", 10)
+    with pytest.raises(ConfigError, match=message):
+        look(fleet, network, node)

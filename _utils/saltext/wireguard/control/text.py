@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import plantext, statustext
+from . import matrixtext, plantext, statustext
 
 # How an answer is to be shown and what `salt-run` exits with are no part of it.
 FOR_SALT = ("outputter", "retcode")
@@ -54,9 +54,8 @@ def _is_rows(value: object) -> bool:
 
 def _folded(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Rows as people read them."""
-    if rows[0].keys() == plantext.COLUMNS:
-        return plantext.fold(rows)
-    return statustext.fold(rows) if rows[0].keys() == statustext.COLUMNS else rows
+    folders = (plantext, statustext, matrixtext)
+    return next((each.fold(rows) for each in folders if rows[0].keys() == each.COLUMNS), rows)
 
 
 def _is_sentences(value: object) -> bool:

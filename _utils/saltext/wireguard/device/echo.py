@@ -1,14 +1,15 @@
 """
 Echo requests of a given size, and the search for the largest that gets through.
 
-Pure: ``node.ping`` has the sockets.
+Pure: ``node.echo_sockets`` has the sockets.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from ipaddress import ip_network
 
 # Bytes of the IP header, and of the ICMP or ICMPv6 header.
 _HEADER = {4: 20, 6: 40}
@@ -21,6 +22,16 @@ SMALL = 84
 
 # The precision of the search, in bytes.
 STEP = 4
+
+
+def host_addresses(allowed_ips: Iterable[str]) -> dict[int, str]:
+    """
+    IP version -> one address of a peer. Of host networks only: in a network behind the peer, we know no address of a
+    machine.
+    """
+    hosts = [network for network in map(ip_network, allowed_ips) if network.num_addresses == 1]
+    ordered = sorted(hosts, key=lambda host: (host.version, int(host.network_address)), reverse=True)
+    return {host.version: str(host.network_address) for host in ordered}
 
 
 def request(version: int, identifier: int, number: int, size: int = 0) -> bytes:

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from ipaddress import ip_network
 
 from ..model.device import Device, DevicePeer
 from ..model.view import OtherKey, Peer, View
+from . import echo
 
 
 def next_key_is_in_use(current: int, next_: int) -> bool:
@@ -120,13 +120,5 @@ def handshaken_again(before: Mapping[str, int], now: Mapping[str, int]) -> froze
 
 def echo_addresses(peers: Iterable[DevicePeer]) -> list[str]:
     """Return one address of each peer, IPv4 if it has one. A packet to it makes WireGuard handshake."""
-    addresses = (_host_address(peer.allowed_ips) for peer in peers)
-    return sorted(address for address in addresses if address)
-
-
-def _host_address(allowed_ips: Iterable[str]) -> str | None:
-    """Of host networks only: in a network behind the peer, we know no address of a machine."""
-    networks = [ip_network(text) for text in allowed_ips]
-    hosts = [network for network in networks if network.num_addresses == 1]
-    first = min(hosts, key=lambda host: (host.version, int(host.network_address)), default=None)
-    return str(first.network_address) if first else None
+    addresses = (echo.host_addresses(peer.allowed_ips) for peer in peers)
+    return sorted(each[min(each)] for each in addresses if each)
