@@ -26,13 +26,14 @@ project = "saltext-wireguard"
 author = "The saltext-wireguard authors"
 version = release = library.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinxcontrib.mermaid"]
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**.md", "bench/*.md", "examples/*.md", "lab/*.md"]
 exclude_patterns = [".*", "build", "dist", "tests", "_*", "salt", "README.md"]  # the start page is docs/index.md
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
+myst_fence_as_directive = ["mermaid"]  # which forges draw, too
 
 autodoc_mock_imports = ["salt"]
 autodoc_member_order = "bysource"

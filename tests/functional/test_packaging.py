@@ -368,6 +368,28 @@ def modules_state(install: Install, digest: str) -> Any:
     return install.call("state.show_sls", "wireguard.modules", pillar(digest))
 
 
+@pytest.mark.slow
+def test_pre_commit_installs_the_hook_and_refuses_a_commit_with_an_invalid_mesh_file(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Needs PyPI: the hook's environment gets the package and what that needs."""
+    run(["git", "init", "--quiet", str(checkout)])
+    commit(checkout)
+    users = tmp_path / "users"
+    users.mkdir()
+    run(["git", "init", "--quiet", str(users)])
+    monkeypatch.setenv("PRE_COMMIT_HOME", str(tmp_path / "pre-commit"))
+    for subnets, code in (("subnet", 1), ("subnets", 0)):
+        (users / "mesh.yml").write_text(
+            f"networks:\n  backbone:\n    {subnets}: [10.42.0.0/16]\n    nodes: {{a: {{}}}}\n"
+        )
+        run(["git", "-C", str(users), "add", "--all"])
+        argv = [sys.executable, "-m", "pre_commit", "try-repo", str(checkout), "wireguard-mesh", "--all-files"]
+        done = subprocess.run(argv, cwd=users, capture_output=True, text=True, check=False, timeout=900)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert ("mesh.yml:2: error: " in done.stdout) is bool(code), done.stdout
+
+
 def version() -> str:
     return saltext.wireguard.__version__
 

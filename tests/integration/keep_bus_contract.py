@@ -6,7 +6,7 @@ import sys
 import salt.config
 
 from bus_contract import CONTRACT
-from saltext.wireguard.control.bus import SaltBus
+from saltext.wireguard.control.salt_bus import SaltBus
 
 
 def main() -> None:

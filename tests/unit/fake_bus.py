@@ -1,4 +1,4 @@
-"""The fake beside ``control.bus.SaltBus``: minions that answer at once. It keeps ``bus_contract.CONTRACT``."""
+"""The fake beside ``control.salt_bus.SaltBus``: minions that answer at once. It keeps ``bus_contract.CONTRACT``."""
 
 import collections
 import copy

@@ -19,6 +19,7 @@ from saltext.wireguard.meshfile.load import load_mesh
 from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.node import pillar as node_pillar
 from saltext.wireguard.registry.history import Entry
+from saltext.wireguard.review.graph import graph
 
 pytest.importorskip("salt")
 
@@ -267,8 +268,23 @@ def assert_is_read(text: str, page: str) -> None:
         assert parse_mesh([("mesh.yml", json.dumps(nodes))]).networks
     elif set(data) == {"base"}:
         assert data["base"]
+    elif set(data) == {"repos"}:
+        ours = {hook["id"] for hook in yaml.safe_load((REPO / ".pre-commit-hooks.yaml").read_text())}
+        assert {hook["id"] for repo in data["repos"] for hook in repo["hooks"]} == ours
     else:
         assert_is_sls(data)
+
+
+# -- pictures
+
+
+@pytest.mark.parametrize("page", map(by_name, PAGES))
+def test_a_picture_of_a_mesh_is_what_the_command_prints_of_its_file(page: Path) -> None:
+    text = page.read_text()
+    pictures = re.findall(r"^<!-- graph: (.+) -->\n```mermaid\n(.*?)```$", text, re.MULTILINE | re.DOTALL)
+    assert len(pictures) == text.count("<!-- graph: ")
+    for file, picture in pictures:
+        assert picture == graph(load_mesh(str(REPO / file)), 0.0) + "\n"
 
 
 def rendered(text: str) -> str:

@@ -8,8 +8,9 @@ import pytest
 from answering import Fleet
 from factories import mesh_text
 from operating import operator_of
+from saltext.wireguard.control.exit_codes import INTERRUPTED
 from saltext.wireguard.control.interruption import interrupted
-from saltext.wireguard.control.operator import INTERRUPTED, run
+from saltext.wireguard.control.operator import run
 from saltext.wireguard.control.reconcile import reconcile
 from saltext.wireguard.control.removal import revoke
 from saltext.wireguard.control.rotate import rotate

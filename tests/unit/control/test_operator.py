@@ -5,7 +5,8 @@ import salt.exceptions
 
 from answering import Fleet
 from operating import operator_of
-from saltext.wireguard.control.operator import DIFFERS, FAILED, Operator, command, exiting, run, teller
+from saltext.wireguard.control.exit_codes import DIFFERS, FAILED, exiting
+from saltext.wireguard.control.operator import Operator, command, run, teller
 from saltext.wireguard.errors import ConfigError
 
 

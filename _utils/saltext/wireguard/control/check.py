@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection
 from typing import Any
 
-from ..errors import ConfigError, LossError, MeshError, Problem, RefusedError
+from ..errors import ConfigError, MeshError
 from ..master.master import Master
 from ..master.warnings import warnings
 from ..meshfile.load import load_mesh
@@ -16,15 +15,14 @@ from ..review.context import Known
 from ..review.lint import Findings, hosts, lint
 from ..system.resolve import resolve_names
 from . import tables
+from .exit_codes import FAILED, exiting
 from .node_query import NodeQuery
-from .operator import DIFFERS, FAILED, Operator, exiting
-from .plan import Plan, PlanResult
+from .operator import Operator
+from .plan import Plan
 from .progress import Progress
 
 # All names together may take so long.
 RESOLVE_SECONDS = 5.0
-
-_INVALID = "the mesh file cannot be applied"
 
 
 def check(mesh: Mesh, master: Master | None = None) -> Findings:
@@ -66,27 +64,17 @@ def plan(operator: Operator, path: str | None, timeout: float) -> dict[str, Any]
     """``salt-run wireguard.plan``."""
     master = _master_unless(operator, path)
     file = path or operator.master.mesh_path
-    try:
-        mesh = load_mesh(file)
-        running = master is not None and operator.has_master()
-        if master is None or not (running or master.registry.exists()):
-            alone = "the mesh file was checked by itself: there is no salt-master here, and no registry"
-            return _planned(alone, check(mesh))
-        findings = check(mesh, master)
-        with operator.bus() if running else contextlib.nullcontext() as bus:
-            plans = Plan(master, NodeQuery(bus, timeout, Progress(operator.progress)) if bus else None)
-            result = plans.edited(mesh) if path else plans.present()
-        answer = result.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
-        return _planned(answer, findings, result, warnings(master.moment()))
-    except MeshError as exc:
-        return _planned(_INVALID, Findings(errors=exc.problems))
-    except (LossError, RefusedError) as exc:
-        return _planned(_INVALID, Findings(errors=(Problem(file, 0, str(exc)),)))
+    return tables.plan_or_problems(file, lambda: _plan(operator, master, path, load_mesh(file), timeout))
 
 
-def _planned(
-    answer: str, findings: Findings, result: PlanResult | None = None, warnings: Collection[str] = ()
-) -> dict[str, Any]:
-    result = result or PlanResult()
-    code = FAILED if findings.errors or result.failed else 0 if result.is_quiet else DIFFERS
-    return exiting(code, tables.plan(answer, findings, result, warnings))
+def _plan(operator: Operator, master: Master | None, path: str | None, mesh: Mesh, timeout: float) -> dict[str, Any]:
+    running = master is not None and operator.has_master()
+    if master is None or not (running or master.registry.exists()):
+        alone = "the mesh file was checked by itself: there is no salt-master here, and no registry"
+        return tables.plan(alone, check(mesh))
+    findings = check(mesh, master)
+    with operator.bus() if running else contextlib.nullcontext() as bus:
+        plans = Plan(master, NodeQuery(bus, timeout, Progress(operator.progress)) if bus else None)
+        result = plans.edited(mesh) if path else plans.present()
+    answer = result.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
+    return tables.plan(answer, findings, result, warnings(master.moment()))

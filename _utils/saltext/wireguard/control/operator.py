@@ -22,20 +22,16 @@ import salt.utils.user
 from ..errors import WireguardError
 from ..master.master import Master
 from ..rollout.lock import reconcile_lock
-from .bus import Bus, SaltBus, fire, has_master
+from .bus import Bus
+from .exit_codes import FAILED, INTERRUPTED, exiting
 from .interruption import interrupted
 from .progress import Say
+from .salt_bus import SaltBus, fire, has_master
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What Salt calls somebody whose name it does not know.
 UNKNOWN = "UNKNOWN"
-
-# What commands exit with that did not do all that they were asked; and a plan that would change something.
-FAILED, DIFFERS = 1, 2
-
-# What shells make of Ctrl-C.
-INTERRUPTED = 130
 
 
 def run(verb: Callable[..., Any], operator: Operator, context: MutableMapping[str, Any], *args: Any, **kw: Any) -> Any:
@@ -97,11 +93,6 @@ def command(function: Function) -> Function:
         return function(*args, **kw)
 
     return cast("Function", checked)
-
-
-def exiting(retcode: int, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a command says that may fail. ``salt-run`` exits with the ``retcode`` that it finds there."""
-    return {**data, "retcode": retcode} if retcode else {**data}
 
 
 @dataclass(frozen=True)

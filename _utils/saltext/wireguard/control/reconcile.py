@@ -11,7 +11,8 @@ from ..master.intake import hear as take_in
 from ..master.status import calls_for_reconcile, just_booted, registered
 from ..rollout.hold import current_hold, put_on_hold, release_hold
 from ..rollout.staged import parse_stages
-from .operator import FAILED, Operator, exiting
+from .exit_codes import FAILED, exiting
+from .operator import Operator
 from .reconciler import Reconciler, Request
 
 log = logging.getLogger(__name__)

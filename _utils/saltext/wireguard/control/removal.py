@@ -12,7 +12,8 @@ from ..master.master import Moment
 from ..master.status import Status, own_removal, revoked, statuses
 from ..wording import shell
 from . import tables
-from .operator import FAILED, Operator, exiting
+from .exit_codes import FAILED, exiting
+from .operator import Operator
 from .reconcile import reconcile
 from .reconciler import Reconciler, Request
 

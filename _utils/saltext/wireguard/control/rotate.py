@@ -16,7 +16,8 @@ from ..registry.rows import NodeId
 from ..rollout.hold import current_hold
 from ..wording import some
 from .answers import silent_nodes
-from .operator import FAILED, Operator, exiting
+from .exit_codes import FAILED, exiting
+from .operator import Operator
 from .reconcile import PATIENCE, reconcile
 from .rotation import Rotation, RotationFailed
 

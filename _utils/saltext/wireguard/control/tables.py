@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, Problem
+from ..errors import ConfigError, LossError, MeshError, Problem, RefusedError
 from ..fleet.membership import Member
 from ..fleet.usage import PoolUsage
 from ..master import warnings
@@ -16,8 +16,11 @@ from ..meshfile.mesh import AddressRange, Mesh
 from ..model.statements import Registration
 from ..registry.rows import Refusal, Waiting
 from ..review.lint import Findings
-from .operator import Operator
+from .exit_codes import DIFFERS, FAILED, exiting
 from .plan import PlanResult
+
+if TYPE_CHECKING:
+    from .operator import Operator
 
 Row = dict[str, Any]
 
@@ -120,8 +123,25 @@ def networks(mesh: Mesh) -> list[Row]:
     ]
 
 
-def plan(answer: str, findings: Findings, result: PlanResult, master_warnings: Iterable[str]) -> Row:
-    """``salt-run wireguard.plan``."""
+def plan(answer: str, findings: Findings, result: PlanResult | None = None, master_warnings: Iterable[str] = ()) -> Row:
+    """``salt-run wireguard.plan``, with its exit code."""
+    result = result or PlanResult()
+    code = FAILED if findings.errors or result.failed else 0 if result.is_quiet else DIFFERS
+    return exiting(code, _plan(answer, findings, result, master_warnings))
+
+
+def plan_or_problems(file: str, work: Callable[[], Row]) -> Row:
+    """The plan that ``work`` makes; or what is wrong with the mesh file, if that makes it fail."""
+    try:
+        return work()
+    except MeshError as exc:
+        found = exc.problems
+    except (LossError, RefusedError) as exc:
+        found = (Problem(file, 0, str(exc)),)
+    return plan("the mesh file cannot be applied", Findings(errors=found))
+
+
+def _plan(answer: str, findings: Findings, result: PlanResult, master_warnings: Iterable[str]) -> Row:
     again = "its exported configuration would be out of date: export it again then, see `salt-run wireguard.nodes`"
     return {
         "answer": answer,

@@ -8,8 +8,9 @@ from typing import Any
 from ..errors import ConfigError
 from ..wording import one_line, some
 from .asking import members
+from .exit_codes import FAILED, exiting
 from .matrix import probe, unreachable
-from .operator import FAILED, Operator, exiting
+from .operator import Operator
 from .progress import Progress
 
 # How long to wait before looking again.
