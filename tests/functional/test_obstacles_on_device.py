@@ -58,3 +58,53 @@ def test_a_node_that_cannot_turn_forwarding_on_has_all_else_now_and_at_boot(host
     boot(host)
     assert host.device().routes == wanted.routes
     assert host.call("apply")["backbone"]["changes"] == {}
+
+
+SWITCHES = {"default": ["default"], "all": ["all"], "both": ["all", "default"]}
+
+
+def turn_ipv6(host, off, *devices):
+    for device in devices:
+        host.run("sh", "-c", f"echo {int(off)} > /proc/sys/net/ipv6/conf/{device}/disable_ipv6")
+
+
+@pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
+def test_a_host_whose_ipv6_is_off_joins_by_ipv4_boots_and_has_ipv6_once_it_is_on(host, switches):
+    """`ip address add` failed: the node could not join a dual-stack network at all."""
+    turn_ipv6(host, True, *switches)
+    wanted = registered(host, *PEERS)
+    assert left_out(host, test=True) == left_out(host) == "IPv6 (it is off on this machine)"
+    for _ in range(2):
+        assert host.device().addresses == {"10.42.0.1/16"}
+        assert host.device().routes == {LAN}
+        assert {each.public_key: each.allowed_ips for each in host.device().peers.values()} == {
+            each.public_key: {*each.allowed_ips} for each in PEERS
+        }
+        assert host.call("apply")["backbone"]["changes"] == {}
+        boot(host)
+    turn_ipv6(host, False, *switches, "wg0")
+    assert left_out(host) == ""
+    assert host.device().addresses == {*wanted.addresses}
+    assert host.device().routes == wanted.routes
+
+
+def test_a_host_boots_although_its_ipv6_was_turned_off_since(host):
+    """wg-quick took the device down when an IPv6 address could not be set."""
+    wanted = registered(host, *PEERS)
+    host.call("apply")
+    boot(host)
+    assert host.device().addresses == {*wanted.addresses}
+    assert host.device().routes == wanted.routes
+    assert host.call("apply")["backbone"]["changes"] == {}
+    turn_ipv6(host, True, "all", "default")
+    boot(host)
+    assert host.device().addresses == {"10.42.0.1/16"}
+    assert host.call("apply")["backbone"]["changes"] == {}
+
+
+def test_an_interface_whose_own_ipv6_is_turned_off_keeps_the_rest(host):
+    registered(host, *PEERS)
+    host.call("apply")
+    turn_ipv6(host, True, "wg0")
+    assert left_out(host) == "IPv6 (it is off on this machine)"
+    assert set(host.device().peers) == {each.public_key for each in PEERS}

@@ -471,3 +471,40 @@ def test_nor_a_hub_at_an_address_of_the_subnet_that_it_leads_to():
     hub = participant("b", hub=True, offered=("10.42.0.200", "192.0.2.2"))
     topology = Topology([participant("a"), hub], (ip_network("10.42.0.0/24"),), None, 25)
     assert endpoint(topology, "a", "b") == "192.0.2.2:51820"
+
+
+# --- IP versions that a participant does not take part with ----------------------------------------------------------
+
+
+def dual(name, **given):
+    number = ord(name[0]) - ord("a") + 1
+    return participant(name, addresses=(ip_address(f"10.42.0.{number}"), ip_address(f"fd42::{number}")), **given)
+
+
+ONLY_V4 = frozenset({4})
+SUBNETS = (ip_network("10.42.0.0/24"), ip_network("fd42::/64"))
+
+
+def test_a_participant_that_is_exempted_from_ipv6_gets_no_ipv6_networks_of_others():
+    a = participant("a", ip_versions=ONLY_V4)
+    topology = Topology([a, dual("b", routes=(ip_network("fd99::/64"), ROUTE)), dual("c")], SUBNETS, None, 25)
+    assert allowed(topology, "a")["b"] == {"10.42.0.2/32", "192.168.40.0/24"}
+    assert allowed(topology, "c")["b"] == {"10.42.0.2/32", "192.168.40.0/24", "fd42::2/128", "fd99::/64"}
+    assert allowed(topology, "c")["a"] == {"10.42.0.1/32"}
+
+
+def test_nobody_sends_ipv6_through_a_hub_that_is_exempted_from_it():
+    hub = participant("h", hub=True, ip_versions=ONLY_V4)
+    topology = Topology([hub, dual("a"), dual("b")], SUBNETS, [("h", "a"), ("h", "b")], 25)
+    assert allowed(topology, "a")["h"] == {"10.42.0.0/24", "10.42.0.8/32"}
+
+
+def test_a_default_route_through_an_exit_that_is_exempted_from_ipv6_is_one_of_ipv4():
+    topology = Topology([participant("e", exit=True, ip_versions=ONLY_V4), dual("a", via="e")], SUBNETS, None, 25)
+    assert allowed(topology, "a")["e"] == {"0.0.0.0/0", "10.42.0.5/32"}
+
+
+def test_digests_of_an_exempted_participant_are_those_of_its_peers():
+    topology = Topology([participant("a", ip_versions=ONLY_V4), dual("b"), dual("c")], SUBNETS, None, 25)
+    for name in "abc":
+        assert b"".join(topology.digests(name)) == b"".join(peer.digest for peer in topology.peers(name))

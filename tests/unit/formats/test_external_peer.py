@@ -38,7 +38,7 @@ HUB = {
 def as_our_file(text, view):
     """A wg-quick file that is handed out, with the lines that make it one of a node."""
     lines = wg_quick.render(view, PRIVATE, {}).splitlines()
-    routing = "".join(f"{line}\n" for line in lines if line.startswith(("Table", "PostUp")))
+    routing = "".join(f"{line}\n" for line in lines if line.startswith(("# Addresses", "Table", "PostUp")))
     interface, *peers = text.split("\n\n")[1:]
     return "\n\n".join([f"{lines[0]}\n{interface}\n{routing}".rstrip("\n"), *peers])
 

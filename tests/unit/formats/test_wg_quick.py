@@ -54,10 +54,12 @@ def test_a_view_is_rendered_as_a_wg_quick_file():
         "[Interface]\n"
         f"PrivateKey = {KEY}\n"
         "ListenPort = 51820\n"
-        "Address = 10.42.0.1/16, fd42::1/64\n"
+        "Address = 10.42.0.1/16\n"
+        "# Addresses = 10.42.0.1/16, fd42::1/64\n"
         "MTU = 1380\n"
         "Table = off\n"
-        f"PostUp = {route('-4', '192.168.4.0/24')}; {route('-6', 'fd99::/64')}\n"
+        "PostUp = ip -6 address add fd42::1/64 dev wg0 || :; "
+        f"{route('-4', '192.168.4.0/24')}; {route('-6', 'fd99::/64')}\n"
         "\n"
         "# node2\n"
         "[Peer]\n"
@@ -86,14 +88,22 @@ def test_the_configuration_of_a_peer_elsewhere_keeps_the_name_and_leaves_the_rou
     """Apps on phones take no file with commands in it."""
     text = "\n".join(wg_quick.lines(VIEW, PrivateKey(KEY)))
     assert "\nEndpoint = db1:51820\n" in text
+    assert "\nAddress = 10.42.0.1/16, fd42::1/64\n" in text
     assert "PostUp" not in text
     assert "Table" not in text
 
 
-def test_without_routes_the_table_is_not_mentioned():
-    text = render(replace(VIEW, peers=(replace(NODE2, allowed_ips=("10.42.0.2/32",)),)))
-    assert "Table" not in text
-    assert "PostUp" not in text
+def test_nothing_that_needs_ipv6_is_left_to_wg_quick():
+    """On a machine whose IPv6 is off, it gave up the whole device for an address or a route."""
+    text = render(replace(VIEW, peers=(replace(NODE3, allowed_ips=("fd42::3/128",)),)))
+    assert "\nAddress = 10.42.0.1/16\n" in text
+    assert "\nTable = off\nPostUp = ip -6 address add fd42::1/64 dev wg0 || :\n" in text
+    assert wg_quick.parse(text, "wg0").addresses == VIEW.addresses
+
+
+def test_addresses_stay_in_their_order():
+    turned = replace(VIEW, addresses=VIEW.addresses[::-1])
+    assert wg_quick.parse(render(turned), "wg0") == turned
 
 
 def test_an_endpoint_that_is_an_address_stands_there_alone():

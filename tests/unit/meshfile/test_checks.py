@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshing import BOTH, network, problems
+from meshing import BOTH, network, only, problems
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,31 @@ from meshing import BOTH, network, problems
 )
 def test_a_mistake_is_named_with_its_place_and_what_would_be_right(text, problem):
     assert [line for line in problems(text) if problem in line]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            network(nodes="'*': {ip_versions: [4]}, a: {addresses: ['fd42:42::5']}"),
+            "mesh.yml:4: fd42:42::5 is IPv6, which ip_versions excludes for 'a'; remove one of them",
+        ),
+        (
+            network(nodes="a: {ip_versions: [6], routes: [10.9.0.0/16]}"),
+            "mesh.yml:4: 10.9.0.0/16 is IPv4, which ip_versions excludes for 'a'; remove one of them",
+        ),
+        (
+            network("subnets: [10.42.0.0/16]", nodes="a: {ip_versions: [6]}"),
+            "mesh.yml:4: ip_versions leaves 'a' no address: there is no IPv6 subnet; add one, or the other IP version",
+        ),
+        (network(nodes="a: {ip_versions: [5]}"), "mesh.yml:4: an IP version must be 4 or 6, not 5"),
+        (network(nodes="a: {ip_versions: 4}"), "mesh.yml:4: ip_versions must be a list: write `ip_versions: [4]`"),
+    ],
+)
+def test_ip_versions_contradict_nothing_else(text, problem):
+    assert [each for each in problems(text) if each.startswith(problem)], problems(text)
+
+
+def test_an_exempted_node_may_be_in_a_network_of_one_ip_version():
+    (entry,) = only(network("subnets: [10.42.0.0/16]", nodes="a: {ip_versions: [4]}")).nodes
+    assert entry.ip_versions == {4}

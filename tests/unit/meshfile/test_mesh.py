@@ -88,3 +88,10 @@ def test_what_is_remembered_of_nodes_does_not_grow_without_end(monkeypatch):
         assert found.settings(f"n{number}").mtu == 1300
         assert found.settings("a").mtu == 1400
         assert len(found._settings) <= 12
+
+
+def test_a_node_takes_part_with_both_ip_versions_unless_an_entry_says_otherwise():
+    given = {"*": None, "old-*": frozenset({4}), "old-gw": frozenset({4, 6})}
+    found = network(*(NodeEntry(pattern, PLACE, ip_versions=versions) for pattern, versions in given.items()))
+    versions = {node: sorted(found.settings(node).ip_versions) for node in ("web1", "old-1", "old-gw")}
+    assert versions == {"web1": [4, 6], "old-1": [4], "old-gw": [4, 6]}

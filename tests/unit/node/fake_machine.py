@@ -52,6 +52,7 @@ class FakeMachine:
     they say on standard error instead of doing anything; ``ignored``: those that do nothing and say so to nobody.
     ``others``: routes that lead elsewhere, as ``ip -json`` prints them. ``read_only``: files that cannot be written.
     ``handlers``: further programs, and what they do with the words of their command line.
+    ``ipv6``: whether it is on.
     """
 
     def __init__(self):
@@ -63,6 +64,7 @@ class FakeMachine:
         self.others = []
         self.read_only = set()
         self.handlers = {}
+        self.ipv6 = True
 
     # -- as code of ours sees it
 
@@ -90,6 +92,9 @@ class FakeMachine:
 
     def mtu(self, device):
         return self.devices[device].mtu if device in self.devices else None
+
+    def has_ipv6(self, device):
+        return self.ipv6
 
     def is_writable(self, path):
         return path not in self.read_only
@@ -232,6 +237,8 @@ class FakeMachine:
 
     def _ip_address(self, verb, address, name):
         device = self._device(name)
+        if ":" in address and not self.ipv6:
+            raise Refused("RTNETLINK answers: Permission denied")
         if verb == "del":
             self._take_address(device, address)
         elif address not in device.addresses:
@@ -260,6 +267,8 @@ class FakeMachine:
         device = self._device(name)
         if not device.up:
             raise Refused("Error: Device for nexthop is not up.")
+        if ":" in network and not self.ipv6:
+            raise Refused("RTNETLINK answers: Permission denied")
         if "kernel" in words:  # one that is held while addresses are exchanged; see device/addresses.py
             return ""
         alike = [route for route in self._main() if _network(route) == network and "metric" not in route]

@@ -572,6 +572,33 @@ def test_a_route_that_cannot_be_made_for_another_reason_fails_alone(host):
     assert "route fd99::/64" in changes
 
 
+def test_a_machine_whose_ipv6_is_off_joins_by_ipv4_and_has_the_rest_once_it_is_on(host):
+    """`ip address add` failed, and so the node could not join at all."""
+    host.machine.ipv6 = False
+    wanted = registered(host, *PEERS)
+    said = "IPv6 (it is off on this machine)"
+    told = lefts(host, test=True)
+    assert lefts(host) == (True, said, told[2])
+    assert host.device().addresses == {"10.42.0.1/16"}
+    assert host.device().routes == {LAN}
+    assert lefts(host) == lefts(host, test=True) == (True, said, set())
+    answer = host.call("drift")["networks"]["backbone"]
+    assert (answer["changes"], answer["digest"], answer["obstacles"]) == ([], wanted.digest, [said])
+    before = host.config.read_text()
+    host.machine.ipv6 = True
+    assert lefts(host) == (True, "", {"address fd42::1/64", "route fd99::/64"})
+    assert host.config.read_text() == before
+    assert_equals(host, wanted)
+    reports = [json.loads(data["signed"]["statement"]) for _, data in host.events]
+    assert [(each["digest"], each["obstacles"]) for each in reports] == [(wanted.digest, [said]), (wanted.digest, [])]
+
+
+def test_a_machine_without_ipv6_misses_nothing_in_a_network_of_ipv4(host):
+    host.machine.ipv6 = False
+    registered(host, peer("node2", "10.42.0.2/32"), addresses=("10.42.0.1/16",))
+    assert lefts(host)[:2] == (True, "")
+
+
 def test_forwarding_that_cannot_be_turned_on_is_named_and_does_not_stop_the_rest(host, monkeypatch):
     """In a container with a read-only /proc/sys."""
     host.machine.read_only = {*forwarding.FILES.values()}

@@ -239,3 +239,17 @@ def test_excluded_ranges_may_overlap(pools):
     net = network(extra="exclude: [10.42.0.0/28, 10.42.0.8-10.42.0.20, 10.42.0.200-10.42.0.255]")
     first, last = ip_address("10.42.0.21"), ip_address("10.42.0.199")
     assert allocatable(net, net.subnets[0]) == [range(int(first), int(last) + 1)]
+
+
+# --- IP versions that a node does not take part with ------------------------------------------------------------------
+
+
+def test_a_node_is_given_no_address_of_an_ip_version_that_it_is_exempted_from(pools):
+    net = network("'*': {}, a: {ip_versions: [4]}, b: {ip_versions: [6]}", subnets=DUAL)
+    assert given(pools(net), *"abc") == ["10.42.0.1", "fd42::1", "10.42.0.2 fd42::2"]
+
+
+def test_a_node_that_is_exempted_for_a_while_has_its_address_again_afterwards(pools):
+    given(pools(network(subnets=DUAL)), "a")
+    assert given(pools(network("'*': {}, a: {ip_versions: [4]}", subnets=DUAL)), *"ab")[1] == "10.42.0.2 fd42::2"
+    assert given(pools(network(subnets=DUAL)), "a") == ["10.42.0.1 fd42::1"]

@@ -48,6 +48,8 @@ class Limits:
         :param forwarded: the IP versions that the machine forwards already
         :param is_strict: whether the reverse path filter would have to be loosened
         """
+        if not view.has_ipv6:
+            yield "IPv6 (it is off on this machine)"
         for network in sorted(self.taken):
             yield f"route {network} (this machine has one {self.taken[network]})"
         for version in forwarding.versions(view.addresses) if view.forwarding else ():

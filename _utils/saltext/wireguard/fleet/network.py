@@ -70,6 +70,7 @@ class NetworkState:
         if not row.is_vouched and (key is None or row.salt_key != key.fingerprint):
             return Member(node, settings)
         allocated = self._allocated(settings.addresses, row.addresses, former)
+        allocated = tuple(each for each in allocated if each.version in settings.ip_versions)
         return Member(node, settings, row, allocated, has_key=key is not None)
 
     def _allocated(

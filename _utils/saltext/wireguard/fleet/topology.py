@@ -62,9 +62,9 @@ class _Kind:
     The properties of a participant that decide how it sees the others, and how they reach it.
 
     ``ends``: the ends of links that it matches. ``hub``: the name of its hub. ``has``: the kinds of its addresses.
-    ``no_routes``: routes that it must not get. ``via``: its exit node. ``exit``: its own name if it is an exit node.
-    ``endpoint``, ``offered`` and ``public``: a machine needs an address of one of these kinds to reach its endpoint, an
-    offered address, or a public one of these.
+    ``no_routes``: routes that it must not get. ``ip_versions``: those that it takes part with. ``via``: its exit node.
+    ``exit``: its own name if it is an exit node. ``endpoint``, ``offered`` and ``public``: a machine needs an address
+    of one of these kinds to reach its endpoint, an offered address, or a public one of these.
     """
 
     ends: frozenset[str]
@@ -72,6 +72,7 @@ class _Kind:
     hub: str | None
     has: frozenset[str]
     no_routes: frozenset[Subnet]
+    ip_versions: frozenset[int]
     via: str | None
     exit: str | None
     is_behind_nat: bool
@@ -141,7 +142,7 @@ class Topology:
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
         self._seen: dict[_Kind, _Seen] = {}
         self._linked_names: dict[frozenset[str], frozenset[str]] = {}
-        self._made: dict[tuple[str, frozenset[str], str | None, int], Peer] = {}
+        self._made: dict[tuple[str, tuple[Address, ...], frozenset[str], str | None, int], Peer] = {}
 
     def peers(self, name: str) -> tuple[Peer, ...]:
         """The peers of a participant, in order of name."""
@@ -216,6 +217,7 @@ class Topology:
             hub=hub,
             has=frozenset(kind_of(ip_address(text)) for text in participant.offered),
             no_routes=frozenset(route for owner, route in self._routes if _is_inside(participant, owner, route)),
+            ip_versions=settings.ip_versions,
             via=settings.via,
             exit=participant.name if participant.name in self._exits else None,
             is_behind_nat=settings.endpoint is False,
@@ -265,19 +267,21 @@ class Topology:
             owners |= {ip_network(DEFAULTS[subnet.version]): kind.via for subnet in self._subnets}
         behind: dict[str, set[str]] = {}
         for network, name in owners.items():
-            behind.setdefault(name, set()).add(str(network))
+            if network.version in kind.ip_versions & self._kinds[name].ip_versions:
+                behind.setdefault(name, set()).add(str(network))
         return {name: frozenset(networks) for name, networks in behind.items()}
 
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """Viewers that see this participant alike share one object."""
         endpoint = _endpoint(viewer, participant, behind)
         keepalive = self._keepalive if endpoint and not self._kinds[participant.name].can_reach(viewer) else 0
-        alike = (participant.name, behind, endpoint, keepalive)
+        addresses = tuple(each for each in participant.addresses if each.version in viewer.ip_versions)
+        alike = (participant.name, addresses, behind, endpoint, keepalive)
         if alike not in self._made:
             self._made[alike] = Peer(
                 participant.name,
                 participant.public_key,
-                tuple(sorted({*_host_networks(participant.addresses), *behind})),
+                tuple(sorted({*_host_networks(addresses), *behind})),
                 endpoint,
                 keepalive,
                 participant.next_key,

@@ -12,7 +12,7 @@ waits for ever. The name is in a comment, and the endpoint is its last known add
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..device import exits, forwarding, routes
@@ -24,6 +24,7 @@ from ..model.view import OtherKey, Peer, View
 # Settings of ours that wg-quick takes for comments.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
 _ENDPOINT_NAME = "# Endpoint by name"
+_ADDRESSES = "# Addresses"
 
 # The line after the name of a peer that stands for another key of a node.
 _OTHER_KEY = re.compile(r"# (?P<which>Next|Old) key of (?P<node>.+)")
@@ -39,7 +40,7 @@ _BY_PATHS = " # by the paths to the peers"
 
 _SETTINGS = {
     *("PrivateKey", "ListenPort", "FwMark", "Address", "MTU", "Table", "PostUp", "PostDown"),
-    *(_PRESHARED_BY, _HOSTS, _DOMAIN),
+    *(_PRESHARED_BY, _HOSTS, _DOMAIN, _ADDRESSES),
 }
 
 
@@ -159,8 +160,7 @@ def _interface(view: View, private_key: PrivateKey, is_node: bool) -> Iterator[s
         yield f"ListenPort = {view.port}"
     if view.via is not None:
         yield f"FwMark = {exits.mark(view):#x}"
-    if view.addresses:
-        yield f"Address = {', '.join(view.addresses)}"
+    yield from _addresses(view.addresses, is_node)
     if view.mtu is not None:
         yield f"MTU = {view.mtu}"
     elif view.path_mtu is not None:
@@ -175,8 +175,17 @@ def _interface(view: View, private_key: PrivateKey, is_node: bool) -> Iterator[s
             yield f"{_DOMAIN} = {view.hosts.domain}"
 
 
+def _addresses(addresses: Sequence[str], is_node: bool) -> Iterator[str]:
+    """On a node without IPv6, wg-quick would give up the whole device for an IPv6 address: it is left to a command."""
+    by_wg_quick = [each for each in addresses if not is_node or ":" not in each]
+    if by_wg_quick:
+        yield f"Address = {', '.join(by_wg_quick)}"
+    if len(by_wg_quick) < len(addresses):
+        yield f"{_ADDRESSES} = {', '.join(addresses)}"
+
+
 def _routing(view: View) -> Iterator[str]:
-    if view.routes or view.via is not None:
+    if view.via is not None or any(peer.allowed_ips for peer in view.peers):
         yield "Table = off" + ("" if view.via is None else f"{_VIA}{view.via}")
     yield from _hooks(view)
 
@@ -184,6 +193,7 @@ def _routing(view: View) -> Iterator[str]:
 def _hooks(view: View) -> Iterator[str]:
     """All routes are made here, as wg-quick gives up the whole device if one of them exists already."""
     up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
+    up += [f"ip -6 address add {each} dev {view.interface} || :" for each in view.addresses if ":" in each]
     up += routes.at_up(view)
     if view.via is not None:
         up += exits.at_up(view)
@@ -224,7 +234,7 @@ def _marker(text: str) -> re.Match[str] | None:
 def _read_interface(settings: Mapping[str, str]) -> dict[str, object]:
     if "PrivateKey" not in settings:
         raise ValueError("no private key")
-    addresses = _list(settings.get("Address"))
+    addresses = _list(settings.get(_ADDRESSES, settings.get("Address")))
     up = settings.get("PostUp", "")
     return {
         "port": _number(settings.get("ListenPort")),

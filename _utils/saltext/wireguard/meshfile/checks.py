@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..model.addresses import Subnet
 from ..wording import quoted
-from .mesh import EVERYBODY, Network, Place, ends_of
+from .mesh import EVERYBODY, IP_VERSIONS, Network, Place, ends_of
 from .reading import Scope
 
 
@@ -26,6 +26,22 @@ def check_endpoints(scope: Scope, network: Network) -> None:
         earlier = scope.report.claim(("endpoint", site, where.lower().replace(".:", ":")), place)
         if earlier:
             scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one of them another port")
+
+
+def check_ip_versions(scope: Scope, network: Network) -> None:
+    """A glob is checked as if it were an id."""
+    for entry in network.nodes:
+        settings = network.settings(entry.pattern)
+        versions = settings.ip_versions if settings else IP_VERSIONS
+        there = {subnet.version for subnet in network.subnets}
+        if entry.ip_versions and there and versions.isdisjoint(there):
+            message = f"ip_versions leaves {quoted(entry.pattern)} no address: there is no IPv{max(versions)} subnet"
+            scope.report.add(entry.place_of("ip_versions"), f"{message}; add one, or the other IP version")
+        for name, given in (("addresses", entry.addresses), ("routes", entry.routes or ())):
+            for each in given:
+                if each.version not in versions:
+                    message = f"{each} is IPv{each.version}, which ip_versions excludes for {quoted(entry.pattern)}"
+                    scope.report.add(entry.place_of(name), f"{message}; remove one of them")
 
 
 def check_preshared(scope: Scope, network: Network) -> None:

@@ -10,7 +10,7 @@ from ..model.names import WHAT_IDS_ARE, is_id
 from ..wording import quoted
 from .mesh import WILDCARD, ExternalPeer, NodeEntry, Place
 from .reading import WHAT_IS_REQUIRED, Key, Scope, claim, entries_of, read_entries, read_table
-from .scalars import TIME, read_expires, read_groups, read_name, read_site, read_text
+from .scalars import TIME, read_expires, read_groups, read_ip_versions, read_name, read_site, read_text
 from .schema import (
     ADDRESSES,
     BARE,
@@ -143,6 +143,7 @@ NODE_KEYS: Mapping[str, Key] = {
     "priority": whole("priority", 0, 65535, "`0`"),
     "exit": switch("exit"),
     "via": Key(read_via, "minion id, or `false`", VIA),
+    "ip_versions": Key(read_ip_versions, "list of `4` and `6`", many({"enum": [4, 6]}), "`[4, 6]`"),
     "expires": Key(read_expires, "date, or time with zone (ISO 8601)", matching(TIME), "never"),
     "public_key": Key(read_public_key, PUBLIC_KEY_TEXT, PUBLIC_KEY, "what the node registers"),
 }

@@ -26,6 +26,7 @@ def ends_of(name: str, groups: Collection[str], all_groups: Collection[str]) -> 
     return {EVERYBODY, *groups, *({name} - {*all_groups})}
 
 
+IP_VERSIONS = frozenset({4, 6})
 DEFAULT_INTERFACE = "wg0"
 DEFAULT_PORT = 51820
 DEFAULT_KEEPALIVE = 25
@@ -98,6 +99,7 @@ class NodeEntry(_Placed):
     exit: bool | None = None
     via: str | Literal[False] | None = None
     public_key: str | None = None
+    ip_versions: frozenset[int] | None = None
     places: Mapping[str, Place] = _no_places()
 
     @property
@@ -122,7 +124,7 @@ class NodeSettings:
     does not. ``routes``: the networks behind the node. ``priority``: of several hubs, or several nodes with the same
     network behind them, the one with the lowest is used. ``exit``: whether others may route everything through this
     node. ``via``: the exit node of this one, None for none. ``public_key``: the only one that the node may have, None
-    if its registration decides.
+    if its registration decides. ``ip_versions``: those that it takes part with.
     """
 
     addresses: tuple[Address, ...]
@@ -139,6 +141,7 @@ class NodeSettings:
     via: str | None = None
     mtu: int | None = None
     public_key: str | None = None
+    ip_versions: frozenset[int] = IP_VERSIONS
 
     @property
     def forwards(self) -> bool:
@@ -258,6 +261,7 @@ class Network(_Placed):
             exit=most_specific("exit", False),
             via=None if via == node else via,
             public_key=most_specific("public_key"),
+            ip_versions=most_specific("ip_versions", IP_VERSIONS),
         )
 
     def peer(self, name: str) -> ExternalPeer | None:

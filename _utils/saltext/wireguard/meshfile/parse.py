@@ -19,6 +19,7 @@ from .checks import (
     check_ends,
     check_exits,
     check_exits_between,
+    check_ip_versions,
     check_node_ports,
     check_preshared,
     check_routes,
@@ -83,6 +84,7 @@ def _network(scope: Scope, key: Scalar, value: Value) -> Network:
     check_endpoints(inner, network)
     check_ends(inner, network)
     check_routes(inner, network)
+    check_ip_versions(inner, network)
     check_exits(inner, network)
     if network.rotate_every and network.peers:
         message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"

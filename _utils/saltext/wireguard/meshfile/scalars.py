@@ -87,6 +87,17 @@ def _group(scope: Scope, value: Value) -> str:
     return read_name(value, "a group's name")
 
 
+def read_ip_versions(scope: Scope, value: Value) -> frozenset[int]:
+    return frozenset(read_list(scope, _ip_version, value, "ip_versions", "4"))
+
+
+def _ip_version(scope: Scope, value: Value) -> int:
+    version = read_number(value, "an IP version", 4, 6)
+    if version == 5:
+        raise Invalid(value.place, "an IP version must be 4 or 6, not 5")
+    return version
+
+
 def read_site(scope: Scope, value: Value) -> str:
     return read_name(value, "a site's name")
 

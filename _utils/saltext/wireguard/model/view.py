@@ -144,6 +144,7 @@ class View:
     - ``withdrawn``: the public keys of nodes that are no longer trusted. They are removed at once, without a trial.
     - ``bypass_addresses``, which bypass the exit, and ``path_mtu``, which counts if ``mtu`` is None: only the node
       itself knows them. They are in its configuration file, and not in the pillar.
+    - ``has_ipv6``: False after ``without_ipv6``. It is nowhere but in memory.
     """
 
     interface: str
@@ -167,6 +168,7 @@ class View:
     other_ports: tuple[int, ...] = ()
     bypass_addresses: tuple[str, ...] = ()
     path_mtu: int | None = None
+    has_ipv6: bool = True
 
     @cached_property
     def _connected(self) -> tuple[Subnet, ...]:
@@ -192,6 +194,7 @@ class View:
             for peer in self.peers
             for text in peer.allowed_ips
             if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in self._connected)
+            if self.has_ipv6 or ":" not in text
         )
 
     @property
@@ -231,6 +234,13 @@ class View:
         gone = [peer for peer in self.peers if not {peer.public_key, peer.next_key}.isdisjoint(public_keys)]
         names = self.hosts.without([peer.name for peer in gone]) if self.hosts else None
         return replace(self, peers=tuple(peer for peer in self.peers if peer not in gone), hosts=names)
+
+    def without_ipv6(self) -> View:
+        """
+        What a machine whose IPv6 is off can have of it. WireGuard itself takes IPv6 networks all the same, so the
+        allowed IPs stay as they are.
+        """
+        return replace(self, addresses=tuple(each for each in self.addresses if ":" not in each), has_ipv6=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The view in the pillar, under ``wireguard:networks:<network>``."""

@@ -154,6 +154,9 @@ class Convergence:
     """
     The difference between the machine as it is and the view.
 
+    ``_view`` is written into files, which must work at boot with and without IPv6. ``_possible`` is what the device can
+    have of it now.
+
     Everything is read once, at construction: names are not resolved twice, and a handshake in between does not change
     which key of a rotating peer gets its addresses.
     """
@@ -185,7 +188,8 @@ class Convergence:
         if localize:
             self._view = localize(self._view, self._endpoints)
         self._applied = config_files.applied(view.interface) if applied is None else applied
-        self._limits = devices.limits_of(self._view, self._device)
+        self._possible = devices.possible(self._view)
+        self._limits = devices.limits_of(self._possible, self._device)
         self._failed: dict[Subject, str] = {}
         self._operations = self._diff(self._device, self._applied)
 
@@ -199,7 +203,7 @@ class Convergence:
 
     def obstacles(self) -> tuple[str, ...]:
         """What is left out of the view, and what failed alone."""
-        known = self._limits.obstacles(self._view, devices.forwarded(), devices.is_strict())
+        known = self._limits.obstacles(self._possible, devices.forwarded(), devices.is_strict())
         failed = (
             f"{Kind.HOST_NAMES.value if subject.kind == Kind.HOST_NAMES else subject} ({reason})"
             for subject, reason in self._failed.items()
@@ -238,7 +242,7 @@ class Convergence:
         if not safety.confirm_seconds:
             self.change_device()
             return self._save()
-        trial = Trial(safety, self._view, self._digest, self._key_file, self._operations, self._device)
+        trial = Trial(safety, self._possible, self._digest, self._key_file, self._operations, self._device)
         trial.begin()
         self._apply_on_trial(trial)
         try:
@@ -312,7 +316,7 @@ class Convergence:
 
     def _diff(self, device: Device | None, applied: Applied) -> tuple[Operation, ...]:
         return diff.diff(
-            self._view,
+            self._possible,
             device,
             key_file=self._key_file,
             public_key=self._public_key,
@@ -320,7 +324,7 @@ class Convergence:
             applied=applied,
             now=int(time.time()),
             forwarded=devices.forwarded(),
-            policy=devices.policy(exits.mark(self._view), applied.mark, device.mark if device else 0),
+            policy=devices.policy(exits.mark(self._possible), applied.mark, device.mark if device else 0),
             limits=self._limits,
         )
 

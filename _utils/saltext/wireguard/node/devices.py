@@ -87,6 +87,12 @@ def is_strict() -> bool:
     return "1" in filters.values() and filters.get(exits.PATH_FILTER_OF_ALL) != "2"
 
 
+def possible(view: View) -> View:
+    """The view as far as the IP versions of this machine go."""
+    has_any = any(":" in text for text in (*view.addresses, *view.routes))
+    return view.without_ipv6() if has_any and not machine.here.has_ipv6(view.interface) else view
+
+
 def limits_of(view: View, device: Device | None) -> Limits:
     """What of a view this machine cannot have. Raises NodeError or DeviceError."""
     missing = view.routes - device.routes if device else view.routes

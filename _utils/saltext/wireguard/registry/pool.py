@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import PoolExhaustedError, RefusedError
-from ..meshfile.mesh import Network
+from ..meshfile.mesh import IP_VERSIONS, Network
 from ..model.addresses import Address, Subnet, ipv4_first
 from .admission import Membership
 
@@ -121,7 +121,7 @@ class Pool:
             there = retained(self._network, held, version)
             away = set() if there or move else _outside(self._network, held, version)
             wanted |= there or away
-            if not there and not away and any(self._subnets(version)):
+            if not there and not away and version in _versions(self._network, node) and any(self._subnets(version)):
                 wanted.add(self._next(node, version))
         return wanted
 
@@ -183,6 +183,12 @@ def _named(network: Network, name: str) -> tuple[Address, ...]:
     """The addresses that the mesh file gives to a node or peer by name."""
     entry = network.peer(name) or network.settings(name)
     return entry.addresses if entry else ()
+
+
+def _versions(network: Network, name: str) -> frozenset[int]:
+    """The IP versions that a node or peer may be given addresses of. It keeps what it has of others."""
+    settings = network.settings(name)
+    return settings.ip_versions if settings and not network.peer(name) else IP_VERSIONS
 
 
 def retained(network: Network, held: Iterable[Holding], version: int) -> set[Address]:

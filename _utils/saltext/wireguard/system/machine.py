@@ -35,6 +35,9 @@ class Machine(Protocol):
     def mtu(self, device: str) -> int | None:
         """The MTU of a network device, None if it is gone."""
 
+    def has_ipv6(self, device: str) -> bool:
+        """Whether a network device of this name can have IPv6 addresses; it need not be there yet."""
+
     def is_writable(self, path: str) -> bool:
         """Whether a setting of the kernel can be written, or there is none."""
 
@@ -74,6 +77,16 @@ class ThisMachine:
                 return int(handle.read())
         except (OSError, ValueError):
             return None
+
+    def has_ipv6(self, device: str) -> bool:
+        """By the device's own setting, or else by that which a new one gets. There are none without IPv6."""
+        for name in (device, "default"):
+            try:
+                with open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", encoding="ascii") as handle:
+                    return handle.read().strip() == "0"
+            except OSError:
+                continue
+        return os.path.exists("/proc/net/if_inet6")
 
     def is_writable(self, path: str) -> bool:
         """In containers, they are often read-only."""
