@@ -86,6 +86,23 @@ def test_an_invalid_mesh_file_is_in_the_log_and_the_engine_goes_on(fleet, engine
     assert fleet.functions == [("wireguard.sync", ["a", "b", "c"])]
 
 
+def test_the_same_error_is_in_the_log_once_in_a_while_however_often_events_bring_it_about(fleet, engine, caplog):
+    """While the mesh file was invalid, each true registration of a member was an error in the log: gigabytes a day."""
+    fleet.mesh.write_text("networks: {net: {}}")
+    for serial in range(20):
+        statement = registration("a", 10**6 + serial, public_key=public_key("a"))
+        engine.step(event(REGISTER_TAG, {"id": "a", "data": {"signed": fleet.sign(statement)}}))
+    assert [record.levelname for record in caplog.records if "mesh.yml" in record.getMessage()] == ["ERROR"]
+
+
+def test_an_id_of_any_kind_in_the_event_of_a_start_is_not_kept(engine):
+    deep = []
+    for _ in range(2000):
+        deep = [deep]
+    for odd in ("x" * 10**6, deep, {"a": 1}, 5, None):
+        assert engine._contact_after(event("salt/minion/a/start", {"id": odd})) == ()
+
+
 def test_an_event_of_any_shape_does_not_end_it(fleet, engine, caplog):
     for odd in (None, [], "x", 5):
         step(engine, event("salt/minion/a/start", odd))

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,7 @@ from saltext.wireguard.errors import MeshError, RegistryError
 from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.status import leftovers
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Report
+from saltext.wireguard.registry import database
 from speaking import believed, event, logged, refused, says
 
 
@@ -245,3 +248,16 @@ def test_a_generation_of_days_to_come_is_refused(master):
     assert not says(master, Report("a", "net", "digest", 2, generation=2**63 - 1))
     assert refused(master)[0][2] == f"its generation {2**63 - 1} is more than a day ahead of the master's clock"
     assert master.registry.snapshot().generation == before
+
+
+def test_a_generation_of_days_to_come_that_the_registry_itself_gave_out_is_heard(master, monkeypatch):
+    """The master's clock had been ahead: from when it was right again, no node's report was taken for days."""
+    ahead = SimpleNamespace(**vars(time))
+    ahead.time_ns = lambda: time.time_ns() + 10 * 86_400 * 10**9
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "time", ahead)
+        says(master, registration("a"))
+    given = master.registry.snapshot().generation
+    assert given > time.time_ns() + 9 * 86_400 * 10**9
+    assert says(master, Report("a", "net", "digest", 2, generation=given))
+    assert not says(master, Report("a", "net", "another", 3, generation=given + 10**9))

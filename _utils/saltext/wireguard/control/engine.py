@@ -17,6 +17,7 @@ from ..master.intake import hear
 from ..master.master import Moment
 from ..master.status import calls_for_reconcile
 from ..meshfile.load import stamp
+from ..model.names import MAX_HOST_NAME
 from ..model.statements import REPORT_TAG
 from ..rollout.debounce import Debounce
 from .operator import Operator
@@ -24,6 +25,9 @@ from .reconcile import reconcile
 from .rotate import rotate_due
 
 log = logging.getLogger(__name__)
+
+# How long an error is in the log once only.
+SAME_ERROR_SECONDS = 60.0
 
 
 class Engine:
@@ -35,13 +39,14 @@ class Engine:
 
     def __init__(self, operator: Operator, quiet: float, at_most: float, interval: float) -> None:
         self._operator = operator
+        self._log = ErrorLog()
         self._debounce = Debounce(quiet, at_most, interval, time.monotonic())
         self._debounce.add((), time.monotonic())  # whatever happened while the master was away
         self._watches = [Watch(self._mesh_stamp, 0.5), Watch(self._membership_ends, 5.0)]
 
     def step(self, event: Mapping[str, Any] | None) -> None:
         """Take in an event, or the news that there was none for a while; reconcile when that is due."""
-        with _logged_errors():
+        with self._log.errors():
             contact = self._contact_after(event) if event else None
             changed = [watch for watch in self._watches if watch.changed()]
             if contact is not None or changed:
@@ -57,7 +62,8 @@ class Engine:
         if tag == "salt/key":
             return ()
         if tag.startswith("salt/minion/") and tag.endswith("/start"):
-            return (str(data.get("id")),) if isinstance(data, Mapping) else ()
+            node = data.get("id") if isinstance(data, Mapping) else None
+            return (node,) if isinstance(node, str) and len(node) <= MAX_HOST_NAME else ()
         news = hear(self._operator.master, tag, data)
         if news and tag == REPORT_TAG:
             self._operator.announce()  # it may tell of a rollback, which should not wait for a reconcile
@@ -65,7 +71,7 @@ class Engine:
 
     def _work(self, contact: Collection[str]) -> None:
         try:
-            with _logged_errors():
+            with self._log.errors():
                 reconcile(self._operator, contact=contact)
                 rotate_due(self._operator, rotations_at_once(self._operator.master.moment(), self._debounce.interval))
         finally:
@@ -103,15 +109,30 @@ class Watch:
             return str(exc)
 
 
-@contextlib.contextmanager
-def _logged_errors() -> Iterator[None]:
-    """An invalid mesh file must not end the engine: it goes on listening, and the nodes keep what they have."""
-    try:
-        yield
-    except (WireguardError, SaltException) as exc:
-        log.error("wireguard: %s", exc)
-    except Exception:  # a thread that ends by one leaves a traceback on the console, and nothing in the log
-        log.exception("wireguard: please report this")
+class ErrorLog:
+    """Writes each error once in a while, as events of anybody may bring the same one about many times a second."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, float] = {}  # type and text -> when
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """An invalid mesh file must not end the engine: it goes on listening, and the nodes keep what they have."""
+        try:
+            yield
+        except (WireguardError, SaltException) as exc:
+            if self._is_due(str(exc)):
+                log.error("wireguard: %s", exc)
+        except Exception as exc:  # a thread that ends by one leaves a traceback on the console, and nothing in the log
+            if self._is_due(type(exc).__name__):
+                log.exception("wireguard: please report this")
+
+    def _is_due(self, text: str) -> bool:
+        now = time.monotonic()
+        self._written = {each: when for each, when in self._written.items() if now < when + SAME_ERROR_SECONDS}
+        is_due = text not in self._written
+        self._written.setdefault(text, now)
+        return is_due
 
 
 def rotations_at_once(moment: Moment, interval: float) -> int:

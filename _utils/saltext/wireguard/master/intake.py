@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ..errors import RefusedError
 from ..fleet.membership import Membership
 from ..meshfile.mesh import Network
-from ..model.statements import MAX_AHEAD_NS, REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
+from ..model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from ..registry.evidence import claimed, signed_part, verify
 from ..registry.rows import NodeId
 from ..registry.salt_keys import AcceptedKey
@@ -64,19 +64,10 @@ def _register(master: Master, signed: object) -> bool:
 def _report(master: Master, signed: object) -> bool:
     keys = master.salt_keys()
     statement, key = verify(signed, Report, keys)
-    _refuse_future(statement)
     if not master.registry.knows(statement.network, statement.node):
         # one that left may still report; one that never was there would be waited for in every reconcile
         _refuse_stranger(membership(master, statement.network, keys), statement.node)
     return master.registry.report(statement, key.fingerprint)
-
-
-def _refuse_future(report: Report) -> None:
-    """Generations are times. One that is far ahead would be that of the registry from then on."""
-    if report.generation > time.time_ns() + MAX_AHEAD_NS:
-        raise RefusedError(
-            f"its generation {report.generation} is more than a day ahead of the master's clock", "future"
-        )
 
 
 def _refuse_other_author(signed: object, asked: str | None) -> None:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import RegistryError
+from ..errors import RefusedError, RegistryError
+from ..model.statements import MAX_AHEAD_NS
 from ..system import files
 
 
@@ -30,6 +31,12 @@ def advance_generation(connection: sqlite3.Connection) -> None:
 def is_older(connection: sqlite3.Connection, generation: int) -> bool:
     """Whether the registry can not have given out this generation."""
     return bool(connection.execute("SELECT value + 1 < ? FROM generation", [generation]).fetchone()[0])
+
+
+def refuse_future(generation: int) -> None:
+    """Raise RefusedError for a generation, which is a time, that this registry is not to come to for long."""
+    if generation > time.time_ns() + MAX_AHEAD_NS:
+        raise RefusedError(f"its generation {generation} is more than a day ahead of the master's clock", "future")
 
 
 def outgrow(connection: sqlite3.Connection, generation: int) -> None:

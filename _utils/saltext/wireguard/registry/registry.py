@@ -28,7 +28,7 @@ from .admissions import Admissions
 from .audit import Audit
 from .boots import see_boot
 from .budget import BOOTS, CHANGES, REPORTS, spend, spenders
-from .database import Database, advance_generation, is_older, outgrow
+from .database import Database, advance_generation, is_older, outgrow, refuse_future
 from .decisions import Decisions
 from .denials import Denials, unrecorded
 from .exporting import Exporting
@@ -269,15 +269,17 @@ class Registry:
         Store a verified report, and what it says was taken back into the history, once.
 
         Returns False when it says the same as the one before, from the same boot, or the node says something else all
-        the time. Raises RefusedError when it is old.
+        the time. Raises RefusedError when it is old, or of a generation of days to come that is not this registry's.
         """
         who = (report.network, report.node)
         with self._store.write(durable=False) as connection:  # who was not heard is asked again
             if not advance_serial(connection, report, salt_key):
                 return False
             booted = see_boot(connection, report, salt_key)
-            if is_older(connection, report.generation) and spend(connection, CHANGES, report.node, time.time()):
-                outgrow(connection, report.generation)
+            if is_older(connection, report.generation):
+                refuse_future(report.generation)
+                if spend(connection, CHANGES, report.node, time.time()):
+                    outgrow(connection, report.generation)
             known = connection.execute(
                 "SELECT digest, salt_key, obstacles, rollback FROM report WHERE (network, node) = (?, ?)", who
             ).fetchone()
