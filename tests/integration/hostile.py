@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import steps
@@ -49,18 +50,39 @@ def sync(*args, _real=sync, **kwargs):
         Minion.fresh_pillar = fetch
 """
 
+# The same, of its answer that it has switched to its next key.
+LATE = """
+
+def rotate_switch(network, wait=8, _real=rotate_switch):
+    import time
+    answer = _real(network, wait)
+    time.sleep(10)
+    return answer
+"""
+
 
 def build(lab: Any, nodes: Collection[str], mesh: str) -> None:
     """A mesh in which one member is hostile."""
     lab.up(len(nodes), mesh=mesh, trigger="engine")
     steps.build(lab, len(nodes))
-    add_to_module(lab, LIAR, HOSTILE)
+    write_module(lab, LIAR, module_of(lab, LIAR).read_text() + HOSTILE)
 
 
-def add_to_module(lab: Any, node: str, text: str) -> None:
-    """Have a node's own copy of our execution module do something else as well."""
-    module = lab.dir / "hosts" / node / "var/cache/salt/minion/extmods/modules/wireguard.py"
-    module.write_text(module.read_text() + text)
+@contextlib.contextmanager
+def with_module(lab: Any, node: str, text: str) -> Iterator[None]:
+    """Have a node's own copy of our execution module do something else as well, for a while."""
+    before = module_of(lab, node).read_text()
+    write_module(lab, node, before + text)
+    yield
+    write_module(lab, node, before)
+
+
+def module_of(lab: Any, node: str) -> Path:
+    return Path(lab.dir / "hosts" / node / "var/cache/salt/minion/extmods/modules/wireguard.py")
+
+
+def write_module(lab: Any, node: str, text: str) -> None:
+    module_of(lab, node).write_text(text)
     lab.salt_json(node, "saltutil.refresh_modules")
 
 

@@ -65,6 +65,25 @@ def test_an_answer_in_anothers_place_announces_nothing(fleet):
     abandon(fleet, VICTIM)
 
 
+def test_a_forged_answer_that_it_did_not_switch_cuts_nobody_off(fleet):
+    """The peers forgot the next key, which the node used by then; with `rekey: manual` it was out until admitted."""
+    recorder, before = steps.Recorder(fleet), steps.public_key(fleet, VICTIM)
+    mesh = steps.mesh(ENTRIES, rekey="manual")
+    with hostile.with_module(fleet, VICTIM, hostile.LATE), steps.other_mesh(fleet, mesh):
+        argv = fleet.argv("salt-run", "wireguard.rotate", VICTIM, "--out=json")
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as rotating:
+            jid = steps.wait_until("the job", lambda: job_of(recorder, "wireguard.rotate_switch", VICTIM))
+            forged = {"id": VICTIM, "jid": jid, "fun": "wireguard.rotate_switch", "success": True, "retcode": 0}
+            forged["return"] = {"switched": False, "comment": "it does not want to"}
+            send(fleet, LIAR, [bare(f"salt/job/{jid}/ret/{VICTIM}", forged)] * 5)
+            rotating.communicate(timeout=200)
+        steps.wait_until("everybody in sync", lambda: steps.in_sync(fleet, *NODES))
+        key = steps.public_key(fleet, VICTIM)
+        assert key != before
+        assert [node for node in NODES if node != VICTIM and key not in steps.peers(fleet, node)] == []
+    assert fleet.ping()
+
+
 def job_of(recorder, function, node):
     for tag, data in recorder.all():
         if re.fullmatch(r"salt/job/\d+/new", tag) and data.get("fun") == function and node in data.get("minions", []):
@@ -111,6 +130,23 @@ def test_statements_with_numbers_from_the_future_lock_nobody_out(fleet):
 
 
 # -- what a member may say, and how often
+
+
+def test_an_address_from_inside_the_mesh_becomes_nobodys_endpoint(fleet):
+    """A packet to there was wrapped by the same tunnel again and again, on every other node."""
+    pem, key = private_pem(fleet, LIAR), steps.public_key(fleet, LIAR)
+    rows = registry(fleet).snapshot().rows
+    inner = tuple(str(rows[steps.NETWORK, node].addresses[0]) for node in (LIAR, VICTIM))
+    said = Registration(LIAR, steps.NETWORK, key, inner, 51820, time.time_ns())
+    send(fleet, LIAR, [event(REGISTER_TAG, {"signed": sign(said, pem)})])
+    offers = lambda: registry(fleet).snapshot().rows[steps.NETWORK, LIAR].endpoints  # noqa: E731
+    steps.wait_until("that it is stored", lambda: offers() == inner)
+    assert steps.reconcile(fleet)[0] == 0
+    for node in ("node2", "node3"):
+        endpoint = steps.peers(fleet, node)[key]["endpoint"]
+        assert endpoint is None or endpoint.rpartition(":")[0] not in inner
+    assert steps.failures(steps.state_apply(fleet, LIAR)) == []
+    assert offers() != inner
 
 
 def test_a_flood_of_true_registrations_costs_the_others_little(fleet):
@@ -245,15 +281,14 @@ def revoke(lab):
 
 def test_a_revoked_member_stays_out_of_a_sync_that_was_under_way(fleet):
     """It had fetched its pillar before the revocation, and applied it after."""
-    hostile.add_to_module(fleet, "node3", hostile.SLOW)
     fleet.must("exec", "node3", "touch", "/var/tmp/hostile-hold")
-    argv = fleet.argv("exec", "node3", "salt-call", "--out=json", "wireguard.sync")
-    with readmitted_at_the_end(fleet) as key, subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as late:
-        held = "/var/tmp/hostile-held"
-        steps.wait_until("the pillar", lambda: fleet.exec("node3", "test", "-e", held).returncode == 0)
-        done = revoke(fleet)
-        fleet.must("exec", "node3", "rm", held)
-        said, _ = late.communicate(timeout=200)
+    argv, held = fleet.argv("exec", "node3", "salt-call", "--out=json", "wireguard.sync"), "/var/tmp/hostile-held"
+    with readmitted_at_the_end(fleet) as key, hostile.with_module(fleet, "node3", hostile.SLOW):
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as late:
+            steps.wait_until("the pillar", lambda: fleet.exec("node3", "test", "-e", held).returncode == 0)
+            done = revoke(fleet)
+            fleet.must("exec", "node3", "rm", held)
+            said, _ = late.communicate(timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "older than what was applied here" in said
         assert with_peer(fleet, key) == []

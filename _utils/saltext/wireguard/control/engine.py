@@ -18,7 +18,7 @@ from ..master.master import Moment
 from ..master.status import calls_for_reconcile
 from ..meshfile.load import stamp
 from ..model.names import MAX_HOST_NAME
-from ..model.statements import REPORT_TAG
+from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..rollout.debounce import Debounce
 from .operator import Operator
 from .reconcile import reconcile
@@ -40,6 +40,7 @@ class Engine:
     def __init__(self, operator: Operator, quiet: float, at_most: float, interval: float) -> None:
         self._operator = operator
         self._log = ErrorLog()
+        self._held: contextlib.ExitStack | None = None  # keeps the registry open while statements come
         self._debounce = Debounce(quiet, at_most, interval, time.monotonic())
         self._debounce.add((), time.monotonic())  # whatever happened while the master was away
         self._watches = [Watch(self._mesh_stamp, 0.5), Watch(self._membership_ends, 5.0)]
@@ -47,6 +48,9 @@ class Engine:
     def step(self, event: Mapping[str, Any] | None) -> None:
         """Take in an event, or the news that there was none for a while; reconcile when that is due."""
         with self._log.errors():
+            if event is None and self._held:
+                self._held.close()
+                self._held = None
             contact = self._contact_after(event) if event else None
             changed = [watch for watch in self._watches if watch.changed()]
             if contact is not None or changed:
@@ -64,6 +68,9 @@ class Engine:
         if tag.startswith("salt/minion/") and tag.endswith("/start"):
             node = data.get("id") if isinstance(data, Mapping) else None
             return (node,) if isinstance(node, str) and len(node) <= MAX_HOST_NAME else ()
+        if self._held is None and tag in (REGISTER_TAG, REPORT_TAG):
+            self._held = contextlib.ExitStack()
+            self._held.enter_context(self._operator.master.registry.held())
         news = hear(self._operator.master, tag, data)
         if news and tag == REPORT_TAG:
             self._operator.announce()  # it may tell of a rollback, which should not wait for a reconcile
