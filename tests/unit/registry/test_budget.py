@@ -146,6 +146,15 @@ def test_in_a_network_of_thousands_the_next_change_waits_for_longer(registry, cl
     assert register(registry, last + 2, **endpoint(8)) is True
 
 
+def test_the_wait_is_as_long_whatever_else_the_node_says(registry, clock):
+    """A report of a newer generation gave back what the time in a small network would have."""
+    test_in_a_network_of_thousands_the_next_change_waits_for_longer(registry, clock)
+    clock.now += CHANGES.seconds
+    later = registry.snapshot().generation + 5
+    registry.report(Report("a", "net", "digest", 1, generation=later), "salt key of a")
+    assert registry.snapshot().generation < later
+
+
 def test_a_node_that_goes_back_to_what_it_said_before_waits_no_more(registry, clock):
     last = exhaust(registry)
     register(registry, last + 1, **endpoint(last - 1))

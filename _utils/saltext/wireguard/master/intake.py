@@ -11,6 +11,7 @@ from ..fleet.membership import Membership
 from ..meshfile.mesh import Network
 from ..model.statements import REGISTER_TAG, REPORT_TAG, Registration, Report, Rotation
 from ..registry.evidence import claimed, signed_part, verify
+from ..registry.pace import refuse_haste
 from ..registry.rows import NodeId
 from ..registry.salt_keys import AcceptedKey
 from .master import Master
@@ -55,6 +56,7 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
 def _register(master: Master, signed: object) -> bool:
     keys = master.salt_keys()
     statement, key = verify(signed, Registration, keys)
+    refuse_haste(master.registry.path, statement, key.fingerprint)
     members = membership(master, statement.network, keys)
     _refuse_stranger(members, statement.node)
     refuse_wrong_key(members.network, statement.node, statement.public_key)
@@ -64,6 +66,7 @@ def _register(master: Master, signed: object) -> bool:
 def _report(master: Master, signed: object) -> bool:
     keys = master.salt_keys()
     statement, key = verify(signed, Report, keys)
+    refuse_haste(master.registry.path, statement, key.fingerprint)
     if not master.registry.knows(statement.network, statement.node):
         # one that left may still report; one that never was there would be waited for in every reconcile
         _refuse_stranger(membership(master, statement.network, keys), statement.node)

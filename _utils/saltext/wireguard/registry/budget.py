@@ -29,9 +29,9 @@ BOOTS = Budget("boots", 10, 360.0)
 NODES = 300
 
 
-def changes_in(connection: sqlite3.Connection, network: str) -> Budget:
-    """Of a node of this network. As many at once in each, but the more nodes there are, the longer until the next."""
-    count = connection.execute("SELECT count(*) FROM node WHERE network = ?", [network]).fetchone()[0]
+def changes(connection: sqlite3.Connection) -> Budget:
+    """In each registry as many at once, but the more nodes it knows, the longer until the next."""
+    count = connection.execute("SELECT count(*) FROM node").fetchone()[0]
     return replace(CHANGES, seconds=CHANGES.seconds * max(count / NODES, 1.0))
 
 

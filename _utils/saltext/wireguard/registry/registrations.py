@@ -14,7 +14,7 @@ from ..wording import shell
 from . import admission, refusals
 from . import history as trail
 from .admission import Membership
-from .budget import changes_in, spend
+from .budget import changes, spend
 from .decisions import Decisions
 from .ledger import Stored, pass_time
 from .pool import Pool
@@ -59,7 +59,7 @@ def take_in(
         _touch(connection, record, question)
         return not question and pool_of(connection, membership).assign(record.node)
     if not _is_free(connection, record, salt_key) and not spend(
-        connection, changes_in(connection, record.network), record.node, time.time()
+        connection, changes(connection), record.node, time.time()
     ):
         _defer(connection, record, salt_key)
         return False

@@ -27,7 +27,7 @@ from .admission import Membership, Standing
 from .admissions import Admissions
 from .audit import Audit
 from .boots import see_boot
-from .budget import BOOTS, CHANGES, REPORTS, spend, spenders
+from .budget import BOOTS, REPORTS, changes, spend, spenders
 from .database import Database, advance_generation, is_older, outgrow, refuse_future
 from .decisions import Decisions
 from .denials import Denials, unrecorded
@@ -278,7 +278,7 @@ class Registry:
             booted = see_boot(connection, report, salt_key)
             if is_older(connection, report.generation):
                 refuse_future(report.generation)
-                if spend(connection, CHANGES, report.node, time.time()):
+                if spend(connection, changes(connection), report.node, time.time()):
                     outgrow(connection, report.generation)
             known = connection.execute(
                 "SELECT digest, salt_key, obstacles, rollback FROM report WHERE (network, node) = (?, ?)", who
