@@ -1,5 +1,6 @@
-"""A reader follows the tutorial: each command of its page but `make setup` runs, and prints what the page shows."""
+"""A reader follows the tutorials: each command of a page but `make setup` runs, and prints what the page shows."""
 
+import html
 import os
 import re
 import shutil
@@ -17,10 +18,9 @@ import steps
 pytestmark = pytest.mark.slow
 
 REPO = Path(__file__).parents[2]
-PAGE = REPO / "docs/tutorial/lab.md"
 URL = "URL-OF-THIS-REPOSITORY"
 # What a page tells the reader to repeat until it is so.
-LOOKS = re.compile(r"test\.ping|wireguard\.nodes|lab/lab ping")
+LOOKS = re.compile(r"test\.ping|wireguard\.(nodes|matrix)|lab/lab ping")
 # What differs from one mesh to the next.
 VARIABLE = [
     (r"[A-Za-z0-9+/]{43}=", "KEY"),
@@ -29,6 +29,17 @@ VARIABLE = [
     (r"\d+\.\d+ s\b", "SECONDS"),
     (r"-{3,}|\s+", " "),
 ]
+
+
+# What a host of the lab has in the place of systemd: its first process starts a daemon again that ends.
+SYSTEMCTL = """#!/bin/sh -e
+[ "$*" = "restart salt-master" ]
+for process in /proc/[0-9]*; do
+    if tr '\\0' ' ' <$process/cmdline 2>/dev/null | grep -q bin/salt-master; then kill -9 ${process#/proc/}; fi
+done 2>/dev/null || true
+sleep 1
+until ss --tcp --listening --numeric | grep -q ':4506 '; do sleep 0.5; done
+"""
 
 
 @dataclass(frozen=True)
@@ -40,9 +51,11 @@ class Step:
 
 
 def steps_of(page: Path) -> list[Step]:
+    """Of a page of the site."""
     found = []
-    for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
-        for part in re.split(r"^# ", block, flags=re.MULTILINE)[1:]:
+    for block in re.findall(r'<div class="highlight-console.*?<pre>(.*?)</pre>', page.read_text(), re.DOTALL):
+        text = html.unescape(re.sub(r"<[^>]+>", "", block))
+        for part in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
             lines = part.splitlines()
             typed = lines.index("EOF") + 1 if "<<'EOF'" in lines[0] else 1
             found.append(Step("\n".join(lines[:typed]), tuple(lines[typed:])))
@@ -110,6 +123,15 @@ class Reader:
         self.shell.stdout.close()
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built tutorials, where a reader copies commands from."""
+    built = tmp_path_factory.mktemp("site")
+    argv = [sys.executable, "-m", "sphinx", "--quiet", "--conf-dir", str(REPO / "docs"), str(REPO), str(built)]
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    return built / "docs/tutorial"
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """What the reader clones: these files, committed or not."""
@@ -140,10 +162,10 @@ def reader() -> Iterator[Callable[..., Reader]]:
         each.leave()
 
 
-def test_a_new_user_comes_from_nothing_to_a_mesh_in_the_lab(lab, repository, reader, tmp_path):
+def test_a_new_user_comes_from_nothing_to_a_mesh_in_the_lab(lab, site, repository, reader, tmp_path):
     here = reader(["bash"], tmp_path, **{URL: str(repository), "/tmp/wglab-lab": str(lab.dir)})
     here.replaced["python lab/lab"] = f"python lab/lab --name {lab.name}"
-    clone, into, setup, *rest = steps_of(PAGE)
+    clone, into, setup, *rest = steps_of(site / "lab.html")
     assert setup.command == "make setup"
     here.take(clone)
     here.take(into)
@@ -152,3 +174,34 @@ def test_a_new_user_comes_from_nothing_to_a_mesh_in_the_lab(lab, repository, rea
     for step in rest:
         here.take(step)
     assert not lab.dir.exists()
+
+
+@pytest.fixture
+def etc_salt() -> Iterator[Path]:
+    """Where a master has its configuration. The lab's master has its own in this place, for itself alone."""
+    place = Path("/etc/salt")
+    is_new = not place.exists()
+    place.mkdir(exist_ok=True)
+    yield place
+    if is_new:
+        place.rmdir()
+
+
+def test_a_new_user_comes_from_a_fleet_without_wireguard_to_a_mesh(labs, site, repository, reader, etc_salt):
+    """The fleet is one of namespaces; its master has its files where Salt's packages have them."""
+    lab = labs()
+    lab.up(3, synced=False)
+    disk = lab.dir / "hosts/master"
+    for file in (disk / "etc/salt/master.d").iterdir():
+        file.unlink()
+    lab.must("exec", "master", "mount", "--bind", str(disk / "etc/salt"), str(etc_salt))
+    lab.must("exec", "master", "mount", "-t", "tmpfs", "tmpfs", "/srv")
+    write = "mkdir /run/bin; cat >/run/bin/systemctl; chmod +x /run/bin/*"
+    lab.must("exec", "master", "sh", "-c", write, input=SYSTEMCTL)
+    on_master = reader(lab.argv("exec", "master", "bash"), REPO, **{URL: str(repository)})
+    on_master.run("cd /; export PATH=/run/bin:$PATH; systemctl restart salt-master")
+    assert "wireguard" not in on_master.run("salt-run --out=json doc.runner")[1]
+    for step in steps_of(site / "fleet.html"):
+        on_master.take(step)
+    on_master.leave()
+    lab.down()

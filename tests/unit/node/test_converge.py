@@ -22,6 +22,24 @@ def test_a_wireguard_device_of_somebody_else_is_refused_and_untouched(host):
     assert host.picture() == before
 
 
+def test_a_device_made_by_hand_is_taken_over_with_its_sessions_once_its_key_is_where_ours_are(host):
+    """As docs/migration.md says: the key of the old file is written into ours, and the old file moved away."""
+    registered(host, PEERS[0])
+    host.run("ip", "link", "add", "wg0", "type", "wireguard")
+    host.run("wg", "set", "wg0", "private-key", str(host.etc / "wg0.key"), "listen-port", "51820")
+    allowed = ",".join(PEERS[0].allowed_ips)
+    host.run("wg", "set", "wg0", "peer", PEERS[0].public_key, "allowed-ips", allowed)
+    host.run("wg", "set", "wg0", "peer", key("old"), "allowed-ips", "10.42.0.77/32")
+    host.run("ip", "address", "add", "10.42.0.1/16", "dev", "wg0")
+    host.run("ip", "link", "set", "wg0", "up")
+    host.machine.devices["wg0"].peers[PEERS[0].public_key].handshake = 1000
+    changes = host.call("apply", force=True, reason="migrated")["backbone"]["changes"]
+    assert changes["peer " + key("old")]["new"] is None
+    assert not {"device", "private key", "listen port", "address 10.42.0.1/16"} & set(changes)
+    assert host.machine.devices["wg0"].peers[PEERS[0].public_key].handshake == 1000
+    assert host.call("apply")["backbone"]["changes"] == {}
+
+
 def test_a_preshared_key_set_by_hand_is_removed_and_not_shown(host):
     registered(host)
     host.call("apply")
