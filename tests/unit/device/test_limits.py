@@ -32,18 +32,18 @@ def test_every_network_is_asked_about_by_itself_in_order():
     ],
 )
 def test_the_way_of_a_foreign_route_is_said_in_the_words_of_ip(route, network, said):
-    assert routes_of_others(json.dumps([route]), "wg0") == {network: said}
+    assert routes_of_others(json.dumps([route]), ["wg0"]) == {network: said}
 
 
 def test_what_leads_into_the_interface_itself_is_no_obstacle():
     text = '[{"dst":"10.1.0.0/16","dev":"wg0"}]\n[]\n[{"dst":"10.2.0.0/16","dev":"wg1"}]\n'
-    assert routes_of_others(text, "wg0") == {"10.2.0.0/16": "dev wg1"}
+    assert routes_of_others(text, ["wg0"]) == {"10.2.0.0/16": "dev wg1"}
 
 
 @pytest.mark.parametrize("text", ['[{"dev":"eth0"}]', '[{"dst":"somewhere","dev":"eth0"}]', "{}", "[1]", "nonsense"])
 def test_what_ip_does_not_say_is_an_error_that_quotes_nothing(text):
     with pytest.raises(DeviceError, match="the output of `ip route show exact` is malformed"):
-        routes_of_others(text, "wg0")
+        routes_of_others(text, ["wg0"])
 
 
 def test_forwarding_is_missed_only_where_it_is_wanted_and_not_on_already():

@@ -75,9 +75,9 @@ def questions(networks: Iterable[str]) -> list[str]:
     return [f"route show table main exact {network}" for network in sorted(networks)]
 
 
-def routes_of_others(text: str, interface: str) -> dict[str, str]:
-    """Return network to how it is reached, in words, of what does not lead into the interface. Raises DeviceError."""
-    return {_network(route): _way(route) for route in answers(text, _COMMAND) if route.get("dev") != interface}
+def routes_of_others(text: str, ours: Collection[str]) -> dict[str, str]:
+    """Return network to how it is reached, in words, of what leads into none of these. Raises DeviceError."""
+    return {_network(route): _way(route) for route in answers(text, _COMMAND) if route.get("dev") not in ours}
 
 
 def _network(route: Mapping[str, Any]) -> str:

@@ -23,12 +23,14 @@ class RollbackState:
 
     ``port`` and ``mtu`` are those that the system chose. ``endpoints``: public key to ``ip:port`` of the peers that
     the change moves or removes, so that a rollback resolves no name. ``routes``: the networks that the change routes.
+    ``former``: the interface that this one follows.
     """
 
     port: int | None = None
     mtu: int | None = None
     endpoints: Mapping[str, str] | None = None
     routes: tuple[str, ...] = ()
+    former: str | None = None
 
     @classmethod
     def of(cls, device: Device | None, operations: Iterable[Operation], wanted: View) -> RollbackState:
@@ -43,7 +45,7 @@ class RollbackState:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RollbackState:
         """The opposite of ``to_dict``."""
-        return cls(data["port"], data["mtu"], data["endpoints"], tuple(data["routes"]))
+        return cls(data["port"], data["mtu"], data["endpoints"], tuple(data["routes"]), data["former"])
 
     def to_dict(self) -> dict[str, Any]:
         """For the journal; nothing in it is secret."""
@@ -52,7 +54,7 @@ class RollbackState:
     def before(self, later: RollbackState) -> RollbackState:
         """Return the state that undoes both changes: this one never finished, and a later one began."""
         endpoints = {**(later.endpoints or {}), **(self.endpoints or {})}
-        return RollbackState(self.port, self.mtu, endpoints, tuple(sorted({*self.routes, *later.routes})))
+        return RollbackState(self.port, self.mtu, endpoints, tuple(sorted({*self.routes, *later.routes})), self.former)
 
 
 def _untouched_endpoints(device: Device, operations: Iterable[Operation], wanted: View) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -11,10 +12,11 @@ from ..errors import NodeError, RolledBackError
 from ..model.changes import Change, Kind
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
-from . import config_files, converge, keys, registration, reports, teardown
+from . import config_files, converge, keys, registration, renaming, reports, teardown
 from .clones import refuse_clone
-from .converge import Outcome
 from .minion import Minion
+from .outcome import Outcome
+from .ownership import refuse_foreign
 from .pillar import all_views, label, select, views
 from .trial import Safety
 from .withdrawal import is_outdated
@@ -85,7 +87,7 @@ def differences(minion: Minion, network: str | None) -> dict[str, Any]:
 def preview(minion: Minion, view: View, safety: Safety) -> Outcome:
     """What applying the view would change. Raises WireguardError or OSError where applying it would."""
     refuse_clone(minion, view, test=True)
-    key_file = config_files.key_file(view.interface)
+    key_file = renaming.key_file(view)
     own_key = keys.public_key(key_file)
     if view.network and (own_key is None or view.public_key != own_key):
         _refuse_in_vain(minion, view)
@@ -99,7 +101,7 @@ def preview(minion: Minion, view: View, safety: Safety) -> Outcome:
 def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safety) -> tuple[View, Outcome]:
     """Returns the view that was applied, a fresh one after a registration, and the outcome."""
     refuse_clone(minion, view)
-    own_key = minion.keypair(view.interface)
+    own_key = minion.keypair_of(view)
     if view.network and not minion.has_master:
         refuse_unregistered(minion, view, own_key)
     elif view.network and view.public_key != own_key:
@@ -109,7 +111,7 @@ def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safe
     elif view.waiting == REGISTER:
         minion.send(REGISTER_TAG, [minion.statements().registration(view)])
     try:
-        return view, converge_locked(minion, view, config_files.key_file(view.interface), False, safety)
+        return view, converge_locked(minion, view, renaming.key_file(view), False, safety)
     except RolledBackError:
         minion.send(REPORT_TAG, reports.of_rollback(minion, view))
         raise
@@ -117,7 +119,7 @@ def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safe
 
 def _refuse_in_vain(minion: Minion, view: View) -> None:
     """Raise NodeError rather than let a node register for what it could not apply then."""
-    converge.refuse_foreign(view, config_files.key_file(view.interface))
+    refuse_foreign(view, renaming.key_file(view))
     minion.boot()
 
 
@@ -132,8 +134,10 @@ def refuse_unregistered(minion: Minion, view: View, own_key: str | None) -> None
 
 
 def converge_locked(minion: Minion, view: View, key_file: str, test: bool, safety: Safety) -> Outcome:
-    """``converge`` under the interface's lock. Raises WireguardError or OSError."""
+    """``converge`` under the lock of the interface, and of a former one. Raises WireguardError or OSError."""
     if safety.forced and not test:
         log.warning("wireguard: %s is applied by force: %s", view.interface, safety.forced)
-    with minion.lock(view.interface):
-        return converge.converge(view, key_file, minion.boot(), test, safety)
+    with contextlib.ExitStack() as locks:
+        for interface in sorted({view.interface, renaming.former(view) or view.interface}):
+            locks.enter_context(minion.lock(interface))
+        return converge.converge(view, key_file, minion.boot(), test, safety, renaming.former(view))

@@ -11,68 +11,52 @@ import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from ..device import diff, disruption, exits, guard, limits, rotation
 from ..device.operations import Applied, Operation, changes_of, command_lines, preshared_keys
 from ..device.rollback import RollbackState, rollback_target
 from ..errors import GuardError, NamesError, NodeError, RolledBackError, WireguardError
-from ..formats import wg_quick
-from ..model.answers import MAX_TEXT, total
-from ..model.changes import Change, Changes, Kind, Subject, as_salt, united
+from ..model.answers import MAX_TEXT
+from ..model.changes import Change, Changes, Kind, Subject, as_salt, removal, united
 from ..model.device import Device
-from ..model.view import View
+from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run_with_secrets
-from ..wording import one_line, shell, some
-from . import config_files, devices, endpoints, keys, local_facts, withdrawal
+from ..wording import one_line
+from . import config_files, devices, endpoints, keys, local_facts, renaming, withdrawal
 from . import trial as node_trial
 from .boot.managers import Manager, Setup
+from .outcome import Outcome, outcome_of, summary
+from .ownership import refuse_foreign
 from .trial import Safety, Trial
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """
-    What was changed or, if ``pending``, would be; ``comment`` says it in a sentence.
-
-    ``disturbs``: subject of a pending change to the number of live sessions that it would cut off. ``obstacles``: what
-    this machine cannot have of the view, and why, a few words each.
-    """
-
-    changes: Changes
-    comment: str
-    pending: bool = False
-    disturbs: Mapping[Subject, int] = field(default_factory=dict)
-    obstacles: tuple[str, ...] = ()
-
-    def to_salt(self) -> dict[str, object]:
-        """As Salt's functions and states return it."""
-        result = None if self.pending else True
-        return {"result": result, "changes": as_salt(self.changes), "comment": self.comment}
-
-
-def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety: Safety) -> Outcome:
+def converge(
+    view: View, key_file: str, boot: Manager | None, test: bool, safety: Safety, former: str | None = None
+) -> Outcome:
     """
     Make the machine what the view says, or only say what would change.
 
     :param key_file: path of the private key; without a key, this can only be a test run
     :param boot: what brings interfaces up at boot, if we may use it
+    :param former: the interface that this one follows
     :raises GuardError: before anything is changed, if the change needs force
     :raises RolledBackError: if the change was rolled back, now or a short time ago
     :raises WireguardError: or OSError, if anything else fails
     """
     refuse_foreign(view, key_file)
-    journal = safety.journal(view.interface)
-    withdrawal.refuse_outdated(view, journal)
-    withdrawn = () if test else withdrawal.withdraw(view, journal, boot, safety.share)
+    for each in filter(None, (former, view.interface)):
+        withdrawal.refuse_outdated(view, safety.journal(each))
+    withdrawn = [] if test else _withdraw(view, former, boot, safety)
+    if former and not test:
+        key_file = renaming.take_key(view)
     public_key = keys.public_key(key_file)
     if public_key is None:
         changes: Changes = (Change(Kind.DEVICE, "", None, view.interface),)
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
     localize = partial(local_facts.with_local_facts, master=safety.master, caller=safety.caller)
-    convergence = Convergence(view, key_file, public_key, boot, localize=localize)
+    convergence = Convergence(view, key_file, public_key, boot, localize=localize, former=former)
     changes = united(
         (
             *(
@@ -92,22 +76,16 @@ def converge(view: View, key_file: str, boot: Manager | None, test: bool, safety
         changes = convergence.without_failed(changes)
     disturbs = convergence.disturbs() if test else {}
     forced = f". Forced ({safety.forced}), as otherwise refused: it would {'; it would '.join(objections)}"
-    return _outcome(view, changes, test, disturbs, convergence.obstacles(), forced if objections else "")
+    return outcome_of(view, changes, test, disturbs, convergence.obstacles(), forced if objections else "")
 
 
-def _outcome(
-    view: View, changes: Changes, test: bool, disturbs: Mapping[Subject, int], obstacles: tuple[str, ...], forced: str
-) -> Outcome:
-    left_out = f"; left out: {some(obstacles)}" if obstacles else ""
-    if not changes:
-        return Outcome((), f"{view.interface} is as it should be{left_out}", obstacles=obstacles)
-    said = f"{'would be' if test else 'was'} changed: {_summary(changes)}{sessions_cut_off(disturbs)}"
-    return Outcome(changes, f"{view.interface} {said}{left_out}{forced}", test, disturbs, obstacles)
-
-
-def sessions_cut_off(disturbs: Mapping[Subject, int]) -> str:
-    """The end of a comment: how many live sessions end."""
-    return f"; live sessions cut off: {total(disturbs)}" if disturbs else ""
+def _withdraw(view: View, former: str | None, boot: Manager | None, safety: Safety) -> list[Peer]:
+    """From the interface, and from the one before a rename."""
+    interfaces = filter(None, (former, view.interface))
+    views = [dataclasses.replace(view, interface=each) for each in interfaces]
+    return [
+        peer for each in views for peer in withdrawal.withdraw(each, safety.journal(each.interface), boot, safety.share)
+    ]
 
 
 def _refusal(view: View, objections: Sequence[str]) -> str:
@@ -120,7 +98,9 @@ def _refusal(view: View, objections: Sequence[str]) -> str:
 
 def roll_back(interface: str, key_file: str, state: RollbackState) -> bool:
     """
-    Return the device to the last good state, which is what its configuration file says; without a file, remove it.
+    Return the device to the last good state, which is what its configuration file says; without a file, remove it,
+    and bring back the one that it should have followed.
+
     Returns whether there was anything to do. Raises WireguardError or OSError.
     """
     before = config_files.written(interface)
@@ -130,16 +110,26 @@ def roll_back(interface: str, key_file: str, state: RollbackState) -> bool:
             raise NodeError(f"{path} was changed by something else, so the change cannot be rolled back")
         existed = devices.exists(interface)
         devices.delete(interface)
-        return existed
+        return bool(state.former and _bring_back(state.former, key_file)) or existed
     view, applied = rollback_target(before, state)
     convergence = Convergence(view, key_file, keys.existing(key_file), applied=applied)
     convergence.change_device()
     return bool(convergence.commands())
 
 
+def _bring_back(former: str, copied_key: str) -> bool:
+    key_file, view = config_files.key_file(former), config_files.written(former)
+    if view is None:
+        return False
+    convergence = Convergence(view, key_file, keys.existing(key_file), applied=Applied())
+    convergence.change_device()
+    files.remove(copied_key)
+    return True
+
+
 def difference(view: View) -> dict[str, object]:
     """What ``converge`` would do to the device, as data: ``commands`` and ``changes``, ``comment`` if not yet."""
-    key_file = config_files.key_file(view.interface)
+    key_file = renaming.key_file(view)
     public_key = keys.public_key(key_file)
     if public_key is None or (view.network and view.public_key != public_key):
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
@@ -169,12 +159,16 @@ class Convergence:
         boot: Manager | None = None,
         applied: Applied | None = None,
         localize: Callable[[View, Mapping[str, str]], View] | None = None,
+        former: str | None = None,
     ) -> None:
         """
         ``applied``: what counts as applied last, if that is not what the configuration file says. ``localize``: adds
         what only this node knows to the view, given its resolved endpoints; None if the view has that already.
+        ``former``: the interface that this one follows.
         """
         self._device = devices.read(view.interface)
+        self._former = former
+        self._device_before = devices.read(former) if former else self._device
         self._view = rotation.expand(view, self._device)
         self._digest = view.digest
         self._interface = view.interface
@@ -189,7 +183,7 @@ class Convergence:
             self._view = localize(self._view, self._endpoints)
         self._applied = config_files.applied(view.interface) if applied is None else applied
         self._possible = devices.possible(self._view)
-        self._limits = devices.limits_of(self._possible, self._device)
+        self._limits = devices.limits_of(self._possible, self._device, former)
         self._failed: dict[Subject, str] = {}
         self._operations = self._diff(self._device, self._applied)
 
@@ -216,17 +210,18 @@ class Convergence:
 
     def disturbs(self) -> dict[Subject, int]:
         """Subject of a difference to the number of live sessions that the change cuts off."""
-        return disruption.disturbed(self.device_changes(), self._view.peers, self._device, int(time.time()))
+        changes = self.device_changes() + self._renaming()
+        return disruption.disturbed(changes, self._view.peers, self._device_before, int(time.time()))
 
     def objections(self, safety: Safety) -> tuple[str, ...]:
         """What the guard has against the change."""
-        before, now = config_files.written(self._interface), int(time.time())
+        before, now = config_files.written(self._former or self._interface), int(time.time())
         has_master = bool(self._view.via and safety.master and endpoints.is_own(safety.master[0]))
-        return guard.objections(before, self._device, self._view, now, safety.share, has_master)
+        return guard.objections(before, self._device_before, self._view, now, safety.share, has_master)
 
     def changes(self) -> Changes:
         """Everything that differs, on the device and in files."""
-        changes = self.device_changes()
+        changes = self.device_changes() + self._renaming()
         if not self._is_written():
             changes += (Change(Kind.FILE, config_files.config_file(self._interface), None, "written"),)
         changes += self._missing_at_boot
@@ -235,20 +230,32 @@ class Convergence:
             changes += (Change(Kind.FILE, path, "kept for a rollback", None),)
         return changes
 
+    def _renaming(self) -> Changes:
+        return removal(self._former) if self._former else ()
+
     def apply(self, safety: Safety) -> None:
         """Device, then file, then service. What does not work on the device never gets into the file."""
-        if not self._operations and not safety.journal(self._interface).trial():
+        if not self._operations and not self._former and not safety.journal(self._interface).trial():
             return self._save()
         if not safety.confirm_seconds:
-            self.change_device()
+            self._change_without_trial()
             return self._save()
-        trial = Trial(safety, self._possible, self._digest, self._key_file, self._operations, self._device)
+        what = self._possible, self._digest, self._key_file, self._operations
+        trial = Trial(safety, *what, self._device_before, self._former)
         trial.begin()
         self._apply_on_trial(trial)
         try:
             self._save()
         finally:
             trial.succeed()
+
+    def _change_without_trial(self) -> None:
+        try:
+            self.change_device()
+        except (WireguardError, OSError):
+            if self._former:  # nothing else would bring it back
+                roll_back(self._interface, self._key_file, RollbackState(former=self._former))
+            raise
 
     def _apply_on_trial(self, trial: Trial) -> None:
         """Raises RolledBackError if that did not work; then everything is as before."""
@@ -271,6 +278,8 @@ class Convergence:
 
     def change_device(self) -> None:
         """The device alone. Raises WireguardError or OSError."""
+        if self._former:
+            devices.delete(self._former)
         if self._operations:
             self._execute()
             self._verify()
@@ -287,6 +296,8 @@ class Convergence:
             except NamesError as exc:
                 names = [each.subject for each in self._missing_at_boot if each.kind == Kind.HOST_NAMES]
                 self._failed |= dict.fromkeys(names, str(exc))
+        if self._former:
+            renaming.finish(self._interface, self._former, self._boot)
 
     def _execute(self) -> None:
         keys_of_peers = {peer.public_key: peer.preshared_key for peer in self._view.peers if peer.preshared_key}
@@ -310,7 +321,7 @@ class Convergence:
         left = self.without_failed(changes_of(self._diff(devices.read(self._interface), applied)))
         if left:
             raise NodeError(
-                f"{self._interface} is still not what it should be after applying: {_summary(left)}."
+                f"{self._interface} is still not what it should be after applying: {summary(left)}."
                 " Does something else on this machine change it?"
             )
 
@@ -347,41 +358,3 @@ class Convergence:
         """Whether the key from before a rotation can go: the pillar shows that the master knows the new one."""
         known = self._view.public_key == self._public_key
         return known and os.path.exists(config_files.previous_key_file(self._interface))
-
-
-def _summary(changes: Changes) -> str:
-    subjects = [str(change.subject) for change in changes]
-    return some(each if len(each) < 60 else each[:57] + "..." for each in subjects)
-
-
-# -- what is not ours
-
-
-def refuse_foreign(view: View, key_file: str) -> None:
-    """Raise NodeError for an interface that somebody else set up: it is not taken over."""
-    config = files.read(config_files.config_file(view.interface))
-    if config and not wg_quick.is_managed(config):
-        raise NodeError(not_ours(view.interface))
-    owner = wg_quick.managed_network(config)
-    if config and owner != view.network:
-        raise NodeError(
-            f"{view.interface} was set up for {_purpose(owner)} on this minion, and not for {_purpose(view.network)}"
-        )
-    device = None if config else devices.read(view.interface)
-    if device and device.public_key not in (None, keys.public_key(key_file)):
-        raise NodeError(
-            f"a device {view.interface} exists that these modules did not create, so it is left alone. Take it down, or"
-            " choose another `interface:` in the mesh file"
-        )
-
-
-def _purpose(network: str | None) -> str:
-    return f"the network {network}" if network else "explicit arguments of wireguard.present"
-
-
-def not_ours(interface: str) -> str:
-    """The message for an interface whose configuration file somebody else wrote."""
-    return (
-        f"{config_files.config_file(interface)} was not written by these modules, so it is left alone. Move it away"
-        f" (the device too: {shell('wg-quick down', interface)}), or choose another `interface:`"
-    )

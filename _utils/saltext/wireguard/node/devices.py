@@ -93,8 +93,12 @@ def possible(view: View) -> View:
     return view.without_ipv6() if has_any and not machine.here.has_ipv6(view.interface) else view
 
 
-def limits_of(view: View, device: Device | None) -> Limits:
-    """What of a view this machine cannot have. Raises NodeError or DeviceError."""
+def limits_of(view: View, device: Device | None, former: str | None = None) -> Limits:
+    """
+    What of a view this machine cannot have. Raises NodeError or DeviceError.
+
+    :param former: a device that is about to be removed
+    """
     missing = view.routes - device.routes if device else view.routes
     taken: dict[str, str] = {}
     for version in (4, 6):
@@ -102,7 +106,7 @@ def limits_of(view: View, device: Device | None) -> Limits:
         if asked:
             ip = ["ip", f"-{version}", "-json", "-force", "-batch", "-"]
             answer = run(ip, stdin="\n".join(asked) + "\n", check=False)
-            taken.update(limits.routes_of_others(answer, view.interface))
+            taken.update(limits.routes_of_others(answer, {view.interface, former or view.interface}))
     paths = (*forwarding.FILES.values(), exits.PATH_FILTER_OF_ALL)
     return Limits(taken, frozenset(path for path in paths if not machine.here.is_writable(path)))
 

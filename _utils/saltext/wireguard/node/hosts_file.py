@@ -61,8 +61,9 @@ class HostsFile:
 
     def disable(self, interface: str) -> None:
         """Even if there is no block. Raises NamesError if that fails."""
-        network = config_files.managed().get(interface)
-        if network is not None:
+        managed = config_files.managed()
+        network = managed.pop(interface, None)
+        if network is not None and network not in managed.values():  # it may have another interface by now
             self._write(network, None)
 
     def _lines(self, text: str, view: View | None) -> list[str] | None:

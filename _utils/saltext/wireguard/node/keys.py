@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 from ..errors import NodeError
 from ..system import files
@@ -43,3 +44,12 @@ def public_key(path: str) -> str | None:
     if not _PRIVATE_KEY.fullmatch(private):
         raise NodeError(f"{path} does not hold a WireGuard private key: move it away, or restore it")
     return public_of(private)
+
+
+def put_aside(key_file: str) -> str | None:
+    """Keep a private key under another name, which is returned; None if there is no key."""
+    if not os.path.exists(key_file):
+        return None
+    aside = f"{key_file}.removed-{time.strftime('%Y%m%d-%H%M%S')}"
+    files.rename(key_file, aside)
+    return aside

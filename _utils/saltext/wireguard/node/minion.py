@@ -15,7 +15,8 @@ from salt.exceptions import CommandExecutionError
 
 from ..device import guard
 from ..errors import NodeError
-from . import config_files, hosts_file, keys, lock
+from ..model.view import View
+from . import config_files, hosts_file, keys, lock, renaming
 from . import pillar as node_pillar
 from .boot.managers import Functions, Manager, Managers, Replacement
 from .boot.networkd import Networkd
@@ -130,6 +131,11 @@ class Minion:
         """The public key of an interface, whose key pair is made if there is none."""
         with self.lock(interface):
             return keys.ensure(config_files.key_file(interface))
+
+    def keypair_of(self, view: View) -> str:
+        """The same for the interface of a view, which may be about to get another name."""
+        with self.lock(view.interface):
+            return keys.ensure(renaming.key_file(view))
 
     def safety(self, force: bool, reason: str | None) -> Safety:
         """How careful to be. Raises NodeError for settings that mean nothing."""

@@ -10,7 +10,7 @@ from ..errors import NodeError
 from ..model.statements import REGISTER_TAG
 from ..model.view import REGISTER, View
 from ..wording import shell
-from . import config_files, endpoints, keys
+from . import endpoints, keys, renaming
 from .minion import Minion
 from .pillar import select, views
 from .signing import Signed
@@ -72,7 +72,7 @@ def _unanswered(view: View, seconds: float) -> str:
 
 def refuse_waiting(minion: Minion, view: View) -> None:
     """Raise NodeError where this node's key waits for an operator's decision: applying would, too."""
-    own_key = keys.public_key(config_files.key_file(view.interface))
+    own_key = keys.public_key(renaming.key_file(view))
     is_known = own_key is not None and own_key == view.public_key
     if minion.has_master and not is_known and view.waiting not in (None, REGISTER):
         raise NodeError(_awaits_decision(view, minion.id))

@@ -23,7 +23,7 @@ from ..system import files
 from ..system.commands import run, run_with_secrets
 from . import config_files, devices, keys, reach
 from .boot import networkd
-from .converge import refuse_foreign
+from .ownership import refuse_foreign
 
 
 @dataclass(frozen=True)

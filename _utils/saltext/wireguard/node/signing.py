@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import fields, statements
 from ..model.view import View
-from . import config_files, endpoints, keys
+from . import config_files, endpoints, keys, renaming
 from .notes import Notes
 
 Signed = dict[str, str]
@@ -37,7 +37,7 @@ class Statements:
         statement = statements.Registration(
             node=self._node,
             network=network,
-            public_key=keys.ensure(config_files.key_file(view.interface)),
+            public_key=keys.ensure(renaming.key_file(view)),
             endpoints=endpoints.own(self._master_ip),
             port=view.port or 0,  # the master gives one, or refuses this
             serial=self._notes.next_serial(network, view.serial),

@@ -9,12 +9,14 @@ from typing import Any
 
 from ..device import guard
 from ..errors import RolledBackError, WireguardError
+from ..formats import wg_quick
 from ..model import answers
 from ..model.statements import ABSENT, REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
-from . import apply, clones, config_files, converge, keys, removal, reports, teardown, withdrawal
-from .converge import Outcome
+from ..system import files
+from . import apply, boot_files, clones, config_files, converge, keys, removal, renaming, reports, teardown, withdrawal
 from .minion import Minion
+from .outcome import Outcome
 from .pillar import generation_of, networks, valid_views
 from .signing import Signed
 from .trial import Safety
@@ -55,10 +57,19 @@ def drop(
     answer = _Answer({REPORT_TAG: []})
     for interface, network in config_files.managed().items():
         if network is not None and network in peers:
+            if renaming.is_left_over(interface):
+                _drop_from_files(minion, interface, peers[network])
+                continue
             bare = View(interface, (), network=network, generation=generation)
             job = replace(bare, withdrawn=tuple(withdrawn.get(network, ())))
             answer.results[network] = _Drop(minion, job, answer).run(peers[network])
     return answer.to_dict(minion, signed)
+
+
+def _drop_from_files(minion: Minion, interface: str, public_keys: Collection[str]) -> None:
+    with minion.lock(interface):
+        text = files.read(config_files.config_file(interface))
+        boot_files.rewrite(interface, wg_quick.without_peers(text, interface, public_keys), None)
 
 
 def succeeded(answer: Mapping[str, Any]) -> bool:
@@ -139,7 +150,7 @@ class _Sync:
             return {"result": False, "comment": clone, "clone": True}
         if self._test:
             return _brief(apply.preview(self._minion, view, self._safety))
-        own_key = self._minion.keypair(view.interface)
+        own_key = self._minion.keypair_of(view)
         self._register(view, own_key)
         if view.public_key != own_key:
             return {"result": True, "comment": "registered; to be applied once the master has accepted that"}
@@ -152,7 +163,7 @@ class _Sync:
             self._answer.statements[REGISTER_TAG].append(self._minion.statements().registration(view))
 
     def _applied(self, view: View) -> Part:
-        key_file = config_files.key_file(view.interface)
+        key_file = renaming.key_file(view)
         outcome = apply.converge_locked(self._minion, view, key_file, False, self._safety)
         report = reports.of_success(self._minion, view, outcome.obstacles)
         self._answer.statements[REPORT_TAG] += report

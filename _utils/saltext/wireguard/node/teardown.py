@@ -14,9 +14,10 @@ from ..errors import NodeError
 from ..model.changes import removal
 from ..model.hosts import block_changes
 from ..system import files
-from . import config_files, devices, hosts_file
+from . import config_files, devices, hosts_file, keys
 from .boot.managers import Manager
-from .converge import Outcome, not_ours, sessions_cut_off
+from .outcome import Outcome, sessions_cut_off
+from .ownership import not_ours
 
 
 def remove(interface: str, boot: Manager | None, test: bool) -> Outcome:
@@ -40,7 +41,7 @@ def _tear_down(interface: str, boot: Manager | None) -> str | None:
     devices.delete(interface)
     if boot:
         boot.disable(interface)
-    aside = _put_key_aside(interface)
+    aside = keys.put_aside(config_files.key_file(interface))
     for file in (config_files.next_key_file, config_files.previous_key_file, config_files.config_file):
         files.remove(file(interface))
     return aside
@@ -53,12 +54,3 @@ def shut_down(interface: str, boot: Manager | None) -> None:
         if boot:
             boot.disable(interface)
         files.remove(config_files.config_file(interface))
-
-
-def _put_key_aside(interface: str) -> str | None:
-    key_file = config_files.key_file(interface)
-    if not os.path.exists(key_file):
-        return None
-    aside = f"{key_file}.removed-{time.strftime('%Y%m%d-%H%M%S')}"
-    files.rename(key_file, aside)
-    return aside

@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..device import guard, rotation, trial
 from ..device.operations import Operation
@@ -88,6 +88,7 @@ class Trial:
     :param digest: that of the wanted view as it came
     :param operations: those that lead there
     :param device: as it is before them
+    :param former: the interface that this one follows, whose device that is
     """
 
     def __init__(
@@ -98,17 +99,19 @@ class Trial:
         key_file: str,
         operations: Sequence[Operation],
         device: Device | None,
+        former: str | None = None,
     ) -> None:
         self._safety = safety
         self._view = view
         self._digest = digest
         self._key_file = key_file
         self._device = device
+        self._before = former or view.interface
         self._journal = safety.journal(view.interface)
         self._unfinished = self._journal.trial()
         self._affected = trial.affected(operations, view, device, int(time.time()))
-        self._exit = trial.new_exit(config_files.written(view.interface), view, device)
-        state = RollbackState.of(device, operations, view)
+        self._exit = trial.new_exit(config_files.written(self._before), view, device)
+        state = replace(RollbackState.of(device, operations, view), former=former)
         if self._unfinished:
             state = RollbackState.from_dict(self._unfinished["rollback_state"]).before(state)
         self.rollback_state = state
@@ -130,7 +133,7 @@ class Trial:
 
     def _ensure_last_good_state(self) -> None:
         """Write a configuration file of the device as it is, if its own file is missing or damaged."""
-        interface = self._view.interface
+        interface = self._before
         if self._device is None or self._unfinished or config_files.written(interface):
             return
         last_good = as_view(self._device, self._view.network, devices.preshared_keys(interface))
@@ -147,7 +150,7 @@ class Trial:
         while True:
             if master and reach.accepts(*master, max(min(self._left(), ANSWER_SECONDS), 0.1)):
                 master = None
-            waiting -= self._answered(waiting, since)
+            waiting -= self._answered(waiting, since, self._view.interface)
             if not master and not waiting:
                 return None
             if self._left() < 0:
@@ -174,24 +177,24 @@ class Trial:
         """Those of the peers that answer in time."""
         if not keys:
             return frozenset()
-        since = devices.peers(self._view.interface)
+        since = devices.peers(self._before)
         waiting = set(keys)
 
         def have_all_answered() -> bool:
-            waiting.difference_update(self._answered(waiting, since))
+            waiting.difference_update(self._answered(waiting, since, self._before))
             return not waiting
 
         reach.wait_until(have_all_answered, seconds)
         return frozenset(keys) - waiting
 
-    def _answered(self, keys: Collection[str], since: Mapping[str, DevicePeer]) -> set[str]:
+    def _answered(self, keys: Collection[str], since: Mapping[str, DevicePeer], interface: str) -> set[str]:
         """Those of the peers from which something came since then; the others are sent an echo request."""
         if not keys:
             return set()
-        now = devices.peers(self._view.interface)
+        now = devices.peers(interface)
         answered = {key for key in keys if key not in since or trial.has_answered(since[key], now.get(key))}
         for address in rotation.echo_addresses(now[key] for key in keys if key in now and key not in answered):
-            reach.send_echo(self._view.interface, address)
+            reach.send_echo(interface, address)
         return answered
 
     # -- the end of it
