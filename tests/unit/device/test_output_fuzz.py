@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saltext.wireguard.device import exits, mtu, own_endpoints, parse
+from saltext.wireguard.device import exits, mtu, offered_endpoints, parse
 from saltext.wireguard.errors import DeviceError
 
 SECRETS = ["8BU4oeJsVvpX7NXbZc9+9ibqdbIl09zzhN3NoFap6lE=", "MNt++LjDT6AH/3URlDQj88kdhNgB4RVP0238AZA3Vso="]
@@ -48,14 +48,14 @@ def read_dump(text):
 
 def read_addresses(text):
     parse.parse("wg0", DUMP, text, "", "")
-    own_endpoints.candidates(text, "192.0.2.9", ["wg1"])
+    offered_endpoints.candidates(text, "192.0.2.9", ["wg1"])
 
 
 def read_routes(text):
     parse.parse("wg0", DUMP, json.dumps(ADDRESSES), text, text)
     list(exits.parse_routes(text, 4, MARK))
-    own_endpoints.source_address(text)
-    own_endpoints.is_own(text)
+    offered_endpoints.source_address(text)
+    offered_endpoints.is_own(text)
     for route in mtu.routes(text):
         names = mtu.devices(route)
         if names:

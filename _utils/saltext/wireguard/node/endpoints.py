@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..device import own_endpoints
+from ..device import offered_endpoints
 from ..model.addresses import usable
 from ..model.device import Device
 from ..model.endpoint import Endpoint
@@ -26,12 +26,12 @@ def own(master_ip: str | None) -> tuple[str, ...]:
     addresses = run(["ip", "-json", "address", "show"])
     route = run(["ip", "-json", "route", "get", master_ip], check=False) if master_ip else ""
     tunnels = {*devices.names(), *config_files.managed()}
-    return own_endpoints.candidates(addresses, own_endpoints.source_address(route), tunnels)
+    return offered_endpoints.candidates(addresses, offered_endpoints.source_address(route), tunnels)
 
 
 def is_own(address: str) -> bool:
     """Whether this is an address of this machine."""
-    return own_endpoints.is_own(run(["ip", "-json", "route", "get", address], check=False))
+    return offered_endpoints.is_own(run(["ip", "-json", "route", "get", address], check=False))
 
 
 def resolve(view: View, device: Device | None) -> dict[str, str]:

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from saltext.wireguard.device.own_endpoints import candidates, is_own, source_address
+from saltext.wireguard.device.offered_endpoints import candidates, is_own, source_address
 from saltext.wireguard.errors import DeviceError
 from saltext.wireguard.model.addresses import can_be_endpoint
 from saltext.wireguard.model.statements import MAX_ENDPOINTS
