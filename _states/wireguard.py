@@ -83,7 +83,7 @@ def present(
         return _result(name, lambda: __salt__["wireguard.apply_interface"](name, addresses, **explicit, **common))
     given = sorted(key for key, value in explicit.items() if value is not None)
     if given:
-        return _failed(name, f"{', '.join(given)} without `addresses`: list those of interface {name} as well")
+        return _failed(name, f"{', '.join(given)} without `addresses`: list the addresses of interface {name} too")
     return _result(name, lambda: __salt__["wireguard.apply"](name, wait=wait, **common)[name])
 
 

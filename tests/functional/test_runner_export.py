@@ -289,6 +289,6 @@ def test_a_terminal_that_is_gone_when_it_should_show_the_key_is_an_error_that_na
         raise BrokenPipeError(32, "Broken pipe")
 
     terminal.write = gone
-    assert "could not be handed out: Broken pipe. Put that right, and run this again with rekey=True" in error(
+    assert "could not be handed out: Broken pipe. Fix the cause, and run this again with rekey=True" in error(
         master, "phone"
     )

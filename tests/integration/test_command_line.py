@@ -49,9 +49,9 @@ def test_ctrl_c_says_what_was_decided_and_what_goes_on(fleet, one_off):
     code, out, err = interrupt(fleet, "wireguard.revoke", "node1", "reason=a test")
     assert (code, err.split("\n")[1]) == (130, "Exiting gracefully on Ctrl-c")
     assert "Traceback" not in out + err
-    assert "answer: interrupted, and nothing of what it decided is undone" in out
+    assert "answer: interrupted; what it decided is not undone" in out
     assert "backbone  node1  revoked" in out
-    assert "`salt-run wireguard.dropped node1` says who has dropped it" in out
+    assert "`salt-run wireguard.dropped node1` lists the nodes that have dropped it" in out
     assert "node2: not confirmed yet" in out
     assert life.ask(fleet, "readmit", "node1")[0] == 1  # node2 is off
 

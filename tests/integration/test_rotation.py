@@ -96,7 +96,7 @@ def test_a_peer_that_is_off_all_the_time_has_its_tunnels_when_it_is_back_and_in_
     rows = {row["node"]: row for row in said["rotations"]}
     assert code == 1
     assert {node: row["rotated"] for node, row in rows.items()} == {**dict.fromkeys(NODES, True), "node4": False}
-    assert rows["node4"]["comment"] == "it does not answer; it goes on with its old key"
+    assert rows["node4"]["comment"] == "it does not answer; it keeps its old key"
     assert rows["node1"]["comment"].endswith("; not yet known to node4")
     fleet.on("node4", boot=True)
     assert steps.public_key(fleet, "node4") == before["node4"]

@@ -47,7 +47,7 @@ def test_a_plan_of_a_file_that_is_not_live_says_what_it_would_change_and_changes
     said = plan(operator, str(other), 1)
     assert said["retcode"] == 2
     assert said["answer"].startswith("2 nodes would change")
-    assert said["answer"].endswith("nobody was asked, as no salt-master runs here")
+    assert said["answer"].endswith("no node was asked, as no salt-master runs here")
     assert (fleet.jobs, operator.announced) == ([], [])
     assert fleet.master.registry.snapshot().generation == generation
 

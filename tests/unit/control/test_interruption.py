@@ -42,14 +42,14 @@ def test_a_command_that_decided_nothing_names_who_is_out_of_date(fleet):
     assert (said["retcode"], context["retcode"]) == (INTERRUPTED, 1)
     assert (said["answer"], said["done"]) == ("interrupted", [])
     (line,) = said["next"]
-    assert line.startswith("a, b, c: not confirmed yet. A node that was asked finishes by itself; the next reconcile")
+    assert line.startswith("a, b, c: not confirmed yet. A node that was asked finishes by itself. The next reconcile")
 
 
 def test_a_revocation_stands_and_the_answer_says_how_to_see_who_has_dropped_it(fleet):
     said, _ = interrupt(fleet, revoke, "b", None, "stolen", 1)
-    assert said["answer"] == "interrupted, and nothing of what it decided is undone"
+    assert said["answer"] == "interrupted; what it decided is not undone"
     assert said["done"] == [{"network": "net", "node": "b", "what": "revoked"}]
-    assert said["next"][0].startswith("`salt-run wireguard.dropped b` says who has dropped it")
+    assert said["next"][0].startswith("`salt-run wireguard.dropped b` lists the nodes that have dropped it")
     assert said["next"][1].startswith("a, b, c: not confirmed yet.")
     fleet.on_publish = lambda: None
     assert reconcile(operator_of(fleet))["failed"] == {}

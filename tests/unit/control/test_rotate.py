@@ -43,7 +43,7 @@ def test_a_node_that_does_not_switch_goes_on_with_its_old_key_and_nobody_knows_t
     said, announced = by_hand(fleet)
     (row,) = said["rotations"]
     assert (row["rotated"], said["retcode"]) == (False, 1)
-    assert row["comment"] == "its peers do not answer; it goes on with its old key"
+    assert row["comment"] == "its peers do not answer; it keeps its old key"
     assert fleet.row("a").next_key is None
     assert {peer.public_key for peer in fleet.views["b"].peers} == {public_key("a"), public_key("c")}
     assert fleet.views["b"].peers[0].next_key is None
@@ -82,14 +82,14 @@ def test_while_the_node_does_not_prove_that_it_did_not_switch_its_peers_keep_bot
     fleet._rotate_switch = switch
     forged(fleet, "wireguard.rotate_switch", {"switched": False, "comment": "it does not want to"})
     (row,) = by_hand(fleet)[0]["rotations"]
-    assert row["comment"].startswith("it does not want to; its peers let both its keys in")
+    assert row["comment"].startswith("it does not want to; its peers accept both its keys")
     assert fleet.views["b"].peers[0].next_key == public_key("a next")
 
 
 def test_a_node_that_is_off_is_not_rotated(fleet):
     fleet.off = {"a"}
     (row,) = by_hand(fleet)[0]["rotations"]
-    assert row["comment"] == "it does not answer; it goes on with its old key"
+    assert row["comment"] == "it does not answer; it keeps its old key"
 
 
 def test_all_are_rotated_one_after_the_other(fleet):

@@ -16,8 +16,8 @@ def test_a_registry_that_is_older_than_the_list_of_denials_is_named_with_whom_it
     assert warnings(master.moment()) == []
     os.unlink(master.registry.path)
     assert warnings(master.moment()) == [
-        "the registry, new or from a backup, lacks what alice decided about a in network net (revoked: stolen);"
-        " it still holds. `salt-run wireguard.revoke a`, `readmit` or `admit` decides it anew"
+        "the registry, new or from a backup, lacks the decision of alice about a in network net (revoked: stolen);"
+        " it still holds. `salt-run wireguard.revoke a`, `readmit` or `admit` replaces it"
     ]
     assert says(master, registration("a", 2)) is False
 
@@ -36,7 +36,7 @@ def test_a_node_that_boots_so_often_that_a_copy_of_it_could_go_unnoticed_is_name
     for number in range(BOOTS.at_once + 1):
         says(master, Report("a", "net", "digest", number + 1, boot=f"boot {number}"))
     assert warnings(master.moment()) == [
-        "a has booted 10 times in a short while, or says so. Until it is quiet for some minutes, further boots are not"
-        " noted, and a second machine with its Salt key could go unnoticed: compare `salt a status.uptime` with that"
-        " machine's own `uptime`"
+        "a has booted 10 times in a short while, or claims so. Until it is quiet for some minutes, further boots are"
+        " not noted, and a second machine with its Salt key could go unnoticed: compare `salt a status.uptime` with"
+        " that machine's own `uptime`"
     ]

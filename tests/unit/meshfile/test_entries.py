@@ -13,7 +13,7 @@ from meshing import KEY, TINY, network, problems
             network(nodes="'a*': {routes: [10.9.0.0/16]}"),
             "mesh.yml:4: routes belongs to one node; write the minion's id",
         ),
-        (TINY.replace("'*': {}", "# '*': {}"), "nodes is empty; who belongs to it?"),
+        (TINY.replace("'*': {}", "# '*': {}"), "nodes is empty; write which nodes belong to it;"),
         (network(nodes="a b: {}"), "'a b' is not a minion id: it must have no spaces"),
         (network(nodes='"a\\nb": {}'), "'a\\nb' is not a minion id"),
         (network(nodes='"a\\0": {}'), "'a\\x00' is not a minion id"),
@@ -32,7 +32,7 @@ from meshing import KEY, TINY, network, problems
         (network(nodes="'a*': {endpoint: [192.0.2.1]}"), "endpoint belongs to one node; write the minion's id instead"),
         (
             network(nodes="", peers=f"p: {{public_key: {KEY}, addresses: [10.42.0.5]}}"),
-            "there are peers but no nodes; who",
+            "there are peers but no nodes; write which",
         ),
         (
             network(peers=f"p: {{public_key: {KEY}}}"),

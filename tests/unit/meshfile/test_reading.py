@@ -31,7 +31,7 @@ from meshing import KEY, TINY, network, problems
         (network("links: web"), "mesh.yml:3: links must be a list: write `links: [web]`"),
         (network("links: []"), "mesh.yml:3: links must be a list that is not empty, such as `links: [[web, db]]`"),
         (network(nodes="a: {routes: 10.9.0.0/16}"), "mesh.yml:4: routes must be a list: write `routes: [10.9.0.0/16]`"),
-        ("networks: {a: {subnets: [10.42.0.0/16]}}", "network 'a' has no 'nodes'; who belongs to it?"),
+        ("networks: {a: {subnets: [10.42.0.0/16]}}", "network 'a' has no 'nodes'; write which nodes belong to it;"),
         (TINY.replace("'*': {}", "- web1"), "mesh.yml:5: nodes must be a mapping (`key: value`), not a list"),
         (network(nodes="a: yes"), "mesh.yml:4: node 'a' must be a mapping (`key: value`), not true or false"),
         (network(nodes="db1: {}, DB1: {}"), "'DB1' differs in case only from the id at mesh.yml:4"),

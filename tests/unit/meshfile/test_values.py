@@ -43,11 +43,11 @@ from meshing import BOTH, network, problems
         (BOTH.replace("43", "42"), "mesh.yml:4: 10.42.0.0/16 overlaps 10.42.0.0/16 at mesh.yml:2"),
         (
             network(nodes="a: {endpoint: [192.0.2.1, 192.0.2.2]}"),
-            "mesh.yml:4: 192.0.2.2 is never used: whoever could",
+            "mesh.yml:4: 192.0.2.2 is never used: every node that can reach it uses",
         ),
         (
             network(nodes="a: {endpoint: [a.example, 192.0.2.2]}"),
-            "mesh.yml:4: 192.0.2.2 is never used: whoever could",
+            "mesh.yml:4: 192.0.2.2 is never used: every node that can reach it uses",
         ),
         (network(nodes="a: {endpoint: [false]}"), "mesh.yml:4: endpoint: false says nothing"),
         (network(nodes="a: {endpoint: true}"), "endpoint: true says nothing; give host or host:port, false, or leave"),

@@ -31,7 +31,7 @@ def test_a_name_that_resolves_to_nonsense_is_one_that_does_not_resolve(resolver,
     found = endpoints.resolve(view("web1", "db1"), None)
     assert found == {"db1:51820": "192.0.2.1:51820"}
     assert "web1 resolves to" in caplog.text
-    assert "where nobody can be reached" in caplog.text
+    assert "where no machine can be reached" in caplog.text
     assert "\n" not in caplog.records[0].getMessage()
     assert mtu.route_queries(view("web1", "db1"), found)
 

@@ -170,7 +170,7 @@ def test_a_disk_that_fails_while_the_list_is_written_revokes_nobody_and_says_so(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, step, fail)
-        with pytest.raises(RegistryError, match=r"list of who is shut out.*No space left"):
+        with pytest.raises(RegistryError, match=r"list of nodes that are shut out.*No space left"):
             registry.admissions.revoke("net", "a", "alice", "stolen")
     assert not is_out(registry)
     assert [entry.what for entry in registry.audit.history()] == ["registered"]
@@ -191,7 +191,7 @@ def test_a_damaged_list_is_an_error_and_not_an_empty_one(registry, damage):
     with open(list_of(registry), "w") as handle:
         handle.write(damage)
     for look in (registry.snapshot, registry.standings, lambda: register(registry, "b")):
-        with pytest.raises(RegistryError, match=r"the list of who is shut out, .*denials.json, is not usable"):
+        with pytest.raises(RegistryError, match=r"the list of nodes that are shut out, .*denials.json, is not usable"):
             look()
 
 

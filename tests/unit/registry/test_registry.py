@@ -30,7 +30,7 @@ def test_the_same_registration_again_is_no_news(registry):
 
 def test_an_older_registration_is_refused(registry):
     register(registry, registration("a", 5))
-    with refused_without_a_trace(registry, "its serial 4 is not newer than 5: it came late, or somebody sent it again"):
+    with refused_without_a_trace(registry, "its serial 4 is not newer than 5: it arrived late or was replayed"):
         register(registry, registration("a", 4, public_key=public_key("old")))
 
 

@@ -76,5 +76,5 @@ def _plan(operator: Operator, master: Master | None, path: str | None, mesh: Mes
     with operator.bus() if running else contextlib.nullcontext() as bus:
         plans = Plan(master, NodeQuery(bus, timeout, Progress(operator.progress)) if bus else None)
         result = plans.edited(mesh) if path else plans.present()
-    answer = result.answer() + ("" if running else "; nobody was asked, as no salt-master runs here")
+    answer = result.answer() + ("" if running else "; no node was asked, as no salt-master runs here")
     return tables.plan(answer, findings, result, warnings(master.moment()))

@@ -109,8 +109,8 @@ def hand_out(
             finish()
         except OSError as exc:
             raise ConfigError(
-                f"{peer.name} has a new key, and its configuration could not be handed out: {exc.strerror}. Put that"
-                " right, and run this again with rekey=True"
+                f"{peer.name} has a new key, and its configuration could not be handed out: {exc.strerror}. Fix the"
+                " cause, and run this again with rekey=True"
             ) from exc
     return Exported(view, private is not None)
 

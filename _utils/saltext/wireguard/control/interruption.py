@@ -21,7 +21,7 @@ def interrupted(master: Master, who: str, since: float) -> dict[str, Any]:
     entries = master.registry.audit.history(limit=_MOST)
     done = [entry for entry in entries if entry.who == who and entry.time >= since]
     return {
-        "answer": "interrupted, and nothing of what it decided is undone" if done else "interrupted",
+        "answer": "interrupted; what it decided is not undone" if done else "interrupted",
         "done": [{"network": entry.network, "node": entry.node, "what": entry.what} for entry in done],
         "next": [*_to_be_proved(done), *_going_on(master)],
     }
@@ -29,7 +29,7 @@ def interrupted(master: Master, who: str, since: float) -> dict[str, Any]:
 
 def _to_be_proved(done: Collection[Entry]) -> Iterator[str]:
     for node in sorted({entry.node for entry in done if entry.what == "revoked"}):
-        yield f"{shell('salt-run wireguard.dropped', node)} says who has dropped it, and asks who has not"
+        yield f"{shell('salt-run wireguard.dropped', node)} lists the nodes that have dropped it, and asks the others"
 
 
 def _going_on(master: Master) -> Iterator[str]:
@@ -45,8 +45,8 @@ def _going_on(master: Master) -> Iterator[str]:
         yield f"the rotation of {some(rotating)} is not finished: peers accept both keys, and a reconcile ends it"
     if behind:
         yield (
-            f"{some(behind)}: not confirmed yet. A node that was asked finishes by itself; the next reconcile, by the"
-            " engine or `salt-run wireguard.reconcile`, hears of it, and asks the others"
+            f"{some(behind)}: not confirmed yet. A node that was asked finishes by itself. The next reconcile, by the"
+            " engine or `salt-run wireguard.reconcile`, asks the others"
         )
     on_hold = current_hold(master.state_dir)
     if on_hold:

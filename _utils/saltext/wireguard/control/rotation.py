@@ -21,7 +21,7 @@ from .reconciler import Reconciler, Request
 # How long to wait for the peers to watch for the new key.
 FOLLOW_SECONDS = 5.0
 
-_OPEN = "its peers let both its keys in, and the next reconcile asks it which one it has"
+_OPEN = "its peers accept both its keys, and the next reconcile asks which one it uses"
 
 
 class RotationFailed(Exception):
@@ -55,7 +55,7 @@ class Rotation:
                 raise RotationFailed(f"an earlier rotation is not over, and it does not answer; {_OPEN}")
             prepared, error = self._prepare()
         if prepared is None:
-            raise RotationFailed(f"{error}; it goes on with its old key")
+            raise RotationFailed(f"{error}; it keeps its old key")
         self._announce(prepared)
         if self.node in self._reconcile():
             self._give_up("it stopped answering")
@@ -130,7 +130,7 @@ class Rotation:
         if row.next_key:
             raise RotationFailed(f"{reason}; {_OPEN}")
         if row.public_key == before.public_key:
-            raise RotationFailed(f"{reason}; it goes on with its old key")
+            raise RotationFailed(f"{reason}; it keeps its old key")
 
     def _prepare(self) -> tuple[Mapping[str, Any] | None, str | None]:
         """Returns the node's announcement, or why there is none."""
@@ -150,4 +150,4 @@ class Rotation:
         self.bus.publish([self.node], "wireguard.rotate_abort", [self.network])
         self.master.registry.forget_announced(self.network, self.node)
         self._run_reconciler()
-        raise RotationFailed(f"{reason}; it goes on with its old key")
+        raise RotationFailed(f"{reason}; it keeps its old key")

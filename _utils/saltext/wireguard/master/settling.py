@@ -83,8 +83,8 @@ def _note_members(
 
     def why_not(node: str) -> str:
         if network is None:
-            return "the mesh file has this network no more"
-        return network.membership.why_not(node) or "its Salt key changed; it has not registered anew"
+            return "the mesh file no longer has this network"
+        return network.membership.why_not(node) or "its Salt key changed, and it has not registered again"
 
     def why(node: str) -> str:
         return f"{why_not(node)}; {reason}" if reason else why_not(node)

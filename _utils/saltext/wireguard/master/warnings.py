@@ -33,9 +33,9 @@ def warnings(moment: Moment) -> list[str]:
 
 def _unrecorded(moment: Moment) -> list[str]:
     return [
-        f"the registry, new or from a backup, lacks what {each.who} decided about {node} in network {network}"
+        f"the registry, new or from a backup, lacks the decision of {each.who} about {node} in network {network}"
         f" ({': '.join(filter(None, (each.state, each.why)))}); it still holds."
-        f" {shell('salt-run wireguard.revoke', node)}, `readmit` or `admit` decides it anew"
+        f" {shell('salt-run wireguard.revoke', node)}, `readmit` or `admit` replaces it"
         for (network, node), each in sorted(moment.snapshot.unrecorded.items())
     ]
 
@@ -49,15 +49,15 @@ def _pending(moment: Moment) -> list[str]:
 
 def _deferred(moment: Moment) -> list[str]:
     return [
-        f"{node} changes so often in network {network} that what it says since"
-        f" {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} waits; the others go on with what it said before"
+        f"{node} changes so often in network {network} that its registration of"
+        f" {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} waits; the others go on with the one before it"
         for (network, node), since in sorted(moment.master.registry.deferred().items())
     ]
 
 
 def _restless(moment: Moment) -> list[str]:
     return [
-        f"{node} has booted {BOOTS.at_once} times in a short while, or says so. Until it is quiet for some minutes,"
+        f"{node} has booted {BOOTS.at_once} times in a short while, or claims so. Until it is quiet for some minutes,"
         " further boots are not noted, and a second machine with its Salt key could go unnoticed: compare"
         f" {shell('salt', node, 'status.uptime')} with that machine's own `uptime`"
         for node in moment.master.registry.restless()

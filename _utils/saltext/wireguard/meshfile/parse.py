@@ -80,7 +80,7 @@ def _network(scope: Scope, key: Scalar, value: Value) -> Network:
         if setting in values or setting not in places:
             check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))
     if network.domain and not network.hosts:
-        inner.report.add(places["domain"], "domain is that of the names in hosts files; write `hosts: true` as well")
+        inner.report.add(places["domain"], "domain is for the names in hosts files; also write `hosts: true`")
     check_endpoints(inner, network)
     check_ends(inner, network)
     check_routes(inner, network)

@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"[0-9a-z./]{1,60}")
 SMALLEST_MESH = "the smallest mesh is `networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}`"
 WHAT_IS_REQUIRED = {
     "subnets": "write where its addresses come from, such as `subnets: [10.42.0.0/16]`",
-    "nodes": "who belongs to it? `nodes: {'*': {}}` means every accepted minion",
+    "nodes": "write which nodes belong to it; `nodes: {'*': {}}` means every accepted minion",
 }
 
 

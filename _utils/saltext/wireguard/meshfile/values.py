@@ -149,8 +149,8 @@ def read_node_endpoint(scope: Scope, value: Value) -> tuple[Endpoint, ...] | Lit
     for unused in never_used(endpoints):
         raise Invalid(
             value.place,
-            f"{unused} is never used: whoever could reach it takes an endpoint before it in the list; a list is for an"
-            " IPv6 and an IPv4 address, and a name comes last",
+            f"{unused} is never used: every node that can reach it uses an earlier endpoint of the list; a list is for"
+            " an IPv6 and an IPv4 address, and a name comes last",
         )
     return endpoints
 

@@ -89,7 +89,7 @@ def choose(view: View, addresses: Mapping[str, Sequence[str]], used: Iterable[st
             if good:
                 found[text] = max(good, key=lambda each: places.get(each, -1))
             else:
-                where = "inside the tunnel that it is to open" if reachable else "where nobody can be reached"
+                where = "inside the tunnel that it is to open" if reachable else "where no machine can be reached"
                 said = (view.interface, endpoint.host, quoted(", ".join(given)), where, peer.name)
                 log.warning("wireguard: %s: %s resolves to %s, %s; give %s another endpoint", *said)
     return found

@@ -25,7 +25,7 @@ def view_without(interface: str, public_keys: Collection[str]) -> View:
     own_key = keys.existing(config_files.key_file(interface))
     if written is None or not _has_key_of_key_file(interface):
         path = config_files.config_file(interface)
-        raise NodeError(f"{path} does not say what was applied last with this key; wireguard.sync writes it anew")
+        raise NodeError(f"{path} does not say what was applied last with this key; wireguard.sync writes it again")
     rotation.refuse_unfinished(interface)
     return replace(device_rotation.contract(written).without_peers(public_keys), public_key=own_key)
 

@@ -75,8 +75,8 @@ class Denials:
 
     def _unusable(self, exc: BaseException) -> RegistryError:
         return RegistryError(
-            f"the list of who is shut out, {self.path}, is not usable: {exc}. Check its owner, its mode and the free"
-            " disk space, or put it back from a backup, and revoke again who was revoked since; nothing was changed"
+            f"the list of nodes that are shut out, {self.path}, is not usable: {exc}. Check its owner, its mode and the"
+            " free disk space, or restore it from a backup, and repeat the revocations since then; nothing was changed"
         )
 
 

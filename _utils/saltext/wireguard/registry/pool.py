@@ -130,7 +130,7 @@ class Pool:
         if address is None:
             raise PoolExhaustedError(
                 f"network {self._network.name} has no free IPv{version} address for {node}: add a subnet to the mesh"
-                " file, or see `salt-run wireguard.addresses` for who has them",
+                " file, or see their holders by `salt-run wireguard.addresses`",
                 "address",
             )
         self._touch(address)

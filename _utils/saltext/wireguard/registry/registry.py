@@ -218,7 +218,7 @@ class Registry:
         with self._store.write() as connection:
             sql = "UPDATE node SET next_key = NULL WHERE (network, node) = (?, ?) AND next_key IS NOT NULL"
             if connection.execute(sql, (network, node)).rowcount:
-                why = "it goes on with its present key; what it announced is forgotten"
+                why = "it keeps its current key; the announced one is forgotten"
                 trail.write(connection, network, node, "unannounced", "master", why)
                 advance_generation(connection)
 

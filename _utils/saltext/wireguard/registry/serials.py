@@ -32,7 +32,7 @@ def advance_serial(connection: sqlite3.Connection, statement: Registration | Rep
     if known and known[0] > statement.serial:
         raise RefusedError(
             f"its serial {statement.serial} is not newer than {known[0]}: "
-            + (_ahead(statement.node, known[0]) if known[0] > latest else "it came late, or somebody sent it again"),
+            + (_ahead(statement.node, known[0]) if known[0] > latest else "it arrived late or was replayed"),
             "old",
         )
     if statement.serial > latest:

@@ -261,7 +261,7 @@ def local_endpoints(context: Context, contexts: list[Context]) -> Iterator[Probl
             yield place.problem(f"{message}, such as a proxy, leads to {name}; otherwise write another address")
         elif addresses and not any(can_be_endpoint(address) for address in addresses):
             message = f"{name}'s endpoint {endpoint.host} resolves on this machine to {some(map(str, addresses))}"
-            yield place.problem(f"{message}, where nobody can be reached; correct the name, or write an address")
+            yield place.problem(f"{message}, where no machine can be reached; correct the name, or write an address")
 
 
 def odd_interface(context: Context, contexts: list[Context]) -> Iterator[Problem]:
