@@ -43,7 +43,7 @@ def test_the_same_file_changes_nothing(copies, live):
     said = planned(copies, live, live.read_text())
     assert said.get("retcode", 0) == 0
     assert said["changes"] == []
-    assert said["answer"].startswith("0 nodes would change; nobody was asked")
+    assert said["answer"].startswith("0 nodes would change; no node was asked")
 
 
 def test_a_change_is_told_for_each_node_and_how_many_sessions_it_ends_is_not_known(copies, live):

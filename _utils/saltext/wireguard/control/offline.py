@@ -52,5 +52,5 @@ def _plan(copies: Copies, live: str, path: str) -> dict[str, Any]:
     mesh = load_mesh(path)
     findings = lint(mesh, time.time(), copies.known())
     result = Plan(master, None).edited(mesh)
-    answer = f"{result.answer()}; nobody was asked, and no names were looked up"
+    answer = f"{result.answer()}; no node was asked, and no names were looked up"
     return tables.plan(answer, findings, result, warnings(master.moment()))
