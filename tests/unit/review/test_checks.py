@@ -334,7 +334,7 @@ def test_an_endpoint_that_is_another_machine_for_everybody_is_questioned(address
 
 def test_a_name_that_leads_to_the_machine_itself_is_questioned():
     (text,) = warnings("a: {endpoint: a.example}", names={"a.example": ("127.0.1.1", "fe80::1%eth0")})
-    assert "a's endpoint a.example resolves on this machine to 127.0.1.1, fe80::1%eth0, where nobody" in text
+    assert "a's endpoint a.example resolves on this machine to 127.0.1.1, fe80::1%eth0, where no machine" in text
     assert warnings("a: {endpoint: a.example}", names={"a.example": ("127.0.1.1", "192.0.2.1")}) == []
 
 
