@@ -1,11 +1,16 @@
 """Hosts that cannot have all of a view: the rest is applied, on real devices and with real wg-quick at boot."""
 
+import os
+import socket
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("salt")
 
 from hosts import PEERS, registered
 from isolation import MS_BIND, MS_RDONLY, MS_REMOUNT, mount
+from test_module_apply import make_device
 
 LAN = "192.168.40.0/24"  # node2 leads there
 
@@ -108,3 +113,22 @@ def test_an_interface_whose_own_ipv6_is_turned_off_keeps_the_rest(host):
     turn_ipv6(host, True, "wg0")
     assert left_out(host) == "IPv6 (it is off on this machine)"
     assert set(host.device().peers) == {each.public_key for each in PEERS}
+
+
+def test_a_port_that_another_program_has_is_named_with_the_program(host):
+    registered(host)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 51820))
+        message = host.error("apply")
+        own = Path("/proc/self/comm").read_text().strip()
+        assert f"UDP port 51820 is in use by {own} (process {os.getpid()})" in message
+        assert host.device() is None
+    assert host.call("apply")["backbone"]["result"] is True
+
+
+def test_a_port_that_another_interface_has_is_named_with_the_interface(host):
+    make_device(host, "wg7")
+    host.run("wg", "set", "wg7", "listen-port", "51820")
+    host.run("ip", "link", "set", "dev", "wg7", "up")
+    registered(host)
+    assert "UDP port 51820 is in use by the WireGuard interface wg7" in host.error("apply")

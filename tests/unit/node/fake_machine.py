@@ -51,7 +51,7 @@ class FakeMachine:
     ``devices``: those of WireGuard. ``commands``: what was executed. ``failing``: patterns of command lines to what
     they say on standard error instead of doing anything; ``ignored``: those that do nothing and say so to nobody.
     ``others``: routes that lead elsewhere, as ``ip -json`` prints them. ``read_only``: files that cannot be written.
-    ``handlers``: further programs, and what they do with the words of their command line.
+    ``handlers``: further programs, and what they do with the words of their command line and print.
     ``ipv6``: whether it is on.
     """
 
@@ -110,7 +110,7 @@ class FakeMachine:
         if words[0] == "wireguard-go":
             return self._ip_link("add", words[1])
         if words[0] in self.handlers:
-            self.handlers[words[0]](words)
+            return self.handlers[words[0]](words) or ""
         return ""
 
     def _wg_genkey(self, _words, _stdin):
@@ -120,6 +120,8 @@ class FakeMachine:
         return _public(stdin.strip()) + "\n"
 
     def _wg_show(self, words, _stdin):
+        if words == ["all", "listen-port"]:
+            return "".join(f"{name}\t{device.port}\n" for name, device in self.devices.items())
         if words[0] == "interfaces":
             return " ".join(sorted(self.devices)) + "\n"
         device = self._device(words[0])

@@ -24,7 +24,7 @@ from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run_with_secrets
 from ..wording import one_line
-from . import config_files, devices, endpoints, keys, local_facts, renaming, withdrawal
+from . import config_files, devices, endpoints, keys, local_facts, ports, renaming, withdrawal
 from . import trial as node_trial
 from .boot.managers import Manager, Setup
 from .outcome import Outcome, outcome_of, summary
@@ -310,7 +310,7 @@ class Convergence:
                     run_with_secrets(command, preshared_keys(command, keys_of_peers))
             except NodeError as exc:
                 if command not in alone:
-                    raise
+                    raise ports.explained(exc, self._interface, self._view.port) from exc
                 self._failed[alone[command].subject] = str(exc)
 
     def _verify(self) -> None:
