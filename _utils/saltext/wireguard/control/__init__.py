@@ -1,5 +1,5 @@
 """
-What the master does with its minions: jobs, events, ssh, and tables for people.
+The master's work with its minions: jobs, events, ssh, and tables for people.
 
-Decisions are made in the rooms below; nothing here touches a device.
+Decisions are made in other rooms, and nothing here touches a device.
 """

@@ -1,4 +1,4 @@
-"""Nodes that come, or come back: enrolled by ssh, admitted or rejected, or heard again."""
+"""Nodes that join or return: enrolled by ssh, admitted or rejected, or heard again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def enroll(operator: Operator, node: str, network: str | None) -> dict[str, Any]
     return {"answer": answer, "enrolled": enrolled}
 
 
-# So much of a public key tells it from others.
+# So many characters identify a public key.
 SHORTEST_KEY = 8
 
 

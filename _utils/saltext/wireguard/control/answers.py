@@ -1,4 +1,4 @@
-"""What minions return from jobs: statements to take in, and words to show. Any of it may be forged."""
+"""The returns of jobs: statements to store, and reasons to show. Any of it may be forged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .bus import Bus
 # A return carries one or two for each network of its node.
 MAX_STATEMENTS = 100
 
-# Characters of what is shown of a failure, and of what is looked through for it: a traceback ends with the reason.
+# At most so many characters of a failure are shown, and searched for the reason: a traceback ends with it.
 MAX_REASON = 500
 MAX_TRACEBACK = 20_000
 
@@ -24,7 +24,7 @@ def hear_all(master: Master, node: str, answer: object) -> bool:
     Take in the signed statements in a node's return. A return can be forged; its statements cannot, and only those of
     the node itself count.
 
-    Returns whether it may be the node's: not where there are statements, and none of them is believed.
+    Returns whether the return may be the node's: it is not if it has statements and none of them is believed.
     """
     outcomes = _outcomes(master, node, answer)
     return not outcomes or any(outcome is not None for outcome in outcomes)
@@ -42,8 +42,7 @@ def _outcomes(master: Master, node: str, answer: object) -> list[bool | None]:
 
 def silent_nodes(bus: Bus, master: Master, nodes: Collection[str], timeout: float) -> set[str]:
     """
-    Those of the nodes that do not prove in time that they are there: by a statement that is signed and new. A return
-    alone, anybody can forge.
+    The nodes that do not prove in time that they are up, by a new signed statement. A return alone can be forged.
     """
     missing = set(nodes)
     before = {node: _serials(master, node) for node in missing}

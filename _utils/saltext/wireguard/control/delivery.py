@@ -1,4 +1,4 @@
-"""Where the configuration of an external peer goes: to the terminal or into a file, as text or as a QR code."""
+"""Delivers the configuration of an external peer: to the terminal or into a file, as text or as a QR code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..formats import external_peer
 from ..system import files
 
-# These show a wg-quick file.
+# Pictures of a wg-quick file.
 PICTURES = ("qr", "png")
 
 
@@ -51,7 +51,7 @@ class Delivery:
 
     @contextlib.contextmanager
     def ready(self, text: str) -> Iterator[Callable[[], None]]:
-        """Do all that can fail; what this gives does the rest. Raises ConfigError."""
+        """Do everything that can fail, and yield a function that does the rest. Raises ConfigError."""
         content = self._content(text)
         if self.file is None:
             yield lambda: print(content, flush=True)

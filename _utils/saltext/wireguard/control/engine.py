@@ -1,4 +1,4 @@
-"""Keeping every node in step unasked: what the engine does with each event, and when it reconciles."""
+"""The engine, which keeps every node in sync: what it does with each event, and when it reconciles."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Engine:
         self._watches = [Watch(self._mesh_stamp, 0.5), Watch(self._membership_ends, 5.0)]
 
     def step(self, event: Mapping[str, Any] | None) -> None:
-        """Take in an event, or the news that there was none for a while; reconcile when that is due."""
+        """Handle an event, or None for a while without one; reconcile if that is due."""
         with self._log.errors():
             if event is None and self._held:
                 self._held.close()
@@ -61,7 +61,7 @@ class Engine:
             work.start()
 
     def _contact_after(self, event: Mapping[str, Any]) -> Collection[str] | None:
-        """None for an event that is none of ours, else the minions that it brings to our notice."""
+        """The minions that an event is about; None for an event that does not concern us."""
         tag, data = event["tag"], event["data"]
         if tag == "salt/key":
             return ()
@@ -124,7 +124,7 @@ class ErrorLog:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """An invalid mesh file must not end the engine: it goes on listening, and the nodes keep what they have."""
+        """An invalid mesh file must not end the engine: it continues to listen, and the nodes keep what they have."""
         try:
             yield
         except (WireguardError, SaltException) as exc:

@@ -1,8 +1,8 @@
 """
-The configuration of an external peer: made here once, handed to the operator, and kept nowhere.
+The configuration of an external peer: made here once, given to the operator, and not stored.
 
-What a runner returns becomes an event and goes into the job cache, so a private key is never in what is returned here.
-It goes to the terminal or into a file.
+The return of a runner becomes an event and goes into the job cache, so it never contains a private key. That goes only
+to the terminal or into a file.
 """
 
 from __future__ import annotations

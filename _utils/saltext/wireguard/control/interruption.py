@@ -1,4 +1,4 @@
-"""What an operator is told who interrupts a command: what it has decided, and what goes on without it."""
+"""The answer to an operator who interrupts a command: what it has decided, and what goes on without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reconcile: whoever is out of date is asked, until it confirms, fails, or stays silent."""
+"""One reconcile: each node that is out of date is asked, until it confirms, fails, or stays silent."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ class Reconciler:
 
     def _drop_revoked(self, before: set[NodeId]) -> set[NodeId]:
         """
-        Who is revoked on the way is dropped by all at once: their pillar would bring the change to those, too, that no
-        stage has reached, and `revoke` itself waits for its turn until the last one. It asks for the proof then.
+        Drop nodes that are revoked during the rollout, everywhere at once. A sync would bring the change to nodes that
+        no stage has reached, and `revoke` itself waits for the last stage, to collect the proof.
         """
         moment = self._master.moment()
         excluded = revoked(moment)
@@ -147,8 +147,8 @@ class Reconciler:
 
     def _ask(self, nodes: Sequence[str]) -> None:
         """
-        To sync, for which each of them fetches its pillar; but first to drop the peers that left where that may be all,
-        which costs the master a tenth. A node whose report after it is not what it must be is asked to sync at once.
+        Ask nodes to sync, for which each fetches its pillar. Nodes that may only have to drop peers are asked for that
+        first, which costs the master a tenth. If the report after it is not the expected one, they are asked to sync.
         """
         self._master.registry.mark_unconfirmed(nodes)
         first = self._behind.intersection(nodes)

@@ -1,4 +1,4 @@
-"""Nodes that go, and the proof that everybody has dropped them."""
+"""The removal of nodes, and the proof that all others have dropped them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes get new keys, one after the other; and the preshared keys of all at once."""
+"""Rotates the keys of nodes, one after the other, and the preshared keys of all nodes at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One node's change of keys: announce, make everybody know, switch, forget the old one."""
+"""The rotation of one node's key: announce it, tell all peers, switch, forget the old one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator fetches from a host by salt-ssh: one that has no minion yet, or none that reaches the master."""
+"""Fetches registrations by salt-ssh, from hosts whose minion is missing or cannot reach the master."""
 
 from __future__ import annotations
 

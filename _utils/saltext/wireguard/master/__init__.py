@@ -1,5 +1,5 @@
 """
-Where the master keeps things, and one file a verb on them.
+The master's files and registry, and a module for each kind of work on them.
 
 Nothing here imports Salt: jobs and events belong to ``control``.
 """

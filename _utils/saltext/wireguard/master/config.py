@@ -1,4 +1,4 @@
-"""What the Salt master's options say about WireGuard."""
+"""WireGuard's settings in the Salt master's options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..model.preshared import SHORTEST_SECRET, Secret, secret
 
 
 def _settings(opts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Those of the external pillar, which are the only ones of a master."""
+    """Those of the external pillar. A master has no others."""
     for entry in opts.get("ext_pillar") or []:
         settings = entry.get("wireguard") if isinstance(entry, Mapping) else None
         if isinstance(settings, Mapping):
@@ -20,7 +20,7 @@ def _settings(opts: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def secret_of(opts: Mapping[str, Any]) -> Secret | None:
-    """Salt has replaced an ``sdb://`` URI by its value, or has left it as it is where that failed."""
+    """Salt replaces an ``sdb://`` URI by its value, or leaves it as it is if that fails."""
     text = _settings(opts).get("preshared_secret")
     if text is None:
         return None

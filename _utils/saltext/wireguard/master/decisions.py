@@ -1,4 +1,4 @@
-"""What operators decide about single nodes."""
+"""Decisions of operators about single nodes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def admit(master: Master, network: str, node: str, who: str, expires: float | No
 
 def networks_to_enroll(moment: Moment, node: str, network: str | None = None) -> list[Network]:
     """
-    The networks that the mesh file has the node in; only ``network`` if that is given. Raises RefusedError where
-    an operator need not vouch for the node, as it registered by itself, or must not, and ConfigError.
+    The networks of the node by the mesh file; only ``network`` if that is given. Raises ConfigError, and RefusedError
+    if the node registered by itself, so that an operator need not vouch for it.
     """
     found = [each for each in moment.mesh.networks if network in (None, each.name) and each.settings(node)]
     if not found:
@@ -41,10 +41,10 @@ def networks_to_enroll(moment: Moment, node: str, network: str | None = None) ->
 
 def enroll(master: Master, statement: Registration, who: str) -> None:
     """
-    Take in what ``who`` fetched from the node by ssh. Raises RefusedError.
+    Store a statement that ``who`` fetched from the node by ssh. Raises RefusedError.
 
-    That makes it a member without an accepted Salt key. Should its minion have one later, and register with it,
-    this has no meaning any more.
+    That makes it a member without an accepted Salt key. If its minion registers with one later, this has no effect any
+    more.
     """
     members = membership(master, statement.network, master.accepted())
     refuse_wrong_key(members.network, statement.node, statement.public_key)
@@ -55,8 +55,8 @@ def networks_of(moment: Moment, node: str, network: str | None = None) -> list[s
     """
     The networks that know the node, by the mesh file or by the registry; only ``network`` if that is given.
 
-    Raises ConfigError when there are none, and for a name that only a glob of the mesh file would let in: it is
-    mistyped, and an answer about it would be one about nobody.
+    Raises ConfigError if there are none, and for a name that only matches a glob of the mesh file and that no minion
+    has: it is probably mistyped.
     """
     snapshot, networks = moment.snapshot, moment.mesh.networks
     remembered = {name for name, each in {*snapshot.rows, *snapshot.standings, *snapshot.waiting} if each == node}

@@ -16,8 +16,8 @@ from .master import Moment
 @dataclass(frozen=True)
 class PeerStatus:
     """
-    Where one external peer stands. ``export`` is None unless it was exported; ``is_current`` tells whether it would get
-    the same configuration now.
+    The state of one external peer. ``export``: None unless it was exported. ``is_current``: whether an export would
+    give it the same configuration now.
     """
 
     network: str
@@ -41,7 +41,7 @@ def peer_statuses(moment: Moment) -> Iterator[PeerStatus]:
 
 
 def find_peer(moment: Moment, name: str, network: str | None = None) -> tuple[Network, ExternalPeer]:
-    """The peer of this name. Raises ConfigError where there is none, or one in each of several networks."""
+    """The peer of this name. Raises ConfigError if there is none, or if several networks have one."""
     networks = [each for each in moment.mesh.networks if network in (None, each.name)]
     candidates = [(each, peer) for each in networks for peer in [each.peer(name)] if peer]
     if not candidates:
@@ -55,7 +55,7 @@ def find_peer(moment: Moment, name: str, network: str | None = None) -> tuple[Ne
 
 def view_with_key(moment: Moment, network: str, peer: str, public_key: str) -> View:
     """
-    What a peer that was prepared for export must have with this key, which need not be the one that it has.
+    The view of a peer that was prepared for export, with this public key in place of its own.
 
     Raises what ``Moment.fleet`` raises.
     """

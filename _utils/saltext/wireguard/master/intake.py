@@ -1,4 +1,4 @@
-"""What nodes say of themselves, verified and stored."""
+"""Verifies and stores the statements of nodes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
 
     ``asked``: the node whose answer this is; then a statement of another is not believed.
 
-    A statement that is not believed counts in the registry, and is one line in the log unless there are many. It raises
-    nothing, because whoever forged it has no say in what else happens. Events with other tags are no news. Raises
-    MeshError and RegistryError.
+    A statement that is not believed is counted in the registry, and logged unless there are many. It raises nothing,
+    because a forged statement must not affect anything else. Events with other tags are no news. Raises MeshError and
+    RegistryError.
     """
     accept = {REGISTER_TAG: _register, REPORT_TAG: _report}.get(tag)
     if accept is None:
@@ -68,13 +68,13 @@ def _report(master: Master, signed: object) -> bool:
     statement, key = verify(signed, Report, keys)
     refuse_haste(master.registry.path, statement, key.fingerprint)
     if not master.registry.knows(statement.network, statement.node):
-        # one that left may still report; one that never was there would be waited for in every reconcile
+        # A node that left may still report. If one that never registered could, every reconcile would wait for it.
         _refuse_stranger(membership(master, statement.network, keys), statement.node)
     return master.registry.report(statement, key.fingerprint)
 
 
 def _refuse_other_author(signed: object, asked: str | None) -> None:
-    """What a statement claims is enough: if it claims falsely, its signature does not verify."""
+    """By the claimed author: if that is false, the signature does not verify."""
     author, _ = claimed(signed)
     if asked not in (None, author):
         raise RefusedError(f"it is a statement of {author} in an answer of {asked}", "author")
@@ -82,8 +82,8 @@ def _refuse_other_author(signed: object, asked: str | None) -> None:
 
 def announce(master: Master, signed: object, asked: NodeId, who: str, why: str) -> bool:
     """
-    Take in the key that a node will rotate to. ``who`` wants that, and ``why``. Raises RefusedError, also for an
-    announcement by another than the one that was ``asked``, or for another network.
+    Store the key that a node will rotate to, on behalf of ``who``. Raises RefusedError, also for an announcement by
+    another node than the one that was ``asked``, or for another network.
     """
     if claimed(signed) != (asked[1], asked[0]):
         author, name = claimed(signed)
@@ -100,7 +100,7 @@ def membership(master: Master, name: str, keys: Mapping[str, AcceptedKey]) -> Me
     """
     The members of the network of this name, registered or not. Raises RefusedError where there is no such network.
 
-    Not by taking a moment: when a large fleet comes up, every registration would read the registry and join all anew.
+    It does not take a Moment: when a large fleet starts, every registration would read the whole registry.
     """
     network = master.mesh().network(name)
     if network is None:
@@ -116,7 +116,7 @@ def _refuse_stranger(members: Membership, node: str) -> None:
 
 
 def refuse_wrong_key(network: Network, node: str, public_key: str) -> None:
-    """Raises RefusedError where the mesh file gives this key to another, or another key to this node."""
+    """Raise RefusedError if the mesh file gives this key to another node, or another key to this node."""
     for peer in network.peers:
         if peer.public_key == public_key:
             raise RefusedError(f"its public key is that of the peer {peer.name} in the mesh file", "key")

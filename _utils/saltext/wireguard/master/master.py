@@ -1,7 +1,7 @@
 """
-What the master knows and where it keeps it: mesh file, registry, accepted keys, the secret of preshared keys.
+The master's knowledge: mesh file, registry, accepted keys, the secret of preshared keys.
 
-External pillar, runner and engine all come here, so that they cannot differ in what they believe.
+External pillar, runner and engine all use this, so that they cannot disagree.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .secretfile import load_secret
 @dataclass(frozen=True)
 class Master:
     """
-    Where the master keeps things.
+    The places where the master keeps things.
 
     ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
-    ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: where
-    preshared keys come from if not from a file of ours.
+    ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: the source of
+    preshared keys, if that is not a file of ours.
     """
 
     mesh_path: str
@@ -47,7 +47,7 @@ class Master:
     @classmethod
     def from_opts(cls, opts: Mapping[str, Any]) -> Master:
         """From the Salt master's options. Raises ConfigError, which says what to write into them."""
-        # Salt calls a master after the minion on its machine, unless `id` is configured
+        # Unless `id` is configured, Salt names a master after the minion on its machine.
         own_minion = str(opts.get("id") or "").removesuffix("_master")
         return cls(mesh_path_of(opts), keys_dir_of(opts), state_dir_of(opts), own_minion, secret_of(opts))
 
@@ -64,7 +64,7 @@ class Master:
         return load_salt_keys(self.keys_dir)
 
     def salt_keys(self) -> Mapping[str, AcceptedKey]:
-        """The same, looked up one by one: for what concerns few of them."""
+        """The same, read one by one, for work that concerns few of them."""
         return SaltKeys(self.keys_dir)
 
     def is_trusted(self, node: str) -> bool:
@@ -82,10 +82,10 @@ class Master:
 @dataclass(frozen=True)
 class Moment:
     """
-    What the master knows at one moment: a verb takes one, and looks at nothing twice.
+    The master's knowledge at one moment. Each command takes one, and so reads nothing twice.
 
-    Mesh file, registry and accepted keys are looked at when it is taken; secret and reports, which few verbs need, when
-    they are first asked for. ``now`` is in Unix seconds.
+    Mesh file, registry and accepted keys are read when it is taken. The secret and the reports, which few commands
+    need, are read when they are first used. ``now`` is in Unix seconds.
     """
 
     master: Master
@@ -96,7 +96,7 @@ class Moment:
 
     @cached_property
     def secret(self) -> Secret | None:
-        """Where all preshared keys come from, made if it is missing; None if the mesh file wants none."""
+        """The source of all preshared keys, made if it is missing; None if no network has preshared keys."""
         if not any(network.preshared_keys for network in self.mesh.networks):
             return None
         return self.master.configured_secret or load_secret(self.master.state_dir)
@@ -108,7 +108,7 @@ class Moment:
 
     @cached_property
     def unguarded(self) -> Fleet:
-        """The fleet, even with losses: for what tells nobody, and for what comes before a loss is forced."""
+        """The fleet, even with losses: for work that changes no node, and to force a loss."""
         path = self.master.registry.path
         return fleet.current(path, self.mesh, self.snapshot, self.keys, self.now, self.secret)
 

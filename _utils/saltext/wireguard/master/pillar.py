@@ -1,4 +1,4 @@
-"""What the pillar of a minion has: its views, or an error that never says what is wrong on the master."""
+"""The pillar of a minion: its views, or an error that does not reveal what is wrong on the master."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which keys are due for a rotation, and the secret of preshared keys, which is rotated whole."""
+"""Which keys are due for a rotation; and the rotation of the secret of all preshared keys."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def due_for_rotation(moment: Moment) -> list[NodeId]:
     """
     (network, node) whose key is due by ``rotate_every``, the longest overdue first; only nodes that are in sync.
 
-    Each node has a time of its own in the last fifth of the interval, so that nodes that came together do not rotate
-    together. One that just failed, as those do that are off, has to wait, so that it does not keep others waiting.
+    Each node has its own time in the last fifth of the interval, so that nodes that joined together do not rotate
+    together. A node whose rotation has just failed, for example because it is off, must not delay the others, so it
+    waits.
     """
     due = []
     failed = moment.master.registry.audit.failed_rotations(moment.now - ROTATE_AGAIN_SECONDS)

@@ -1,7 +1,7 @@
 """
-The file with the secret that all preshared keys come from: complete and 0600 from the moment that it exists.
+The file with the secret of all preshared keys: complete, and with mode 0600, from the moment that it exists.
 
-It is made when a network wants preshared keys for the first time.
+It is made when a network first has preshared keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PREVIOUS = f"{_FILE}.previous"
 
 
 def load_secret(directory: str) -> Secret:
-    """The secret; made by whoever comes first. The same object as long as it is the same. Raises ConfigError."""
+    """The secret, which the first call makes. An unchanged secret is the same object. Raises ConfigError."""
     path = os.path.join(directory, _FILE)
     with _errors(path):
         if not os.path.exists(path):
@@ -36,8 +36,8 @@ def load_secret(directory: str) -> Secret:
 
 def renew_secret(directory: str) -> None:
     """
-    Make another secret in place of the one that there is, which is kept: a node that the change has cut off from its
-    master knows no other. Raises ConfigError.
+    Replace the secret by a new one, and keep the old one: a node that the change cuts off from its master knows no
+    other. Raises ConfigError.
     """
     path = os.path.join(directory, _FILE)
     with _errors(path):

@@ -14,22 +14,21 @@ from ..registry.rows import Applied, NodeId
 from ..wording import shell
 from .master import Master, Moment
 
-# Why a node is not in sync that announced a new key and never said whether it uses it.
+# Why a node is not in sync: it announced a new key, and it is unknown whether it uses it.
 UNFINISHED = "rotation not finished"
 
-# Why a node is not in sync whose minion cannot be asked.
+# Why a node is not in sync: it has no minion that can be asked.
 BY_SSH = "by ssh"
 
-# Why a node is not in sync that was enrolled by ssh, and has a minion now.
+# Why a node is not in sync: it was enrolled by ssh, and has a minion now.
 ENROLLED = "enrolled by ssh; its minion has not registered yet"
 
 
 @dataclass(frozen=True)
 class Status:
     """
-    Where one member stands. ``reason`` is None when its device is what it should be, which ``wanted`` is the digest of.
-
-    ``wanted`` is None for a member that has not registered.
+    The state of one member. ``reason``: why its device is not what it should be, None if it is. ``wanted``: the digest
+    of its view, None for a member that has not registered.
     """
 
     network: str
@@ -46,7 +45,7 @@ class Status:
 
 
 def statuses(moment: Moment) -> list[Status]:
-    """Every member of every network, and why it is out of date if it is. Raises what ``Moment.fleet`` raises."""
+    """The states of all members of all networks. Raises what ``Moment.fleet`` raises."""
     fleet = moment.fleet()
     digests = fleet.digests()
     return [
@@ -89,9 +88,8 @@ def revoked(moment: Moment) -> set[NodeId]:
 
 def carriers(moment: Moment) -> frozenset[str]:
     """
-    The nodes to change after all others, because these may be reached through them: hubs, those with networks
-    behind them, and the one on the master's machine, as whoever has the master's address in the mesh has a tunnel
-    to it.
+    The nodes to change after all others, because the others may be reached through them: hubs, nodes with networks
+    behind them, and the node on the master's machine, because minions may reach the master by its address in the mesh.
     """
     nodes = (member.node for _, member in moment.fleet().members() if member.settings.carries)
     return frozenset({moment.master.own_minion, *nodes})
@@ -123,7 +121,7 @@ def leftovers(moment: Moment) -> list[NodeId]:
 
 
 def own_removal(moment: Moment, node: str, networks: Collection[str]) -> str:
-    """What is known of the interfaces of a node that was removed."""
+    """A sentence about the interfaces of a node that was removed."""
     digests = [moment.applied[(network, node)].digest for network in networks if (network, node) in moment.applied]
     if node not in moment.keys and node in vouched_keys(moment.snapshot):
         return f"by ssh: {shell('salt-ssh', node, 'state.apply', 'wireguard')} takes its interface down"
@@ -133,7 +131,7 @@ def own_removal(moment: Moment, node: str, networks: Collection[str]) -> str:
 
 
 def just_booted(moment: Moment) -> set[str]:
-    """Members whose machine came up anew, or is another one: it is to be seen whether the old one still runs."""
+    """Members whose machine has booted or is another one. It must be checked whether the old one still runs."""
     members = {member.node for _, member in moment.unguarded.members()}
     return {
         node
@@ -143,7 +141,7 @@ def just_booted(moment: Moment) -> set[str]:
 
 
 def calls_for_reconcile(master: Master, tag: str, event: object = None) -> bool:
-    """Whether news that came by this event is a reason to reconcile; most reports are the outcome of one."""
+    """Whether the news in this event is a reason to reconcile. Most reports are the result of a reconcile."""
     if tag == REGISTER_TAG:
         return True
     moment = master.moment()
@@ -152,8 +150,8 @@ def calls_for_reconcile(master: Master, tag: str, event: object = None) -> bool:
 
 def _is_astray(moment: Moment, event: object) -> bool:
     """
-    Whether the report in this event tells of a view that its node should not have: something brought that late. A
-    change that the node took back is no such case: it does not try that again at once, and to ask is of no use.
+    Whether the report in this event is about a view that its node should not have, because something delivered it late.
+    A change that the node rolled back is no such case: asking would not help, as it does not try that again at once.
     """
     try:
         report, _ = verify(signed_part(event), Report, moment.keys)

@@ -17,7 +17,7 @@ def refuse_clone(minion: Minion, view: View, test: bool = False) -> None:
 
 def shut_down_clone(minion: Minion, view: View, test: bool) -> str | None:
     """
-    Take the interface down on a copy, which would attract its original's packets. Returns a message about that; None on
+    Take the interface down on a copy, which would attract its original's packets. Returns a message on a copy, None on
     every other machine.
     """
     if config_files.boot_name() not in view.clones:
@@ -33,5 +33,5 @@ def shut_down_clone(minion: Minion, view: View, test: bool) -> str | None:
 
 
 def has_other_boot(view: View) -> bool:
-    """Whether the master takes another boot of this machine, or another machine, for this node."""
+    """Whether the master knows another boot of this machine, or another machine, as this node."""
     return view.boot not in (None, config_files.boot_name())

@@ -26,12 +26,12 @@ def key_file(interface: str) -> str:
 
 
 def next_key_file(interface: str) -> str:
-    """The key that a rotation leads to."""
+    """Where the next key is during a rotation."""
     return key_file(interface) + ".next"
 
 
 def previous_key_file(interface: str) -> str:
-    """The key from before a rotation, until that is known to be over."""
+    """Where the key from before a rotation is, until the rotation is known to be over."""
     return key_file(interface) + ".previous"
 
 

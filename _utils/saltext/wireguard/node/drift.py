@@ -1,4 +1,4 @@
-"""What others changed: this machine compared with its own configuration files. Nobody else is needed."""
+"""Compares this machine with its own configuration files, to find what others changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def drift(boot: Manager, live: Collection[str]) -> dict[str, Any]:
 
 
 def _answer(interface: str, boot: Manager, asked: Collection[str]) -> Answer:
-    """Without a digest if the file does not tell what was applied; then only the master knows what differs."""
+    """Without a digest if the file does not say what was applied: then only the master knows what differs."""
     device = devices.read(interface)
     live = Sessions.of(device, int(time.time())) if device else Sessions()
     sessions = dataclasses.replace(live, keys=set(asked) & set(live.keys or ()))

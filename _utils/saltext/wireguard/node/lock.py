@@ -1,4 +1,4 @@
-"""One change at a time for each interface: a state run and a pushed sync may meet."""
+"""One change at a time for each interface: a state run and a sync of the master may coincide."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def hold(cachedir: str, interface: str, seconds: float | None = None) -> Iterato
     """
     Wait for the lock, for 120 s by default, or raise NodeError. The kernel releases it when the holder dies.
 
-    Whoever holds it is the only one that writes files of the interface. So what an earlier one left half written goes.
+    Only the holder writes files of the interface, so it first removes temporary files that an earlier one left.
     """
     directory = os.path.join(cachedir, "wireguard")
     os.makedirs(directory, mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a node remembers for its own use, in the folder ``wireguard`` of the minion's cachedir."""
+"""What a node remembers, in the folder ``wireguard`` of the minion's cachedir."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _JsonFile:
         self._path = path
 
     def read(self) -> dict[str, Any]:
-        """What was noted; nothing where that is damaged."""
+        """The notes; empty if the file is damaged."""
         try:
             notes = json.loads(files.read(self._path) or "{}")
         except ValueError:
@@ -27,34 +27,34 @@ class _JsonFile:
         return notes if isinstance(notes, dict) else {}
 
     def add(self, **values: Any) -> None:
-        """Note these values besides what is noted already. Raises NodeError or OSError where that fails."""
+        """Add these values to the notes. Raises NodeError or OSError."""
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         files.replace(self._path, json.dumps({**self.read(), **values}))
 
 
 class Notes:
-    """Of each network; nothing breaks when these are lost."""
+    """Notes on each network. Nothing breaks if they are lost."""
 
     def __init__(self, cachedir: str) -> None:
         self._dir = os.path.join(cachedir, "wireguard")
 
     def networks(self) -> list[str]:
-        """The networks that there are notes of: all that this node has been in."""
+        """The networks with notes: all that this node has been in."""
         return [os.path.splitext(name)[0] for name in files.names(self._dir) if name.endswith(".json")]
 
     def read(self, network: str) -> dict[str, Any]:
-        """What was noted; nothing where that is damaged."""
+        """The notes on a network; empty if they are damaged."""
         return self._of(network).read()
 
     def add(self, network: str, **values: Any) -> None:
-        """Note these values besides what is noted already."""
+        """Add these values to the notes on a network."""
         self._of(network).add(**values)
 
     def next_serial(self, network: str, last_serial: int) -> int:
         """
-        Larger than any before, also when this node's clock or its cache was set back: the master tells its last one.
+        A serial larger than any before, even if this node's clock or cache was set back: the master knows the last one.
 
-        What was used while this node's clock was days ahead does not count: the master has refused it.
+        Serials that were used while this node's clock was days ahead do not count: the master has refused them.
         """
         least = max(time.time_ns(), last_serial + 1)
         used = self.read(network).get("serial", 0)
@@ -71,7 +71,7 @@ class Journal:
     Notes on an interface: the change on trial, the last rollback, and the newest generation that was applied.
 
     A change is on trial from before its first write until it is found to work or was rolled back. If its process dies
-    in between, the watchdog and the next run find here what to do.
+    in between, the watchdog and the next run read here what to do.
     """
 
     def __init__(self, cachedir: str, interface: str) -> None:
@@ -79,14 +79,14 @@ class Journal:
 
     def trial(self) -> dict[str, Any] | None:
         """
-        What ``begin`` noted about the change on trial. None if there is none, or if the machine was booted since then:
-        a boot sets the device up from the last good state.
+        The notes of ``begin`` on the change on trial. None if there is none, or if the machine has booted since: a boot
+        sets the device up from the last good state.
         """
         trial = self._file.read().get("trial")
         return trial if trial and trial["boot"] == config_files.boot_id() else None
 
     def begin(self, **trial: Any) -> None:
-        """Note that a change is about to begin. Raises NodeError or OSError where that fails."""
+        """Note that a change is about to begin. Raises NodeError or OSError."""
         self._file.add(trial={**trial, "boot": config_files.boot_id()})
 
     def end(self) -> None:
@@ -94,25 +94,24 @@ class Journal:
         self._file.add(trial=None)
 
     def generation(self) -> int:
-        """The generation of the newest view or job that was applied here; 0 where there was none."""
+        """The generation of the newest view or job that was applied here, 0 if there was none."""
         generation = self._file.read().get("generation")
         return generation if isinstance(generation, int) else 0
 
     def reach_generation(self, generation: int) -> None:
-        """Refuse older generations from now on. Raises NodeError or OSError where that cannot be noted."""
+        """Refuse older generations from now on. Raises NodeError or OSError."""
         if generation > self.generation():
             self._file.add(generation=generation)
 
     def rollback(self) -> dict[str, Any] | None:
         """
-        The last rollback: ``digest`` of the view that was tried, ``reason``, ``at``, and ``retry_at``, before which it
-        is not tried again; both in Unix seconds. None if there is none, or the master knows of it and a later apply
-        worked.
+        The last rollback: ``digest`` of the view that was tried, ``reason``, ``at``, and ``retry_at``, the time of the
+        next try; both in Unix seconds. None if there is none, or if the master knows of it and a later apply worked.
         """
         return self._file.read().get("rollback")
 
     def record_rollback(self, digest: str, reason: str, retry_seconds: int) -> None:
-        """End the trial: its change was rolled back, and is not to be tried again for so many seconds."""
+        """End the trial: its change was rolled back, and will not be tried again for so many seconds."""
         now = int(time.time())
         rollback = {"digest": digest, "reason": reason, "at": now, "retry_at": now + retry_seconds}
         self._file.add(trial=None, rollback=rollback)

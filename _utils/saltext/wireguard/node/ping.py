@@ -1,4 +1,4 @@
-"""Pings all peers of an interface at once: whether packets come through, and how large ones."""
+"""Pings all peers of an interface at once: whether packets get through, and of which sizes."""
 
 from __future__ import annotations
 

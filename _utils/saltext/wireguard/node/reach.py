@@ -1,4 +1,4 @@
-"""Checks whether others can be reached: the master by TCP, peers through the tunnel."""
+"""Checks reachability: of the master by TCP, of peers through the tunnel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..device import echo
 
-# How often a node checks what it waits for. This is most of the gap in a key rotation.
+# How often a node checks a condition that it waits for. This causes most of the gap in a key rotation.
 POLL_SECONDS = 0.04
 
 

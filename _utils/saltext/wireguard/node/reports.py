@@ -1,4 +1,4 @@
-"""What a node reports to the master once it has applied a view, or had to roll it back."""
+"""A node's reports to the master, after it has applied a view or rolled it back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def send_once(minion: Minion, view: View, obstacles: Sequence[str]) -> None:
 
 
 def of_success(minion: Minion, view: View, obstacles: Sequence[str]) -> list[Signed]:
-    """The signed report, in a list that is empty without a master. It names an earlier rollback, for the last time."""
+    """The signed report; an empty list without a master. It mentions an earlier rollback for the last time."""
     report = _reports(minion, view, view.digest, obstacles)
     minion.notes().add(str(view.network), reported=view.digest, obstacles=[*obstacles])
     minion.journal(view.interface).forget_rollback()

@@ -1,7 +1,7 @@
 """
-Follows the names of peers to their new addresses, as the configuration file has them: no pillar, no master.
+Follows the names of peers to their new addresses, by the configuration file alone, without pillar and master.
 
-Names are resolved before any lock is taken, so that a slow one does not block an apply. What they stand for now is
+Names are resolved before any lock is taken, so that a slow lookup does not block an apply. What they stand for now is
 written into the files that the interface boots from.
 """
 

@@ -1,5 +1,6 @@
 """
-Rolls a change back if its process died before the change was found to work. A program of its own (see ``trial``).
+Rolls a change back if its process died before the change was found to work. It runs as a separate program (see
+``trial``).
 
 Arguments: the minion's cachedir, the interface, and the id of the trial that it watches.
 """
@@ -25,7 +26,7 @@ def main(cachedir: str, interface: str, trial: str) -> None:
             # This waits for any run that works on the interface, the watched one included.
             with lock.hold(cachedir, interface):
                 return roll_back_unfinished(Journal(cachedir, interface), interface, trial)
-        except Exception as exc:  # Whatever it is: nobody else puts this interface right.
+        except Exception as exc:  # Whatever it is: nothing else repairs this interface.
             syslog.syslog(syslog.LOG_ERR, f"wireguard: {interface} could not be rolled back: {exc}")
             time.sleep(PAUSE_SECONDS)
 

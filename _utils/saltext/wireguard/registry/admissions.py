@@ -1,4 +1,4 @@
-"""What operators decide: who is revoked, readmitted, admitted or rejected. One transaction a decision."""
+"""Decisions of operators: to revoke, readmit, admit or reject a node. Each is one transaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .rows import NodeId
 
 
 class Admissions:
-    """Those of the registry in ``store``, and of the list of denials beside it."""
+    """The decisions in the registry in ``store``, and in the list of denials beside it."""
 
     def __init__(self, store: Database, denials: Denials) -> None:
         self._store = store
@@ -86,7 +86,7 @@ class Admissions:
             return True
 
     def reject(self, network: str, node: str, who: str) -> str | None:
-        """Say no to the registration that waits, and from now on to the same key. Returns that key, or None."""
+        """Reject the waiting registration, and its key from now on. Returns that key, None if nothing waits."""
         with self._store.write() as connection:
             waiting = connection.execute(
                 "SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", (network, node)
@@ -117,7 +117,7 @@ def _forget_question(connection: sqlite3.Connection, network: str, node: str) ->
 def _refuse_another_key(
     connection: sqlite3.Connection, network: str, node: str, record: Registration | None, public_key: str
 ) -> None:
-    """Raise RefusedError where what waits need not be what the operator has seen."""
+    """Raise RefusedError if the waiting key may not be the one that the operator has seen."""
     if record is None:
         if public_key:
             raise RefusedError(f"no registration of {node} with the public key {public_key} waits in network {network}")

@@ -1,4 +1,4 @@
-"""What happened, by whose doing: the history of the registry, with who came and went, and what was refused."""
+"""The history of the registry: what happened, who did it, who joined and left, and what was refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boots of machines: by these, two machines with one Salt key give themselves away."""
+"""Boots of machines, which reveal two machines with one Salt key."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from . import history as trail
 from .budget import BOOTS, spend
 from .database import advance_generation
 
-# So many are remembered of a machine, besides the present one.
+# So many boots of a machine are remembered, besides the current one.
 MAX_BOOTS = 50
 
 
 def see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> bool:
     """
-    Notice two machines that use one Salt key: a machine that boots does not come back as it was before the boot.
-    Returns whether another boot is the present one now.
+    Detect two machines with one Salt key: a single machine never returns to an earlier boot. Returns whether the
+    current boot has changed.
 
-    Raises RefusedError when the statement comes from the one that appeared later. The first goes on.
+    Raises RefusedError for a statement of the machine that appeared later. The first one goes on.
     """
     if not statement.boot:
         return False
@@ -52,7 +52,7 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
 
 
 def _forget_old(connection: sqlite3.Connection, network: str, who: tuple[str, str]) -> None:
-    """Who makes boot ids up gets no more room than that."""
+    """A node that makes up boot ids gets no more room than that."""
     sql = (
         "DELETE FROM boot WHERE (node, salt_key) = (?, ?) AND boot IN (SELECT boot FROM boot"
         " WHERE (node, salt_key) = (?, ?) AND state IN ('replaced', 'clone') ORDER BY seen DESC LIMIT -1 OFFSET ?)"

@@ -1,9 +1,8 @@
 """
-What one node may bring about in a while, however true what it says is: so much at once, and some more an hour.
+Limits how much work one node can cause, even with true statements: a number at once, and some more each hour.
 
-Each change of a node costs every other node a pillar or a job, and each report that is news, and each boot, a
-reconcile. What goes beyond the budget waits, or is not acted on at once. Functions here work within the caller's
-transaction.
+Each change of a node costs every other node a pillar or a job. Each boot, and each report with news, costs a reconcile.
+Statements beyond the budget wait, or are not acted on at once. Functions here work within the caller's transaction.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Budget:
-    """So many at once, and one more each time that so many seconds have passed."""
+    """So many at once, and one more after each period of so many seconds."""
 
     name: str
     at_once: int
@@ -36,7 +35,7 @@ def changes(connection: sqlite3.Connection) -> Budget:
 
 
 def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float) -> bool:
-    """Whether the node has something left; if so, that is one less."""
+    """Spend one of the node's budget. Returns whether it had one left."""
     sql = "SELECT spent, at FROM budget WHERE (name, node) = (?, ?)"
     spent, at = connection.execute(sql, (budget.name, node)).fetchone() or (0.0, now)
     # a clock that is set back gives nothing, and from then on time counts again
@@ -49,11 +48,11 @@ def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float)
 
 
 def spenders(connection: sqlite3.Connection, budget: Budget, now: float) -> list[str]:
-    """The nodes that have nothing left of it."""
+    """The nodes that have nothing left of this budget."""
     sql = "SELECT node FROM budget WHERE name = ? AND spent - max(? - at, 0) / ? + 1 > ? ORDER BY node"
     return [node for (node,) in connection.execute(sql, (budget.name, now, budget.seconds, budget.at_once))]
 
 
 def renew(connection: sqlite3.Connection, node: str) -> None:
-    """Give a node all of its budgets anew: an operator wants to hear from it."""
+    """Reset all budgets of a node, because an operator wants to hear from it."""
     connection.execute("DELETE FROM budget WHERE node = ?", [node])

@@ -1,7 +1,7 @@
 """
 The file that the registry lives in: SQLite, readable by its owner only, one transaction a change.
 
-Knows connections, the schema and how both can fail; what the rows mean is the matter of ``registry``.
+It knows connections, the schema and how both can fail. What the rows mean is left to ``registry``.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class Database:
 
 
 def _exists(path: str) -> bool:
-    """Unlike os.path.exists, no answer is no "no": whoever may not look must not take the registry for an empty one."""
+    """Unlike os.path.exists, it raises OSError if the file cannot be looked up, so that it is not taken for missing."""
     try:
         os.stat(path)
     except FileNotFoundError:

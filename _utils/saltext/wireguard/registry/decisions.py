@@ -1,4 +1,4 @@
-"""What operators decided about nodes: in the registry, and what denies something also in the list beside it."""
+"""The decisions of operators about nodes: in the registry, and denials also in the list beside it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Decisions:
         return combined(Standing(*row) if row else None, self._denials.read().get((network, node)))
 
     def all(self) -> dict[NodeId, Standing]:
-        """What holds."""
+        """All decisions that hold."""
         recorded = self._recorded()
         return {**recorded, **unrecorded(self._denials.read(), recorded)}
 
     def unrecorded(self) -> dict[NodeId, Standing]:
-        """Those of them that the registry does not have: it is older than they are."""
+        """The decisions that hold and are not in the registry, because it is older."""
         return unrecorded(self._denials.read(), self._recorded())
 
     def _recorded(self) -> dict[NodeId, Standing]:
@@ -53,7 +53,7 @@ class Decisions:
         """
         Write a decision down, and into the history as ``what``.
 
-        The list of denials comes first: what happens between the two leaves the node shut out.
+        The list of denials is written first, so that a crash in between leaves the node shut out.
         """
         standing = Standing(state, time.time(), who, why, expires)
         row = (network, node, *standing.__dict__.values())
@@ -64,12 +64,12 @@ class Decisions:
         self._denials.note({(network, node): standing})
 
     def list_again(self) -> None:
-        """Put back into the list what the registry denies and the list does not, as somebody deleted it."""
+        """Add denials of the registry to the list that it lacks, for example because somebody deleted it."""
         recorded, denied = self._recorded(), self._denials.read()
         self._denials.note({node: each for node, each in recorded.items() if node not in denied})
 
     def refuse_revoked(self, record: Registration) -> Standing | None:
-        """Returns what else an operator decided about the node."""
+        """Raise RefusedError for a revoked node. Returns any other decision about the node."""
         standing = self.of(record.network, record.node)
         if standing and standing.state == REVOKED:
             raise RefusedError(

@@ -1,9 +1,9 @@
 """
-What operators denied, kept beside the registry, where an older registry cannot take it back.
+The denials of operators, kept beside the registry so that an older registry does not undo them.
 
-A registry from a backup, and a new one, know nothing of who was revoked since. So each revocation, and each admission
-that ends, is in this file as well, from before the registry has it until it is taken back. Several masters that share
-a registry must share this list, too.
+A new registry, and one from a backup, lack later revocations. So each revocation, and each admission that ends, is also
+in this file, from before the registry has it until it is undone. Several masters that share a registry must share this
+list too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _cache: dict[str, tuple[_Stamp, Denied]] = {}
 
 
 class Denials:
-    """The list in the file at ``path``, which is complete or the one before, also after a power cut."""
+    """The list in the file at ``path``. After a power cut, the file has its old or its new content."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -57,7 +57,7 @@ class Denials:
 
     def note(self, decided: Mapping[NodeId, Standing]) -> None:
         """
-        Keep what of these decisions denies something, and forget what was denied to these nodes before.
+        Store the denials among these decisions, in place of earlier ones of the same nodes.
 
         To be called within a transaction of the registry, so that two processes cannot lose each other's decisions.
         Raises RegistryError.
@@ -86,9 +86,8 @@ def _denies(standing: Standing) -> bool:
 
 def combined(recorded: Standing | None, denied: Standing | None) -> Standing | None:
     """
-    What holds of a decision in the registry and one in the list of denials; of two different ones, what denies more.
-
-    Not the later one, which depends on clocks.
+    What holds of a decision in the registry and one in the list of denials: of two different ones, the stricter parts.
+    The later one does not win, because that would depend on clocks.
     """
     if denied is None or denied == recorded:
         return recorded
@@ -102,6 +101,6 @@ def combined(recorded: Standing | None, denied: Standing | None) -> Standing | N
 
 
 def unrecorded(denied: Denied, recorded: Denied = NOTHING) -> dict[NodeId, Standing]:
-    """What holds instead of the decisions of a registry that is older than the denials."""
+    """The decisions that replace those of a registry that is older than the denials."""
     both = {node: combined(recorded.get(node), standing) for node, standing in denied.items()}
     return {node: standing for node, standing in both.items() if standing and standing != recorded.get(node)}

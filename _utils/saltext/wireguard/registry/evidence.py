@@ -23,16 +23,16 @@ Statement = TypeVar("Statement", Registration, Report, Rotation)
 
 
 def signed_part(event: object) -> object:
-    """The signed statement in an event as ``event.send`` makes it; None where there is none."""
+    """The signed statement in an event of ``event.send``, None if there is none."""
     data = event.get("data") if isinstance(event, Mapping) else None
     return data.get("signed") if isinstance(data, Mapping) else None
 
 
 def claimed(signed: object) -> tuple[str, str]:
     """
-    The node and network that a statement claims to be about, for a refusal's text only. Never evidence.
+    The node and network that a statement claims to be about, for texts of refusals only. They prove nothing.
 
-    Anything that is not printable text of a sensible length comes back as "?".
+    Anything but printable text of a sensible length becomes "?".
     """
     try:
         data = _parse(_part(signed, "statement", MAX_STATEMENT))

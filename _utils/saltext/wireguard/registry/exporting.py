@@ -1,4 +1,4 @@
-"""Exporting the configurations of external peers: one transaction a step."""
+"""The export of external peers' configurations. Each step is one transaction."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Exporting:
 
     def store(self, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
         """
-        Store the key of a peer that was prepared, and the digest of what it is given. Raises RefusedError when the key
-        is that of another, or the peer has changed since.
+        Store the key of a prepared peer, and the digest of its configuration. Raises RefusedError if another has the
+        key, or the peer has changed since.
         """
         with self._store.write() as connection:
             exports.store(connection, before, public_key, digest, who, why)

@@ -1,8 +1,8 @@
 """
-External peers whose configuration the master exports: their keys, and what they were given.
+External peers whose configuration the master exports: their keys and addresses.
 
-Such a peer has a row from the moment that it is given addresses. No view has it until it has a key. Of the key pair,
-only the public key is ever stored here.
+Such a peer has a row once it has addresses. No view includes it until it has a key. Of its key pair, only the public
+key is ever stored here.
 
 Functions here work within the caller's transaction.
 """
@@ -82,7 +82,7 @@ def store(connection: sqlite3.Connection, before: Export, public_key: str, diges
 
 
 def refuse_taken(connection: sqlite3.Connection, network: str, name: str, public_key: str) -> None:
-    """Raise RefusedError where the key is that of a peer, unless it is this very one."""
+    """Raise RefusedError if another peer has the key."""
     owners = connection.execute("SELECT network, peer FROM export WHERE public_key = ?", [public_key]).fetchall()
     for owner in owners:
         if owner != (network, name):
@@ -92,7 +92,7 @@ def refuse_taken(connection: sqlite3.Connection, network: str, name: str, public
 
 
 def forget(connection: sqlite3.Connection, network: str, peers: Collection[str]) -> None:
-    """Drop peers that are gone from the mesh file; their addresses are freed as those of nodes are."""
+    """Drop peers that the mesh file does not have any more. Their addresses are freed like those of nodes."""
     for peer in sorted(peers):
         who = (network, peer)
         has_key = connection.execute(

@@ -1,8 +1,8 @@
 """
-The audit trail: what happened to which node, when, by whose doing, and why.
+The audit trail: what happened to which node, when, who did it, and why.
 
-Entries are written in the transaction of the change itself, so that neither can be without the other. Each is announced
-once as a Salt event afterwards, by whichever process comes first.
+Entries are written in the transaction of the change itself, so that neither exists without the other. Afterwards, the
+first process that can announces each entry once, as a Salt event.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ def write(
 
 def prune(connection: sqlite3.Connection, now: float) -> None:
     """
-    Drop what is beyond the limits, and say so in an entry of each node concerned.
+    Drop entries beyond the limits, and note that in an entry of each node concerned.
 
-    Of a clock that is far ahead for a while, the newest entries do not care.
+    The newest entries always stay, so a clock that is far ahead for a while does not empty the history.
     """
     by_itself = (
         "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY node ORDER BY id DESC) AS place"
@@ -146,7 +146,7 @@ def read(connection: sqlite3.Connection, node: str | None, limit: int) -> list[E
 
 
 def claim(connection: sqlite3.Connection) -> list[Entry]:
-    """The entries that nobody has announced; whoever gets them must."""
+    """The entries that nobody has announced. The caller must."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM history WHERE announced = 0 ORDER BY id").fetchall()  # noqa: S608
     connection.execute("UPDATE history SET announced = 1 WHERE announced = 0")
     return [_entry(row) for row in rows]

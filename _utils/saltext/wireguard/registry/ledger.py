@@ -1,4 +1,4 @@
-"""Which node has each address: in the registry's file, or on paper to compute what would happen."""
+"""Which node has each address: in the registry's file, or in a copy, to compute what would happen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..model.addresses import Address, Subnet, parse_address
 from .pool import Holding
 
-# So much time may pass between two looks at who is gone and still count, and so seldom is it written down that one was.
+# At most a day between two checks for former nodes counts, and a check is written down at most once an hour.
 _DAY = 86_400.0
 _HOUR = 3600.0
 
@@ -58,7 +58,7 @@ class Stored:
 
 
 class OnPaper:
-    """The same from a snapshot; what is given and freed changes nothing else. ``untouched`` is by subnet."""
+    """A copy from a snapshot. Giving and freeing addresses there changes nothing else. ``untouched`` is by subnet."""
 
     def __init__(self, holdings: Iterable[Holding], untouched: Mapping[str, int]) -> None:
         self._holdings: dict[Address, Holding] = {}
@@ -99,10 +99,10 @@ class OnPaper:
 
 def pass_time(connection: sqlite3.Connection, now: float) -> bool:
     """
-    Let the quarantines go on; call it whenever it is looked who is gone. Returns whether any will last longer.
+    Advance the quarantines; to be called with each check for former nodes. Returns whether any was extended.
 
-    Time counts only while somebody looks, at least every day: not while the master is off, not for a registry put back
-    from a backup, and not by a clock that is set. What does not count is added to the moments at which they began.
+    Time counts only while checks happen at least daily: not while the master is off, not for a registry restored from a
+    backup, and not when a clock is set. Time that does not count is added to the beginning of each quarantine.
     """
     looked = connection.execute("SELECT time FROM looked").fetchone()[0]
     skipped = (now - looked) - min(max(now - looked, 0.0), _DAY)

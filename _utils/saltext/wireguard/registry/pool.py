@@ -1,8 +1,8 @@
 """
-Which address a node gets, one of each IP version: what it has or had, else one that nobody had yet, the lowest first.
+Which address a node gets, one of each IP version: the one that it has or had, or else the lowest that nobody has had.
 
-The subnets of one IP version are used up one after the other. Once there is no address in a subnet that nobody had yet,
-those come that were free for longest, each not before the network's quarantine is over.
+The subnets of an IP version are used one after the other. Once every address of a subnet has been used, the one that
+has been free for longest comes next, but not before the network's quarantine is over.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-One node, one public key: whose a key is, what refuses a second owner, and what takes a row over.
+One owner for each public key: who has a key, when a second owner is refused, and when it replaces the first.
 
-Functions here work within the caller's transaction. A check never deletes: only ``take_over`` does, and only what its
-caller is about to accept gets there.
+Functions here work within the caller's transaction. Only ``take_over`` deletes rows, and only for a registration that
+its caller is about to accept.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ def refuse_foreign_key(
     connection: sqlite3.Connection, record: Registration, salt_key: str, membership: Membership
 ) -> None:
     """
-    Raise RefusedError where the key of a registration is another's. ``salt_key``: what proves the registration.
+    Raise RefusedError if another node has the key of a registration. ``salt_key``: the key that proves the
+    registration.
 
-    A node may use its key in several networks, as it does after a network got another name. A minion that got another
-    id keeps its key: the Salt key shows that it is the same machine. An operator may vouch for another machine. Neither
-    gets the key of a member, or of a node that an operator may let in again.
+    A node may use its key in several networks, for example after a network was renamed. A minion that was renamed keeps
+    its key: the Salt key shows that it is the same machine. An operator may vouch for another machine. None of these
+    gets the key of a member, or of a node that an operator may readmit.
     """
     exports.refuse_taken(connection, record.network, record.node, record.public_key)
     for network, node, known_as in _owners(connection, record.node, record.public_key):

@@ -1,8 +1,8 @@
 """
-Refused statements: counted in the history, where each node, network and kind has one entry a day.
+Refused statements: counted in the history, with one entry a day for each node, network and kind.
 
-How many there are, and what they say, is up to others. So no flood of one kind pushes out another kind, nor what
-happened before it, and none costs more than a few writes a second.
+Others control their number and content. So no flood of one kind displaces another kind or earlier entries, and none
+costs more than a few writes a second.
 
 Functions here work within the caller's transaction.
 """

@@ -1,4 +1,4 @@
-"""What a statement of a node changes in the registry; each function within a transaction of its caller."""
+"""The changes that a node's registration makes in the registry, within a transaction of the caller."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .rows import VOUCHED
 def question_of(
     connection: sqlite3.Connection, decisions: Decisions, record: Registration, network: Network
 ) -> str | None:
-    """Which decision the registration needs first. Raises RefusedError where it was made, and is no."""
+    """Which decision the registration needs first. Raises RefusedError if an operator has rejected it."""
     key = (record.network, record.node)
     standing = decisions.refuse_revoked(record)
     known = connection.execute("SELECT public_key, next_key FROM node WHERE (network, node) = (?, ?)", key).fetchone()
@@ -71,7 +71,7 @@ def take_in(
 
 
 def _is_known(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str | None) -> bool:
-    """Whether it says what is stored, or waits for an operator, already."""
+    """Whether the same registration is already stored, or waits for an operator."""
     waiting = connection.execute(
         "SELECT question, record, salt_key FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node)
     ).fetchone()
@@ -86,7 +86,7 @@ def _is_known(connection: sqlite3.Connection, record: Registration, salt_key: st
 
 
 def _touch(connection: sqlite3.Connection, record: Registration, question: str | None) -> None:
-    """Note the time of a registration without news. What waited is dropped: the node is back at what it had."""
+    """Note the time of a registration without news, and drop one that waited: the node has returned to what it had."""
     who = (record.network, record.node)
     connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", who)
     if question:
@@ -98,7 +98,7 @@ def _touch(connection: sqlite3.Connection, record: Registration, question: str |
 
 
 def _is_free(connection: sqlite3.Connection, record: Registration, salt_key: str) -> bool:
-    """The first word of a node costs it nothing, nor what an operator has asked it for."""
+    """A node's first registration costs it nothing, and neither does one that an operator has asked for."""
     who = (record.network, record.node)
     row = connection.execute("SELECT next_key, salt_key FROM node WHERE (network, node) = (?, ?)", who).fetchone()
     if row:
@@ -108,7 +108,7 @@ def _is_free(connection: sqlite3.Connection, record: Registration, salt_key: str
 
 
 def _defer(connection: sqlite3.Connection, record: Registration, salt_key: str) -> None:
-    """The last word counts, as soon as the node's budget allows."""
+    """The last registration counts, as soon as the node's budget allows."""
     connection.execute(
         "INSERT INTO deferred VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET (record, salt_key) = (excluded.record, excluded.salt_key)",
@@ -117,7 +117,7 @@ def _defer(connection: sqlite3.Connection, record: Registration, salt_key: str) 
 
 
 def take_deferred(connection: sqlite3.Connection, decisions: Decisions, membership: Membership) -> bool:
-    """Take in what waited for the budgets of its nodes, as far as these allow by now. Returns whether that was any."""
+    """Take in the registrations that waited, as far as the nodes' budgets allow. Returns whether any changed."""
     changed = False
     network = membership.network.name
     sql = "SELECT node, record, salt_key FROM deferred WHERE network = ? ORDER BY since, node"

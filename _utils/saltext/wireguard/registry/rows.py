@@ -1,4 +1,4 @@
-"""What is in the registry, as values."""
+"""The content of the registry, as values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .pool import Holding
 
 NodeId = tuple[str, str]  # (network, node)
 
-# In place of the fingerprint of a Salt key: no such key proves the row, an operator vouches for it.
+# In place of the fingerprint of a Salt key: an operator vouches for the row.
 VOUCHED = "vouched"
 
 

@@ -4,8 +4,8 @@ The minion keys that the master has accepted: the evidence that everything else 
 Reads Salt's key directory (``<pki_dir>/minions``, one PEM file an accepted minion). Key stores other than that
 directory are refused by the callers, which know Salt's options.
 
-As for Salt, a minion that has a file in ``minions_rejected`` too is rejected. One in ``minions_denied`` says nothing
-about it: Salt puts there what anybody sent in its name.
+As for Salt, a minion with a file in ``minions_rejected`` is rejected. A file in ``minions_denied`` means nothing: Salt
+stores there what anybody sends in the minion's name.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _read(path: str) -> AcceptedKey:
 
 
 class SaltKeys(Mapping[str, AcceptedKey]):
-    """The same, looked up one by one: a statement is checked against one key, however many there are."""
+    """The same keys, read one by one: a statement is checked against one key, however many there are."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory

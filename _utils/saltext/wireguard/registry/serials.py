@@ -1,9 +1,9 @@
 """
-The serials of statements, which only grow, so that an old statement is worth nothing.
+The serials of statements, which only grow, so that an old statement cannot be replayed.
 
-They are kept for each Salt key, because re-installed hardware starts over with a new one, while statements signed with
-its old key must not come back to life if that key is ever accepted again. They are times, in nanoseconds since 1970:
-one far ahead of the master's clock is refused, as its node could say nothing more until then.
+They are kept for each Salt key: a reinstalled machine starts over with a new one, and statements signed with its old
+key must stay old even if that key is accepted again. They are times, in nanoseconds since 1970: one far ahead of the
+master's clock is refused, because its node could send nothing more until then.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ..wording import shell
 
 def advance_serial(connection: sqlite3.Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
     """
-    Move the serial forward. False: this very serial was seen, so the statement came twice, which is no harm.
+    Move the serial forward. Returns False for the serial that was seen last: the statement came twice, which is
+    harmless.
 
-    Raises RefusedError where it is not newer, or far ahead of the clock.
+    Raises RefusedError if it is older, or far ahead of the clock.
     """
     key = (statement.KIND, statement.network, statement.node, salt_key)
     known = connection.execute(
