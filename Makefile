@@ -57,10 +57,11 @@ test-kernel-fleet: .venv/.ready  ## A master and minions on that kernel: join, e
 test-boot: .venv/.ready  ## Boots and power cuts of Debian 12 and 13 on that kernel; the first run makes their disks (root)
 	@$(PYTHON) $(PYTEST) tests/kernel
 
-lint: .venv/.ready  ## Ruff and mypy
+lint: .venv/.ready  ## Ruff, mypy and salt-lint
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/salt-lint salt/*/*.sls salt/*/*/*.sls examples/*/*.sls
 
 docs: .venv/.ready  ## The documentation as a site, in build/docs
 	@.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . build/docs

@@ -16,12 +16,10 @@ Minion configuration (or pillar), all optional::
       install_packages: false   # do not install packages (read by the states in salt://wireguard)
 """
 
-import contextlib
-from collections.abc import Callable, Collection, Iterator
+import functools as _functools
+from collections.abc import Collection
 from operator import itemgetter as _itemgetter
 from typing import TYPE_CHECKING, Any
-
-from salt.exceptions import CommandExecutionError
 
 # Imports have private names, because Salt offers every public function that it finds here.
 from saltext.wireguard.deployment import forget_if_changed as _forget_if_changed
@@ -31,12 +29,11 @@ _forget_if_changed()
 
 from saltext.wireguard import __version__
 from saltext.wireguard import deployment as _deployment
-from saltext.wireguard.errors import WireguardError
 from saltext.wireguard.node import apply as _apply
+from saltext.wireguard.node import clean as _clean
 from saltext.wireguard.node import config_files as _config_files
 from saltext.wireguard.node import devices as _devices
 from saltext.wireguard.node import drift as _drift
-from saltext.wireguard.node import keys as _keys
 from saltext.wireguard.node import ping as _ping
 from saltext.wireguard.node import probe as _probe
 from saltext.wireguard.node import registration as _registration
@@ -45,21 +42,21 @@ from saltext.wireguard.node import reresolve as _reresolve
 from saltext.wireguard.node import rotation_protocol as _rotation_protocol
 from saltext.wireguard.node import sight as _sight
 from saltext.wireguard.node import sync as _sync
-from saltext.wireguard.node.minion import Minion
+from saltext.wireguard.node.minion import judged_in as _judged_in
+from saltext.wireguard.node.minion import minion_of as _minion_of
 
 if TYPE_CHECKING:
-    # Salt's loader puts these here.
-    __context__: dict[str, Any] = {}
-    __grains__: dict[str, Any] = {}
+    # Salt's loader puts this here.
     __opts__: dict[str, Any] = {}
-    __pillar__: dict[str, Any] = {}
-    __salt__: dict[str, Any] = {}
 
 __virtualname__ = "wireguard"
+# What people see; `--out=json` shows data instead.
+_SHOWN = "apply_ apply_interface clean diff drift drop gone managed ping remove reresolve show sync"
+__outputter__ = dict.fromkeys(_SHOWN.split(), "wireguard")
 __func_alias__ = {"record_": "record", "apply_": "apply"}
 
-# By default, how long a node waits for its registration to show in its pillar.
-REGISTRATION_SECONDS = 15.0
+_minion = _functools.partial(_minion_of, globals())
+_judged = _functools.partial(_judged_in, globals())
 
 
 def __virtual__() -> str:
@@ -113,6 +110,20 @@ def managed() -> dict[str, str | None]:
     return _config_files.managed()
 
 
+def unmanaged() -> list[str]:
+    """
+    The WireGuard interfaces that are not ours, by device or by a configuration file in ``/etc/wireguard``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.unmanaged
+    """
+    with _minion():
+        return _clean.unmanaged()
+
+
 def show(interface: str | None = None) -> dict[str, Any]:
     """
     The present state of one WireGuard device, or of all. Private and preshared keys are left out.
@@ -142,8 +153,8 @@ def public_key(interface: str = "wg0") -> str | None:
 
         salt '*' wireguard.public_key wg0
     """
-    with _minion():
-        return _keys.public_key(_config_files.key_file(interface))
+    with _minion() as minion:
+        return minion.public_key(interface)
 
 
 def diff(network: str | None = None) -> dict[str, Any]:
@@ -312,7 +323,7 @@ def enrollment(interfaces: list[str]) -> dict[str, Any]:
 def apply_(
     network: str | None = None,
     test: bool = False,
-    wait: float = REGISTRATION_SECONDS,
+    wait: float = 15,
     force: bool = False,
     reason: str | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -494,6 +505,32 @@ def remove(interface: str, test: bool = False) -> dict[str, Any]:
         return _apply.remove(minion, interface, test).to_salt()
 
 
+def clean(purge: bool = False, test: bool = False, force: bool = False, reason: str | None = None) -> dict[str, Any]:
+    """
+    Take everything of ours off this machine: interfaces, what brings them up at boot, and names in ``/etc/hosts``. Keys
+    are kept under other names, and the comment says what else stays.
+
+    Refused where the pillar still has a network or an interface for this minion, as the next sync would set it up
+    again, and where the master is reached through one of the interfaces.
+
+    purge
+        True: remove these keys as well, also those of interfaces that went earlier.
+
+    force, reason
+        Refuse nothing; the reason goes into the log.
+
+    Returns ``{"result": bool or None, "changes": {...}, "comment": text}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node1 wireguard.clean test=True
+    """
+    with _minion() as minion:
+        return _clean.clean(minion, purge, test, force, reason).to_salt()
+
+
 def reresolve() -> dict[str, Any]:
     """
     Connect to peers without a session at the address that the name in their endpoint has now.
@@ -610,19 +647,3 @@ def rotate_abort(network: str) -> dict[str, Any]:
     """
     with _minion() as minion:
         return _judged(_rotation_protocol.abort(minion, network), _itemgetter("aborted"))
-
-
-@contextlib.contextmanager
-def _minion() -> Iterator[Minion]:
-    """This minion. Our errors become the one that Salt prints without a traceback."""
-    try:
-        yield Minion(__opts__, __grains__, __pillar__, __context__, __salt__)
-    except (WireguardError, OSError) as exc:
-        raise CommandExecutionError(str(exc)) from exc
-
-
-def _judged(answer: dict[str, Any], succeeded: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """With an exit code for what failed inside of the answer, which Salt takes for a success otherwise."""
-    if not succeeded(answer):
-        __context__["retcode"] = 1
-    return answer

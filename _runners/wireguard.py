@@ -208,7 +208,8 @@ def reconcile(
 
     batch
         Step by step: so many nodes at once, a number or a percentage of the nodes to be asked, and the next ones when
-        all of these have confirmed. At most 100, which is also what there is without it.
+        all of these have confirmed. At most 100, which is also what there is without it. 0: only the canary is asked,
+        and changes stay on hold for the others.
 
     stop_after
         How many nodes that failed or were silent end it before the next step; 1 if not given.

@@ -118,6 +118,21 @@ def gone(name: str, networks: list[str]) -> dict[str, Any]:
     return _result(name, remove_all)
 
 
+def cleaned(name: str, purge: bool = False, force: bool = False, reason: str | None = None) -> dict[str, Any]:
+    """
+    Take everything of ours off this machine; see ``wireguard.clean`` of the execution module.
+
+    purge
+        True: remove the keys of interfaces that are gone as well.
+
+    force, reason
+        Also where the pillar still has a network for this minion, or the master is reached through it. The reason goes
+        into the minion's log.
+    """
+    given = {"purge": purge, "test": __opts__["test"], "force": force, "reason": reason}
+    return _result(name, lambda: __salt__["wireguard.clean"](**given))
+
+
 def _result(name: str, action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return {"name": name, **action()}

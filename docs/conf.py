@@ -62,6 +62,12 @@ def name_as_salt_does(app, domain, objtype, content):
         name.replace_self(addnodes.desc_name("", f"wireguard.{name.astext().rstrip('_')}"))
 
 
+def without_unknown(app, what, name, obj, options, signature, return_annotation):
+    """To Salt, functions of the runner take any argument, so that they can refuse what they do not know."""
+    return (signature or "").replace(", **unknown", "").replace("**unknown", ""), return_annotation
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", without_unknown)
     app.connect("source-read", add_navigation)
     app.connect("object-description-transform", name_as_salt_does)

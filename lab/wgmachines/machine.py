@@ -20,6 +20,7 @@ from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import View
 from saltext.wireguard.node import config_files, rotation
+from saltext.wireguard.node.minion import Minion
 from saltext.wireguard.system import files
 
 from . import INTERFACE, NETWORK, REPO, STATE_DIR, UDP_ECHO
@@ -49,7 +50,7 @@ class Machine:
         self.module.__grains__ = {}
         self._settings: dict[str, Any] = {}
         self.module.__salt__ = {"event.send": self._send, "config.get": self._settings.get}
-        self.module.Minion.fresh_pillar = lambda _: self._pillar
+        Minion.fresh_pillar = lambda _: self._pillar
         os.mkdir(STATE_DIR)
         Path(STATE_DIR, "minion.pem").write_bytes(_salt_key())
         self._echo = subprocess.Popen([sys.executable, str(UDP_ECHO), "serve"])

@@ -1,6 +1,7 @@
 """The states, through Salt's loader and through its state compiler."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -240,6 +241,52 @@ def test_a_leftover_interface_becomes_absent(host):
     again = host.state("gone", "wireguard_gone", [])
     assert (again["result"], again["changes"]) == (True, {})
     assert list(compiled(host)) == ["wireguard_nothing_left"]
+
+
+def test_a_machine_is_cleaned_as_the_test_run_says_and_then_left_alone(host):
+    registered(host)
+    host.state("present", "backbone")
+    host.call("apply_interface", "wg7", ["10.9.0.1/24"])
+    host.set_pillar({"wireguard": {"networks": {}}})
+    before = host.picture()
+    told = host.state("cleaned", "all", purge=True, test=True)
+    assert (told["result"], host.picture()) == (None, before)
+    assert {*told["changes"]} == {"interface wg0", "interface wg7", f"{ETC}/wg0.key", f"{ETC}/wg7.key"}
+    done = host.state("cleaned", "all", purge=True)
+    assert (done["result"], len(done["changes"])) == (True, 4)
+    assert (host.device("wg0"), host.device("wg7"), os.listdir(ETC)) == (None, None, [])
+    again = host.state("cleaned", "all", purge=True)
+    assert (again["result"], again["changes"]) == (True, {})
+
+
+def test_the_state_clean_takes_packages_off_as_well(host):
+    assert compiled(host, "wireguard.clean") == {
+        "wireguard_cleaned": {"wireguard.cleaned": {"purge": False, "force": False, "reason": None}},
+        "wireguard_packages_removed": {
+            "pkg.removed": {"pkgs": ["wireguard-tools"], "require": [{"wireguard": "wireguard_cleaned"}]}
+        },
+    }
+
+
+def test_the_state_clean_leaves_the_packages_where_somebody_else_needs_them(host):
+    (Path(ETC) / "wg9.conf").write_text("[Interface]\n")
+    made = compiled(host, "wireguard.clean")
+    assert made["wireguard_packages_stay"]["test.succeed_without_changes"]["name"].endswith("not ours: wg9")
+    without_packages(host)
+    (Path(ETC) / "wg9.conf").unlink()
+    assert "wireguard_packages_stay" in compiled(host, "wireguard.clean")
+
+
+def test_the_state_clean_does_what_the_pillar_says(host):
+    host.set_pillar({"wireguard": {"clean": {"purge": True, "force": True, "reason": "it's over: now"}}})
+    assert compiled(host, "wireguard.clean")["wireguard_cleaned"] == {
+        "wireguard.cleaned": {"purge": True, "force": True, "reason": "it's over: now"}
+    }
+
+
+def test_the_state_clean_has_nothing_to_do_without_the_modules(host):
+    host.configure(module_dirs=[])
+    assert list(compiled(host, "wireguard.clean")) == ["wireguard_nothing_to_clean"]
 
 
 PACKAGES = {

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -32,6 +33,14 @@ def wait_until(what: str, check: Callable[[], T], seconds: float = PATIENCE) -> 
             return result
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(0.3)
+
+
+def age_keys(lab: Any) -> None:
+    """Have the registry say that all keys are two hours older."""
+    registry = lab.dir / "hosts/master/var/cache/salt/master/wireguard/registry.db"
+    with contextlib.closing(sqlite3.connect(registry)) as connection, connection:
+        connection.execute("UPDATE node SET keyed = keyed - 7200")
+        connection.execute("UPDATE generation SET value = value + 1")
 
 
 # -- the mesh file

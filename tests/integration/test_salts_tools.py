@@ -1,6 +1,7 @@
 """What Salt's own tools make of our runner: orchestration, job events, RunnerClient and salt-api, and who it was."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -104,6 +105,17 @@ def orchestrate(fleet, name, *args):
     return done.returncode, {each["name"]: (each["result"], each["changes"]["return"]) for each in states.values()}
 
 
+def test_people_see_tables_of_nodes_and_programs_data(fleet):
+    """`wireguard.ping` of a fleet was nested dictionaries."""
+    table = fleet.salt("--static", "--out=wireguard", "*", "wireguard.ping").stdout.splitlines()
+    assert table[:2] == ["pings:", "  node   network   asked  silent  mtu   narrow"]
+    assert [line.split()[:4] for line in table[2:]] == [[node, steps.NETWORK, "1", "-"] for node in NODES]
+    assert sorted(fleet.salt("*", "wireguard.ping").stdout.splitlines()) == sorted([*table, *table[:2]])
+    assert fleet.salt_json("*", "wireguard.ping")["node1"][steps.NETWORK]["asked"] == 1
+    shown = fleet.must("exec", "node1", "salt-call", "wireguard.show").splitlines()
+    assert [line.split()[:2] for line in shown if line.startswith("  local")] == [["local", "wg0"]] * 2
+
+
 def test_what_succeeds_is_a_success_in_an_orchestration(fleet):
     """Every runner function that succeeded was failed to Salt, which judged its answer as results of states."""
     code, ran = orchestrate(fleet, "good")
@@ -135,6 +147,14 @@ def orchestrate_in_test_mode(fleet):
     done = fleet.salt_run("--out=json", "state.orchestrate", "good", "test=True")
     (states,) = steps.documents(done.stdout)[-1]["data"].values()
     return done.returncode, {each["result"] for each in states.values()}
+
+
+def test_an_argument_with_an_unknown_name_is_an_error_in_an_orchestration_too(fleet):
+    """Salt dropped it, and ran the rest: a reconcile of all nodes for one with a mistyped canary."""
+    (fleet.dir / "srv" / "mistyped.sls").write_text("wireguard.reconcile:\n  salt.runner:\n    - cannary: node1\n")
+    code, ran = orchestrate(fleet, "mistyped")
+    assert (code, ran["wireguard.reconcile"][0]) == (1, False)
+    assert "got an unexpected keyword argument 'cannary'" in ran["wireguard.reconcile"][1]
 
 
 def test_the_job_event_says_whether_it_succeeded(fleet):
@@ -200,6 +220,12 @@ def test_a_viewer_may_change_nothing(api, client, fun):
     assert api("viewer", client, fun, tgt="*")[0] == 401
 
 
+def test_an_argument_with_an_unknown_name_is_an_error_by_api(api):
+    _, answer = api("operator", "runner", "wireguard.reconcile", cannary="node1", full_return=True)
+    assert answer["data"]["success"] is False
+    assert "got an unexpected keyword argument 'cannary'" in answer["data"]["return"]
+
+
 def test_a_viewer_may_look_at_nodes(api):
     status, answer = api("viewer", "local", "wireguard.managed", tgt="node1")
     assert (status, answer) == (200, {"node1": {"wg0": steps.NETWORK}})
@@ -215,6 +241,36 @@ def test_an_operator_may_change_and_the_history_has_the_name(fleet, api):
         ("revoked", "carol", "an orchestration"),
         ("readmitted", "wireguard-operator", "found"),
     ]
+
+
+LOGIN = ["-a", "sharedsecret", f"--password={PASSWORD}"]
+
+
+def test_on_the_command_line_the_roles_are_the_same(fleet):
+    viewer, operator = ([*LOGIN, f"--username=wireguard-{role}"] for role in ("viewer", "operator"))
+    assert fleet.salt(*viewer, "node1", "wireguard.version").returncode == 0
+    assert "Authorization error" in fleet.salt(*viewer, "node1", "wireguard.sync").stdout
+    assert fleet.salt(*operator, "node1", "wireguard.sync").returncode == 0
+    assert "node1" in fleet.salt_run(*viewer, "wireguard.nodes").stdout
+    forbidden = fleet.salt_run(*viewer, "wireguard.reconcile")
+    assert 'failure of type "eauth" occurred for user wireguard-viewer' in forbidden.stdout
+    assert forbidden.returncode == 0  # as the page on exit codes says
+    refused = fleet.salt_run(*operator, "wireguard.export", "phone")
+    assert "must not get to the event bus" in refused.stdout
+
+
+def test_the_history_is_an_audit_trail_without_a_returner(fleet, tmp_path):
+    """The command of docs/events.md, run twice."""
+    page = (steps.HERE.parents[1] / "docs/events.md").read_text()
+    (script,) = re.findall(r"```bash\n(.*?audit.*?)```", page, re.DOTALL)
+    lines = []
+    for _ in range(2):
+        fleet.must("exec", "master", "sh", "-c", script.replace("/var/log/wireguard", str(tmp_path)))
+        lines.append([json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()])
+    assert lines[0] == lines[1]
+    entries = fleet.salt_run_json("wireguard.history", "limit=100000")["history"]
+    assert lines[0] == entries
+    assert {"carol", "wireguard-operator"} <= {entry["who"] for entry in entries}
 
 
 def test_nobody_exports_by_api(api):

@@ -197,6 +197,16 @@ def test_a_target_of_make_exists(page: Path) -> None:
         assert set(re.findall(r"(?:^|[#$] )make ([a-z0-9-]+)", text)) <= targets, text
 
 
+@pytest.mark.parametrize(("folder", "heading"), [("_runners", "`salt-run"), ("_modules", "`salt-call")])
+def test_every_function_has_its_exit_codes_in_the_table(folder: str, heading: str) -> None:
+    section = (REPO / "docs/operate.md").read_text().partition("\n## Exit codes")[2].partition("\n## ")[0]
+    table = section.partition(f"\n{heading} ")[2].partition("\n`salt-")[0]
+    named = {name for names in re.findall(r"^\| (.+?) \| \d+ \|", table, re.MULTILINE) for name in CODE.findall(names)}
+    trees = [ast.parse(path.read_text()) for path in (REPO / folder).glob("*.py")]
+    functions = {node.name.rstrip("_") for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert named == {name for name in functions if not name.startswith("_")}
+
+
 # -- messages
 
 
@@ -241,6 +251,14 @@ def test_an_explained_message_is_one_of_ours(message: str) -> None:
 def test_every_yaml_block_is_what_it_is_for(page: Path) -> None:
     for block in blocks(page, "yaml"):
         assert_is_read(block, page.read_text())
+
+
+def test_the_example_of_a_pillar_has_every_setting() -> None:
+    text = (REPO / "pillar.example").read_text()
+    assert_is_read(text, "")
+    settings = set(re.findall(r"\bconfig\(\"(\w+)\"|\b_number\(\"(\w+)\"", own_text()))
+    named = {each for pair in settings for each in pair if each} | {"install_packages", "lookup", "interfaces", "clean"}
+    assert set(yaml.safe_load(text)["wireguard"]) == named
 
 
 @pytest.mark.parametrize("path", map(by_name, EXAMPLES))

@@ -1,4 +1,4 @@
-"""How messages name things that may be many, long, hostile or secret."""
+"""How messages name times, and things that may be many, long, hostile or secret."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import reprlib
 import shlex
 from collections.abc import Collection, Iterable
+from datetime import datetime
 
 _MOST = 5
 
@@ -51,6 +52,11 @@ def shell(start: str, *words: str) -> str:
     that it stays one word.
     """
     return f"`{' '.join([start, *(shlex.quote(word if word.isprintable() else repr(word)) for word in words)])}`"
+
+
+def when(seconds: float) -> str:
+    """A time in Unix seconds as people and programs read it, with its zone."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
 
 
 def some(names: Iterable[str]) -> str:

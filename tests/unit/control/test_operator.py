@@ -6,7 +6,7 @@ import salt.exceptions
 from answering import Fleet
 from operating import operator_of
 from saltext.wireguard.control.exit_codes import DIFFERS, FAILED, exiting
-from saltext.wireguard.control.operator import Operator, command, run, teller
+from saltext.wireguard.control.operator import Operator, run, teller
 from saltext.wireguard.errors import ConfigError
 
 
@@ -105,16 +105,3 @@ def test_progress_is_for_people_and_not_among_json(opts, lines):
 
 def test_without_a_job_there_is_nobody_to_tell():
     assert teller({}, None)("waiting") is None
-
-
-@pytest.mark.parametrize(("args", "kw"), [([], {}), (["a", "b", "c"], {}), (["a"], {"node": "b"})])
-def test_arguments_that_do_not_fit_are_an_error_that_names_the_function(args, kw):
-    """Salt printed usage, and exited with 0."""
-
-    @command
-    def revoke(node, network=None):
-        return node, network
-
-    assert revoke("a", network="b") == ("a", "b")
-    with pytest.raises(salt.exceptions.NotImplemented, match=r"^wireguard\.revoke: .*; see `salt-run -d wireguard"):
-        revoke(*args, **kw)

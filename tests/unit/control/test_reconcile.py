@@ -79,6 +79,23 @@ def test_on_hold_only_a_reconcile_in_stages_asks_anybody(fleet):
     assert current_hold(fleet.master.state_dir) is None
 
 
+def test_the_canary_alone_leaves_a_hold_and_is_a_success(fleet):
+    operator = operator_of(fleet)
+    fleet.change_everybody()
+    said = reconcile(operator, canary="a", batch=0)
+    assert (said["confirmed"], said["not_asked"], said["stopped"], "retcode" in said) == (
+        ["a"],
+        ["b", "c"],
+        None,
+        False,
+    )
+    assert current_hold(fleet.master.state_dir)
+    assert reconcile(operator, batch=1)["confirmed"] == ["b", "c"]
+    assert current_hold(fleet.master.state_dir) is None
+    reconcile(operator, canary="a", batch=0)
+    assert current_hold(fleet.master.state_dir) is None  # nobody is left that it could be for
+
+
 def test_stages_that_stopped_leave_a_hold_until_it_is_released(fleet):
     operator = operator_of(fleet)
     fleet.change_everybody()

@@ -100,6 +100,8 @@ def test_all_are_rotated_one_after_the_other(fleet):
 def test_a_glob_that_matches_nobody_is_an_error(fleet):
     with pytest.raises(ConfigError, match=r"no registered node matches 'x\*'"):
         by_hand(fleet, "x*")
+    with pytest.raises(ConfigError, match="there is no network other in the mesh file"):
+        rotate(operator_of(fleet), "a", "other", 1, False)
 
 
 def test_nodes_with_external_peers_are_rotated_by_force_only(fleet):

@@ -108,6 +108,26 @@ def test_the_history_of_a_node_is_its_newest_entries_oldest_first(fleet):
     assert [(row["what"], row["why"]) for row in answer] == [("revoked", "stolen"), ("readmitted", "found")]
 
 
+def test_the_history_of_somebody_unknown_is_an_error_and_of_a_member_without_one_is_empty(fleet):
+    """A mistyped id had an empty history, as if nothing had happened to the node."""
+    operator = operator_of(fleet)
+    with pytest.raises(ConfigError, match="nothing is known of wbe7"):
+        tables.history(
+            operator_of(
+                fleet,
+            ),
+            "wbe7",
+            50,
+        )
+    fleet.accept("c")
+    assert tables.history(operator, "c", 50) == {"history": []}
+
+
+def test_the_history_can_be_read_while_the_mesh_file_cannot(fleet):
+    fleet.mesh.write_text("networks: {net: {subnet: []}}\n")
+    assert tables.history(operator_of(fleet), "b", 50)["history"]
+
+
 def test_problems_are_rows_with_their_places():
     assert tables.problems([Problem("mesh.yml", 3, "wrong")]) == [{"where": "mesh.yml:3", "message": "wrong"}]
 

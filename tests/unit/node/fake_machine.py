@@ -50,6 +50,7 @@ class FakeMachine:
     """
     ``devices``: those of WireGuard. ``commands``: what was executed. ``failing``: patterns of command lines to what
     they say on standard error instead of doing anything; ``ignored``: those that do nothing and say so to nobody.
+    ``ways``: address to the device that its route leads through.
     ``others``: routes that lead elsewhere, as ``ip -json`` prints them. ``read_only``: files that cannot be written.
     ``handlers``: further programs, and what they do with the words of their command line and print.
     ``ipv6``: whether it is on.
@@ -60,6 +61,7 @@ class FakeMachine:
         self.commands = []
         self.programs = {"wg", "ip", "sh", "wireguard-go"}
         self.failing = {}
+        self.ways = {}
         self.ignored = []
         self.others = []
         self.read_only = set()
@@ -191,6 +193,8 @@ class FakeMachine:
         return getattr(self, f"_ip_{words[0]}")(*words[1:])
 
     def _shown(self, words):
+        if words[:2] == ["route", "get"]:
+            return [{"dst": words[2], "dev": self.ways[words[2]]}] if words[2] in self.ways else []
         if words[:2] == ["address", "show"]:
             return [self._link(name) for name in (words[2:] or self.devices)]
         if words[1:3] == ["route", "show"] and words[-1] == "main":

@@ -82,7 +82,9 @@ class Host:
         self.module, self.states = load("_modules"), load("_states")
         for name, value in (("context", {}), ("grains", {}), ("opts", self.opts), ("salt", self.functions)):
             monkeypatch.setattr(self.module, f"__{name}__", value, raising=False)
-        known = {f"wireguard.{name}": getattr(self.module, name) for name in ("remove", "gone", "apply_interface")}
+        known = {
+            f"wireguard.{name}": getattr(self.module, name) for name in ("remove", "gone", "clean", "apply_interface")
+        }
         monkeypatch.setattr(self.states, "__salt__", {**known, "wireguard.apply": self.module.apply_}, raising=False)
         monkeypatch.setattr(self.states, "__opts__", self.opts, raising=False)
 

@@ -225,8 +225,27 @@ def test_diff_of_a_node_that_is_not_registered_says_so(host, has_key):
     assert "not registered" in host.call("diff")["backbone"]["comment"]
 
 
-def test_show_of_a_device_that_is_not_there_is_none(host):
-    assert host.call("show", "wg0") == {"wg0": None}
+def test_show_of_a_device_that_is_not_there_is_an_error(host):
+    """It was none, which no program took for a mistyped name."""
+    assert host.error("show", "wg0") == "there is no interface wg0"
+    assert host.call("show") == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (("gone", "backbone"), "networks: must be a list, not 'backbone'"),
+        (("enrollment", "wg0"), "interfaces: must be a list, not 'wg0'"),
+        (("keypair", "../wg0"), "interface: '../wg0' is no interface name"),
+        (("public_key", ""), "interface: '' is no interface name"),
+        (("drop", {"backbone": "a key"}), "peers: must be a list, not 'a key'"),
+        (("drop", ["backbone"]), r"peers: must be a mapping, not \['backbone'\]"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_an_error_and_nothing_else(host, call, message):
+    """Of `networks: backbone`, a text, every network counted as kept whose name is a part of it, and no other."""
+    assert re.match(message, host.error(*call))
+    assert not list(host.etc.iterdir())
     assert host.call("show") == {}
 
 

@@ -7,7 +7,9 @@ from saltext.wireguard.rollout.hold import current_hold, put_on_hold, release_ho
 def test_a_hold_says_since_when_by_whom_and_how_it_ends(tmp_path):
     put_on_hold(str(tmp_path / "state"), "alice", "new ports")
     sentence = current_hold(str(tmp_path / "state"))
-    assert re.match(r"changes are on hold since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, by alice \(new ports\)", sentence)
+    assert re.match(
+        r"changes are on hold since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d, by alice \(new ports\)", sentence
+    )
     assert "wireguard.release" in sentence
 
 

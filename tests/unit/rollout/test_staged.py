@@ -108,6 +108,26 @@ def test_the_canary_goes_alone_and_the_others_follow_in_batches():
     assert walk.stopped is None
 
 
+def test_with_a_batch_of_none_only_the_canary_goes():
+    walk, wanted = Staged(20.0, stages=parse("web1", 0)), dict.fromkeys(NODES, "1")
+    assert walk.next(wanted, 0.0) == ["web1"]
+    assert not walk.is_over
+    confirm(walk, wanted, ["web1"])
+    assert walk.next(wanted, 1.0) == []
+    assert (walk.is_over, walk.stopped) == (True, None)
+    assert walk.progress == "canary web1 ok: 1 of 4 nodes have it, 0 failed, 0 silent"
+    del wanted["db1"]
+    assert walk.next(wanted, 2.0) == []
+
+
+def test_a_canary_that_fails_stops_it_also_with_a_batch_of_none():
+    walk, wanted = Staged(20.0, stages=parse("web1", "0")), dict.fromkeys(NODES, "1")
+    walk.next(wanted, 0.0)
+    walk.answered("web1", "no")
+    assert walk.next(wanted, 1.0) == []
+    assert walk.stopped == "1 failed, 0 silent; 3 not asked"
+
+
 def test_a_batch_begins_when_the_one_before_is_through():
     walk, wanted = course(batch=2), dict(SIX)
     assert walk.next(wanted, 0.0) == ["a", "b"]

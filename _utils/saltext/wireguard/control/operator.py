@@ -7,8 +7,6 @@ Here, and nowhere else, the master is opened, its events are announced, and our 
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
@@ -22,6 +20,7 @@ import salt.utils.user
 from ..errors import WireguardError
 from ..master.master import Master
 from ..rollout.lock import reconcile_lock
+from .arguments import fitting, offered
 from .bus import Bus
 from .exit_codes import FAILED, INTERRUPTED, exiting
 from .interruption import interrupted
@@ -78,21 +77,12 @@ def run_job(module: Mapping[str, Any], verb: Callable[..., Any], *args: Any, **k
 
 
 def command(function: Function) -> Function:
-    """
-    A function of a runner. For arguments that are missing or too many, it raises what is printed as an error: Salt
-    would print usage, and exit with 0.
-    """
+    """A function of a runner, with arguments that fit; see ``arguments``."""
 
-    @functools.wraps(function)  # by which Salt knows its arguments
     def checked(*args: Any, **kw: Any) -> Any:
-        try:
-            inspect.signature(function).bind(*args, **kw)
-        except TypeError as exc:
-            name = f"wireguard.{function.__name__}"
-            raise salt.exceptions.NotImplemented(f"{name}: {exc}; see `salt-run -d {name}`") from exc
-        return function(*args, **kw)
+        return function(**fitting(function, args, kw))
 
-    return cast("Function", checked)
+    return cast("Function", offered(checked, function))
 
 
 @dataclass(frozen=True)

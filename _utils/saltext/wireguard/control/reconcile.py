@@ -77,7 +77,7 @@ def _carry_out(operator: Operator, request: Request) -> dict[str, Any]:
         put_on_hold(directory, operator.name, "step by step")
     with operator.bus() as bus:
         result = Reconciler(operator.master, bus, operator.progress, request).run()
-    if request.stages and not result["stopped"]:
+    if request.stages and not result["stopped"] and (request.stages.batch or not result["not_asked"]):
         release_hold(directory)
     return result
 

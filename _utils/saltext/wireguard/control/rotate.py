@@ -15,6 +15,7 @@ from ..master.status import statuses
 from ..registry.rows import NodeId
 from ..rollout.hold import current_hold
 from ..wording import some
+from . import tables
 from .answers import silent_nodes
 from .exit_codes import FAILED, exiting
 from .operator import Operator
@@ -35,6 +36,7 @@ def rotate(operator: Operator, node: str, network: str | None, timeout: float, f
         and network in (None, status.network)
     ]
     if not wanted:
+        tables.refuse_unknown(operator, network)
         raise ConfigError(f"no registered node matches {node!r}; see `salt-run wireguard.nodes`")
     if not force:
         _refuse_to_cut_off_peers(moment, {name for name, _ in wanted})
@@ -59,8 +61,8 @@ def rotate_due(operator: Operator, limit: int) -> dict[str, Any]:
 
 
 def _rotate_all(operator: Operator, nodes: Collection[NodeId], timeout: float, who: str, why: str) -> dict[str, Any]:
-    rows = [_rotate_one(operator, network, node, timeout, who, why) for network, node in nodes]
-    return exiting(0 if all(row["rotated"] for row in rows) else FAILED, {"rotations": rows})
+    done = [_rotate_one(operator, network, node, timeout, who, why) for network, node in nodes]
+    return exiting(0 if all(row["rotated"] for row in done) else FAILED, {"rotations": done})
 
 
 def _rotate_one(operator: Operator, network: str, node: str, timeout: float, who: str, why: str) -> dict[str, Any]:

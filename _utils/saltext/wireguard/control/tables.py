@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .. import wording
 from ..errors import ConfigError, LossError, MeshError, Problem, RefusedError
 from ..fleet.membership import Member
 from ..fleet.usage import PoolUsage
 from ..master import warnings
 from ..master.external_peers import PeerStatus, peer_statuses
+from ..master.master import Moment
 from ..master.status import Status, left_out, statuses
 from ..meshfile.mesh import AddressRange, Mesh
 from ..model.statements import Registration
@@ -26,8 +27,8 @@ Row = dict[str, Any]
 
 
 def when(seconds: float) -> str | None:
-    """A time in Unix seconds as people and programs read it, with its zone. None for 0, which is never."""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds") if seconds else None
+    """A time in Unix seconds. None for 0, which is never."""
+    return wording.when(seconds) if seconds else None
 
 
 # -- answers to questions
@@ -99,7 +100,13 @@ def pending(operator: Operator) -> Row:
 def history(operator: Operator, node: str | None, limit: int) -> Row:
     """``salt-run wireguard.history``."""
     entries = operator.master.registry.audit.history(node, limit)
+    if node and not entries and not _is_known(operator.master.moment(), node):
+        raise ConfigError(f"nothing is known of {node}: it is no accepted minion, and the mesh file does not have it")
     return {"history": [{**entry.to_dict(), "time": when(entry.time)} for entry in entries]}
+
+
+def _is_known(moment: Moment, node: str) -> bool:
+    return node in moment.keys or any(each.names(node) for each in moment.mesh.networks)
 
 
 # -- single rows

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import matrixtext, plantext, statustext
+from .nodetext import tabulated
 
 # How an answer is to be shown and what `salt-run` exits with are no part of it.
 FOR_SALT = ("outputter", "retcode")
@@ -19,11 +20,14 @@ WIDEST = 8
 
 
 def render_return(data: object) -> str:
-    """What ``salt-run`` has to print: the return of one of our runner functions, or its progress."""
+    """
+    What Salt's command lines have to print: the return of one of our runner functions, its progress, or what nodes
+    returned.
+    """
     if isinstance(data, dict) and set(data) == {"suffix", "event"}:  # progress, as salt-run wraps it
         return render(data["event"].get("message", ""))
     if isinstance(data, dict):
-        return render({name: value for name, value in data.items() if name not in FOR_SALT})
+        return render(tabulated({name: value for name, value in data.items() if name not in FOR_SALT}))
     return render(data)
 
 

@@ -48,6 +48,12 @@ def source_address(route_json: str) -> str | None:
     return source if isinstance(source, str) else None
 
 
+def device(route_json: str) -> str | None:
+    """The device in the answer of ``ip -json route get``, None where it names none."""
+    name = _route(route_json).get("dev")
+    return name if isinstance(name, str) else None
+
+
 def is_own(route_json: str) -> bool:
     """Whether ``ip -json route get`` was asked for an address of this machine."""
     return _route(route_json).get("type") == "local"

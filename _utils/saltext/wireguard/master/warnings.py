@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from ..errors import RefusedError
 from ..fleet.losses import Outside
 from ..fleet.membership import vouched_keys
@@ -11,7 +9,7 @@ from ..fleet.usage import Usage
 from ..registry.budget import BOOTS
 from ..registry.salt_keys import load_salt_keys
 from ..rollout.hold import current_hold
-from ..wording import shell, some
+from ..wording import shell, some, when
 from .master import Moment
 from .status import statuses
 
@@ -49,8 +47,8 @@ def _pending(moment: Moment) -> list[str]:
 
 def _deferred(moment: Moment) -> list[str]:
     return [
-        f"{node} changes so often in network {network} that its registration of"
-        f" {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} waits; the others go on with the one before it"
+        f"{node} changes so often in network {network} that its registration of {when(since)} waits; the others go on"
+        " with the one before it"
         for (network, node), since in sorted(moment.master.registry.deferred().items())
     ]
 

@@ -149,13 +149,14 @@ def delete(interface: str) -> None:
 
 def show(interface: str | None) -> dict[str, Any]:
     """Interface -> the device as data for people; all WireGuard devices for None. Raises NodeError or DeviceError."""
-    return {name: _described(name, read(name)) for name in ([interface] if interface else names())}
+    found = {name: read(name) for name in ([interface] if interface else names())}
+    if interface and not found[interface]:
+        raise NodeError(f"there is no interface {interface}")
+    return {name: _described(name, device) for name, device in found.items() if device}
 
 
-def _described(interface: str, device: Device | None) -> dict[str, Any] | None:
-    """A device as data for people, without secrets; None where there is none."""
-    if device is None:
-        return None
+def _described(interface: str, device: Device) -> dict[str, Any]:
+    """A device as data for people, without secrets."""
     known = config_files.applied(interface).names
     return {
         "public_key": device.public_key,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +16,12 @@ import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
 from ..device import guard
-from ..errors import NodeError
+from ..errors import NodeError, WireguardError
+from ..model import fields
 from ..model.view import View
 from . import config_files, hosts_file, keys, lock, renaming
 from . import pillar as node_pillar
+from .arguments import argument
 from .boot.managers import Functions, Manager, Managers, Replacement
 from .boot.networkd import Networkd
 from .boot.systemd import Systemd
@@ -26,6 +30,8 @@ from .signing import Signed, Statements
 from .trial import CONFIRM_SECONDS, Safety
 
 log = logging.getLogger(__name__)
+
+_TEMPLATE = re.compile(r"[A-Za-z0-9_.-]+")
 
 # What may bring interfaces up at boot.
 BACKENDS = ("wg-quick", "systemd-networkd")
@@ -127,8 +133,13 @@ class Minion:
             master_ip=self.master_ip,
         )
 
+    def public_key(self, interface: str) -> str | None:
+        """The public key of an interface; None if it has no key pair yet. Raises NodeError."""
+        return keys.public_key(config_files.key_file(argument("interface", interface, fields.interface)))
+
     def keypair(self, interface: str) -> str:
         """The public key of an interface, whose key pair is made if there is none."""
+        argument("interface", interface, fields.interface)
         with self.lock(interface):
             return keys.ensure(config_files.key_file(interface))
 
@@ -177,9 +188,38 @@ class Minion:
             raise NodeError("wireguard:backend is systemd-networkd, but this machine does not run systemd")
         if not self.config("enable_service", True) or not has_systemd:
             return None
-        by_wg_quick, by_networkd = Systemd(self.call), Networkd(self.call)
+        by_wg_quick, by_networkd = Systemd(self.call, self._template()), Networkd(self.call)
         return Replacement(by_wg_quick, by_networkd) if backend == "wg-quick" else Replacement(by_networkd, by_wg_quick)
+
+    def _template(self) -> str:
+        """Of the units that bring interfaces up by wg-quick."""
+        services = self.config("lookup:services", {})
+        name = services.get("wg-quick", "wg-quick") if isinstance(services, Mapping) else None
+        if isinstance(name, str) and _TEMPLATE.fullmatch(name):
+            return name
+        raise NodeError(
+            "wireguard:lookup:services must be a mapping, such as {wg-quick: NAME} for the unit NAME@.service"
+        )
 
 
 def _ssh_client() -> str:
     return os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+
+
+@contextlib.contextmanager
+def minion_of(module: Mapping[str, Any]) -> Iterator[Minion]:
+    """
+    The minion of an execution module, by the module's globals, where Salt's loader puts what is Salt's. Our errors
+    become the one that Salt prints without a traceback.
+    """
+    try:
+        yield Minion(*(module[f"__{name}__"] for name in ("opts", "grains", "pillar", "context", "salt")))
+    except (WireguardError, OSError) as exc:
+        raise CommandExecutionError(str(exc)) from exc
+
+
+def judged_in(module: Mapping[str, Any], answer: dict[str, Any], succeeded: Callable[[Any], object]) -> dict[str, Any]:
+    """With an exit code for what failed inside of the answer, which Salt takes for a success otherwise."""
+    if not succeeded(answer):
+        module["__context__"]["retcode"] = 1
+    return answer

@@ -34,7 +34,7 @@ def all_views(pillar: Mapping[str, Any]) -> dict[str, View]:
     """Network -> View, and interface -> View for those described by hand. Raises NodeError or ViewError."""
     found = views(pillar)
     taken = {view.interface: f"of network {name}" for name, view in found.items()} | dict.fromkeys(found, "a network")
-    data = _mapping(pillar, "interfaces") or {}
+    data = interfaces(pillar) or {}
     for name in sorted(data, key=str):
         if name in taken:
             raise NodeError(f"the pillar of this minion has an interface {name}, which is {taken[name]}; rename one")
@@ -61,6 +61,11 @@ def networks(pillar: Mapping[str, Any]) -> Mapping[str, Any] | None:
     settings. An empty mapping means that the node is in no network any more. Raises NodeError.
     """
     return _mapping(pillar, "networks")
+
+
+def interfaces(pillar: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Interface -> what a person wrote of it. Raises NodeError."""
+    return _mapping(pillar, "interfaces")
 
 
 def generation_of(pillar: Mapping[str, Any]) -> int:

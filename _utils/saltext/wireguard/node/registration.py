@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import NodeError
+from ..model import fields
 from ..model.statements import REGISTER_TAG
 from ..model.view import REGISTER, View
 from ..wording import shell
 from . import endpoints, keys, renaming
+from .arguments import argument
 from .minion import Minion
 from .pillar import select, views
 from .signing import Signed
@@ -22,9 +24,10 @@ def registration(minion: Minion, network: str) -> Signed:
     return minion.statements().registration(view)
 
 
-def enrollment(minion: Minion, interfaces: Iterable[str]) -> dict[str, Any]:
+def enrollment(minion: Minion, interfaces: object) -> dict[str, Any]:
     """What an operator needs to know about a host that cannot register. Raises WireguardError or OSError."""
-    public_keys = {interface: minion.keypair(interface) for interface in interfaces}
+    wanted = argument("interfaces", interfaces, fields.list_of(fields.interface))
+    public_keys = {interface: minion.keypair(interface) for interface in wanted}
     return {"public_keys": public_keys, "endpoints": list(endpoints.own(minion.route_target))}
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from ..device import guard
 from ..errors import RolledBackError, WireguardError
 from ..formats import wg_quick
-from ..model import answers
+from ..model import answers, fields
 from ..model.statements import ABSENT, REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
 from ..system import files
 from . import apply, boot_files, clones, config_files, converge, keys, removal, renaming, reports, teardown, withdrawal
+from .arguments import argument, keys_by_network
 from .minion import Minion
 from .outcome import Outcome
 from .pillar import generation_of, networks, valid_views
@@ -41,10 +42,10 @@ def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | No
 
 def drop(
     minion: Minion,
-    peers: Mapping[str, Collection[str]],
+    peers: object,
     signed: bool,
     generation: int,
-    withdrawn: Mapping[str, Collection[str]],
+    withdrawn: object,
 ) -> dict[str, Any]:
     """
     Drop peers at once, without a pillar.
@@ -54,15 +55,17 @@ def drop(
     :param generation: that of the registry when this was decided; 0 if unknown
     :param withdrawn: those of the peers that are no longer trusted, and so are removed without a trial
     """
+    leaving = argument("peers", peers, keys_by_network)
+    distrusted = argument("withdrawn", withdrawn, keys_by_network)
     answer = _Answer({REPORT_TAG: []})
     for interface, network in config_files.managed().items():
-        if network is not None and network in peers:
+        if network is not None and network in leaving:
             if renaming.is_left_over(interface):
-                _drop_from_files(minion, interface, peers[network])
+                _drop_from_files(minion, interface, leaving[network])
                 continue
             bare = View(interface, (), network=network, generation=generation)
-            job = replace(bare, withdrawn=tuple(withdrawn.get(network, ())))
-            answer.results[network] = _Drop(minion, job, answer).run(peers[network])
+            job = replace(bare, withdrawn=tuple(distrusted.get(network, ())))
+            answer.results[network] = _Drop(minion, job, answer).run(leaving[network])
     return answer.to_dict(minion, signed)
 
 
@@ -77,9 +80,10 @@ def succeeded(answer: Mapping[str, Any]) -> bool:
     return all(part.get("result") is not False for part in answer["networks"].values())
 
 
-def gone(minion: Minion, networks: Collection[str]) -> list[str]:
-    """The interfaces that a state run takes down, by the pillar in memory. Raises OSError."""
-    return departed_interfaces(minion, networks, generation_of(minion.pillar))
+def gone(minion: Minion, networks: object) -> list[str]:
+    """The interfaces that a state run takes down, by the pillar in memory. Raises NodeError or OSError."""
+    kept = argument("networks", networks, fields.list_of(fields.text))
+    return departed_interfaces(minion, kept, generation_of(minion.pillar))
 
 
 def departed_interfaces(minion: Minion, networks: Collection[str], generation: int) -> list[str]:

@@ -26,7 +26,7 @@ from ..errors import RolledBackError
 from ..model.device import Device, DevicePeer
 from ..model.view import View
 from ..system import files
-from ..wording import some
+from ..wording import some, when
 from . import config_files, devices, reach
 from .notes import Journal
 
@@ -70,14 +70,10 @@ def refuse_retry(safety: Safety, view: View) -> None:
     if 0 < last["retry_at"] - time.time() <= RETRY_SECONDS:
         source = "a different mesh file" if view.network else "a different configuration"
         raise RolledBackError(
-            f"{view.interface}: the same change was rolled back at {_clock(last['at'])}: {last['reason']}. It will not"
-            f" be tried again before {_clock(last['retry_at'])}; {source} is applied at once, and so is this one with"
+            f"{view.interface}: the same change was rolled back at {when(last['at'])}: {last['reason']}. It will not"
+            f" be tried again before {when(last['retry_at'])}; {source} is applied at once, and so is this one with"
             " `force=True reason=...`"
         )
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 class Trial:

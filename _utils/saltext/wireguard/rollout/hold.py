@@ -8,9 +8,9 @@ a terminal was closed or the master restarted.
 from __future__ import annotations
 
 import os
-import time
 
 from ..system import files
+from ..wording import when
 
 _FILE = "hold"
 
@@ -37,7 +37,7 @@ def current_hold(directory: str) -> str | None:
     try:
         with open(path, encoding="utf-8") as file:
             who = file.read()
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(os.fstat(file.fileno()).st_mtime))
+            since = when(os.fstat(file.fileno()).st_mtime)
     except FileNotFoundError:
         return None
     return (

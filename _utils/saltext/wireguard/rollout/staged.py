@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..wording import some
 from .reconcile import WINDOW, Reconcile
 
+_NONE = (0, "0")
 _NUMBER = re.compile(r"\d+")
 _PERCENTAGE = re.compile(r"%(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)%")
 
@@ -21,8 +22,9 @@ class Stages:
     """
     The stages that an operator wants.
 
-    ``canary``: minion ids. ``batch``: the number of nodes at once after that or, if ``percent``, their percentage of
-    the nodes to ask. ``stop_after``: stop after so many failed or silent nodes; one of the canary is always enough.
+    ``canary``: minion ids. ``batch``: the number of nodes at once after that, 0 for none, or, if ``percent``, their
+    percentage of the nodes to ask. ``stop_after``: stop after so many failed or silent nodes; one of the canary is
+    always enough.
     """
 
     canary: tuple[str, ...] = ()
@@ -41,13 +43,13 @@ def parse_stages(canary: object, batch: object, stop_after: object, nodes: Colle
     The stages from an operator's arguments; None without any, for all nodes at once.
 
     ``canary``: a minion id, a glob, or a list of these, each of which must match one of ``nodes``. ``batch``: a number
-    or a percentage, as ``salt --batch`` has it. Raises ConfigError.
+    or a percentage, as ``salt --batch`` has it; with a canary, 0 for no other node. Raises ConfigError.
     """
     if canary is None and batch is None:
         if stop_after is not None:
             raise ConfigError("stop_after needs canary or batch: without them all nodes are asked at once")
         return None
-    number, percent = _parse_batch(batch)
+    number, percent = (0.0, False) if canary is not None and batch in _NONE else _parse_batch(batch)
     return Stages(_parse_canary(canary, nodes), number, percent, _parse_limit(stop_after))
 
 
@@ -87,6 +89,7 @@ class Staged(Reconcile):
     """
     A reconcile that starts the next of its ``stages`` when no node of the current one is due or waited for.
     ``progress``: a line about the current stage. ``stopped``: why no further stage starts, if so.
+    ``is_over``: whether none is to start after the canary.
 
     A node whose view changes after its stage is asked again, in place of a node of the current stage.
     """
@@ -94,6 +97,7 @@ class Staged(Reconcile):
     stages: Stages = field(default_factory=Stages)
     progress: str = ""
     stopped: str | None = None
+    is_over: bool = False
     _open: set[str] = field(default_factory=set)  # the nodes of the stages taken so far
     _size: int = 0  # of a batch; 0 before the first stage
     _batch: int = 0  # the number of the present one; 0 before the first
@@ -101,9 +105,9 @@ class Staged(Reconcile):
     def _admit(
         self, due: list[str], wanted: Mapping[str, str], busy: set[str], last: frozenset[str], now: float
     ) -> list[str]:
-        if not self.stopped and not self._open.intersection(busy.union(due)):
+        if not self.stopped and not self.is_over and not self._open.intersection(busy.union(due)):
             self._go_on(due, wanted, last)
-        if self.stopped:
+        if self.stopped or self.is_over:
             return []
         room = self._size if self._batch else WINDOW
         return [node for node in due if node in self._open][: max(room - len(busy), 0)]
@@ -117,7 +121,8 @@ class Staged(Reconcile):
             self._size = self.stages.size(len(rest))
             self._open = canaries
             self.progress = "" if canaries else self._canary(set())
-        if rest and not self.stopped and not self._open.intersection(rest):
+        self.is_over = not self.stages.batch and not self._open.intersection(rest)
+        if rest and not self.stopped and not self.is_over and not self._open.intersection(rest):
             others = [node for node in rest if node not in last]
             self._batch += 1
             self._asks.clear()  # the limit applies to each stage: much may change in a long rollout

@@ -26,6 +26,25 @@ def test_the_service_is_enabled_for_boot_and_disabled_on_removal(host, monkeypat
     assert services.drop_ins() == []
 
 
+def test_the_service_may_have_another_name(host, monkeypatch):
+    registered(host)
+    host.configure(wireguard={"lookup:services": {"wg-quick": "our-wg"}})
+    services = Services(host, monkeypatch)
+    assert "our-wg@wg0" in apply(host)
+    assert (services.enabled, services.active) == ({"our-wg@wg0"}, {"our-wg@wg0"})
+    host.call("remove", "wg0")
+    assert (services.enabled, services.active) == (set(), set())
+
+
+@pytest.mark.parametrize("names", ["our-wg", {"wg-quick": "a b"}, {"wg-quick": 5}, ["wg-quick"]], ids=str)
+def test_a_name_that_no_service_can_have_is_an_error(host, monkeypatch, names):
+    registered(host)
+    host.configure(wireguard={"lookup:services": names})
+    Services(host, monkeypatch)
+    assert "wireguard:lookup:services must be a mapping" in host.error("apply")
+    assert host.device() is None
+
+
 def test_a_service_that_is_enabled_and_not_active_is_made_active_without_a_change_of_the_device(host, monkeypatch):
     """It was left inactive by the first apply, so that `systemctl start` failed: the device exists already."""
     registered(host)

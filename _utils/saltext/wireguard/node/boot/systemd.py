@@ -33,14 +33,18 @@ _JOBS = {
 
 
 class Systemd:
-    """``wg-quick@<interface>``. ``call``: calls a function of Salt, such as ``service.enable``."""
+    """
+    ``wg-quick@<interface>``. ``call``: calls a function of Salt, such as ``service.enable``. ``template``: the name of
+    the unit, where it is another one.
+    """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, template: str = "wg-quick") -> None:
         self._call = call
+        self._template = template
 
     def service(self, interface: str) -> str:
         """The name of the interface's service."""
-        return f"wg-quick@{interface}"
+        return f"{self._template}@{interface}"
 
     def is_enabled(self, interface: str) -> bool:
         """Whether the interface comes up at boot."""
