@@ -8,16 +8,20 @@ PYTEST := -m pytest -q -p no:cacheprovider
 # Tests with devices and daemons wait most of the time. Those of a lab are one story a file.
 AT_ONCE := --numprocesses=3 --dist=worksteal
 FILES_AT_ONCE := --numprocesses=3 --dist=loadfile
-# A Python 3.10, the one that Salt 3006 brings along; a shim in the PATH may stand for one that is not there.
-PYTHON_3006 := $(firstword $(foreach python,python3.10 $(wildcard $(HOME)/.pyenv/versions/3.10*/bin/python),\
+# The interpreter of a version; a shim in the PATH may stand for one that is not there.
+find_python = $(firstword $(foreach python,python$(1) $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python),\
     $(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
+# The one that Salt 3006 brings along.
+PYTHON_3006 := $(call find_python,3.10)
+# Others that Salt 3008 runs on, besides the machine's own.
+OTHER_PYTHONS := 3.12 3.13
 
 # The other functional tests are about devices, to which one Salt is as good as another.
 LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
 .PHONY: help setup demo docs test test-slow test-attack test-kernel test-kernel-fleet test-boot lint unit unit-slow \
-    functional functional-slow integration integration-slow test-3006 bench schema release clean
+    functional functional-slow integration integration-slow test-3006 test-pythons bench schema release clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +87,12 @@ test-3006:
 	@echo 'Skipped: no Python 3.10 for Salt 3006'
 endif
 
+test-pythons: $(foreach version,$(OTHER_PYTHONS),$(if $(call find_python,$(version)),test-python-$(version)))  ## The same with Salt 3008 on other Pythons that are there
+	@echo 'Run: $(or $^,none)'
+
+test-python-%: .venv-%/.ready
+	@.venv-$*/bin/python $(PYTEST) $(AT_ONCE) -m 'not slow' tests/unit $(LOADED_BY_SALT)
+
 bench: .venv/.ready  ## Run all benchmarks and write the table of bench/README.md (root)
 	@$(PYTHON) bench/all.py
 
@@ -94,7 +104,7 @@ release: .venv/.ready  ## The sdist and the wheel of the last commit, checked, i
 	@$(PYTHON) .ci/release
 
 clean:  ## Remove what was made here
-	rm -rf .venv .venv-3006 build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-3* build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.ready: setup.cfg .ci/setup
@@ -102,3 +112,7 @@ clean:  ## Remove what was made here
 
 .venv-3006/.ready: setup.cfg .ci/setup
 	@.ci/setup .venv-3006 3006 $(PYTHON_3006)
+
+.PRECIOUS: .venv-3.%/.ready
+.venv-3.%/.ready: setup.cfg .ci/setup
+	@.ci/setup .venv-3.$* 3008 $(call find_python,3.$*)

@@ -24,7 +24,7 @@ LOOKS = re.compile(r"test\.ping|wireguard\.(nodes|matrix)|lab/lab ping")
 # What differs from one mesh to the next.
 VARIABLE = [
     (r"[A-Za-z0-9+/]{43}=", "KEY"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", "TIME"),
     (r"\b10\.42\.0\.\d+|fd42:42::\w+", "ADDRESS"),
     (r"\d+\.\d+ s\b", "SECONDS"),
     (r"-{3,}|\s+", " "),

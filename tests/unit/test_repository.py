@@ -32,6 +32,17 @@ def test_the_package_takes_its_version_from_the_library() -> None:
     assert setup_cfg()["metadata"]["version"] == "attr: _utils.saltext.wireguard.__version__"
 
 
+def test_the_pythons_of_the_package_are_those_that_tests_run_on() -> None:
+    """Besides the one of Debian 12, which is the machine's own."""
+    makefile = (REPO / "Makefile").read_text()
+    tested = (
+        re.findall(r"find_python,(3\.\d+)", makefile) + re.findall(r"^OTHER_PYTHONS := (.*)", makefile, re.M)[0].split()
+    )
+    classifiers = re.findall(r"Python :: (3\.\d+)", setup_cfg()["metadata"]["classifiers"])
+    assert sorted(classifiers) == sorted([*tested, "3.11"])
+    assert setup_cfg()["options"]["python_requires"] == f">={classifiers[0]}"
+
+
 def test_the_states_and_the_modules_have_one_version() -> None:
     """Otherwise every state.apply syncs the modules of every minion again."""
     (version,) = re.findall(r"set version = '(.+)'", (REPO / "salt/wireguard/map.jinja").read_text())
