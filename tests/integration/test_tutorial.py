@@ -34,9 +34,15 @@ VARIABLE = [
 # What a host of the lab has in the place of systemd: its first process starts a daemon again that ends.
 SYSTEMCTL = """#!/bin/sh -e
 [ "$*" = "restart salt-master" ]
-for process in /proc/[0-9]*; do
-    if tr '\\0' ' ' <$process/cmdline 2>/dev/null | grep -q bin/salt-master; then kill -9 ${process#/proc/}; fi
-done 2>/dev/null || true
+of_master() {
+    for process in /proc/[0-9]*; do
+        if tr '\\0' ' ' <$process/cmdline 2>/dev/null | grep -q bin/salt-master; then echo ${process#/proc/}; fi
+    done
+}
+# Stopped first: one that is still running may start another meanwhile, which would keep a port.
+stopped=
+while found=$(of_master); [ "$found" != "$stopped" ]; do kill -STOP $found || true; stopped=$found; done
+kill -9 $stopped || true
 sleep 1
 until ss --tcp --listening --numeric | grep -q ':4506 '; do sleep 0.5; done
 """
