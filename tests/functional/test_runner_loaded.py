@@ -213,6 +213,27 @@ def test_nodes_of_one_network_only(run):
     assert len(run("nodes", network=NETWORK)["nodes"]) == 2
 
 
+# -- nodegroups
+
+
+def test_members_are_those_of_a_nodegroup_of_the_masters_configuration(master, salt_keys):
+    master.opts["nodegroups"] = {"office": "L@node1,node3 and not node3"}
+    master.write_mesh("nodes: {N@office: {}}")
+    functions = master.runner()
+    assert [row["node"] for row in functions["wireguard.nodes"]()["nodes"]] == ["node1"]
+    assert NETWORK in master.pillar("node1")["wireguard"]["networks"]
+    assert master.pillar("node2") == {}
+    assert functions["wireguard.validate"](mesh=str(master.mesh))["valid"] is True
+
+
+def test_a_nodegroup_that_rests_on_grains_is_an_error_with_its_line(master):
+    master.opts["nodegroups"] = {"office": "G@site:office"}
+    master.write_mesh("nodes: {N@office: {}}")
+    (problem,) = master.runner()["wireguard.validate"]()["errors"]
+    assert problem["where"] == f"{master.mesh}:1"
+    assert "nodegroup office: 'G@site:office' is not possible: a minion says its own grains" in problem["message"]
+
+
 # -- view
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from factories import mesh, public_key
+from factories import mesh, mesh_text, public_key
 from saltext.wireguard.errors import MeshError
 from saltext.wireguard.fleet.masterless import masterless_views
+from unit.node.host import load
 
 KEYS = {name: f"public_key: {public_key(name)}" for name in "abc"}
 NODES = (
@@ -67,3 +68,12 @@ def test_who_has_expired_is_nobodys_peer_and_in_no_network():
 def test_preshared_keys_which_need_a_secret_of_a_master_are_an_error_with_its_place():
     with pytest.raises(MeshError, match=r"mesh\.yml:5: preshared_keys needs a master"):
         view("a", extra="preshared_keys: true")
+
+
+def test_without_a_master_nodegroups_are_those_of_the_minions_own_configuration(tmp_path, monkeypatch):
+    pillar = load("_pillar")
+    monkeypatch.setattr(pillar, "__opts__", {"__role": "minion", "nodegroups": {"office": "a b"}}, raising=False)
+    path = tmp_path / "mesh.yml"
+    path.write_text(mesh_text("N@office: {}"))
+    assert list(pillar.ext_pillar("a", {}, str(path))["wireguard"]["networks"]) == ["net"]
+    assert pillar.ext_pillar("c", {}, str(path))["wireguard"]["networks"] == {}

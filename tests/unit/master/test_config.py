@@ -23,6 +23,15 @@ def test_the_paths_come_from_the_options_of_the_salt_master():
     )
 
 
+def test_nodegroups_are_words_whatever_way_the_configuration_has_them():
+    groups = {"text": "L@a,b or c*", "list": ["a", "b"], "odd": 5}
+    assert Master.from_opts({**OPTS, "nodegroups": groups}).nodegroups == {
+        "text": ("L@a,b", "or", "c*"),
+        "list": ("a", "b"),
+    }
+    assert Master.from_opts({**OPTS, "nodegroups": None}).nodegroups == {}
+
+
 def test_the_key_directory_of_a_cluster_is_that_of_the_cluster():
     opts = {**OPTS, "cluster_id": "c1", "cluster_pki_dir": "/mnt/pki"}
     assert Master.from_opts(opts).keys_dir == "/mnt/pki/minions"

@@ -19,9 +19,9 @@ def parses(monkeypatch):
     seen = []
     parse = parse_mesh
 
-    def counting(sources):
+    def counting(sources, nodegroups):
         seen.append([os.path.basename(name) for name, _ in sources])
-        return parse(sources)
+        return parse(sources, nodegroups)
 
     monkeypatch.setattr(meshfile_load, "parse_mesh", counting)
     return seen
@@ -184,11 +184,11 @@ def test_an_edit_during_a_long_parse_is_seen(tmp_path, monkeypatch):
     info = os.stat(path)
     parse = parse_mesh
 
-    def slow(sources):
+    def slow(sources, nodegroups):
         path.write_text(mesh_text("b: {}"))
         os.utime(path, ns=(info.st_mtime_ns, info.st_mtime_ns))
         time.sleep(0.15)
-        return parse(sources)
+        return parse(sources, nodegroups)
 
     monkeypatch.setattr(meshfile_load, "parse_mesh", slow)
     load(path)

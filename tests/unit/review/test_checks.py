@@ -307,6 +307,15 @@ def test_entries_that_no_accepted_minion_matches_are_warnings():
     assert "no accepted minion matches 'wbe*'" in other
 
 
+def test_ids_of_a_list_are_looked_at_one_by_one():
+    (warning,) = warnings("'L@web1,wbe2': {}", known=registered("web1"))
+    assert "no accepted minion has the id wbe2" in warning
+
+
+def test_a_nodegroup_that_only_the_master_knows_is_a_warning():
+    assert any("'N@office' matches nobody here" in warning for warning in warnings("N@office: {}"))
+
+
 def test_an_entry_that_has_expired_may_stay_without_a_minion():
     assert warnings("'*': {}, gone: {expires: 2020-01-01}", known=registered("a")) == []
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ..errors import ConfigError, MeshError
+from ..master.config import nodegroups_of
 from ..master.master import Master
 from ..master.warnings import warnings
 from ..meshfile.load import load_mesh
@@ -36,7 +37,7 @@ def validate(operator: Operator, path: str | None) -> dict[str, Any]:
     """``salt-run wireguard.validate``."""
     master = _master_unless(operator, path)
     try:
-        mesh = load_mesh(path or operator.master.mesh_path)
+        mesh = load_mesh(path or operator.master.mesh_path, nodegroups_of(operator.opts))
     except MeshError as exc:
         return exiting(FAILED, {"valid": False, "errors": tables.problems(exc.problems)})
     findings = check(mesh, master)
@@ -64,7 +65,8 @@ def plan(operator: Operator, path: str | None, timeout: float) -> dict[str, Any]
     """``salt-run wireguard.plan``."""
     master = _master_unless(operator, path)
     file = path or operator.master.mesh_path
-    return tables.plan_or_problems(file, lambda: _plan(operator, master, path, load_mesh(file), timeout))
+    nodegroups = nodegroups_of(operator.opts)
+    return tables.plan_or_problems(file, lambda: _plan(operator, master, path, load_mesh(file, nodegroups), timeout))
 
 
 def _plan(operator: Operator, master: Master | None, path: str | None, mesh: Mesh, timeout: float) -> dict[str, Any]:

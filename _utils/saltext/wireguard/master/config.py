@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigError
+from ..meshfile.patterns import Nodegroups
 from ..model.preshared import SHORTEST_SECRET, Secret, secret
 
 
@@ -40,6 +41,17 @@ def mesh_path_of(opts: Mapping[str, Any]) -> str:
         "the master's configuration names no mesh file. Write into /etc/salt/master.d/wireguard.conf:\n"
         "ext_pillar:\n  - wireguard:\n      mesh: /srv/wireguard/mesh.yml"
     )
+
+
+def nodegroups_of(opts: Mapping[str, Any]) -> Nodegroups:
+    """Those of the configuration: each is a text of words, or a list of them, as Salt has it."""
+    given = opts.get("nodegroups")
+    found = given.items() if isinstance(given, Mapping) else ()
+    return {
+        str(name): tuple(words.split()) if isinstance(words, str) else tuple(map(str, words))
+        for name, words in found
+        if isinstance(words, str | list | tuple)
+    }
 
 
 def state_dir_of(opts: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ def networks_of(moment: Moment, node: str, network: str | None = None) -> list[s
     snapshot, networks = moment.snapshot, moment.mesh.networks
     remembered = {name for name, each in {*snapshot.rows, *snapshot.standings, *snapshot.waiting} if each == node}
     listed = {each.name for each in networks if each.settings(node) is not None}
-    by_name = {each.name for each in networks if any(entry.pattern == node for entry in each.nodes)}
+    by_name = {each.name for each in networks if each.names(node)}
     if not remembered and any(each.peer(node) for each in networks):
         raise ConfigError(
             f"{node} is an external peer: to shut it out, remove it from the mesh file, or give it"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +19,13 @@ from ..fleet.fleet import Fleet
 from ..fleet.membership import vouched_keys
 from ..meshfile.load import load_mesh
 from ..meshfile.mesh import Mesh
+from ..meshfile.patterns import Nodegroups
 from ..model.preshared import Secret
 from ..model.view import View
 from ..registry.registry import Registry
 from ..registry.rows import Applied, NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey, SaltKeys, load_salt_keys
-from .config import keys_dir_of, mesh_path_of, secret_of, state_dir_of
+from .config import keys_dir_of, mesh_path_of, nodegroups_of, secret_of, state_dir_of
 from .secretfile import load_secret
 
 
@@ -35,7 +36,7 @@ class Master:
 
     ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
     ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: the source of
-    preshared keys, if that is not a file of ours.
+    preshared keys, if that is not a file of ours. ``nodegroups``: those of its configuration.
     """
 
     mesh_path: str
@@ -43,13 +44,15 @@ class Master:
     state_dir: str
     own_minion: str = ""
     configured_secret: Secret | None = None
+    nodegroups: Nodegroups = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_opts(cls, opts: Mapping[str, Any]) -> Master:
         """From the Salt master's options. Raises ConfigError, which says what to write into them."""
         # Unless `id` is configured, Salt names a master after the minion on its machine.
         own_minion = str(opts.get("id") or "").removesuffix("_master")
-        return cls(mesh_path_of(opts), keys_dir_of(opts), state_dir_of(opts), own_minion, secret_of(opts))
+        places = mesh_path_of(opts), keys_dir_of(opts), state_dir_of(opts)
+        return cls(*places, own_minion, secret_of(opts), nodegroups_of(opts))
 
     @property
     def registry(self) -> Registry:
@@ -57,7 +60,7 @@ class Master:
 
     def mesh(self) -> Mesh:
         """The mesh file, parsed. Raises MeshError."""
-        return load_mesh(self.mesh_path)
+        return load_mesh(self.mesh_path, self.nodegroups)
 
     def accepted(self) -> Mapping[str, AcceptedKey]:
         """The minion keys accepted now."""

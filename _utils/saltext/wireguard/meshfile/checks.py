@@ -54,7 +54,7 @@ def check_preshared(scope: Scope, network: Network) -> None:
 def check_ends(scope: Scope, network: Network) -> None:
     """A misspelt end would join nobody, and silently remove the tunnels that it should keep."""
     groups = network.groups
-    owners = {entry.pattern for entry in network.nodes if not entry.is_glob} | {peer.name for peer in network.peers}
+    owners = {name for entry in network.nodes for name in entry.ids} | {peer.name for peer in network.peers}
     for place, end in scope.ends:
         if end in groups and end in owners:
             scope.report.add(
@@ -135,7 +135,7 @@ def _problem_of_via(network: Network, name: str, via: str) -> str | None:
     exit_node = network.settings(via)
     if via == name:
         return f"{quoted(via)} cannot have its default route through itself; remove `via`"
-    ids = [each.pattern for each in network.nodes if not each.is_glob]
+    ids = [name for each in network.nodes for name in each.ids]
     if exit_node is None or any(character in via for character in "*?["):
         near = difflib.get_close_matches(via[:60], ids, n=1)
         advice = f"did you mean {near[0]!r}?" if near else "write the minion id of one with `exit: true`"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Mapping
 
-from ..model.names import WHAT_IDS_ARE, is_id
+from ..model.names import MAX_HOST_NAME
 from ..wording import quoted
-from .mesh import WILDCARD, ExternalPeer, NodeEntry, Place
+from .mesh import ExternalPeer, NodeEntry
+from .patterns import Kind, Nodegroups, check, kind_of
 from .reading import WHAT_IS_REQUIRED, Key, Scope, claim, entries_of, read_entries, read_table
 from .scalars import TIME, read_expires, read_groups, read_ip_versions, read_name, read_site, read_text
 from .schema import (
@@ -41,6 +40,8 @@ from .values import (
 )
 from .yamltree import Invalid, Scalar, Value
 
+LONGEST_LIST = 10_000
+
 
 def read_nodes(scope: Scope, value: Value) -> tuple[NodeEntry, ...]:
     if isinstance(value, Scalar) and value.kind == "null":
@@ -50,8 +51,8 @@ def read_nodes(scope: Scope, value: Value) -> tuple[NodeEntry, ...]:
 
 
 def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
-    pattern = _minion_id(key)
-    if not _is_glob(pattern):
+    pattern = _minion_id(key, scope.nodegroups)
+    if kind_of(pattern) is Kind.ID:
         taken = f"{quoted(pattern)} differs in case only from the id"
         claim(scope, ("id", scope.network, pattern.lower()), key.place, taken, "host names have no case, so keep one")
     if isinstance(value, Scalar) and value.kind == "null":
@@ -59,47 +60,34 @@ def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
     values, places = read_table(scope, NODE_KEYS, value, f"node {quoted(pattern)}")
     entry = NodeEntry(pattern, key.place, **values, places=places)
     for name in ("addresses", "endpoint", "endpoints", "routes", "public_key"):
-        if entry.is_glob and values.get(name):
+        if entry.is_pattern and values.get(name):
             scope.report.add(
                 places[name], f"{name} belongs to one node; write the minion's id instead of {quoted(pattern)}"
             )
-    if entry.public_key and "addresses" not in places and not entry.is_glob:
+    if entry.public_key and "addresses" not in places and not entry.is_pattern:
         message = "public_key needs addresses: a node that need not register is given none; write `addresses: [...]`"
         scope.report.add(places["public_key"], message)
-    if entry.endpoint and not entry.is_glob:
+    if entry.endpoint and not entry.is_pattern:
         scope.endpoints += ((places["endpoint"], pattern, endpoint, None) for endpoint in entry.endpoint)
     for site, endpoint in (entry.endpoints or {}).items():
         scope.endpoints.append((places["endpoints"], pattern, endpoint, site))
     return entry
 
 
-def _minion_id(key: Scalar) -> str:
+def _minion_id(key: Scalar, nodegroups: Nodegroups | None) -> str:
     pattern = read_text(key, "a minion id")
     if not pattern or not pattern.isprintable() or any(character in " /" for character in pattern):
         raise Invalid(
             key.place, f"{quoted(pattern)} is not a minion id: it must have no spaces, '/' or control characters"
         )
-    if len(pattern.encode(errors="replace")) > 253:
-        raise Invalid(key.place, f"{quoted(pattern)} is too long for a minion id: at most 253 bytes")
-    _check_glob(pattern, key.place)
-    if not _is_glob(pattern) and not is_id(pattern):
-        raise Invalid(key.place, f"{quoted(pattern)} is no id that a node can have: it must be {WHAT_IDS_ARE}")
-    return pattern
-
-
-def _is_glob(pattern: str) -> bool:
-    return any(character in pattern for character in "*?[")
-
-
-def _check_glob(pattern: str, place: Place) -> None:
-    wildcards = WILDCARD.findall(pattern)
-    if "[" in WILDCARD.sub("", pattern):
-        raise Invalid(place, f"{quoted(pattern)} is not a glob: its '[' is never closed")
+    most = LONGEST_LIST if pattern.startswith("L@") else MAX_HOST_NAME
+    if len(pattern.encode(errors="replace")) > most:
+        raise Invalid(key.place, f"{quoted(pattern)} is too long for a minion id: at most {most} bytes")
     try:
-        if wildcards:
-            re.compile(fnmatch.translate(pattern))
-    except re.error as reason:
-        raise Invalid(place, f"{quoted(pattern)} is not a glob: {reason}") from None
+        check(pattern, nodegroups)
+    except ValueError as reason:
+        raise Invalid(key.place, str(reason)) from None
+    return pattern
 
 
 def read_peers(scope: Scope, value: Value) -> tuple[ExternalPeer, ...]:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from ..errors import MeshError, Problem
 from .mesh import Mesh
 from .parse import parse_mesh
+from .patterns import Nodegroups
 
 Stamp = tuple[tuple[str, int, int, int], ...]  # (path, mtime in ns, size, inode) of every file
-_cache: dict[str, tuple[Stamp, Mesh | tuple[Problem, ...]]] = {}
+_cache: dict[str, tuple[tuple[Stamp, Nodegroups | None], Mesh | tuple[Problem, ...]]] = {}
 _last_valid: dict[str, Mesh] = {}
 
 # A file that is written twice within one tick of the file system's clock looks the same after both.
@@ -34,15 +35,17 @@ def _stamp(name: str) -> tuple[str, int, int, int]:
     return name, info.st_mtime_ns, info.st_size, info.st_ino
 
 
-def load_mesh(path: str) -> Mesh:
+def load_mesh(path: str, nodegroups: Nodegroups | None = None) -> Mesh:
     """
     The mesh in ``path``. Raises MeshError if it is invalid or cannot be read.
 
     An unchanged file is not parsed again: it yields the same object, or the same problems.
+
+    :param nodegroups: as of ``parse_mesh``
     """
     now = stamp(path)
     known = _cache.get(path)
-    result = known[1] if known and known[0] == now else _parse(path, now)
+    result = known[1] if known and known[0] == (now, nodegroups) else _parse(path, now, nodegroups)
     if isinstance(result, Mesh):
         return result
     raise MeshError(result)  # a new one: the traceback of an exception that is raised again and again grows
@@ -53,22 +56,24 @@ def last_valid(path: str) -> Mesh | None:
     return _last_valid.get(path)
 
 
-def _parse(path: str, now: Stamp) -> Mesh | tuple[Problem, ...]:
+def _parse(path: str, now: Stamp, nodegroups: Nodegroups | None) -> Mesh | tuple[Problem, ...]:
     before = time.time_ns()
     result: Mesh | tuple[Problem, ...]
     try:
-        result = _last_valid[path] = _mesh(path, [(name, _read(name)) for name, *_ in now])
+        result = _last_valid[path] = _mesh(path, [(name, _read(name)) for name, *_ in now], nodegroups)
     except MeshError as exc:
         result = exc.problems
     if all(before - mtime > _SETTLED_NS for _, mtime, _, _ in now):
-        _cache[path] = (now, result)
+        _cache[path] = ((now, nodegroups), result)
     return result
 
 
-def _mesh(path: str, sources: Sequence[tuple[str, str]]) -> Mesh:
+def _mesh(path: str, sources: Sequence[tuple[str, str]], nodegroups: Nodegroups | None) -> Mesh:
+    mesh = parse_mesh(sources, nodegroups)
     cut_off = next((name for name, text in sources if not text.endswith("\n")), None)
-    digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()
-    return replace(parse_mesh(sources), changed_at=_changed_at(path, sources), cut_off=cut_off, digest=digest)
+    said = [sources, nodegroups] if any(entry.is_nodegroup for entry in mesh.entries()) else sources
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    return replace(mesh, changed_at=_changed_at(path, sources), cut_off=cut_off, digest=digest)
 
 
 def _changed_at(path: str, sources: Sequence[tuple[str, str]]) -> float:

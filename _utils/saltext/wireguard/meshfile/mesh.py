@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -12,6 +10,7 @@ from typing import Any, Literal
 from ..errors import Problem
 from ..model.addresses import Address, Subnet
 from ..model.endpoint import Endpoint
+from .patterns import Kind, Matches, Nodegroups, ids_of, kind_of, matcher, specificity
 
 # The two ends that a link joins, each a group, a minion id, the name of a peer, or everybody.
 Link = tuple[str, str]
@@ -31,8 +30,6 @@ DEFAULT_INTERFACE = "wg0"
 DEFAULT_PORT = 51820
 DEFAULT_KEEPALIVE = 25
 DEFAULT_QUARANTINE = 7 * 86_400
-
-WILDCARD = re.compile(r"\*|\?|\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +100,19 @@ class NodeEntry(_Placed):
     places: Mapping[str, Place] = _no_places()
 
     @property
-    def is_glob(self) -> bool:
-        return any(character in self.pattern for character in "*?[")
+    def is_pattern(self) -> bool:
+        """Whether many ids may match it."""
+        return kind_of(self.pattern) is not Kind.ID
 
     @property
-    def generality(self) -> tuple[int, int]:
-        """Sorts the more specific glob first: more literal characters, then fewer wildcards."""
-        literals, wildcards = WILDCARD.subn("", self.pattern)
-        return -len(literals), wildcards
+    def is_nodegroup(self) -> bool:
+        """Whether the master's configuration says who matches it."""
+        return kind_of(self.pattern) is Kind.NODEGROUP
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids that it names one by one."""
+        return ids_of(self.pattern)
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ class Network(_Placed):
     at which a key is rotated, None for never. ``links``: None joins everybody with everybody. ``preshared_keys``:
     whether each pair of nodes has a preshared key. ``exclude``: addresses that are never allocated. ``quarantine``: the
     seconds after which the address of a former node is allocated again. ``hosts``: whether the nodes' hosts files have
-    each other's names, in the ``domain`` if there is one.
+    each other's names, in the ``domain`` if there is one. ``nodegroups``: those of the master; None where they are not
+    known.
     """
 
     name: str
@@ -212,18 +215,19 @@ class Network(_Placed):
     hosts: bool = False
     domain: str | None = None
     places: Mapping[str, Place] = _no_places()
+    nodegroups: Nodegroups | None = field(default=None, compare=False, repr=False)
 
     def entries(self, node: str) -> list[NodeEntry]:
-        """The entries that match ``node``, the most specific first: the exact id, then the globs."""
+        """The entries that match ``node``, the most specific first."""
         exact = self._exact.get(node)
-        return ([] if exact is None else [exact]) + [entry for matches, entry in self._globs if matches(node)]
+        return ([] if exact is None else [exact]) + [entry for matches, entry in self._patterns if matches(node)]
 
     def settings(self, node: str) -> NodeSettings | None:
         """
         Return the merged settings of ``node``, or None if no entry matches it.
 
-        Each setting comes from the most specific entry that has it: the exact id, then the glob with the most literal
-        characters, then with the fewest wildcards, then the later one in the file.
+        Each setting comes from the most specific entry that has it: the exact id, then lists, globs, regular
+        expressions and nodegroups; see ``patterns.specificity``. Of equals, it is the later one in the file.
         """
         if node not in self._settings:
             if len(self._settings) > _MOST_REMEMBERED:
@@ -279,18 +283,23 @@ class Network(_Placed):
         return frozenset(group for groups in named for group in groups)
 
     def names(self, name: str) -> bool:
-        """Whether the file has exactly this name, as a peer or as a node's id; a matching glob does not count."""
-        return name in self._peers_by_name or name in self._exact
+        """Whether the file has exactly this name, as a peer or as a node's id; a matching pattern does not count."""
+        return name in self._peers_by_name or name in self._ids
 
     def namesake(self, node: str) -> str | None:
         """The peer or the other minion id in the file whose host name a minion of the id ``node`` would share."""
         other = self._folded.get(node.lower())
-        return None if other == node and node in self._exact else other
+        return None if other == node and node in self._ids else other
 
     @cached_property
     def _folded(self) -> dict[str, str]:
         """Host names are compared without case."""
-        return {name.lower(): name for name in (*self._exact, *self._peers_by_name)}
+        return {name.lower(): name for name in (*self._ids, *self._exact, *self._peers_by_name)}
+
+    @cached_property
+    def _ids(self) -> dict[str, None]:
+        """All ids that the file names, also in lists."""
+        return {name: None for entry in self.nodes for name in entry.ids}
 
     @cached_property
     def _peers_by_name(self) -> dict[str, ExternalPeer]:
@@ -304,13 +313,14 @@ class Network(_Placed):
 
     @cached_property
     def _exact(self) -> dict[str, NodeEntry]:
-        return {entry.pattern: entry for entry in self.nodes if not entry.is_glob}
+        return {entry.pattern: entry for entry in self.nodes if not entry.is_pattern}
 
     @cached_property
-    def _globs(self) -> list[tuple[Callable[[str], object], NodeEntry]]:
-        """The globs' match functions and entries, the most specific first; reversed as the sort is stable."""
-        globs = sorted((entry for entry in reversed(self.nodes) if entry.is_glob), key=lambda entry: entry.generality)
-        return [(re.compile(fnmatch.translate(entry.pattern)).match, entry) for entry in globs]
+    def _patterns(self) -> list[tuple[Matches, NodeEntry]]:
+        """What tells whom an entry means, the most specific first; reversed as the sort is stable."""
+        found = [entry for entry in reversed(self.nodes) if entry.is_pattern]
+        found.sort(key=lambda entry: specificity(entry.pattern))
+        return [(matcher(entry.pattern, self.nodegroups), entry) for entry in found]
 
 
 @dataclass(frozen=True)
@@ -327,6 +337,10 @@ class Mesh:
     changed_at: float = field(default=0.0, compare=False)
     cut_off: str | None = field(default=None, compare=False)
     digest: str = field(default="", compare=False)
+
+    def entries(self) -> Iterator[NodeEntry]:
+        """Those of all networks."""
+        return (entry for network in self.networks for entry in network.nodes)
 
     def network(self, name: str) -> Network | None:
         return next((network for network in self.networks if network.name == name), None)

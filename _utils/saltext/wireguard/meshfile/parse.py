@@ -26,8 +26,9 @@ from .checks import (
     check_routes_between,
     check_unshared,
 )
-from .entries import read_nodes, read_peers
+from .entries import LONGEST_LIST, read_nodes, read_peers
 from .mesh import DEFAULT_INTERFACE, DEFAULT_KEEPALIVE, DEFAULT_PORT, Mesh, Network
+from .patterns import Nodegroups
 from .reading import REQUIRED, SMALLEST_MESH, Key, Scope, claim, read_entries, read_table, require
 from .scalars import read_name
 from .schema import CIDR, SUBNETS, by_name, choice, many, matching, mtu_key, period, switch, whole
@@ -35,9 +36,13 @@ from .values import read_domain, read_exclude, read_interface, read_links, read_
 from .yamltree import Invalid, Report, Scalar, Table, Value, load
 
 
-def parse_mesh(sources: Sequence[tuple[str, str]]) -> Mesh:
-    """Return the mesh that ``sources``, pairs of file name and text, describe; MeshError carries all problems."""
-    scope = Scope(Report())
+def parse_mesh(sources: Sequence[tuple[str, str]], nodegroups: Nodegroups | None = None) -> Mesh:
+    """
+    Return the mesh that ``sources``, pairs of file name and text, describe; MeshError carries all problems.
+
+    :param nodegroups: those of the master; None where they are not known, and then match nobody
+    """
+    scope = Scope(Report(), nodegroups=nodegroups)
     networks = tuple(network for file, text in sources for network in _networks_of(scope, file, text))
     problems = scope.report.problems
     if not networks and not problems:
@@ -72,10 +77,10 @@ def _networks(scope: Scope, value: Value) -> tuple[Network, ...]:
 def _network(scope: Scope, key: Scalar, value: Value) -> Network:
     name = read_name(key, "a network's name")
     claim(scope, ("network", name), key.place, f"network {name!r} is already defined", "keep one")
-    inner = Scope(scope.report, name, scope.taken)
+    inner = Scope(scope.report, name, scope.taken, nodegroups=scope.nodegroups)
     values, places = read_table(inner, NETWORK_KEYS, value, f"network {name!r}")
     require(inner, NETWORK_KEYS, places, key.place, f"network {name!r}")
-    network = Network(name, key.place, **values, places=places)
+    network = Network(name, key.place, **values, places=places, nodegroups=scope.nodegroups)
     for setting in ("interface", "port"):
         if setting in values or setting not in places:
             check_unshared(inner, setting, getattr(network, setting), places.get(setting, key.place))
@@ -121,10 +126,10 @@ NETWORK_KEYS: Mapping[str, Key] = {
     "keepalive": whole("keepalive", 0, 65535, f"`{DEFAULT_KEEPALIVE}`", "number of seconds"),
     "nodes": Key(
         read_nodes,
-        "mapping from minion id or glob to node",
+        "mapping from minion id, glob, `L@` list, `E@` regular expression or `N@` nodegroup to node",
         {
             "type": "object",
-            "propertyNames": {"pattern": "^[^ /]+$", "maxLength": 253},
+            "propertyNames": {"pattern": "^[^ /]+$", "maxLength": LONGEST_LIST},
             "additionalProperties": {"anyOf": [{"$ref": "#/definitions/node"}, {"type": "null"}]},
         },
         REQUIRED,

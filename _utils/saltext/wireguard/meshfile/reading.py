@@ -12,6 +12,7 @@ from ..model.addresses import Subnet
 from ..model.endpoint import Endpoint
 from ..wording import quoted
 from .mesh import Place
+from .patterns import Nodegroups
 from .yamltree import Invalid, Items, Report, Scalar, Table, Value
 
 _PLAIN = re.compile(r"[0-9a-z./]{1,60}")
@@ -31,7 +32,7 @@ class Scope:
 
     ``subnets``: empty until they are read, and also if one of them is wrong, so that nothing is checked against them.
     ``taken``: all subnets of all networks so far. ``endpoints``: place, owner, endpoint and the site that it is for.
-    ``ends``: place and text of each end of a link.
+    ``ends``: place and text of each end of a link. ``nodegroups``: those of the master; None where they are not known.
     """
 
     report: Report
@@ -41,6 +42,7 @@ class Scope:
     has_no_nodes: bool = False
     endpoints: list[tuple[Place, str, Endpoint, str | None]] = field(default_factory=list)
     ends: list[tuple[Place, str]] = field(default_factory=list)
+    nodegroups: Nodegroups | None = None
 
 
 Reader = Callable[[Scope, Value], Any]

@@ -97,7 +97,7 @@ def shared_ports(context: Context, contexts: list[Context]) -> Iterator[Problem]
 
 
 def nearly_full(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    grows = any(entry.is_glob for entry in context.network.nodes)
+    grows = any(entry.is_pattern for entry in context.network.nodes)
     for version, room, taken, needed in _space(context):
         used = taken + needed
         if FULL * room <= used <= room and (grows or room > _MADE_TO_MEASURE):
@@ -285,6 +285,14 @@ def public_domain(context: Context, contexts: list[Context]) -> Iterator[Problem
 _PRIVATE_DOMAINS = {"internal", "test", "home", "corp", "lan", "mail", "localdomain", "intranet", "private"}
 
 
+def unknown_nodegroups(context: Context, contexts: list[Context]) -> Iterator[Problem]:
+    """Entries of which only a master knows whom they match."""
+    for entry in context.network.nodes if context.network.nodegroups is None else ():
+        if entry.is_nodegroup:
+            message = f"'{entry.pattern}' matches nobody here: only the master's configuration has its nodegroups"
+            yield entry.place.problem(message)
+
+
 def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
     """Entries that no accepted minion matches. An expired one may stay."""
     if context.known is None or not context.network.nodes:
@@ -295,12 +303,13 @@ def unmatched(context: Context, contexts: list[Context]) -> Iterator[Problem]:
         return
     matched = {entry.pattern for node in context.known.accepted for entry in context.network.entries(node)}
     for entry in context.network.nodes:
-        if entry.is_glob and entry.pattern not in matched:
+        if not entry.ids and entry.pattern not in matched:
             message = f"no accepted minion matches '{entry.pattern}': correct or remove it, or accept their Salt keys"
             yield entry.place.problem(message)
-        elif not entry.is_glob and entry.pattern not in context.known.accepted and entry.pattern in context.members:
-            message = f"no accepted minion has the id {entry.pattern}: accept its Salt key, or correct or remove it"
-            yield entry.place.problem(message)
+        for name in entry.ids:
+            if name in context.members and name not in context.known.accepted:
+                message = f"no accepted minion has the id {name}: accept its Salt key, or correct or remove it"
+                yield entry.place.problem(message)
 
 
 def outside_subnets(context: Context, contexts: list[Context]) -> Iterator[Problem]:

@@ -102,10 +102,11 @@ class Context:
         """The members, and the nodes that will be members once their Salt keys are accepted."""
         members = dict(self.state.members) if self.state else {}
         for entry in self.network.nodes:
-            settings = None if entry.is_glob else self.network.settings(entry.pattern)
-            here = self.known and entry.pattern in self.known.accepted
-            if settings and not here and not excluded(settings, None, self.now):
-                members[entry.pattern] = Member(entry.pattern, settings)
+            for name in entry.ids:
+                settings = self.network.settings(name)
+                here = self.known and name in self.known.accepted
+                if settings and not here and not excluded(settings, None, self.now):
+                    members[name] = Member(name, settings)
         return members
 
     def place_of(self, name: str) -> Place:

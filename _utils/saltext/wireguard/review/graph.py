@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..meshfile.mesh import WILDCARD, Mesh, Network
+from ..meshfile.mesh import Mesh, Network
+from ..meshfile.patterns import WILDCARD, Kind, kind_of
 from .context import Context, Known
 
 # Stands in the name of a node for the wildcards of the glob that it is drawn for. No minion has such an id.
@@ -40,11 +41,16 @@ def graph(mesh: Mesh, now: float, known: Known | None = None) -> str:
 def _with_globs(network: Network) -> Network:
     """With a node for each glob, which it and the more general ones match."""
     drawn = [
-        replace(entry, pattern=WILDCARD.sub(f"…{number}…", entry.pattern))
+        replace(entry, pattern=_sample(entry.pattern, f"…{number}…"))
         for number, entry in enumerate(network.nodes)
-        if entry.is_glob
+        if entry.is_pattern
     ]
     return replace(network, nodes=(*network.nodes, *drawn))
+
+
+def _sample(pattern: str, name: str) -> str:
+    """An id that a pattern would match, if it is a glob; of others, only the name."""
+    return WILDCARD.sub(name, pattern) if kind_of(pattern) is Kind.GLOB else name
 
 
 def _network(prefix: str, network: Network, mesh: Mesh, now: float, known: Known | None) -> Iterator[str]:

@@ -34,6 +34,7 @@ from .checks import (
     public_domain,
     shared_ports,
     too_small,
+    unknown_nodegroups,
     unmatched,
     unresolved,
 )
@@ -90,6 +91,7 @@ _WARNINGS: tuple[Check, ...] = (
     mtu_of_tunnel_in_tunnel,
     unresolved,
     unmatched,
+    unknown_nodegroups,
     pending_losses,
     impossible_ids,
     local_endpoints,
