@@ -35,12 +35,10 @@ from saltext.wireguard.node import config_files as _config_files
 from saltext.wireguard.node import devices as _devices
 from saltext.wireguard.node import drift as _drift
 from saltext.wireguard.node import ping as _ping
-from saltext.wireguard.node import probe as _probe
 from saltext.wireguard.node import registration as _registration
 from saltext.wireguard.node import reports as _reports
 from saltext.wireguard.node import reresolve as _reresolve
 from saltext.wireguard.node import rotation_protocol as _rotation_protocol
-from saltext.wireguard.node import sight as _sight
 from saltext.wireguard.node import sync as _sync
 from saltext.wireguard.node.minion import judged_in as _judged_in
 from saltext.wireguard.node.minion import minion_of as _minion_of
@@ -219,51 +217,6 @@ def ping(network: str | None = None, peer: str | None = None) -> dict[str, Any]:
     """
     with _minion():
         return _ping.ping_networks(network, peer)
-
-
-def status() -> dict[str, Any]:
-    """
-    What this minion sees of its peers now, in all its networks. ``salt-run wireguard.status`` puts together what all
-    nodes see, and shows it with names; ``show`` has more about this one.
-
-    Returns ``{"networks": {network: {interface, up, mtu, peers}}}``. ``peers`` maps public keys to lists, because a
-    fleet sends many of them: endpoint, age of the latest handshake in seconds (None for never), bytes received, bytes
-    sent. If nothing can be said about a network, ``result`` is False and ``comment`` says why.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt '*' wireguard.status
-    """
-    with _minion():
-        return _judged(_sight.status(), _sync.succeeded)
-
-
-def probe(network: str | None = None, count: int = 5) -> dict[str, Any]:
-    """
-    Ping all peers through the tunnels, at both IP versions. ``salt-run wireguard.matrix`` puts together what all nodes
-    return, and shows it with names.
-
-    Takes a second if all is well, and 6 more if a peer does not answer.
-
-    network
-        Only this one.
-
-    count
-        How many pings to each address, 1 to 100.
-
-    Returns ``{"networks": {network: {"peers": {public key: {"4" or "6": [sent, received, mean round-trip time]}}}}}``,
-    the time in ms. If nothing can be said about a network, ``result`` is False and ``comment`` says why.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt '*' wireguard.probe
-    """
-    with _minion():
-        return _judged(_probe.probe_networks(network, count), _sync.succeeded)
 
 
 # -- keys

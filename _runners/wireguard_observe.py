@@ -6,6 +6,7 @@ What an operator sees of a living mesh: functions of the runner ``wireguard``, i
     salt-run wireguard.status
     salt-run wireguard.matrix
     salt-run wireguard.wait
+    salt-run wireguard.why web1 db1
 """
 
 import functools
@@ -16,6 +17,7 @@ from saltext.wireguard.control import matrix as _matrix
 from saltext.wireguard.control import operator as _operator
 from saltext.wireguard.control import status as _status
 from saltext.wireguard.control import wait as _wait
+from saltext.wireguard.control import why as _why
 
 if TYPE_CHECKING:
     # Salt's loader puts this here.
@@ -128,3 +130,32 @@ def wait(network=None, node=None, until="in_sync", timeout=300):
         salt-run wireguard.wait node=web1 until=reachable timeout=60
     """
     return _run(_wait.wait, network, node, until, timeout)
+
+
+@_operator.command
+def why(a, b, network=None, timeout=30):
+    """
+    Why ``a`` cannot reach ``b``: one cause, and what to do about it.
+
+    Looks at what the master knows, then has both nodes ping each other while they look at their devices, routes, names
+    and firewalls; and their hub, if they use one. Touches nothing. Takes about ten seconds if packets get lost.
+
+    a, b
+        Two nodes. One of them may be an external peer, of which nothing can be asked.
+
+    network
+        By default, one that both are in.
+
+    timeout
+        Seconds that a node has to answer.
+
+    Returns ``network``, ``cause`` (``none`` if all is well), ``because`` and ``remedy`` (sentences) and ``seen`` (what
+    was found, a list of sentences). Exit code 1 if there is a cause.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.why web1 db1
+    """
+    return _run(_why.why, a, b, network, timeout)

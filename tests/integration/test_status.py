@@ -82,6 +82,16 @@ def test_a_way_on_which_nothing_comes_back_is_named_and_waited_for(fleet):
     assert life.ask(fleet, "wait", "until=reachable", "timeout=60")[0] == 0
 
 
+def test_why_says_that_all_is_well_or_what_is_not(fleet):
+    code, answer = life.ask(fleet, "why", "node1", "node2")
+    assert (code, answer["cause"]) == (0, "none"), answer
+    fleet.must("exec", "node2", "wg", "set", "wg0", "peer", steps.public_key(fleet, "node1"), "remove")
+    code, answer = life.ask(fleet, "why", "node1", "node2")
+    assert (code, answer["cause"]) == (1, "drift")
+    assert answer["remedy"] == "`salt node2 wireguard.sync`"
+    assert steps.reconcile(fleet, "everybody=True")[0] == 0
+
+
 def test_what_is_in_sync_is_not_waited_for(fleet):
     code, answer = life.ask(fleet, "wait", "timeout=20")
     assert (code, answer["answer"], answer["missing"]) == (0, "in_sync", [])

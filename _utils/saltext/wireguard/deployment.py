@@ -65,10 +65,17 @@ def _digest_of(files: tuple[_File, ...]) -> str:
 
 def _files() -> tuple[_File, ...]:
     """Every file that minions have. Asked for each pillar, so it takes less than a millisecond."""
-    found = [_file(f"{kind}/wireguard.py", f"{folder}/wireguard.py") for kind in KINDS if (folder := _folder(kind))]
+    found = [file for kind in KINDS if (folder := _folder(kind)) for file in _ours(kind, folder)]
     # Where pip has installed the library, the Salt modules are packages below it.
     found += (file for file in _below(str(LIBRARY), "") if file[0].partition("/")[0] not in LOADED)
     return tuple(sorted(found))
+
+
+def _ours(kind: str, folder: str) -> Iterator[_File]:
+    """Beside modules of others, our own."""
+    for path in sorted(Path(folder).glob("wireguard*.py")):
+        with suppress(FileNotFoundError):
+            yield _file(f"{kind}/{path.name}", str(path))
 
 
 def _below(folder: str, prefix: str) -> Iterator[_File]:

@@ -32,9 +32,9 @@ _KEYS = re.compile(r"^(?:PrivateKey = |PresharedKey = )?([A-Za-z0-9+/]{43}=)$", 
 
 
 @functools.cache
-def load(folder):
-    """``_modules`` or ``_states``, executed once: what Salt puts into them is put in by each host."""
-    spec = importlib.util.spec_from_file_location(f"wireguard{folder}", REPO / folder / "wireguard.py")
+def load(folder, name="wireguard"):
+    """A file of ``_modules`` or ``_states``, executed once: what Salt puts into it is put in by each host."""
+    spec = importlib.util.spec_from_file_location(f"{name}{folder}", REPO / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -79,9 +79,15 @@ class Host:
         monkeypatch.setattr(networkd, "CONFIG_DIR", str(self.disk / "networkd"))
         monkeypatch.setattr(salt.utils.systemd, "booted", lambda context=None: False)
         monkeypatch.setattr(Minion, "fresh_pillar", lambda _: self._fresh())
-        self.module, self.states = load("_modules"), load("_states")
+        self.module, self.observing, self.states = (
+            load("_modules"),
+            load("_modules", "wireguard_observe"),
+            load("_states"),
+        )
         for name, value in (("context", {}), ("grains", {}), ("opts", self.opts), ("salt", self.functions)):
             monkeypatch.setattr(self.module, f"__{name}__", value, raising=False)
+            monkeypatch.setattr(self.observing, f"__{name}__", value, raising=False)
+        monkeypatch.setattr(self.observing, "__pillar__", {}, raising=False)
         known = {
             f"wireguard.{name}": getattr(self.module, name) for name in ("remove", "gone", "clean", "apply_interface")
         }
@@ -155,7 +161,8 @@ class Host:
         return lock.hold(self.opts["cachedir"], interface)
 
     def call(self, name, *args, **kwargs):
-        function = getattr(self.module, {"apply": "apply_", "record": "record_"}.get(name, name))
+        known = {**vars(self.observing), **vars(self.module)}
+        function = known[{"apply": "apply_", "record": "record_"}.get(name, name)]
         try:
             result = function(*args, **kwargs)
         except CommandExecutionError as exc:

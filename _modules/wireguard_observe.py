@@ -1,0 +1,93 @@
+"""
+What a minion sees of its peers: functions of the execution module ``wireguard``, in a file of their own.
+
+The master puts together what all nodes see: ``salt-run wireguard.status``, ``matrix`` and ``why``.
+"""
+
+import functools as _functools
+from typing import Any
+
+# Imports have private names, because Salt offers every public function that it finds here.
+from saltext.wireguard.node import examination as _examination
+from saltext.wireguard.node import probe as _probe
+from saltext.wireguard.node import sight as _sight
+from saltext.wireguard.node import sync as _sync
+from saltext.wireguard.node.minion import judged_in as _judged_in
+from saltext.wireguard.node.minion import minion_of as _minion_of
+
+__virtualname__ = "wireguard"
+
+_minion = _functools.partial(_minion_of, globals())
+_judged = _functools.partial(_judged_in, globals())
+
+
+def __virtual__() -> str:
+    return __virtualname__
+
+
+def status() -> dict[str, Any]:
+    """
+    What this minion sees of its peers now, in all its networks. ``salt-run wireguard.status`` puts together what all
+    nodes see, and shows it with names; ``show`` has more about this one.
+
+    Returns ``{"networks": {network: {interface, up, mtu, peers}}}``. ``peers`` maps public keys to lists, because a
+    fleet sends many of them: endpoint, age of the latest handshake in seconds (None for never), bytes received, bytes
+    sent. If nothing can be said about a network, ``result`` is False and ``comment`` says why.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.status
+    """
+    with _minion():
+        return _judged(_sight.status(), _sync.succeeded)
+
+
+def probe(network: str | None = None, count: int = 5) -> dict[str, Any]:
+    """
+    Ping all peers through the tunnels, at both IP versions. ``salt-run wireguard.matrix`` puts together what all nodes
+    return, and shows it with names.
+
+    Takes a second if all is well, and 6 more if a peer does not answer.
+
+    network
+        Only this one.
+
+    count
+        How many pings to each address, 1 to 100.
+
+    Returns ``{"networks": {network: {"peers": {public key: {"4" or "6": [sent, received, mean round-trip time]}}}}}``,
+    the time in ms. If nothing can be said about a network, ``result`` is False and ``comment`` says why.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.probe
+    """
+    with _minion():
+        return _judged(_probe.probe_networks(network, count), _sync.succeeded)
+
+
+def examine(network: str, targets: dict[str, dict[str, list[str]]]) -> dict[str, Any]:
+    """
+    Find out why a peer cannot be reached. ``salt-run wireguard.why`` has both ends do so, and says what follows.
+
+    network
+        The network.
+
+    targets
+        ``{minion id: {peer: [address]}}``: the addresses to ping by way of this peer.
+
+    Returns ``{"networks": {network: ...}}``: the interface, its peers before and after pings, routes, and the chains of
+    the firewall that drop by default.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 wireguard.examine backbone '{web1: {db1: [10.42.0.5]}}'
+    """
+    with _minion() as minion:
+        return _judged(_examination.examine(minion.id, network, targets), _sync.succeeded)
