@@ -18,7 +18,8 @@ from ..observe.why import Diagnosis, Side, diagnose, diagnose_by_hub, evidence
 from ..wording import quoted
 from . import tables
 from .asking import ask_nodes
-from .operator import FAILED, Operator, exiting
+from .exit_codes import FAILED, exiting
+from .operator import Operator
 
 Targets = dict[str, dict[str, list[str]]]
 
