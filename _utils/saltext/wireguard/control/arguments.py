@@ -85,7 +85,7 @@ def _minions(value: object) -> str | list[str]:
 
 
 CHECKS: Mapping[str, Callable[[object], Any]] = {
-    **dict.fromkeys(("file", "format", "mesh", "name", "network", "node", "public_key", "tag"), _text),
+    **dict.fromkeys(("a", "b", "file", "format", "mesh", "name", "network", "node", "public_key", "tag"), _text),
     **dict.fromkeys(("everybody", "force", "rekey", "wait"), fields.boolean),
     "contact": _minions,
     "limit": _number,
