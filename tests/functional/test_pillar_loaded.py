@@ -189,7 +189,7 @@ def test_it_makes_no_registry_where_there_is_none(tmp_path, salt_keys):
 def test_the_mesh_file_is_parsed_once_a_change_though_salt_executes_the_module_anew_each_time(master, monkeypatch):
     parsed = []
     real = parse_mesh
-    monkeypatch.setattr(load, "parse_mesh", lambda files: parsed.append(files) or real(files))
+    monkeypatch.setattr(load, "parse_mesh", lambda *given: parsed.append(given) or real(*given))
     past = time.time_ns() - 10**9  # a file that is still changing is not kept
     os.utime(master.mesh, ns=(past, past))
     for _ in range(100):

@@ -197,6 +197,8 @@ def test_whoever_does_not_get_done_what_was_asked_exits_with_one(fleet, one_off)
     assert master_exits(fleet, "rotate", "node2", "timeout=2") == 1
     assert master_exits(fleet, "revoke", "node1", "timeout=2") == 1
     assert master_exits(fleet, "dropped", "node1", "timeout=2") == 1
+    assert master_exits(fleet, "wait", "timeout=1") == 1
+    assert master_exits(fleet, "why", "node1", "node2", "timeout=2") == 1
     assert master_exits(fleet, "hold") == 0
     assert master_exits(fleet, "readmit", "node1") == 1
     assert master_exits(fleet, "admit", "node1") == 1
@@ -216,7 +218,8 @@ def test_a_failure_on_a_node_is_one(fleet):
     rotation = [("rotate_switch", ["backbone"]), ("rotate_follow", ["backbone", "a", "b"])]
     assert node_exits(fleet, ("drop", outdated), *rotation) == [1, 1, 1]
     with without_wg(fleet):
-        calls = [(function, []) for function in ("drift", "reresolve", "show", "unmanaged")]
+        calls = [(function, []) for function in ("drift", "reresolve", "show", "unmanaged", "probe")]
+        calls.append(("examine", ["backbone", {"node1": {"node2": ["10.42.0.2"]}}]))
         assert node_exits(fleet, *calls) == [1] * len(calls)
 
 
