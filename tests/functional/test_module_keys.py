@@ -87,9 +87,10 @@ def test_without_a_key_file_there_is_no_public_key_and_none_is_made(host):
     assert os.listdir(ETC) == []
 
 
-def test_a_path_instead_of_an_interface_stays_in_the_directory(host):
-    host.call("keypair", "../../tmp/wg7")
-    assert os.listdir(ETC) == ["wg7.key"]
+def test_a_path_instead_of_an_interface_is_an_error_and_makes_no_file(host):
+    """A key file of that name was made in the directory."""
+    assert "'../../tmp/wg7' is no interface name" in host.error("keypair", "../../tmp/wg7")
+    assert os.listdir(ETC) == []
 
 
 def test_an_empty_key_file_is_an_error_that_says_what_to_do(maker):
