@@ -64,7 +64,9 @@ def name_as_salt_does(app, domain, objtype, content):
 
 def without_unknown(app, what, name, obj, options, signature, return_annotation):
     """To Salt, functions of the runner take any argument, so that they can refuse what they do not know."""
-    return (signature or "").replace(", **unknown", "").replace("**unknown", ""), return_annotation
+    if signature and "**unknown" in signature:
+        return signature.replace(", **unknown", "").replace("**unknown", ""), return_annotation
+    return None
 
 
 def setup(app):

@@ -11,7 +11,7 @@
 {%- if not canary %}
 wireguard_no_canary:
   test.fail_without_changes:
-    - name: 'Name a canary in the pillar: pillar="{wireguard: {rollout: {canary: web1}}}"'
+    - name: Name a canary in the pillar, as wireguard:rollout:canary
 {%- else %}
 wireguard_validate:
   salt.runner:
