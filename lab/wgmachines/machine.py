@@ -19,7 +19,7 @@ from typing import Any
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.view import View
-from saltext.wireguard.node import config_files, rotation
+from saltext.wireguard.node import config_files, endpoints, rotation
 from saltext.wireguard.node.minion import Minion
 from saltext.wireguard.system import files
 
@@ -111,7 +111,8 @@ class Machine:
 
     def _write_config(self, view: dict[str, Any]) -> None:
         private = files.read(config_files.key_file(INTERFACE)).strip()
-        text = wg_quick.render(View.from_dict(view, NETWORK), PrivateKey(private))
+        wanted = View.from_dict(view, NETWORK)
+        text = wg_quick.render(wanted, PrivateKey(private), endpoints.known(wanted))
         files.replace(config_files.config_file(INTERFACE), text)
 
     def lose_power_before(self, function: str) -> None:

@@ -151,6 +151,7 @@ VIEW = view(
     port=51820,
     mtu=1380,
 )
+ENDPOINTS = {each.endpoint: each.endpoint for each in VIEW.peers if each.endpoint}
 
 
 def test_a_view_is_applied_where_nothing_was(fresh):
@@ -289,16 +290,16 @@ def test_a_peer_whose_endpoint_changed_in_the_view_is_set_there(session):
 def test_wg_quick_takes_the_rendered_file(host):
     path = host.etc / "wg0.conf"
     path.touch(0o600)
-    path.write_text(render(VIEW, PrivateKey(host.run("wg", "genkey").strip())))
+    path.write_text(render(VIEW, PrivateKey(host.run("wg", "genkey").strip()), ENDPOINTS))
     stripped = host.run("wg-quick", "strip", str(path))
     assert stripped.count("[Peer]") == len(VIEW.peers)
-    assert "Address" not in stripped
+    assert "Address =" not in stripped
 
 
 def test_an_interface_that_wg_quick_made_of_the_rendered_file_is_right(fresh):
     path = fresh.etc / "wg0.conf"
     path.touch(0o600)
-    path.write_text(render(VIEW, PrivateKey(Path(fresh.key_file("wg0")).read_text().strip())))
+    path.write_text(render(VIEW, PrivateKey(Path(fresh.key_file("wg0")).read_text().strip()), ENDPOINTS))
     fresh.run("wg-quick", "up", str(path))
     assert_equals(fresh.device(), VIEW)
     assert fresh.plan(VIEW, Applied.of(VIEW)) == ()

@@ -209,7 +209,7 @@ def test_a_view_that_was_changed_on_its_way_is_refused_and_cannot_be_forced(host
     data = view(host.call("public_key")).to_dict()
     data["peers"]["node2"]["endpoint"] = "192.0.2.66:1"
     host.set_pillar({"wireguard": {"networks": {"backbone": data}}})
-    assert "not what its digest names" in host.error("apply", force=True, reason="try")
+    assert "its content does not match its digest" in host.error("apply", force=True, reason="try")
 
 
 @pytest.mark.parametrize("setting", ["confirm_seconds", "guard_share"])
