@@ -52,7 +52,8 @@ test-attack: .venv/.ready  ## What a root-compromised member can do to the other
 
 test-kernel: .venv/.ready  ## Device tests on a kernel of their own, which has WireGuard; the first run builds it (root)
 	@kernel=$$(tests/kernel/build); tests/kernel/run "$$kernel" tests/kernel/device-tests \
-	    $(PYTHON) $(PYTEST) --numprocesses=2 tests/functional/test_real_device.py
+	    $(PYTHON) $(PYTEST) --numprocesses=2 tests/functional/test_real_device.py \
+	    $(addprefix tests/functional/test_,$(addsuffix _on_device.py,exit obstacles renaming))
 
 test-kernel-fleet: .venv/.ready  ## A master and minions on that kernel: join, exit by nftables, revoke, join again (root)
 	@kernel=$$(tests/kernel/build); tests/kernel/run "$$kernel" tests/kernel/device-tests \

@@ -114,6 +114,15 @@ def test_what_a_node_missed_while_it_was_off_reaches_it_when_it_starts(fleet):
     assert fleet.ping()
 
 
+def test_a_device_that_does_not_come_up_at_boot_is_made_again_once_the_minion_has_started(fleet):
+    """The master had the node in sync, so nobody asked it."""
+    fleet.off("node4")
+    fleet.on("node4")
+    steps.wait_until("node4 has its device", lambda: steps.has_device(fleet, "node4"))
+    steps.wait_until("everybody in sync", lambda: steps.in_sync(fleet, *ALL))
+    assert fleet.ping()
+
+
 def is_torn_down(fleet, node, key):
     """Whether nothing is left of a node's network but its key, under another name."""
     files = steps.wireguard_files(fleet, node)
