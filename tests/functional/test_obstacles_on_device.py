@@ -130,5 +130,7 @@ def test_a_port_that_another_interface_has_is_named_with_the_interface(host):
     make_device(host, "wg7")
     host.run("wg", "set", "wg7", "listen-port", "51820")
     host.run("ip", "link", "set", "dev", "wg7", "up")
+    while not host.run("ss", "-H", "-u", "-a", "-n", "sport = :51820"):
+        pass  # wireguard-go takes the port a moment after it is told that the device is up
     registered(host)
     assert "UDP port 51820 is in use by the WireGuard interface wg7" in host.error("apply")

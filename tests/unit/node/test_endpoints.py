@@ -4,6 +4,7 @@ import pytest
 
 from factories import public_key
 from saltext.wireguard.device import mtu
+from saltext.wireguard.model.device import Device, DevicePeer
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.node import endpoints, hosts_file
 
@@ -28,7 +29,7 @@ def view(*hosts):
 def test_a_name_that_resolves_to_nonsense_is_one_that_does_not_resolve(resolver, caplog, odd):
     """It was a ValueError for all networks of the node, which then applied nothing: no revocation of others either."""
     resolver["web1"] = (odd,)
-    found = endpoints.resolve(view("web1", "db1"), None)
+    found = endpoints.resolve(view("web1", "db1"), None)[0]
     assert found == {"db1:51820": "192.0.2.1:51820"}
     assert "web1 resolves to" in caplog.text
     assert "where no machine can be reached" in caplog.text
@@ -39,13 +40,39 @@ def test_a_name_that_resolves_to_nonsense_is_one_that_does_not_resolve(resolver,
 @pytest.mark.parametrize("odd", ODD)
 def test_of_several_addresses_the_usable_ones_count(resolver, odd):
     resolver["web1"] = (odd, "192.0.2.7")
-    assert endpoints.resolve(view("web1"), None) == {"web1:51820": "192.0.2.7:51820"}
+    assert endpoints.resolve(view("web1"), None)[0] == {"web1:51820": "192.0.2.7:51820"}
 
 
 def test_the_address_in_use_is_kept(resolver):
     resolver["web1"] = ("192.0.2.7", "192.0.2.8")
     in_use = {"192.0.2.8:51820"}
     assert endpoints.choose(view("web1"), resolver, in_use) == {"web1:51820": "192.0.2.8:51820"}
+
+
+@pytest.mark.parametrize(
+    ("last", "at_boot"),
+    [
+        ({}, "192.0.2.8:51820"),
+        ({"web1:51820": "192.0.2.7:51820"}, "192.0.2.7:51820"),
+        ({"web1:51820": "192.0.2.99:51820"}, "192.0.2.8:51820"),
+    ],
+)
+def test_a_peer_that_moved_to_another_address_of_its_name_is_no_reason_to_write_the_files(
+    resolver, monkeypatch, last, at_boot
+):
+    """A peer with IPv4 and IPv6 that called from the other one was drift, and every apply wrote the file."""
+    resolver["web1"] = ("192.0.2.7", "192.0.2.8")
+    monkeypatch.setattr(endpoints.config_files, "last_addresses", lambda _: last)
+    peer = DevicePeer(public_key("web1"), "192.0.2.8:51820", frozenset(), 0, 0, 0, 0, None)
+    device = Device("wg0", True, "own", 1, 1420, frozenset(), frozenset(), {peer.public_key: peer})
+    now, known = endpoints.resolve(view("web1"), device)
+    assert now == {"web1:51820": "192.0.2.8:51820"}
+    assert known == {"web1:51820": at_boot}
+
+
+def test_a_name_that_does_not_resolve_keeps_what_it_stood_for_last_in_the_files(resolver, monkeypatch):
+    monkeypatch.setattr(endpoints.config_files, "last_addresses", lambda _: {"web1:51820": "192.0.2.7:51820"})
+    assert endpoints.resolve(view("web1"), None) == ({}, {"web1:51820": "192.0.2.7:51820"})
 
 
 INSIDE = ["10.42.0.7", "10.42.0.1", "fd42::7", "192.168.40.5"]
@@ -63,7 +90,7 @@ def gateway():
 def test_a_name_that_resolves_to_an_address_inside_the_tunnel_is_not_followed_there(resolver, gateway, caplog, inside):
     """The packets that were to open the tunnel went into it."""
     resolver["web1"] = (inside,)
-    assert endpoints.resolve(gateway, None) == {"db1:51820": "192.0.2.1:51820"}
+    assert endpoints.resolve(gateway, None)[0] == {"db1:51820": "192.0.2.1:51820"}
     said = f"wg0: web1 resolves to {inside!r}, inside the tunnel that it is to open; give web1 another endpoint"
     assert [record.getMessage() for record in caplog.records] == [f"wireguard: {said}"]
 
@@ -71,7 +98,7 @@ def test_a_name_that_resolves_to_an_address_inside_the_tunnel_is_not_followed_th
 @pytest.mark.parametrize("inside", INSIDE)
 def test_its_other_addresses_are_used(resolver, gateway, inside):
     resolver["web1"] = (inside, "192.0.2.7")
-    assert endpoints.resolve(gateway, None)["web1:51820"] == "192.0.2.7:51820"
+    assert endpoints.resolve(gateway, None)[0]["web1:51820"] == "192.0.2.7:51820"
 
 
 def test_an_address_inside_is_not_kept_because_it_is_in_use(resolver, gateway):
@@ -82,4 +109,4 @@ def test_an_address_inside_is_not_kept_because_it_is_in_use(resolver, gateway):
 
 def test_a_tunnel_may_lead_through_another_peer_or_another_interface(resolver, gateway):
     resolver.update(web1=("10.43.0.9",), db1=("192.168.40.6",))
-    assert endpoints.resolve(gateway, None) == {"web1:51820": "10.43.0.9:51820", "db1:51820": "192.168.40.6:51820"}
+    assert endpoints.resolve(gateway, None)[0] == {"web1:51820": "10.43.0.9:51820", "db1:51820": "192.168.40.6:51820"}

@@ -175,8 +175,7 @@ class Convergence:
         self._key_file = key_file
         self._public_key = public_key
         self._boot = boot
-        resolved = endpoints.resolve(self._view, self._device)
-        self._known_endpoints = {**endpoints.known(self._view), **resolved}
+        resolved, self._known_endpoints = endpoints.resolve(self._view, self._device)
         # A new device starts with what the files at boot have. Of one that is there, peers may have moved since.
         self._endpoints = resolved if self._device else self._known_endpoints
         if localize:

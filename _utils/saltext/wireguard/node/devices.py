@@ -145,6 +145,7 @@ def delete(interface: str) -> None:
         run(item.deleted())
     if exists(interface):
         run(["ip", "link", "delete", "dev", interface])
+        _await_end_of_userspace(interface)
 
 
 def show(interface: str | None) -> dict[str, Any]:

@@ -34,11 +34,13 @@ def is_own(address: str) -> bool:
     return offered_endpoints.is_own(run(["ip", "-json", "route", "get", address], check=False))
 
 
-def resolve(view: View, device: Device | None) -> dict[str, str]:
+def resolve(view: View, device: Device | None) -> tuple[dict[str, str], dict[str, str]]:
     """
     ``host:port`` -> ``ip:port`` for all endpoints of the view that can be resolved in time; the log names the others.
+    And the same as the files at boot have it, which adds what those that do not resolve stood for last.
 
-    A name with several addresses keeps the one that the device uses now, or else the one that it had last.
+    Of several addresses of a name, the device keeps the one that it uses now, or else the one that the name had last.
+    The files keep the latter: a peer that is at another of its addresses by now is no reason to write them.
     """
     used = [peer.endpoint for peer in device.peers.values() if peer.endpoint] if device else []
     addresses = look_up(peer.endpoint for peer in view.peers if peer.endpoint)
@@ -48,7 +50,14 @@ def resolve(view: View, device: Device | None) -> dict[str, str]:
             log.warning(
                 "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
             )
-    return found
+    last = known(view)
+    kept = {text for text in found.keys() & last.keys() if Endpoint.parse(last[text]).host in _hosts(text, addresses)}
+    return found, {**last, **{text: found[text] for text in found.keys() - kept}}
+
+
+def _hosts(text: str, addresses: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The addresses of an endpoint that is a name."""
+    return addresses.get(Endpoint.parse(text).host, ())
 
 
 def known(view: View) -> dict[str, str]:
