@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import PEERS, registered
+from hosts import PEERS, registered, wait_until
 from isolation import MS_BIND, MS_RDONLY, MS_REMOUNT, mount
 from test_module_apply import make_device
 
@@ -130,7 +130,7 @@ def test_a_port_that_another_interface_has_is_named_with_the_interface(host):
     make_device(host, "wg7")
     host.run("wg", "set", "wg7", "listen-port", "51820")
     host.run("ip", "link", "set", "dev", "wg7", "up")
-    while not host.run("ss", "-H", "-u", "-a", "-n", "sport = :51820"):
-        pass  # wireguard-go takes the port a moment after it is told that the device is up
+    # wireguard-go takes the port a moment after it is told that the device is up
+    wait_until(lambda: host.run("ss", "-H", "-u", "-a", "-n", "sport = :51820"))
     registered(host)
     assert "UDP port 51820 is in use by the WireGuard interface wg7" in host.error("apply")
