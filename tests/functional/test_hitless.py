@@ -150,8 +150,9 @@ class Watch:
                 self._on = False
                 process.kill()
                 process.wait()
-            seen.seek(0)
-            blocks = seen.read().split("\n\n")[:-1]  # the last one may have been cut off
+            # Not from where the file stands: a `wg` that outlives its shell by a moment writes, and so moves that on.
+            text = os.pread(seen.fileno(), os.fstat(seen.fileno()).st_size, 0).decode()
+            blocks = text.split("\n\n")[:-1]  # the last one may have been cut off
             glances += [Look(self._allowed_ips(block)) for block in blocks]
 
     def _hear(self, event, args):
