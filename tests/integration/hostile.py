@@ -32,7 +32,7 @@ SLOW = """
 
 HOLD, HELD = "/var/tmp/hostile-hold", "/var/tmp/hostile-held"
 
-def sync(*args, _real=sync, **kwargs):
+def sync(test=False, signed=False, force=False, reason=None, _real=sync):
     import os, time
     from saltext.wireguard.node.minion import Minion
     fetch = Minion.fresh_pillar
@@ -45,7 +45,7 @@ def sync(*args, _real=sync, **kwargs):
         return pillar
     Minion.fresh_pillar = fetch_and_wait
     try:
-        return _real(*args, **kwargs)
+        return _real(test, signed, force, reason)
     finally:
         Minion.fresh_pillar = fetch
 """

@@ -285,7 +285,8 @@ class Recorder:
     """Writes down every event of the master's bus, from the moment that it is made."""
 
     def __init__(self, lab: Any) -> None:
-        self.file = lab.dir / "events.jsonl"
+        earlier = [*lab.dir.glob("events*.jsonl")]  # each goes on until its master's host goes off
+        self.file = lab.dir / f"events{len(earlier) or ''}.jsonl"
         script = ["python3", str(HERE.parents[1] / "lab" / "record_events.py"), str(self.file)]
         process = subprocess.Popen(lab.argv("exec", "master", *script), stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "listening\n"

@@ -137,20 +137,25 @@ def test_an_address_from_inside_the_mesh_becomes_nobodys_endpoint(fleet):
     pem, key = private_pem(fleet, LIAR), steps.public_key(fleet, LIAR)
     rows = registry(fleet).snapshot().rows
     inner = tuple(str(rows[steps.NETWORK, node].addresses[0]) for node in (LIAR, VICTIM))
-    said = Registration(LIAR, steps.NETWORK, key, inner, 51820, time.time_ns())
-    send(fleet, LIAR, [event(REGISTER_TAG, {"signed": sign(said, pem)})])
-    offers = lambda: registry(fleet).snapshot().rows[steps.NETWORK, LIAR].endpoints  # noqa: E731
-    steps.wait_until("that it is stored", lambda: offers() == inner)
-    assert steps.reconcile(fleet)[0] == 0
-    for node in ("node2", "node3"):
-        endpoint = steps.peers(fleet, node)[key]["endpoint"]
-        assert endpoint is None or endpoint.rpartition(":")[0] not in inner
-    assert steps.failures(steps.state_apply(fleet, LIAR)) == []
-    assert offers() != inner
+    for offered in (inner, rows[steps.NETWORK, LIAR].endpoints):
+        said = Registration(LIAR, steps.NETWORK, key, offered, 51820, time.time_ns())
+        send(fleet, LIAR, [event(REGISTER_TAG, {"signed": sign(said, pem)})])
+        steps.wait_until("that it is stored", lambda: endpoints_of(fleet, LIAR) == offered)  # noqa: B023
+        assert steps.reconcile(fleet)[0] == 0
+        for node in ("node2", "node3"):
+            assert steps.peers(fleet, node)[key]["endpoint"].rpartition(":")[0] not in inner
+
+
+def endpoints_of(lab, node):
+    return registry(lab).snapshot().rows[steps.NETWORK, node].endpoints
 
 
 def test_a_flood_of_true_registrations_costs_the_others_little(fleet):
-    """One member that offered other endpoints each second cost every node a pillar each time."""
+    """
+    One member that offered other endpoints each second cost every node a pillar each time; and where the others had
+    sessions with it, they took back all that came with such a change.
+    """
+    assert fleet.ping()
     recorder = steps.Recorder(fleet)
     pem, key = private_pem(fleet, LIAR), steps.public_key(fleet, LIAR)
     loads = [

@@ -20,6 +20,13 @@ def test_a_peer_that_the_change_touches_must_come_back(change):
     assert must_come_back(replace(VIEW, peers=(replace(A, **change), B))) == {A.public_key}
 
 
+def test_a_peer_that_is_not_where_it_says_itself_keeps_no_change_from_the_others():
+    """A member that offered a wrong endpoint had each change of all others taken back for ten minutes."""
+    liar = replace(A, endpoint="192.0.2.9:1", is_offered=True)
+    assert must_come_back(replace(VIEW, peers=(liar, replace(B, keepalive=7)))) == frozenset()
+    assert must_come_back(replace(VIEW, peers=(replace(liar, allowed_ips=("10.42.0.9/32",)), B))) == {A.public_key}
+
+
 def test_a_peer_whose_route_is_put_back_must_come_back():
     assert must_come_back(VIEW, device(routes=frozenset())) == {B.public_key}
 

@@ -508,3 +508,18 @@ def test_digests_of_an_exempted_participant_are_those_of_its_peers():
     topology = Topology([participant("a", ip_versions=ONLY_V4), dual("b"), dual("c")], SUBNETS, None, 25)
     for name in "abc":
         assert b"".join(topology.digests(name)) == b"".join(peer.digest for peer in topology.peers(name))
+
+
+@pytest.mark.parametrize(
+    ("callee", "is_offered"),
+    [
+        ({}, True),
+        ({"endpoint": [Endpoint("b.example")]}, False),
+        ({"endpoint": False}, False),
+        ({"offered": ()}, False),
+    ],
+)
+def test_a_peer_tells_whether_it_offers_its_endpoint_itself(callee, is_offered):
+    topology = Topology([participant("a"), participant("b", **callee)], (), None, 25)
+    (peer,) = topology.peers("a")
+    assert peer.is_offered is is_offered

@@ -41,7 +41,9 @@ def affected(operations: Iterable[Operation], wanted: View, device: Device | Non
 
 def _is_touched(peer: Peer, changed: Mapping[Subject, Facts]) -> bool:
     facts = changed.get(Subject(Kind.PEER, peer.name))
-    return bool(isinstance(facts, Mapping) and facts.keys() - _HARMLESS) or any(
+    # A wrong endpoint that a peer offers itself must not keep a change from everybody else.
+    harmless = _HARMLESS | {"endpoint"} if peer.is_offered else _HARMLESS
+    return bool(isinstance(facts, Mapping) and facts.keys() - harmless) or any(
         Subject(Kind.ROUTE, network) in changed for network in peer.allowed_ips
     )
 

@@ -142,7 +142,7 @@ class Topology:
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
         self._seen: dict[_Kind, _Seen] = {}
         self._linked_names: dict[frozenset[str], frozenset[str]] = {}
-        self._made: dict[tuple[str, tuple[Address, ...], frozenset[str], str | None, int], Peer] = {}
+        self._made: dict[tuple[object, ...], Peer] = {}
 
     def peers(self, name: str) -> tuple[Peer, ...]:
         """The peers of a participant, in order of name."""
@@ -273,10 +273,10 @@ class Topology:
 
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """Viewers that see this participant alike share one object."""
-        endpoint = _endpoint(viewer, participant, behind)
+        endpoint, is_offered = _endpoint(viewer, participant, behind)
         keepalive = self._keepalive if endpoint and not self._kinds[participant.name].can_reach(viewer) else 0
         addresses = tuple(each for each in participant.addresses if each.version in viewer.ip_versions)
-        alike = (participant.name, addresses, behind, endpoint, keepalive)
+        alike = (participant.name, addresses, behind, endpoint, keepalive, is_offered)
         if alike not in self._made:
             self._made[alike] = Peer(
                 participant.name,
@@ -286,6 +286,7 @@ class Topology:
                 keepalive,
                 participant.next_key,
                 participant.preshared,
+                is_offered=is_offered and endpoint is not None,
             )
         return self._made[alike]
 
@@ -310,25 +311,25 @@ def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
     return opposite
 
 
-def _endpoint(viewer: _Kind, participant: Participant, behind: frozenset[str]) -> str | None:
+def _endpoint(viewer: _Kind, participant: Participant, behind: frozenset[str]) -> tuple[str | None, bool]:
     """
-    Where the viewer reaches the participant; None if it cannot, and the participant has to connect. What the
-    participant offers from the networks ``behind`` it would lead into the tunnel.
+    Where the viewer reaches the participant; None if it cannot, and the participant has to connect. And whether the
+    participant itself says so. What it offers from the networks ``behind`` it would lead into the tunnel.
     """
     settings = participant.settings
     inside = settings.endpoints.get(viewer.site) if viewer.site else None
     if inside:
-        return inside.with_port(settings.port)
+        return inside.with_port(settings.port), False
     same_site = viewer.site == settings.site
     offered = _outside(behind, participant.offered) if behind else participant.offered
     if viewer.site and same_site and offered:
-        return _offered(viewer, participant, offered)
+        return _offered(viewer, participant, offered), True
     if settings.endpoint is False:
-        return None
+        return None, False
     if settings.endpoint:
-        return best(settings.endpoint, viewer.has).with_port(settings.port)
+        return best(settings.endpoint, viewer.has).with_port(settings.port), False
     public = [text for text in offered if ip_address(text).is_global]
-    return _offered(viewer, participant, offered if same_site else public)
+    return _offered(viewer, participant, offered if same_site else public), True
 
 
 def _outside(behind: Iterable[str], offered: Iterable[str]) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ _KEYS = {
 }
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
+    "is_offered",
 }
 
 # Stands for a preshared key in a view for anybody but its node.
@@ -75,6 +76,9 @@ class Peer:
     for ``public_key`` and ``next_key``. Only views for the node itself have them.
 
     ``other_key`` exists only on the node itself, see ``rotation.expand``.
+
+    ``is_offered``: whether the peer itself offers the endpoint, so that it is no word of the operator. This is
+    for the node that applies the view; it is not in the digest, nor in the configuration file.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Peer:
     preshared_key: str | None = field(default=None, repr=False)
     next_preshared_key: str | None = field(default=None, repr=False)
     other_key: OtherKey | None = None
+    is_offered: bool = field(default=False, compare=False)
 
     @cached_property
     def digest(self) -> bytes:
@@ -111,6 +116,8 @@ class Peer:
             "keepalive": self.keepalive,
             "next_key": self.next_key,
         }
+        if self.is_offered:
+            data["is_offered"] = True
         if self.preshared:
             data["preshared_key"] = self.preshared_key or HIDDEN
         if self.next_preshared_key:
@@ -331,6 +338,7 @@ def _peer(name: str, data: object, where: str) -> Peer:
         preshared=preshared_key is not None,
         preshared_key=preshared_key,
         next_preshared_key=given.get("next_preshared_key", parse_preshared_key, None),
+        is_offered=given.get("is_offered", fields.boolean, False),
     )
 
 
