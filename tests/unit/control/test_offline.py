@@ -77,3 +77,9 @@ def test_a_copy_that_is_missing_is_no_empty_fleet(copies, live, missing):
     (live.parent / missing).rename(live.parent / "elsewhere")
     with pytest.raises(ConfigError, match=f"{missing} does not exist; copy it from the master"):
         planned(copies, live, mesh_text(NODES))
+
+
+def test_nodegroups_are_not_known_from_copies_and_match_nobody(copies, live):
+    """The live mesh file counted as invalid, though the new one with the same nodegroup was not."""
+    live.write_text(mesh_text(f"{NODES}, 'N@web': {{groups: [web]}}"))
+    assert planned(copies, live, live.read_text())["changes"] == []

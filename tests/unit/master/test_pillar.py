@@ -97,3 +97,13 @@ def test_the_loss_of_most_of_a_network_is_an_error_without_names(master, opts):
     with pytest.raises(LossError, match="network net would lose 5 of its 5 nodes at once") as caught:
         has(opts, "n1")
     assert "n3" not in str(caught.value)
+
+
+def test_whoever_is_a_member_by_a_nodegroup_is_told_of_an_error_too(master, opts):
+    """The mesh file was read without the nodegroups, which made it invalid, and the node was taken for a stranger."""
+    Path(master.mesh_path).write_text(mesh_text("'N@web': {}"))
+    opts |= {"nodegroups": {"web": "L@a"}, "cachedir": opts["cachedir"] + "/other"}
+    opts["ext_pillar"][0]["wireguard"]["preshared_secret"] = "too short"
+    with pytest.raises(PillarError, match="the master fails"):
+        has(opts, "a")
+    assert has(opts, "b") is None

@@ -77,5 +77,10 @@ def test_so_is_what_is_no_answer_at_all(data):
     assert Sight.from_dict(data).error
 
 
-def test_the_reason_of_a_node_cannot_move_the_cursor():
-    assert Sight.from_dict({"result": False, "comment": "\x1b[2J"}).error == "its answer is malformed"
+@pytest.mark.parametrize(
+    ("comment", "error"),
+    [("\x1b[2J", "[2J"), (None, "it gave no reason"), (7, "its answer is malformed"), ("x" * 400, "x" * 297 + "...")],
+)
+def test_the_reason_of_a_node_is_one_line_whatever_it_is(comment, error):
+    """A long reason, such as that of a command, was lost: the whole answer counted as malformed."""
+    assert Sight.from_dict({"result": False, "comment": comment}).error == error

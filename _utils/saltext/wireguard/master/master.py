@@ -36,7 +36,7 @@ class Master:
 
     ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
     ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: the source of
-    preshared keys, if that is not a file of ours. ``nodegroups``: those of its configuration.
+    preshared keys, if that is not a file of ours. ``nodegroups``: those of its configuration; None: not known.
     """
 
     mesh_path: str
@@ -44,7 +44,7 @@ class Master:
     state_dir: str
     own_minion: str = ""
     configured_secret: Secret | None = None
-    nodegroups: Nodegroups = field(default_factory=dict, hash=False)
+    nodegroups: Nodegroups | None = field(default=None, hash=False)
 
     @classmethod
     def from_opts(cls, opts: Mapping[str, Any]) -> Master:

@@ -10,7 +10,7 @@ from ..meshfile.load import last_valid
 from ..meshfile.mesh import Mesh
 from ..model.view import View
 from ..registry.rows import Snapshot
-from .config import state_dir_of
+from .config import nodegroups_of, state_dir_of
 from .master import Master
 
 
@@ -32,7 +32,7 @@ def views_for(opts: Mapping[str, Any], mesh_path: str, node: str) -> tuple[dict[
         raise
     except (WireguardError, OSError) as exc:
         is_invalid = isinstance(exc, MeshError)
-        if not _may_be_member(Master(mesh_path, "", state_dir_of(opts)), node):
+        if not _may_be_member(Master(mesh_path, "", state_dir_of(opts), nodegroups=nodegroups_of(opts)), node):
             return None
     what, verb = ("the mesh file on the master is invalid", "validate") if is_invalid else ("the master fails", "nodes")
     raise PillarError(f"{what}, so this minion keeps what it has; `salt-run wireguard.{verb}` on the master says why")

@@ -142,8 +142,8 @@ def total(disturbs: Mapping[Subject, int]) -> int:
 
 def _answer(data: object) -> Answer:
     given = Fields(data, "answer: ", ViewError)
-    if given.get("result", fields.boolean, None) is False:
-        return Answer(error=given.get("comment", _text, None) or "it gave no reason")
+    if failure := given.failure():
+        return Answer(error=failure)
     changes = given.get("changes", fields.list_of(_change, MAX_CHANGES), [])
     disturbs = {change.subject: number for change, number in changes}
     if len(disturbs) < len(changes):

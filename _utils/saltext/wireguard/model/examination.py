@@ -92,8 +92,8 @@ class Examination:
 
 def _examination(data: object) -> Examination:
     given = Fields(data, "examination: ", ViewError)
-    if given.get("result", fields.boolean, None) is False:
-        return Examination(error=given.get("comment", fields.short_text, "it gave no reason"))
+    if failure := given.failure():
+        return Examination(error=failure)
     looks = given.get("looks", fields.mapping, {})
     return Examination(
         interface=given.get("interface", fields.interface),
@@ -112,7 +112,7 @@ def _look(data: object) -> Look:
     targets = given.get("targets", fields.mapping, {})
     return Look(
         public_key=given.get("public_key", fields.public_key, None),
-        configured=given.get("configured", fields.short_text, None),
+        configured=given.get("configured", fields.endpoint, None),
         addresses=tuple(given.get("addresses", _TEXTS, [])),
         endpoint=given.get("endpoint", fields.short_text, None),
         path=given.get("path", fields.short_text, None),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from ..errors import KeyFormatError, WireguardError
-from ..wording import quoted
+from ..wording import one_line, quoted
 from .addresses import can_be_endpoint
 from .endpoint import Endpoint
 from .keys import parse_preshared_key, parse_public_key
@@ -55,6 +55,12 @@ class Fields:
             return convert(value)
         except (ValueError, KeyFormatError) as exc:
             raise self._error(f"{self._of}{name}: {exc}") from exc
+
+    def failure(self) -> str | None:
+        """Why a node cannot say anything, if ``result`` is false, as one line; None where it can."""
+        if self.get("result", boolean, None) is not False:
+            return None
+        return one_line(self.get("comment", text, None)) or "it gave no reason"
 
 
 # -- converters

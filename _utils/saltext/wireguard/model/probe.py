@@ -55,8 +55,8 @@ class Probe:
         """From a job's return, of which no shape is certain: it can be forged."""
         try:
             given = Fields(data, "probe: ", ViewError)
-            if given.get("result", fields.boolean, None) is False:
-                return cls(error=given.get("comment", fields.short_text, "it gave no reason"))
+            if failure := given.failure():
+                return cls(error=failure)
             peers = given.get("peers", fields.mapping)
             return cls({fields.public_key(key): _echoes(each) for key, each in peers.items()})
         except (WireguardError, ValueError, RecursionError):

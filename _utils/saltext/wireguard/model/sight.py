@@ -75,8 +75,8 @@ class Sight:
 
 def _sight(data: object) -> Sight:
     given = Fields(data, "status: ", ViewError)
-    if given.get("result", fields.boolean, None) is False:
-        return Sight(error=given.get("comment", fields.short_text, "it gave no reason"))
+    if failure := given.failure():
+        return Sight(error=failure)
     peers = given.get("peers", fields.mapping)
     if len(peers) > MAX_PEERS:
         raise ValueError("too many peers")

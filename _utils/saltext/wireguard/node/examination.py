@@ -10,6 +10,7 @@ from typing import Any
 from ..device.echo import SMALL
 from ..device.ip_json import objects
 from ..errors import NodeError, WireguardError
+from ..model import fields
 from ..model.device import Device, DevicePeer
 from ..model.endpoint import Endpoint
 from ..model.examination import Counters, Examination, Look, Target
@@ -18,6 +19,7 @@ from ..system import machine
 from ..system.commands import run
 from ..system.resolve import resolve_names
 from . import config_files, devices, echo_sockets, endpoints
+from .arguments import argument
 
 # Handshakes of two that begin at the same moment cross, and are tried again after five seconds.
 PING_SECONDS = 8.0
@@ -25,23 +27,32 @@ FULL_SECONDS = 1.0
 TURN_SECONDS = 1.0
 
 
-def examine(minion_id: str, network: str, targets: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:
+def examine(minion_id: str, network: str, targets: object) -> dict[str, Any]:
     """
     Network -> what is found, as data; empty where this machine is not meant.
 
     :param targets: minion id -> name of a peer -> the addresses to ping by way of it
-    :raises NodeError: if this machine has no such network
+    :raises NodeError: if this machine has no such network, or the targets are no such thing
     """
-    mine = targets.get(minion_id)
+    by_node = argument("targets", targets, _targets)
+    mine = by_node.get(minion_id)
     if mine is None:
         return {"networks": {}}
     interface = config_files.interface_of(network)
-    time.sleep(TURN_SECONDS * sorted(targets).index(minion_id))
+    time.sleep(TURN_SECONDS * sorted(by_node).index(minion_id))
     try:
         found = _examine(interface, mine)
     except (WireguardError, OSError) as exc:
         found = Examination(error=str(exc))
     return {"networks": {network: found.to_dict()}}
+
+
+def _targets(value: object) -> dict[str, dict[str, list[str]]]:
+    addresses = fields.list_of(fields.address)
+    return {
+        node: {peer: addresses(each) for peer, each in fields.mapping(peers).items()}
+        for node, peers in fields.mapping(value).items()
+    }
 
 
 def _examine(interface: str, targets: Mapping[str, list[str]]) -> Examination:
@@ -80,6 +91,12 @@ def _route(address: str) -> str | None:
     return next((str(row["dev"]) for row in found if "dev" in row), None)
 
 
+def _path(endpoint: str) -> str | None:
+    """The same for an endpoint as a device has it. A link-local address names the device itself."""
+    address, _, device = endpoint.rpartition(":")[0].strip("[]").partition("%")
+    return device or _route(address)
+
+
 def _look(peer: Peer | None, device: Device, after: Mapping[str, DevicePeer], targets: Mapping[str, Target]) -> Look:
     if peer is None:
         return Look(targets=targets)
@@ -91,7 +108,7 @@ def _look(peer: Peer | None, device: Device, after: Mapping[str, DevicePeer], ta
         configured=peer.endpoint,
         addresses=_addresses(peer.endpoint),
         endpoint=endpoint,
-        path=_route(str(Endpoint.parse(endpoint).host)) if endpoint else None,
+        path=_path(endpoint) if endpoint else None,
         allowed_ips=tuple(sorted(now.allowed_ips)) if now else (),
         before=_counters(before),
         after=_counters(now),

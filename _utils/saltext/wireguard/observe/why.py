@@ -304,7 +304,7 @@ def _elsewhere(side: Side, opposite: Side) -> Diagnosis | None:
 def _blocked(side: Side, opposite: Side) -> Diagnosis | None:
     if not side.sent or opposite.received or (opposite.found is None and side.received):
         return None
-    port = opposite.found.port if opposite.found else Endpoint.parse(side.look.endpoint or "").port
+    port = opposite.found.port if opposite.found else (side.look.endpoint or "").rpartition(":")[2]
     drops = opposite.found.drops if opposite.found else ()
     where = f"; the firewall of {opposite.node} drops by default in {some(drops)}" if drops else ""
     return Diagnosis(
