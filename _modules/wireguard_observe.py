@@ -9,8 +9,8 @@ from typing import Any
 
 # Imports have private names, because Salt offers every public function that it finds here.
 from saltext.wireguard.node import examination as _examination
+from saltext.wireguard.node import live as _live
 from saltext.wireguard.node import probe as _probe
-from saltext.wireguard.node import sight as _sight
 from saltext.wireguard.node import sync as _sync
 from saltext.wireguard.node.minion import judged_in as _judged_in
 from saltext.wireguard.node.minion import minion_of as _minion_of
@@ -41,7 +41,7 @@ def status() -> dict[str, Any]:
         salt '*' wireguard.status
     """
     with _minion():
-        return _judged(_sight.status(), _sync.succeeded)
+        return _judged(_live.status(), _sync.succeeded)
 
 
 def probe(network: str | None = None, count: int = 5) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def matrix(network=None, count=5, timeout=20):
 
     All nodes do so at once, in both directions and at both IP versions. A pair without a session gets up to 6 seconds
     for its handshake first, which are not counted. Nodes whose firewalls drop pings count as lost. A terminal shows a
-    matrix where it fits, with mean round-trip times in ms; else the worst ways. Returns of jobs can be forged: this is
+    matrix where it fits, with mean round-trip times in ms; else the worst paths. Returns of jobs can be forged: this is
     for looking, and nothing is decided by it.
 
     network
@@ -90,7 +90,7 @@ def matrix(network=None, count=5, timeout=20):
     timeout
         Seconds that a node has to answer.
 
-    Returns ``answer`` (a sentence), ``ways`` (rows of network, from, to, loss: the share of pings lost, rtt_ms, and
+    Returns ``answer`` (a sentence), ``paths`` (rows of network, from, to, loss: the share of pings lost, rtt_ms, and
     ``ipv4`` and ``ipv6``: sent, received and rtt_ms), the worst ones first, and ``problems`` (rows of node and problem:
     why it says nothing). Where the two IP versions differ, the worse one counts. Null is for what is not known.
 

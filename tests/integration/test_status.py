@@ -59,10 +59,10 @@ def test_a_peer_that_somebody_removed_makes_the_ends_disagree(fleet):
     assert steps.reconcile(fleet, "everybody=True")[0] == 0
 
 
-def test_packets_come_through_on_all_ways_at_both_ip_versions(fleet):
+def test_packets_come_through_on_all_paths_at_both_ip_versions(fleet):
     code, answer = life.ask(fleet, "matrix")
-    assert (code, answer["answer"], answer["problems"]) == (0, "6 of 6 ways without loss", [])
-    for row in answer["ways"]:
+    assert (code, answer["answer"], answer["problems"]) == (0, "6 of 6 paths without loss", [])
+    for row in answer["paths"]:
         for version in ("ipv4", "ipv6"):
             assert (row[version]["sent"], row[version]["received"]) == (5, 5)
             assert row[version]["rtt_ms"] > 0
@@ -73,7 +73,7 @@ def test_a_matrix_of_a_few_nodes_fits_into_a_terminal(fleet):
     assert "  network   from   node1" in said
 
 
-def test_a_way_on_which_nothing_comes_back_is_named_and_waited_for(fleet):
+def test_a_path_on_which_nothing_comes_back_is_named_and_waited_for(fleet):
     fleet.must("exec", "node2", "ip", "link", "set", "wg0", "mtu", "1420", "down")
     code, answer = life.ask(fleet, "wait", "until=reachable", "timeout=2")
     assert code == 1

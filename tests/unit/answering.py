@@ -9,8 +9,8 @@ from fake_bus import FakeBus
 from saltext.wireguard.control.reconciler import Reconciler, Request
 from saltext.wireguard.master.intake import announce, take_in
 from saltext.wireguard.model import statements
+from saltext.wireguard.model.live import LiveInterface, LivePeer
 from saltext.wireguard.model.probe import Echo, Probe
-from saltext.wireguard.model.sight import PeerSight, Sight
 from saltext.wireguard.model.statements import ABSENT, FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG, Report, Rotation
 
 serials = itertools.count(100)
@@ -125,9 +125,9 @@ class Fleet(FakeBus):
 
     def _status(self, node):
         if node in self.broken:
-            return {"networks": {"net": Sight(error=self.broken[node]).to_dict()}}
-        peers = {peer.public_key: PeerSight("192.0.2.1:51820", 5, 1, 1) for peer in self.views[node].peers}
-        return {"networks": {"net": Sight("wg0", True, 1420, peers).to_dict()}}
+            return {"networks": {"net": LiveInterface(error=self.broken[node]).to_dict()}}
+        peers = {peer.public_key: LivePeer("192.0.2.1:51820", 5, 1, 1) for peer in self.views[node].peers}
+        return {"networks": {"net": LiveInterface("wg0", True, 1420, peers).to_dict()}}
 
     def _probe(self, node, count, network="net"):
         if node in self.broken:

@@ -18,11 +18,11 @@ def ask(fleet, network=None, count=5):
     return matrix(operator_of(fleet), network, count, 0.2)
 
 
-def test_each_way_is_a_row_with_what_came_back(fleet):
+def test_each_path_is_a_row_with_what_came_back(fleet):
     answer = ask(fleet)
-    assert (answer["answer"], answer["problems"]) == ("6 of 6 ways without loss", [])
-    assert {(row["from"], row["to"]) for row in answer["ways"]} == {(a, b) for a in "abc" for b in "abc" if a != b}
-    assert answer["ways"][0] == {
+    assert (answer["answer"], answer["problems"]) == ("6 of 6 paths without loss", [])
+    assert {(row["from"], row["to"]) for row in answer["paths"]} == {(a, b) for a in "abc" for b in "abc" if a != b}
+    assert answer["paths"][0] == {
         "network": "net",
         "from": "a",
         "to": "b",
@@ -36,16 +36,16 @@ def test_each_way_is_a_row_with_what_came_back(fleet):
 def test_what_loses_packets_comes_first(fleet):
     fleet.lost = {("b", "a")}
     answer = ask(fleet)
-    assert answer["answer"] == "5 of 6 ways without loss, 1 on which nothing comes back"
-    assert (answer["ways"][0]["from"], answer["ways"][0]["to"], answer["ways"][0]["loss"]) == ("b", "a", 1)
+    assert answer["answer"] == "5 of 6 paths without loss, 1 without any answer"
+    assert (answer["paths"][0]["from"], answer["paths"][0]["to"], answer["paths"][0]["loss"]) == ("b", "a", 1)
 
 
 def test_of_a_silent_node_the_others_still_tell(fleet):
     fleet.off = {"c"}
     answer = ask(fleet)
     assert answer["problems"] == [{"node": "c", "problem": NO_ANSWER}]
-    assert {row["from"]: row["loss"] for row in answer["ways"]} == {"a": 0, "b": 0, "c": None}
-    assert answer["answer"] == "4 of 6 ways without loss, 2 not known"
+    assert {row["from"]: row["loss"] for row in answer["paths"]} == {"a": 0, "b": 0, "c": None}
+    assert answer["answer"] == "4 of 6 paths without loss, 2 not known"
 
 
 def test_a_node_that_cannot_ping_says_why(fleet):
@@ -53,14 +53,14 @@ def test_a_node_that_cannot_ping_says_why(fleet):
     assert ask(fleet)["problems"] == [{"node": "b", "problem": "wg0 is not set up"}]
 
 
-def test_a_peer_that_a_node_lacks_is_a_way_on_which_nothing_comes_back(fleet):
+def test_a_peer_that_a_node_lacks_is_a_path_on_which_nothing_comes_back(fleet):
     fleet.views["c"] = fleet.views["c"].without_peers([fleet.views["c"].peers[0].public_key])
-    first = ask(fleet)["ways"][0]
+    first = ask(fleet)["paths"][0]
     assert (first["from"], first["to"], first["loss"]) == ("c", "a", 1)
 
 
 def test_nodes_are_asked_for_as_many_pings_as_the_operator_wants(fleet):
-    assert ask(fleet, "net", 7)["ways"][0]["ipv4"]["sent"] == 7
+    assert ask(fleet, "net", 7)["paths"][0]["ipv4"]["sent"] == 7
 
 
 @pytest.mark.parametrize("count", [0, 101, True, "5"])

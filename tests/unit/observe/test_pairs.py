@@ -7,24 +7,24 @@ import pytest
 
 from factories import accepted, mesh, public_key, row, snapshot
 from saltext.wireguard.fleet.fleet import Fleet
-from saltext.wireguard.model.sight import PeerSight, Sight
+from saltext.wireguard.model.live import LiveInterface, LivePeer
 from saltext.wireguard.observe.pairs import State, pairs
 
 ROWS = [row(name, ip_address(f"10.42.0.{number}")) for number, name in enumerate("abc", 1)]
 PHONE = f"phone: {{public_key: {public_key('phone')}, addresses: [10.42.0.9]}}"
-NEVER = PeerSight(None, None, 0, 0)
+NEVER = LivePeer(None, None, 0, 0)
 
 
 def seen(age, **changes):
-    return replace(PeerSight("192.0.2.1:51820", age, 100, 100), **changes)
+    return replace(LivePeer("192.0.2.1:51820", age, 100, 100), **changes)
 
 
-def look(sights, rows=ROWS, **settings):
+def look(interfaces, rows=ROWS, **settings):
     """(a, b) -> pair, from node -> peer -> what it sees of that."""
     fleet = Fleet(mesh(**{"nodes": "'*': {}", **settings}), snapshot(*rows), accepted(*"abc"), 10.0)
     said = {
-        node: Sight("wg0", True, 1420, {public_key(name): peer for name, peer in peers.items()})
-        for node, peers in sights.items()
+        node: LiveInterface("wg0", True, 1420, {public_key(name): peer for name, peer in peers.items()})
+        for node, peers in interfaces.items()
     }
     found = pairs("net", fleet.networks["net"], said)
     return {(pair.ends[0].node, pair.ends[1].node): pair for pair in found}
@@ -32,8 +32,8 @@ def look(sights, rows=ROWS, **settings):
 
 def pair(a, b, **settings):
     """That of a and b, by what each sees of the other; None for an end that does not say."""
-    sights = {"a": {"b": a}, "b": {"a": b}}
-    return look({node: peers for node, peers in sights.items() if None not in peers.values()}, **settings)["a", "b"]
+    interfaces = {"a": {"b": a}, "b": {"a": b}}
+    return look({node: peers for node, peers in interfaces.items() if None not in peers.values()}, **settings)["a", "b"]
 
 
 def test_each_pair_that_should_have_a_tunnel_is_there_once():

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..model.probe import MOST_PINGS, Echo, Probe
-from ..observe.ways import Way, ways
+from ..observe.paths import Path, paths
 from .asking import ask_nodes, members
 from .bus import KEYWORDS
 from .operator import Operator
@@ -20,18 +20,18 @@ def matrix(operator: Operator, network: str | None, count: int, timeout: float) 
     found, silent = probe(operator, network, None, count, timeout)
     return {
         "answer": _sentence(found),
-        "ways": [_way(way) for way in sorted(found, key=_worst_first)],
+        "paths": [_path(path) for path in sorted(found, key=_worst_first)],
         "problems": [{"node": node, "problem": why} for node, why in sorted(silent.items())],
     }
 
 
 def probe(
     operator: Operator, network: str | None, node: str | None, count: int, timeout: float
-) -> tuple[list[Way], dict[str, str]]:
+) -> tuple[list[Path], dict[str, str]]:
     """
     Have the nodes ping each other.
 
-    :return: (the ways, node -> why it says nothing)
+    :return: (the paths, node -> why it says nothing)
     :raises ConfigError: if there is no such network or node
     """
     moment = operator.master.moment()
@@ -43,40 +43,40 @@ def probe(
         silent |= {who: each.error for who, each in said.items() if each.error is not None}
     names = sorted({each.network for each in chosen})
     states = moment.unguarded.networks
-    found = [way for name in names for way in ways(name, states[name], probes.get(name, {}))]
-    return [way for way in found if node in (None, way.source)], silent
+    found = [path for name in names for path in paths(name, states[name], probes.get(name, {}))]
+    return [path for path in found if node in (None, path.source)], silent
 
 
-def unreachable(found: Collection[Way]) -> list[str]:
-    """The ways that lose pings, or of which nothing is known."""
-    return [f"{way.source} to {way.target}" for way in sorted(found, key=_worst_first) if way.loss != 0]
+def unreachable(found: Collection[Path]) -> list[str]:
+    """The paths that lose pings, or of which nothing is known."""
+    return [f"{path.source} to {path.target}" for path in sorted(found, key=_worst_first) if path.loss != 0]
 
 
-def _worst_first(way: Way) -> tuple[float, float, str, str, str]:
-    loss = 2.0 if way.loss is None else way.loss
-    return -loss, -(way.rtt or 0.0), way.network, way.source, way.target
+def _worst_first(path: Path) -> tuple[float, float, str, str, str]:
+    loss = 2.0 if path.loss is None else path.loss
+    return -loss, -(path.rtt or 0.0), path.network, path.source, path.target
 
 
-def _sentence(found: Collection[Way]) -> str:
-    lossless = sum(1 for way in found if way.loss == 0)
-    unknown = sum(1 for way in found if way.loss is None)
-    nothing = sum(1 for way in found if way.loss == 1)
+def _sentence(found: Collection[Path]) -> str:
+    lossless = sum(1 for path in found if path.loss == 0)
+    unknown = sum(1 for path in found if path.loss is None)
+    nothing = sum(1 for path in found if path.loss == 1)
     parts = [
-        f"{lossless} of {len(found)} ways without loss",
-        f"{nothing} on which nothing comes back" if nothing else "",
+        f"{lossless} of {len(found)} paths without loss",
+        f"{nothing} without any answer" if nothing else "",
         f"{unknown} not known" if unknown else "",
     ]
     return ", ".join(part for part in parts if part)
 
 
-def _way(way: Way) -> dict[str, Any]:
-    echoes = way.echoes or {}
+def _path(path: Path) -> dict[str, Any]:
+    echoes = path.echoes or {}
     return {
-        "network": way.network,
-        "from": way.source,
-        "to": way.target,
-        "loss": None if way.loss is None else round(way.loss, 3),
-        "rtt_ms": way.rtt,
+        "network": path.network,
+        "from": path.source,
+        "to": path.target,
+        "loss": None if path.loss is None else round(path.loss, 3),
+        "rtt_ms": path.rtt,
         "ipv4": _echo(echoes.get(4)),
         "ipv6": _echo(echoes.get(6)),
     }

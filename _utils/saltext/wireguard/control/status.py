@@ -9,7 +9,7 @@ from typing import Any
 
 from ..master.master import Moment
 from ..master.status import Status
-from ..model.sight import Sight
+from ..model.live import LiveInterface
 from ..observe.pairs import End, Pair, State, pairs
 from .asking import ask_nodes, members
 from .operator import Operator
@@ -19,30 +19,30 @@ NO_INTERFACE = "has no interface of this network"
 
 
 @dataclass(frozen=True)
-class Picture:
+class LiveFleet:
     """
-    A look at the fleet. ``sights``: network -> node -> what it says of that network; who said nothing about itself is
-    missing, and ``silent`` says why: node -> text.
+    The fleet as it is now. ``interfaces``: network -> node -> what it says of that network. A node that says nothing is
+    missing there, and ``silent`` says why: node -> text.
     """
 
     statuses: list[Status]
     pairs: list[Pair]
-    sights: Mapping[str, Mapping[str, Sight]]
+    interfaces: Mapping[str, Mapping[str, LiveInterface]]
     silent: Mapping[str, str]
 
 
 def status(operator: Operator, network: str | None, node: str | None, timeout: float) -> dict[str, Any]:
     """``salt-run wireguard.status``."""
-    picture = look(operator, network, node, timeout)
-    counts = Counter((pair.network, end.node, pair.state) for pair in picture.pairs for end in pair.ends)
+    fleet = look(operator, network, node, timeout)
+    counts = Counter((pair.network, end.node, pair.state) for pair in fleet.pairs for end in pair.ends)
     return {
-        "answer": _sentence(picture),
-        "nodes": [_node(each, picture, counts) for each in picture.statuses],
-        "pairs": [_pair(each) for each in sorted(picture.pairs, key=_worst_first)],
+        "answer": _sentence(fleet),
+        "nodes": [_node(each, fleet, counts) for each in fleet.statuses],
+        "pairs": [_pair(each) for each in sorted(fleet.pairs, key=_worst_first)],
     }
 
 
-def look(operator: Operator, network: str | None, node: str | None, timeout: float) -> Picture:
+def look(operator: Operator, network: str | None, node: str | None, timeout: float) -> LiveFleet:
     """
     Ask the nodes what they see, and put it together.
 
@@ -55,27 +55,26 @@ def look(operator: Operator, network: str | None, node: str | None, timeout: flo
     names = sorted({each.network for each in chosen})
     expected = [pair for name in names for pair in _pairs(moment, name, {}, node)]
     concerned = {end.node for pair in expected for end in pair.ends} | {each.member.node for each in chosen}
-    sights, silent = ask_nodes(operator, moment, concerned, "wireguard.status", [], Sight.from_dict, timeout)
-    found = [pair for name in names for pair in _pairs(moment, name, sights.get(name, {}), node)]
-    return Picture(chosen, found, sights, silent)
+    convert = LiveInterface.from_dict
+    interfaces, silent = ask_nodes(operator, moment, concerned, "wireguard.status", [], convert, timeout)
+    found = [pair for name in names for pair in _pairs(moment, name, interfaces.get(name, {}), node)]
+    return LiveFleet(chosen, found, interfaces, silent)
 
 
-def _pairs(moment: Moment, network: str, sights: Mapping[str, Sight], node: str | None) -> Iterable[Pair]:
-    state = moment.unguarded.networks[network]
-    return (
-        pair for pair in pairs(network, state, sights) if node is None or node in (pair.ends[0].node, pair.ends[1].node)
-    )
+def _pairs(moment: Moment, network: str, interfaces: Mapping[str, LiveInterface], node: str | None) -> Iterable[Pair]:
+    found = pairs(network, moment.unguarded.networks[network], interfaces)
+    return (pair for pair in found if node is None or node in {end.node for end in pair.ends})
 
 
 # -- rows
 
 
-def _sentence(picture: Picture) -> str:
-    in_sync = sum(1 for each in picture.statuses if each.reason is None)
-    counts = Counter(pair.state for pair in picture.pairs)
-    disagreeing = sum(1 for pair in picture.pairs if pair.disagrees)
+def _sentence(fleet: LiveFleet) -> str:
+    in_sync = sum(1 for each in fleet.statuses if each.reason is None)
+    counts = Counter(pair.state for pair in fleet.pairs)
+    disagreeing = sum(1 for pair in fleet.pairs if pair.disagrees)
     found = ", ".join(f"{counts[state]} {state.name}" for state in State if counts[state]) or "none"
-    sentence = f"{in_sync} of {len(picture.statuses)} nodes in sync; pairs: {found}"
+    sentence = f"{in_sync} of {len(fleet.statuses)} nodes in sync; pairs: {found}"
     return sentence + (f"; the ends of {disagreeing} disagree" if disagreeing else "")
 
 
@@ -83,17 +82,17 @@ def _worst_first(pair: Pair) -> tuple[bool, int, str, str, str]:
     return not pair.disagrees, -pair.state, pair.network, pair.ends[0].node, pair.ends[1].node
 
 
-def _node(status: Status, picture: Picture, counts: Mapping[tuple[str, str, State], int]) -> dict[str, Any]:
+def _node(status: Status, fleet: LiveFleet, counts: Mapping[tuple[str, str, State], int]) -> dict[str, Any]:
     node = status.member.node
-    sight = picture.sights.get(status.network, {}).get(node)
-    problem = picture.silent.get(node) or (NO_INTERFACE if sight is None else sight.error)
+    interface = fleet.interfaces.get(status.network, {}).get(node)
+    problem = fleet.silent.get(node) or (NO_INTERFACE if interface is None else interface.error)
     return {
         "network": status.network,
         "node": node,
         "in_sync": status.reason is None,
         "why": status.reason,
-        "interface_up": sight.up if sight and problem is None else None,
-        "mtu": sight.mtu if sight and problem is None else None,
+        "interface_up": interface.up if interface and problem is None else None,
+        "mtu": interface.mtu if interface and problem is None else None,
         **{state.name: counts[status.network, node, state] for state in State},
         "problem": problem,
     }

@@ -12,7 +12,7 @@ from ..master.master import Moment
 from ..master.status import left_out, statuses
 from ..model.device import SESSION_SECONDS
 from ..model.examination import Examination
-from ..model.sight import Sight
+from ..model.live import LiveInterface
 from ..model.view import Peer
 from ..observe.why import Diagnosis, Side, diagnose, diagnose_by_hub, evidence
 from ..wording import quoted
@@ -184,15 +184,16 @@ class _Inquiry:
         others = {peer.name for side in sides for peer in self._peers(side.node)}
         nodes = (others & self._state.registered) - {side.node for side in sides}
         found, _ = ask_nodes(
-            self._operator, self._moment, nodes, "wireguard.status", [], Sight.from_dict, self._timeout
+            self._operator, self._moment, nodes, "wireguard.status", [], LiveInterface.from_dict, self._timeout
         )
-        sights = [*found.get(self._network, {}).values()]
-        one, other = (replace(side, seen_at=self._seen_at(side.node, sights)) for side in sides)
+        interfaces = [*found.get(self._network, {}).values()]
+        one, other = (replace(side, seen_at=self._seen_at(side.node, interfaces)) for side in sides)
         return one, other
 
-    def _seen_at(self, node: str, sights: list[Sight]) -> frozenset[str]:
+    def _seen_at(self, node: str, interfaces: list[LiveInterface]) -> frozenset[str]:
         row = self._moment.snapshot.rows.get((self._network, node))
-        seen = [sight.peers[key] for sight in sights for key in (row.keys if row else ()) if key in sight.peers]
+        keys = row.keys if row else ()
+        seen = [each.peers[key] for each in interfaces for key in keys if key in each.peers]
         return frozenset(
             each.endpoint for each in seen if each.endpoint and each.age is not None and each.age < SESSION_SECONDS
         )

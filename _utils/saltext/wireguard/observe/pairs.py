@@ -19,7 +19,7 @@ from enum import IntEnum
 from ..fleet.network import NetworkState
 from ..model.device import SESSION_SECONDS
 from ..model.endpoint import Endpoint
-from ..model.sight import PeerSight, Sight
+from ..model.live import LiveInterface, LivePeer
 from ..model.view import Peer
 
 # A session that is kept alive is renewed every 120 seconds; after so many, somebody should look.
@@ -50,7 +50,7 @@ class End:
 
     node: str
     peer: Peer | None = None
-    seen: PeerSight | None = None
+    seen: LivePeer | None = None
     lacks: bool = False
 
     @property
@@ -119,26 +119,26 @@ class Pair:
         return min((end.seen.age for end in self.ends if end.seen and end.seen.age is not None), default=None)
 
 
-def pairs(network: str, state: NetworkState, sights: Mapping[str, Sight]) -> Iterator[Pair]:
+def pairs(network: str, state: NetworkState, interfaces: Mapping[str, LiveInterface]) -> Iterator[Pair]:
     """
     All pairs of a network.
 
-    :param sights: node -> what it says of this network; who does not say anything, or only an error, may be missing
+    :param interfaces: node -> what it says of this network; who does not say anything, or only an error, may be missing
     """
     wanted = {node: {peer.name: peer for peer in state.view(node).peers} for node in sorted(state.registered)}
     for node, peers in wanted.items():
         for name, peer in peers.items():
             back = wanted.get(name, {}).get(node)
             if back is None or node < name:
-                ends = sorted((_end(node, peer, sights), _end(name, back, sights)), key=lambda end: end.node)
+                ends = sorted((_end(node, peer, interfaces), _end(name, back, interfaces)), key=lambda end: end.node)
                 yield Pair(network, (ends[0], ends[1]))
 
 
-def _end(node: str, peer: Peer | None, sights: Mapping[str, Sight]) -> End:
-    sight = sights.get(node)
-    if peer is None or sight is None or sight.error is not None:
+def _end(node: str, peer: Peer | None, interfaces: Mapping[str, LiveInterface]) -> End:
+    interface = interfaces.get(node)
+    if peer is None or interface is None or interface.error is not None:
         return End(node, peer)
-    found = [sight.peers[key] for key in (peer.public_key, peer.next_key) if key and key in sight.peers]
+    found = [interface.peers[key] for key in (peer.public_key, peer.next_key) if key and key in interface.peers]
     if not found:
         return End(node, peer, lacks=True)
     latest = min(found, key=lambda seen: float("inf") if seen.age is None else seen.age)

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from ..errors import NodeError, WireguardError
-from ..model.sight import Sight
+from ..model.live import LiveInterface
 from . import config_files, devices
 
 
@@ -14,18 +14,18 @@ def status() -> dict[str, Any]:
     """Network -> its interface and peers, for all networks of this machine, as data; what fails is that one's alone."""
     return {
         "networks": {
-            network: _sight(interface).to_dict()
+            network: _live_interface(interface).to_dict()
             for interface, network in sorted(config_files.managed().items())
             if network is not None
         }
     }
 
 
-def _sight(interface: str) -> Sight:
+def _live_interface(interface: str) -> LiveInterface:
     try:
         device = devices.read(interface)
         if device is None:
             raise NodeError(f"{interface} is not set up")
-        return Sight.of(device, int(time.time()))
+        return LiveInterface.of(device, int(time.time()))
     except (WireguardError, OSError) as exc:
-        return Sight(error=str(exc))
+        return LiveInterface(error=str(exc))

@@ -18,7 +18,7 @@ _NUMBER = fields.integer(0, 2**63 - 1)
 
 
 @dataclass(frozen=True)
-class PeerSight:
+class LivePeer:
     """
     One peer, as a node's device has it.
 
@@ -32,14 +32,14 @@ class PeerSight:
     sent: int
 
     @classmethod
-    def of(cls, peer: DevicePeer, now: int) -> PeerSight:
+    def of(cls, peer: DevicePeer, now: int) -> LivePeer:
         """``now``: Unix seconds."""
         age = max(now - peer.latest_handshake, 0) if peer.latest_handshake else None
         return cls(peer.endpoint, age, peer.rx, peer.tx)
 
 
 @dataclass(frozen=True)
-class Sight:
+class LiveInterface:
     """
     One network of a node: its interface, and public key -> peer. ``error``: why the node cannot say; then the rest is
     empty. ``mtu`` is 0 where there is no device.
@@ -48,13 +48,13 @@ class Sight:
     interface: str = ""
     up: bool = False
     mtu: int = 0
-    peers: Mapping[str, PeerSight] = field(default_factory=dict)
+    peers: Mapping[str, LivePeer] = field(default_factory=dict)
     error: str | None = None
 
     @classmethod
-    def of(cls, device: Device, now: int) -> Sight:
+    def of(cls, device: Device, now: int) -> LiveInterface:
         """``now``: Unix seconds."""
-        peers = {key: PeerSight.of(peer, now) for key, peer in device.peers.items()}
+        peers = {key: LivePeer.of(peer, now) for key, peer in device.peers.items()}
         return cls(device.interface, device.up, device.mtu, peers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,22 +65,22 @@ class Sight:
         return {"interface": self.interface, "up": self.up, "mtu": self.mtu, "peers": peers}
 
     @classmethod
-    def from_dict(cls, data: object) -> Sight:
+    def from_dict(cls, data: object) -> LiveInterface:
         """From a job's return, of which no shape is certain: it can be forged."""
         try:
-            return _sight(data)
+            return _live_interface(data)
         except (WireguardError, ValueError, RecursionError):
             return cls(error="its answer is malformed")
 
 
-def _sight(data: object) -> Sight:
+def _live_interface(data: object) -> LiveInterface:
     given = Fields(data, "status: ", ViewError)
     if failure := given.failure():
-        return Sight(error=failure)
+        return LiveInterface(error=failure)
     peers = given.get("peers", fields.mapping)
     if len(peers) > MAX_PEERS:
         raise ValueError("too many peers")
-    return Sight(
+    return LiveInterface(
         given.get("interface", fields.interface),
         given.get("up", fields.boolean),
         given.get("mtu", fields.integer(0, 65535)),
@@ -88,9 +88,9 @@ def _sight(data: object) -> Sight:
     )
 
 
-def _peer(value: object) -> PeerSight:
+def _peer(value: object) -> LivePeer:
     endpoint, age, received, sent = fields.list_of(lambda item: item, 4)(value)
-    return PeerSight(
+    return LivePeer(
         None if endpoint is None else fields.short_text(endpoint),
         None if age is None else _NUMBER(age),
         _NUMBER(received),

@@ -10,7 +10,7 @@ from ..model.probe import Echo, Probe
 
 
 @dataclass(frozen=True)
-class Way:
+class Path:
     """
     From ``source`` to its peer ``target``. ``echoes``: IP version -> how pings came back; None where the source does
     not say, and empty where it has no such peer, or no address to ping there.
@@ -32,7 +32,7 @@ class Way:
         return max((each.rtt for each in (self.echoes or {}).values() if each.rtt is not None), default=None)
 
 
-def ways(network: str, state: NetworkState, probes: Mapping[str, Probe]) -> Iterator[Way]:
+def paths(network: str, state: NetworkState, probes: Mapping[str, Probe]) -> Iterator[Path]:
     """
     From every registered node to each of its peers.
 
@@ -42,7 +42,7 @@ def ways(network: str, state: NetworkState, probes: Mapping[str, Probe]) -> Iter
         probe = probes.get(node)
         for peer in state.view(node).peers:
             if probe is None or probe.error is not None:
-                yield Way(network, node, peer.name, None)
+                yield Path(network, node, peer.name, None)
             else:
                 keys = [key for key in (peer.public_key, peer.next_key) if key and key in probe.peers]
-                yield Way(network, node, peer.name, probe.peers[keys[0]] if keys else {})
+                yield Path(network, node, peer.name, probe.peers[keys[0]] if keys else {})

@@ -6,11 +6,11 @@ import pytest
 
 from factories import public_key
 from saltext.wireguard.model.device import Device, DevicePeer
-from saltext.wireguard.model.sight import PeerSight, Sight
+from saltext.wireguard.model.live import LiveInterface, LivePeer
 
 NOW = 1_800_000_000
 KEY = public_key("a")
-SIGHT = Sight("wg0", True, 1420, {KEY: PeerSight("192.0.2.1:51820", 7, 100, 200)})
+LIVE = LiveInterface("wg0", True, 1420, {KEY: LivePeer("192.0.2.1:51820", 7, 100, 200)})
 
 
 def device(handshake):
@@ -18,27 +18,27 @@ def device(handshake):
     return Device("wg0", True, "own", 51820, 1420, frozenset(), frozenset(), {KEY: peer})
 
 
-def test_a_sight_is_what_the_device_has_with_ages_in_place_of_times():
-    assert Sight.of(device(NOW - 7), NOW) == SIGHT
+def test_a_live_interface_is_what_the_device_has_with_ages_in_place_of_times():
+    assert LiveInterface.of(device(NOW - 7), NOW) == LIVE
 
 
 def test_a_handshake_that_never_was_has_no_age():
-    assert Sight.of(device(0), NOW).peers[KEY].age is None
+    assert LiveInterface.of(device(0), NOW).peers[KEY].age is None
 
 
 def test_a_handshake_from_before_the_clock_was_set_back_is_not_older_than_none():
-    assert Sight.of(device(NOW + 50), NOW).peers[KEY].age == 0
+    assert LiveInterface.of(device(NOW + 50), NOW).peers[KEY].age == 0
 
 
-@pytest.mark.parametrize("sight", [SIGHT, Sight("wg0", False, 0), Sight(error="wg0 is not set up")])
-def test_it_comes_back_as_it_was_sent(sight):
-    assert Sight.from_dict(json.loads(json.dumps(sight.to_dict()))) == sight
+@pytest.mark.parametrize("interface", [LIVE, LiveInterface("wg0", False, 0), LiveInterface(error="wg0 is not set up")])
+def test_it_comes_back_as_it_was_sent(interface):
+    assert LiveInterface.from_dict(json.loads(json.dumps(interface.to_dict()))) == interface
 
 
 def test_an_endpoint_with_a_zone_is_one_too():
     """A link-local address stands with its interface in what `wg` prints."""
-    sight = Sight("wg0", True, 1420, {KEY: PeerSight("[fe80::1%eth0]:51820", None, 0, 0)})
-    assert Sight.from_dict(sight.to_dict()) == sight
+    interface = LiveInterface("wg0", True, 1420, {KEY: LivePeer("[fe80::1%eth0]:51820", None, 0, 0)})
+    assert LiveInterface.from_dict(interface.to_dict()) == interface
 
 
 def nested(depth):
@@ -69,12 +69,12 @@ def nested(depth):
     ],
 )
 def test_what_no_node_sends_is_an_error_and_no_more(change):
-    assert Sight.from_dict({**SIGHT.to_dict(), **change}).error == "its answer is malformed"
+    assert LiveInterface.from_dict({**LIVE.to_dict(), **change}).error == "its answer is malformed"
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {}, {1: 2}])
 def test_so_is_what_is_no_answer_at_all(data):
-    assert Sight.from_dict(data).error
+    assert LiveInterface.from_dict(data).error
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_so_is_what_is_no_answer_at_all(data):
 )
 def test_the_reason_of_a_node_is_one_line_whatever_it_is(comment, error):
     """A long reason, such as that of a command, was lost: the whole answer counted as malformed."""
-    assert Sight.from_dict({"result": False, "comment": comment}).error == error
+    assert LiveInterface.from_dict({"result": False, "comment": comment}).error == error

@@ -2,11 +2,11 @@
 
 from views import key, registered
 
-from saltext.wireguard.model.sight import PeerSight, Sight
+from saltext.wireguard.model.live import LiveInterface, LivePeer
 
 
-def sights(host):
-    return {network: Sight.from_dict(data) for network, data in host.call("status")["networks"].items()}
+def interfaces(host):
+    return {network: LiveInterface.from_dict(data) for network, data in host.call("status")["networks"].items()}
 
 
 def test_a_node_tells_of_the_peers_of_each_of_its_networks(host, tunnels):
@@ -14,17 +14,17 @@ def test_a_node_tells_of_the_peers_of_each_of_its_networks(host, tunnels):
     host.call("apply")
     tunnels.connect(key("node2"))
     tunnels.wait(7)
-    sight = sights(host)["backbone"]
-    assert (sight.interface, sight.up, sight.mtu) == ("wg0", True, 1380)
-    assert sight.peers[key("node2")] == PeerSight("127.0.0.1:4444", 7, 0, 0)
-    assert sight.peers[key("node3")] == PeerSight(None, None, 0, 0)
+    interface = interfaces(host)["backbone"]
+    assert (interface.interface, interface.up, interface.mtu) == ("wg0", True, 1380)
+    assert interface.peers[key("node2")] == LivePeer("127.0.0.1:4444", 7, 0, 0)
+    assert interface.peers[key("node3")] == LivePeer(None, None, 0, 0)
 
 
 def test_a_network_whose_device_is_gone_is_an_error_of_that_network_and_of_the_command(host):
     registered(host)
     host.call("apply")
     host.machine.devices.clear()
-    assert sights(host) == {"backbone": Sight(error="wg0 is not set up")}
+    assert interfaces(host) == {"backbone": LiveInterface(error="wg0 is not set up")}
     assert host.module.__context__ == {"retcode": 1}
 
 
