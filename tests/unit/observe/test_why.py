@@ -68,7 +68,7 @@ def test_one_end_is_enough_to_know_that_all_is_well():
         (silent("a", "b"), silent("b", "a"), "no answer", "a: no answer; b: no answer"),
         (lossy("a", "b"), side("b", "a", {"error": "wg0 is not set up"}), "no interface", "b: wg0 is not set up"),
         (lossy("a", "b"), side("b", "a", {"up": False}), "no interface", "wg0 is down"),
-        (lossy("a", "b", public_key=None), B, "out of date", "a has never heard of b"),
+        (lossy("a", "b", public_key=None), B, "out of date", "a does not have b as a peer yet"),
         (lossy("a", "b", public_key=public_key("old")), B, "keys differ", "a has another public key of b"),
         (lossy("a", "b", allowed_ips=("10.9.9.9/32",)), B, "allowed ips", "10.42.0.2 is not in the AllowedIPs"),
         (trying("a", "b", before=Counters(-3600, 0, 0)), trying("b", "a"), "clock", "3600 s in the future"),

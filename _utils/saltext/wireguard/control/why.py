@@ -52,7 +52,8 @@ def _network(moment: Moment, one: str, other: str, network: str | None) -> str:
     known = {name: [node for node in (one, other) if _is_known(moment, name, node)] for name in names}
     for node in (one, other):
         if not any(node in each for each in known.values()):
-            raise ConfigError(f"{quoted(node)} is no node or external peer of any network that was named")
+            where = f"network {network}" if network else "any network"
+            raise ConfigError(f"{quoted(node)} is no node or external peer of {where}; see `salt-run wireguard.nodes`")
     return max(names, key=lambda name: len(known[name]))
 
 

@@ -202,7 +202,7 @@ def _out_of_date(side: Side, _: Side) -> Diagnosis | None:
         return None
     return Diagnosis(
         "out of date",
-        f"{side.node} has never heard of {side.peer}",
+        f"{side.node} does not have {side.peer} as a peer yet",
         "`salt-run wireguard.reconcile`; `salt-run wireguard.nodes` says why it was out of date",
     )
 
