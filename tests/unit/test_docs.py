@@ -121,7 +121,7 @@ def own_text() -> str:
 # -- links
 
 
-@pytest.mark.parametrize("page", map(by_name, PAGES))
+@pytest.mark.parametrize("page", [*map(by_name, PAGES)])
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
         if not target.startswith(("http://", "https://")):
@@ -141,7 +141,7 @@ def anchors(page: Path) -> set[str]:
 # -- names in code
 
 
-@pytest.mark.parametrize("page", map(by_name, PAGES))
+@pytest.mark.parametrize("page", [*map(by_name, PAGES)])
 def test_the_functions_of_commands_exist_and_take_what_they_are_given(page: Path) -> None:
     for line in code(page):
         for command in COMMAND.finditer(line):
@@ -153,7 +153,7 @@ def test_the_functions_of_commands_exist_and_take_what_they_are_given(page: Path
             assert_takes(kind, name, given, line)
 
 
-@pytest.mark.parametrize("page", map(by_name, PAGES))
+@pytest.mark.parametrize("page", [*map(by_name, PAGES)])
 def test_a_name_with_a_dot_is_a_function_a_state_or_a_file(page: Path) -> None:
     library = REPO / "_utils/saltext/wireguard"
     rooms = {".".join(path.relative_to(library).with_suffix("").parts) for path in library.rglob("*.py")}
@@ -174,7 +174,7 @@ def is_file_of_ours(name: str) -> bool:
     return tail in own_text() or any(REPO.rglob(name)) or name in ("master.d", "minion.d", "roster.d")
 
 
-@pytest.mark.parametrize("page", map(by_name, PAGES))
+@pytest.mark.parametrize("page", [*map(by_name, PAGES)])
 def test_a_path_into_this_repository_exists(page: Path) -> None:
     parts = {path.name for path in REPO.iterdir() if path.is_dir()} - {"salt", ".git"}
     for text in code(page):
@@ -183,14 +183,14 @@ def test_a_path_into_this_repository_exists(page: Path) -> None:
                 assert (REPO / path).exists(), text
 
 
-@pytest.mark.parametrize("page", map(by_name, PAGES))
+@pytest.mark.parametrize("page", [*map(by_name, PAGES)])
 def test_a_name_with_an_underscore_is_in_our_sources_or_an_option_of_salt(page: Path) -> None:
     for text in CODE.findall(BLOCK.sub("", page.read_text())):
         for name in re.findall(r"(?<![\w/.$-])[a-z]+(?:_[a-z]+)+(?![\w/.-])", text):
             assert name in salt_options() or re.search(rf"\b{name}\b", own_text()), f"{name} in `{text}`"
 
 
-@pytest.mark.parametrize("page", map(by_name, PAGES))
+@pytest.mark.parametrize("page", [*map(by_name, PAGES)])
 def test_a_target_of_make_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
     for text in code(page):
@@ -247,7 +247,7 @@ def test_an_explained_message_is_one_of_ours(message: str) -> None:
 # -- YAML
 
 
-@pytest.mark.parametrize("page", map(by_name, PAGES))
+@pytest.mark.parametrize("page", [*map(by_name, PAGES)])
 def test_every_yaml_block_is_what_it_is_for(page: Path) -> None:
     for block in blocks(page, "yaml"):
         assert_is_read(block, page.read_text())
@@ -261,7 +261,7 @@ def test_the_example_of_a_pillar_has_every_setting() -> None:
     assert set(yaml.safe_load(text)["wireguard"]) == named
 
 
-@pytest.mark.parametrize("path", map(by_name, EXAMPLES))
+@pytest.mark.parametrize("path", [*map(by_name, EXAMPLES)])
 def test_every_example_is_what_it_is_for(path: Path) -> None:
     if path.suffix == ".yml":
         assert load_mesh(str(path)).networks

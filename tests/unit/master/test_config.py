@@ -19,7 +19,7 @@ OPTS = {
 
 def test_the_paths_come_from_the_options_of_the_salt_master():
     assert Master.from_opts(OPTS) == Master(
-        "/srv/wireguard/mesh.yml", "/etc/salt/pki/master/minions", "/var/cache/salt/master/wireguard"
+        "/srv/wireguard/mesh.yml", "/etc/salt/pki/master/minions", "/var/cache/salt/master/wireguard", nodegroups={}
     )
 
 
