@@ -62,6 +62,12 @@ def test_names_are_written_and_found(host, file):
     assert socket.gethostbyname("node2") == "10.42.0.2"
 
 
+def test_a_name_with_an_underscore_is_found(host, file):
+    want(host, ("node1", "10.42.0.1"), ("web_1", "10.42.0.2"))
+    host.call("apply")
+    assert socket.gethostbyname("web_1") == "10.42.0.2"
+
+
 def test_what_is_right_is_not_written_again(host, any_file):
     want(host)
     host.call("apply")

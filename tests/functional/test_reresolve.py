@@ -60,6 +60,15 @@ def test_a_peer_without_a_session_is_called_where_its_name_points_to_now(moved):
     assert moved.writing_commands() == [["wg", "set", "wg0", "peer", key("node2"), "endpoint", f"{NEW}:4444"]]
 
 
+def test_a_name_with_an_underscore_is_resolved(names):
+    """It was no endpoint, and clouds and compose files name machines so."""
+    host, set_names = names
+    set_names(db_1=OLD)
+    registered(host, replace(NODE2, endpoint="db_1.test:4444"))
+    host.call("apply")
+    assert endpoints(host) == {"node2": f"{OLD}:4444"}
+
+
 def test_a_peer_with_a_session_is_left_where_it_is(names):
     host, set_names = names
     set_names(db1="127.0.0.1")

@@ -70,6 +70,7 @@ def test_external_peers_say_where_their_configuration_comes_from(fleet):
     [
         ("{endpoint: false}", "none: it connects to the others"),
         ("{endpoint: ['[2001:db8::7]', '192.0.2.9:1']}", "[2001:db8::7], 192.0.2.9:1"),
+        ("{endpoint: ':41820'}", "192.0.2.1:41820"),
     ],
 )
 def test_the_endpoint_of_a_node_is_what_the_mesh_file_says(fleet, settings, endpoint):

@@ -110,6 +110,7 @@ OUTSIDE = {"endpoint": (Endpoint("b.example"),)}
 NAT = {"endpoint": False}
 LINE = {"endpoints": {"ams": Endpoint("192.168.4.5", 7)}}
 PUBLIC = {"offered": ("192.168.4.9", "1.1.1.1")}
+FORWARDED = {"endpoint": (Endpoint("", 41820),)}
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,12 @@ PUBLIC = {"offered": ("192.168.4.9", "1.1.1.1")}
         (HERE, {**HERE, **LINE}, "192.168.4.5:7"),
         (THERE, {**OUTSIDE, **LINE}, "b.example:51820"),
         ({}, {**OUTSIDE, **LINE}, "b.example:51820"),
+        (HERE, {**THERE, **PUBLIC, **FORWARDED}, "1.1.1.1:41820"),
+        ({}, {**PUBLIC, **FORWARDED}, "1.1.1.1:41820"),
+        ({}, FORWARDED, "192.0.2.2:41820"),
+        (HERE, {**THERE, **FORWARDED}, None),
+        (HERE, {**HERE, **FORWARDED}, "192.0.2.2:51820"),
+        (HERE, {**THERE, **PUBLIC, **FORWARDED, **LINE}, "192.168.4.5:7"),
     ],
 )
 def test_where_both_are_decides_how_one_calls_the_other(viewer, callee, called):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from meshing import KEY, TINY, network, problems
+from meshing import KEY, TINY, network, only, problems
+from saltext.wireguard.model.endpoint import Endpoint
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,19 @@ from meshing import KEY, TINY, network, problems
 )
 def test_a_mistake_is_named_with_its_place_and_what_would_be_right(text, problem):
     assert [line for line in problems(text) if problem in line]
+
+
+def test_a_glob_may_have_a_port_alone_which_is_right_for_all_of_its_nodes():
+    settings = only(network(nodes="'edge*': {endpoint: ':443'}")).settings("edge1")
+    assert settings.endpoint == (Endpoint("", 443),)
+    assert settings.forwarded_port == 443
+
+
+def test_two_nodes_may_have_the_same_port_alone_as_their_addresses_differ():
+    assert len(only(network(nodes="a: {endpoint: ':443'}, b: {endpoint: ':443'}")).nodes) == 2
+
+
+def test_an_endpoint_may_be_a_name_with_an_underscore():
+    assert only(network(nodes="a: {endpoint: 'vpn_1.example:9'}")).settings("a").endpoint == (
+        Endpoint("vpn_1.example", 9),
+    )

@@ -14,6 +14,7 @@ from ..master.external_peers import PeerStatus, peer_statuses
 from ..master.master import Moment
 from ..master.status import Status, left_out, statuses
 from ..meshfile.mesh import AddressRange, Mesh
+from ..model.endpoint import Endpoint
 from ..model.statements import Registration
 from ..registry.rows import Refusal, Waiting
 from ..review.lint import Findings
@@ -210,9 +211,11 @@ def _endpoint(member: Member) -> str | None:
     configured = member.settings.endpoint
     if configured is False:
         return "none: it connects to the others"
-    if configured:
-        return ", ".join(map(str, configured))
-    return member.row.endpoints[0] if member.row and member.row.endpoints else None
+    offered = member.row.endpoints[0] if member.row and member.row.endpoints else None
+    port = member.settings.forwarded_port
+    if port and offered:
+        return str(Endpoint(offered, port))
+    return ", ".join(map(str, configured)) if configured else offered
 
 
 def _peer(status: PeerStatus) -> Row:

@@ -7,7 +7,8 @@ endpoint one uses for another depends on where both are. The first of these coun
 1. the other's ``endpoints`` for this one's site;
 2. on the same site, the best address that the other offers itself, which is an inside one;
 3. the other's ``endpoint``, which may be false: it cannot be reached;
-4. the best address that the other offers itself; from another site, only a public one.
+4. the best address that the other offers itself, a public one from another site, or if its ``endpoint`` is a port
+   alone, at which that address is reached.
 
 Of several endpoints or offered addresses, the first of an IP version that this participant has counts.
 
@@ -221,7 +222,7 @@ class Topology:
             via=settings.via,
             exit=participant.name if participant.name in self._exits else None,
             is_behind_nat=settings.endpoint is False,
-            endpoint=_reached_from(settings.endpoint or ()),
+            endpoint=_reached_from(each for each in settings.endpoint or () if each.host),
             has_endpoint_for=frozenset(settings.endpoints),
             offered=_reached_from(Endpoint(text) for text in participant.offered),
             public=_reached_from(Endpoint(text) for text in participant.offered if ip_address(text).is_global),
@@ -323,13 +324,15 @@ def _endpoint(viewer: _Kind, participant: Participant, behind: frozenset[str]) -
     same_site = viewer.site == settings.site
     offered = _outside(behind, participant.offered) if behind else participant.offered
     if viewer.site and same_site and offered:
-        return _offered(viewer, participant, offered), True
+        return _offered(viewer, offered, settings.port), True
     if settings.endpoint is False:
         return None, False
-    if settings.endpoint:
+    if settings.endpoint and not settings.forwarded_port:
         return best(settings.endpoint, viewer.has).with_port(settings.port), False
     public = [text for text in offered if ip_address(text).is_global]
-    return _offered(viewer, participant, offered if same_site else public), True
+    if settings.forwarded_port and public:
+        return _offered(viewer, public, settings.forwarded_port), True
+    return _offered(viewer, offered if same_site else public, settings.forwarded_port or settings.port), True
 
 
 def _outside(behind: Iterable[str], offered: Iterable[str]) -> tuple[str, ...]:
@@ -341,9 +344,9 @@ def _reached_from(endpoints: Iterable[Endpoint]) -> frozenset[str]:
     return frozenset(kind for endpoint in endpoints for kind in endpoint.reached_from)
 
 
-def _offered(viewer: _Kind, participant: Participant, addresses: Sequence[str]) -> str | None:
+def _offered(viewer: _Kind, addresses: Sequence[str], port: int) -> str | None:
     endpoints = [Endpoint(str(ip_address(text))) for text in addresses]
-    return best(endpoints, viewer.has).with_port(participant.settings.port) if endpoints else None
+    return best(endpoints, viewer.has).with_port(port) if endpoints else None
 
 
 def _host_networks(addresses: tuple[Address, ...]) -> set[str]:

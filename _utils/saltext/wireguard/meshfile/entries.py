@@ -18,6 +18,7 @@ from .schema import (
     ENDPOINTS,
     HOST,
     NAMED,
+    NODE_ENDPOINTS,
     PUBLIC_KEY,
     PUBLIC_KEY_TEXT,
     SUBNETS,
@@ -59,16 +60,17 @@ def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
         return NodeEntry(pattern, key.place)
     values, places = read_table(scope, NODE_KEYS, value, f"node {quoted(pattern)}")
     entry = NodeEntry(pattern, key.place, **values, places=places)
+    hosts = [endpoint for endpoint in entry.endpoint or () if endpoint.host]
     for name in ("addresses", "endpoint", "endpoints", "routes", "public_key"):
-        if entry.is_pattern and values.get(name):
+        if entry.is_pattern and (hosts if name == "endpoint" else values.get(name)):
             scope.report.add(
                 places[name], f"{name} belongs to one node; write the minion's id instead of {quoted(pattern)}"
             )
     if entry.public_key and "addresses" not in places and not entry.is_pattern:
         message = "public_key needs addresses: a node that need not register is given none; write `addresses: [...]`"
         scope.report.add(places["public_key"], message)
-    if entry.endpoint and not entry.is_pattern:
-        scope.endpoints += ((places["endpoint"], pattern, endpoint, None) for endpoint in entry.endpoint)
+    if not entry.is_pattern:
+        scope.endpoints += ((places["endpoint"], pattern, endpoint, None) for endpoint in hosts)
     for site, endpoint in (entry.endpoints or {}).items():
         scope.endpoints.append((places["endpoints"], pattern, endpoint, site))
     return entry
@@ -117,7 +119,7 @@ NODE_KEYS: Mapping[str, Key] = {
     "addresses": Key(read_addresses, BARE, ADDRESSES, "one of each IP version, allocated once and kept"),
     "endpoint": Key(
         read_node_endpoint,
-        ENDPOINTS,
+        NODE_ENDPOINTS,
         ENDPOINT,
         "what the node itself offers when it registers",
     ),

@@ -121,12 +121,13 @@ class NodeSettings:
     The settings of one minion in one network, merged from all its entries.
 
     ``endpoint``: where others connect to, in order of preference; False if the node cannot be reached, None if the file
-    does not say. ``endpoints``: what nodes of another site connect to instead, by site. ``port``: where the node
-    listens. ``mtu``: None leaves it to the node. ``expires``: the Unix time at which the membership ends, None if it
-    does not. ``routes``: the networks behind the node. ``priority``: of several hubs, or several nodes with the same
-    network behind them, the one with the lowest is used. ``exit``: whether others may route everything through this
-    node. ``via``: the exit node of this one, None for none. ``public_key``: the only one that the node may have, None
-    if its registration decides. ``ip_versions``: those that it takes part with.
+    does not say. One without a host is a port at which others reach the address that the node offers. ``endpoints``:
+    what nodes of another site connect to instead, by site. ``port``: where the node listens. ``mtu``: None leaves it to
+    the node. ``expires``: the Unix time at which the membership ends, None if it does not. ``routes``: the networks
+    behind the node. ``priority``: of several hubs, or several nodes with the same network behind them, the one with the
+    lowest is used. ``exit``: whether others may route everything through this node. ``via``: the exit node of this one,
+    None for none. ``public_key``: the only one that the node may have, None if its registration decides.
+    ``ip_versions``: those that it takes part with.
     """
 
     addresses: tuple[Address, ...]
@@ -144,6 +145,11 @@ class NodeSettings:
     mtu: int | None = None
     public_key: str | None = None
     ip_versions: frozenset[int] = IP_VERSIONS
+
+    @property
+    def forwarded_port(self) -> int | None:
+        """The port at which others reach the address that the node offers, if the file has one for that alone."""
+        return next((each.port for each in self.endpoint or () if not each.host), None)
 
     @property
     def forwards(self) -> bool:

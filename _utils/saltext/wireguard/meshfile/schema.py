@@ -54,9 +54,10 @@ def by_name(values: Schema) -> Schema:
 NAMED = matching(NAME)
 SUBNETS = many(matching(SUBNET))
 ADDRESSES = many({"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})
-HOST: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9:\[][A-Za-z0-9.:\[\]-]*$"}
+HOST: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9_:\[][A-Za-z0-9_.:\[\]-]*$"}
 ENDPOINT: Schema = {"anyOf": [HOST, many(HOST), {"const": False}]}
 ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, or `false`"
+NODE_ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, `:port`, or `false`"
 VIA: Schema = {"anyOf": [{"type": "string", "pattern": r"^[^\s/*?\[\]-][^\s/*?\[\]]*$"}, {"const": False}]}
 CIDR = "list of networks in CIDR notation"
 BARE = "list of addresses without prefix length"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 from typing import Literal
 
@@ -143,6 +144,8 @@ def _parse_range(text: str, place: Place) -> AddressRange:
 def read_node_endpoint(scope: Scope, value: Value) -> tuple[Endpoint, ...] | Literal[False]:
     if is_false(value):
         return False
+    if isinstance(value, Scalar) and value.text.startswith(":") and value.text.count(":") == 1:
+        return (_parsed(Endpoint.parse_port, value),)
     if not isinstance(value, Items):
         return (_endpoint(scope, value),)
     endpoints = read_list(scope, _endpoint, value, "endpoint", "'[2001:db8::7]', 203.0.113.7")
@@ -160,14 +163,20 @@ def _endpoint(scope: Scope, value: Value) -> Endpoint:
         raise Invalid(
             value.place, f"endpoint: {value.text} says nothing; give host or host:port, false, or leave it out"
         )
+    return _parsed(Endpoint.parse, value)
+
+
+def _parsed(parse: Callable[[str], Endpoint], value: Value) -> Endpoint:
     try:
-        return Endpoint.parse(read_text(value, "endpoint"))
+        return parse(read_text(value, "endpoint"))
     except ValueError as problem:
         raise Invalid(value.place, str(problem)) from None
 
 
 def read_peer_endpoint(scope: Scope, value: Value) -> tuple[Endpoint, ...] | None:
     endpoints = read_node_endpoint(scope, value) or ()
+    if any(not each.host for each in endpoints):
+        raise Invalid(value.place, "endpoint: a peer offers no address itself; write host:port instead of a port alone")
     return tuple(Endpoint(each.host, each.port or DEFAULT_PORT) for each in endpoints) or None
 
 

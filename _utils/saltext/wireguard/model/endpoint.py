@@ -70,7 +70,11 @@ def _endpoint_port(text: str, port: str) -> int:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A host name or address (IPv6 without brackets), and a port if one was given."""
+    """
+    A host name or address (IPv6 without brackets), and a port if one was given.
+
+    Without a ``host``, it is the port of whatever address the node offers.
+    """
 
     host: str
     port: int | None = None
@@ -80,6 +84,11 @@ class Endpoint:
         """Parse ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address. Raises ValueError."""
         host, port = _split_endpoint(text)
         return cls(host, None if port is None else _endpoint_port(text, port))
+
+    @classmethod
+    def parse_port(cls, text: str) -> Endpoint:
+        """Parse ``:port``. Raises ValueError."""
+        return cls("", _endpoint_port(text, text.removeprefix(":")))
 
     @property
     def address(self) -> Address | None:

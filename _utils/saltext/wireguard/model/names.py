@@ -28,7 +28,7 @@ def is_host_name(name: str) -> bool:
 
 def is_dns_name(name: str) -> bool:
     """Whether a resolver can be asked for the name, which may end in a dot."""
-    return is_id(name.removesuffix(".")) and "_" not in name
+    return is_id(name.removesuffix("."))
 
 
 INTERFACE = re.compile(r"[A-Za-z0-9_=+.][A-Za-z0-9_=+.-]{0,14}")

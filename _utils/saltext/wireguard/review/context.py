@@ -32,9 +32,9 @@ class Known:
 
 
 def written_endpoints(network: Network) -> Iterator[tuple[str, Place, Endpoint]]:
-    """(node or peer, place, endpoint) for all endpoints in the file. Globs have none."""
+    """(node or peer, place, endpoint) for all endpoints in the file that name a host. Globs have none."""
     for entry in network.nodes:
-        for endpoint in entry.endpoint or ():
+        for endpoint in (each for each in entry.endpoint or () if each.host):
             yield entry.pattern, entry.place_of("endpoint"), endpoint
         for endpoint in (entry.endpoints or {}).values():
             yield entry.pattern, entry.place_of("endpoints"), endpoint
