@@ -124,6 +124,49 @@ def test_the_exit_of_a_phone_must_be_one_that_it_is_linked_with():
             mesh(nodes, peers=peers, extra=extra)
 
 
+DNS = "dns: [10.42.0.1, 'FD42::0:1', mesh.example.com]"
+OF_NETWORK = ("10.42.0.1", "fd42::1", "mesh.example.com")
+
+
+@pytest.mark.parametrize(
+    ("peers", "dns"),
+    [
+        ("phone: {}", OF_NETWORK),
+        ("phone: {dns: false}", ()),
+        ("phone: {dns: [192.0.2.53]}", ("192.0.2.53",)),
+        ("phone: {dns: [192.0.2.53]}, other: {}", ("192.0.2.53",)),
+    ],
+)
+def test_a_client_has_the_name_servers_of_its_network_unless_it_has_others(peers, dns):
+    assert view(peers=peers, extra=DNS).dns == dns
+
+
+def test_a_configuration_without_name_servers_is_the_same_as_before_there_were_any():
+    assert view().digest == view(extra=DNS, peers="phone: {dns: false}").digest != view(extra=DNS).digest
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"),
+    [
+        ("wg-quick", ["DNS = 10.42.0.1, fd42::1, mesh.example.com"]),
+        ("networkd", ["DNS=10.42.0.1", "DNS=fd42::1", "Domains=mesh.example.com"]),
+        ("openwrt", ["\tlist dns '10.42.0.1'", "\tlist dns 'fd42::1'", "\tlist dns_search 'mesh.example.com'"]),
+        (
+            "mikrotik",
+            [
+                "# RouterOS has name servers for the whole router. To use these, add them:"
+                " 10.42.0.1, fd42::1, mesh.example.com"
+            ],
+        ),
+    ],
+)
+def test_every_form_has_the_name_servers_in_its_own_way(form, lines):
+    with_dns, without = (
+        external_peer.text(view(extra=extra), "phone", PRIVATE, form).splitlines() for extra in (DNS, "")
+    )
+    assert [line for line in with_dns if line not in without] == lines
+
+
 # -- the forms
 
 

@@ -175,6 +175,7 @@ class NetworkState:
             mtu=network.mtu,
             public_key=mine.public_key,
             preshared=secret.name if secret else None,
+            dns=network.dns if mine.dns is None else mine.dns or (),
         )
         return with_secrets(view, secret, None) if secret else view
 

@@ -69,6 +69,8 @@ def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
     if view.port:
         yield f"\toption listen_port '{view.port}'"
     yield from (f"\tlist addresses '{address}'" for address in view.addresses)
+    yield from (f"\tlist dns '{server}'" for server in view.name_servers)
+    yield from (f"\tlist dns_search '{domain}'" for domain in view.search_domains)
     if view.mtu:
         yield f"\toption mtu '{view.mtu}'"
     for peer in view.peers:
@@ -91,6 +93,8 @@ def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
 def _mikrotik(view: View, private_key: PrivateKey) -> Iterator[str]:
     interface = f'"{view.interface}"'
     yield from _default_route_note(view)
+    if view.dns:
+        yield f"# RouterOS has name servers for the whole router. To use these, add them: {', '.join(view.dns)}"
     settings = {"listen-port": view.port, "mtu": view.mtu}
     yield f'/interface/wireguard/add name={interface} private-key="{private_key.text}"{_arguments(settings)}'
     for address in view.addresses:

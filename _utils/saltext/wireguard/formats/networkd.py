@@ -42,6 +42,9 @@ def network_lines(view: View) -> list[str]:
     """The lines of a ``.network`` file."""
     lines = ["[Match]", f"Name={view.interface}", "", "[Link]", "RequiredForOnline=no", "", "[Network]"]
     lines += ["LinkLocalAddressing=no", "IPv6AcceptRA=no", *(f"Address={address}" for address in view.addresses)]
+    lines += [f"DNS={server}" for server in view.name_servers]
+    if view.search_domains:
+        lines.append(f"Domains={' '.join(view.search_domains)}")
     if view.forwarding:
         lines.append("IPForward=yes")
     for destination in sorted(view.routes):

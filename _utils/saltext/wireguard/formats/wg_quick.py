@@ -161,6 +161,8 @@ def _interface(view: View, private_key: PrivateKey, is_node: bool) -> Iterator[s
     if view.via is not None:
         yield f"FwMark = {exits.mark(view):#x}"
     yield from _addresses(view.addresses, is_node)
+    if view.dns:
+        yield f"DNS = {', '.join(view.dns)}"
     if view.mtu is not None:
         yield f"MTU = {view.mtu}"
     elif view.path_mtu is not None:

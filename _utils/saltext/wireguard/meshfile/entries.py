@@ -14,6 +14,8 @@ from .schema import (
     ADDRESSES,
     BARE,
     CIDR,
+    DNS,
+    DNS_TEXT,
     ENDPOINT,
     ENDPOINTS,
     HOST,
@@ -33,6 +35,7 @@ from .schema import (
 from .values import (
     read_addresses,
     read_node_endpoint,
+    read_peer_dns,
     read_peer_endpoint,
     read_public_key,
     read_routes,
@@ -144,5 +147,6 @@ PEER_KEYS: Mapping[str, Key] = {
     "groups": Key(read_groups, "list of names", many(NAMED)),
     "routes": Key(read_routes, CIDR, SUBNETS),
     "via": Key(read_via, "minion id, or `false`", VIA),
+    "dns": Key(read_peer_dns, f"{DNS_TEXT}, or `false`", {"anyOf": [DNS, {"const": False}]}, "the network's `dns`"),
     "preshared_key": switch("preshared_key"),
 }

@@ -169,7 +169,8 @@ class ExternalPeer(_Placed):
 
     ``endpoint``: as of a node; None means that it connects to the nodes. ``routes``: the networks behind it.
     ``public_key``: None until the export, which also gives it the addresses that the file does not. ``preshared_key``:
-    whether it has preshared keys with the nodes. ``via``: the exit node in its exported configuration.
+    whether it has preshared keys with the nodes. ``via`` and ``dns``: the exit node, and name servers and search
+    domains in its exported configuration; None for ``dns`` means those of the network.
     """
 
     name: str
@@ -181,6 +182,7 @@ class ExternalPeer(_Placed):
     routes: tuple[Subnet, ...] = ()
     preshared_key: bool = False
     via: str | Literal[False] | None = None
+    dns: tuple[str, ...] | Literal[False] | None = None
     places: Mapping[str, Place] = _no_places()
 
 
@@ -198,8 +200,8 @@ class Network(_Placed):
     at which a key is rotated, None for never. ``links``: None joins everybody with everybody. ``preshared_keys``:
     whether each pair of nodes has a preshared key. ``exclude``: addresses that are never allocated. ``quarantine``: the
     seconds after which the address of a former node is allocated again. ``hosts``: whether the nodes' hosts files have
-    each other's names, in the ``domain`` if there is one. ``nodegroups``: those of the master; None where they are not
-    known.
+    each other's names, in the ``domain`` if there is one. ``dns``: name servers and search domains in what is exported
+    for external peers. ``nodegroups``: those of the master; None where they are not known.
     """
 
     name: str
@@ -220,6 +222,7 @@ class Network(_Placed):
     quarantine: int = DEFAULT_QUARANTINE
     hosts: bool = False
     domain: str | None = None
+    dns: tuple[str, ...] = ()
     places: Mapping[str, Place] = _no_places()
     nodegroups: Nodegroups | None = field(default=None, compare=False, repr=False)
 

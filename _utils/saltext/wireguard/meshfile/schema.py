@@ -59,6 +59,8 @@ ENDPOINT: Schema = {"anyOf": [HOST, many(HOST), {"const": False}]}
 ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, or `false`"
 NODE_ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, `:port`, or `false`"
 VIA: Schema = {"anyOf": [{"type": "string", "pattern": r"^[^\s/*?\[\]-][^\s/*?\[\]]*$"}, {"const": False}]}
+DNS = many({"type": "string", "pattern": "^[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}$"})
+DNS_TEXT = "list of addresses and domain names"
 CIDR = "list of networks in CIDR notation"
 BARE = "list of addresses without prefix length"
 PUBLIC_KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Literal
 
 from ..errors import KeyFormatError
-from ..model.addresses import LEAST_MTU, SPECIAL, Address, Subnet
+from ..model.addresses import LEAST_MTU, SPECIAL, Address, Subnet, is_address, why_not_reachable
 from ..model.endpoint import Endpoint, never_used
 from ..model.keys import parse_public_key
 from ..model.names import is_host_name, is_interface
@@ -211,6 +211,33 @@ def read_domain(scope: Scope, value: Value) -> str:
             f"{quoted(domain)} is not a domain; write one without a dot at its end, such as mesh.example.com",
         )
     return domain
+
+
+def read_dns(scope: Scope, value: Value) -> tuple[str, ...]:
+    entries = read_list(scope, _dns, value, "dns", "10.42.0.1, mesh.example.com")
+    if isinstance(value, Items) and len(entries) == len(value.items) and not any(map(is_address, entries)):
+        raise Invalid(value.place, "dns has search domains only; add the address of a name server that has their names")
+    return entries
+
+
+def _dns(scope: Scope, value: Value) -> str:
+    """An address in canonical form, or a domain."""
+    text = read_text(value, "a name server or search domain")
+    if is_host_name(text):
+        return text
+    try:
+        address = ip_address(text)
+    except ValueError:
+        message = f"{quoted(text)} is neither the address of a name server nor a search domain"
+        raise Invalid(value.place, f"{message}; write such as `dns: [10.42.0.1, mesh.example.com]`") from None
+    problem = why_not_reachable(address)
+    if problem:
+        raise Invalid(value.place, f"{quoted(text)} is no name server: {problem}")
+    return str(address)
+
+
+def read_peer_dns(scope: Scope, value: Value) -> tuple[str, ...] | Literal[False]:
+    return False if is_false(value) else read_dns(scope, value)
 
 
 def read_via(scope: Scope, value: Value) -> str | Literal[False]:

@@ -42,6 +42,15 @@ def parse_address(text: str) -> Address:
     return ipaddress.ip_address(text)
 
 
+def is_address(text: str) -> bool:
+    """Whether the text is an IP address, and not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def ipv4_first(addresses: Iterable[Address]) -> list[Address]:
     """In order, IPv4 before IPv6."""
     return sorted(addresses, key=lambda address: (address.version, int(address)))

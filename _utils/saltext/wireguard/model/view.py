@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import ViewError
 from . import fields, hosts
-from .addresses import Subnet
+from .addresses import Subnet, is_address
 from .endpoint import Endpoint
 from .fields import Fields
 from .hosts import Hosts
@@ -141,6 +141,7 @@ class View:
     - ``via``: the name of the exit node, a peer unless it is gone; None leaves the default route alone.
     - ``other_ports``: with an exit, the ports of the node's other interfaces, whose packets bypass it.
     - ``clones``: the boots of other machines that use the same Salt key, and must not.
+    - ``dns``: name servers and search domains. Only external peers have them, so they are in no pillar.
 
     The digest does not include these:
 
@@ -176,6 +177,7 @@ class View:
     bypass_addresses: tuple[str, ...] = ()
     path_mtu: int | None = None
     has_ipv6: bool = True
+    dns: tuple[str, ...] = ()
 
     @cached_property
     def _connected(self) -> tuple[Subnet, ...]:
@@ -205,6 +207,14 @@ class View:
         )
 
     @property
+    def name_servers(self) -> tuple[str, ...]:
+        return tuple(each for each in self.dns if is_address(each))
+
+    @property
+    def search_domains(self) -> tuple[str, ...]:
+        return tuple(each for each in self.dns if not is_address(each))
+
+    @property
     def effective_mtu(self) -> int | None:
         """The MTU that the interface must have."""
         return self.path_mtu if self.mtu is None else self.mtu
@@ -225,7 +235,8 @@ class View:
         preshared = [self.preshared] if self.preshared else []
         names = [{"hosts": self.hosts.digest}] if self.hosts else []
         exit_ = [self.via, list(self.other_ports)] if self.via is not None else []
-        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_]
+        dns = [{"dns": self.dns}] if self.dns else []
+        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_, *dns]
         whole = hashlib.sha256(_sha256(parts))
         for part in peers:
             whole.update(part)
