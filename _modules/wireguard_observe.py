@@ -10,10 +10,12 @@ from typing import Any
 # Imports have private names, because Salt offers every public function that it finds here.
 from saltext.wireguard.node import examination as _examination
 from saltext.wireguard.node import live as _live
+from saltext.wireguard.node import metrics as _metrics
 from saltext.wireguard.node import probe as _probe
 from saltext.wireguard.node import sync as _sync
 from saltext.wireguard.node.minion import judged_in as _judged_in
 from saltext.wireguard.node.minion import minion_of as _minion_of
+from saltext.wireguard.system import textfile as _textfile
 
 __virtualname__ = "wireguard"
 
@@ -91,3 +93,27 @@ def examine(network: str, targets: dict[str, dict[str, list[str]]]) -> dict[str,
     """
     with _minion() as minion:
         return _judged(_examination.examine(minion.id, network, targets), _sync.succeeded)
+
+
+def metrics(file: str | None = None, peers: int = 1000) -> str:
+    """
+    What the devices of this minion say, as metrics for Prometheus. Made for a schedule; see docs/monitoring.md.
+
+    file
+        Where to write them, for node_exporter's textfile collector: an absolute path that ends with ``.prom``.
+
+    peers
+        How many peers get series of their own. Of the others, and of all with 0, there are sums by interface alone.
+
+    Returns the metrics as text, or the name of the file.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 wireguard.metrics
+        salt '*' wireguard.metrics file=/var/lib/prometheus/node-exporter/wireguard.prom
+    """
+    with _minion():
+        text = _metrics.metrics(peers)
+        return text if file is None else _textfile.write(file, text)

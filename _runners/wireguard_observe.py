@@ -7,6 +7,7 @@ What an operator sees of a living mesh: functions of the runner ``wireguard``, i
     salt-run wireguard.matrix
     salt-run wireguard.wait
     salt-run wireguard.why web1 db1
+    salt-run wireguard.metrics
 """
 
 import functools
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
 from saltext.wireguard.control import matrix as _matrix
+from saltext.wireguard.control import metrics as _metrics
 from saltext.wireguard.control import operator as _operator
 from saltext.wireguard.control import status as _status
 from saltext.wireguard.control import wait as _wait
@@ -159,3 +161,23 @@ def why(a, b, network=None, timeout=30):
         salt-run wireguard.why web1 db1
     """
     return _run(_why.why, a, b, network, timeout)
+
+
+@_operator.command
+def metrics(file=None):
+    """
+    What the master knows, as metrics for Prometheus. Made for a schedule; see docs/monitoring.md.
+
+    file
+        Where to write them, for node_exporter's textfile collector: an absolute path that ends with ``.prom``.
+
+    Returns the metrics as text, or the name of the file.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.metrics
+        salt-run wireguard.metrics file=/var/lib/prometheus/node-exporter/wireguard-master.prom
+    """
+    return _run(_metrics.metrics, file)

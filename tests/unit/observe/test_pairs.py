@@ -7,8 +7,8 @@ import pytest
 
 from factories import accepted, mesh, public_key, row, snapshot
 from saltext.wireguard.fleet.fleet import Fleet
-from saltext.wireguard.model.live import LiveInterface, LivePeer
-from saltext.wireguard.observe.pairs import State, pairs
+from saltext.wireguard.model.live import LiveInterface, LivePeer, State
+from saltext.wireguard.observe.pairs import pairs
 
 ROWS = [row(name, ip_address(f"10.42.0.{number}")) for number, name in enumerate("abc", 1)]
 PHONE = f"phone: {{public_key: {public_key('phone')}, addresses: [10.42.0.9]}}"

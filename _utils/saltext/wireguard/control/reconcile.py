@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection
 from typing import Any
 
 from ..errors import ConfigError
+from ..master import counters
 from ..master.intake import hear as take_in
 from ..master.status import calls_for_reconcile, just_booted, registered
 from ..rollout.hold import current_hold, put_on_hold, release_hold
@@ -62,12 +64,28 @@ def reconcile(
             stages=stages,
             forced=forced,
         )
-        result = _carry_out(operator, request)
+        result = _counted(operator, request)
         master.registry.settle_boots(booted.difference(result["silent"], result.get("not_asked", ())))
-    failed = bool(result["failed"] or result["silent"] or result.get("stopped"))
+    failed = _has_failed(result)
     if failed:
         log.warning("wireguard: reconcile: failed: %s; silent: %s", result["failed"], result["silent"])
     return exiting(FAILED if failed else 0, result)
+
+
+def _counted(operator: Operator, request: Request) -> dict[str, Any]:
+    started = time.monotonic()
+    failed = 1
+    try:
+        result = _carry_out(operator, request)
+        failed = int(_has_failed(result))
+        return result
+    finally:
+        seconds = time.monotonic() - started
+        counters.add(operator.master.state_dir, reconciles=1, reconcile_seconds=seconds, failed_reconciles=failed)
+
+
+def _has_failed(result: dict[str, Any]) -> bool:
+    return bool(result["failed"] or result["silent"] or result.get("stopped"))
 
 
 def _carry_out(operator: Operator, request: Request) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..master.master import Moment
 from ..master.status import Status
-from ..model.live import LiveInterface
-from ..observe.pairs import End, Pair, State, pairs
+from ..model.live import LiveInterface, State
+from ..observe.pairs import End, Pair, pairs
 from .asking import ask_nodes, members
 from .operator import Operator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..meshfile.load import last_valid
 from ..meshfile.mesh import Mesh
 from ..model.view import View
 from ..registry.rows import Snapshot
+from . import counters
 from .config import nodegroups_of, state_dir_of
 from .master import Master
 
@@ -26,8 +28,12 @@ def views_for(opts: Mapping[str, Any], mesh_path: str, node: str) -> tuple[dict[
         may be a misplaced secret
     :raises LossError: where it concerns a network of this node
     """
+    started = time.monotonic()
     try:
-        return _views(Master.from_opts(opts), node)
+        found = _views(Master.from_opts(opts), node)
+        if found is not None:
+            counters.add(state_dir_of(opts), pillars=1, pillar_seconds=time.monotonic() - started)
+        return found
     except LossError:
         raise
     except (WireguardError, OSError) as exc:

@@ -1,20 +1,44 @@
-"""What a node sees of its peers at a moment, and how that travels."""
+"""
+What a node sees of its peers at a moment, and how that travels.
+
+States of a peer are those that people know from other monitoring:
+
+- ``up``: there is a session;
+- ``idle``: there is none, and nothing asks for one;
+- ``stale``: one that should be kept alive was not renewed in time;
+- ``down``: the same for longer, or handshakes that were tried and never answered, or an end that lacks the other;
+- ``unknown``: nobody says anything.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from ..errors import ViewError, WireguardError
 from . import fields
-from .device import Device, DevicePeer
+from .device import SESSION_SECONDS, Device, DevicePeer
 from .fields import Fields
+
+# A session that is kept alive is renewed every 120 seconds; after so many, somebody should look.
+DOWN_SECONDS = 300
 
 # Of a network's peers, no node has more.
 MAX_PEERS = 20_000
 
 _NUMBER = fields.integer(0, 2**63 - 1)
+
+
+class State(IntEnum):
+    """Of a pair, or of an end of it; the better ones first."""
+
+    up = 0
+    idle = 1
+    unknown = 2
+    stale = 3
+    down = 4
 
 
 @dataclass(frozen=True)
@@ -36,6 +60,14 @@ class LivePeer:
         """``now``: Unix seconds."""
         age = max(now - peer.latest_handshake, 0) if peer.latest_handshake else None
         return cls(peer.endpoint, age, peer.rx, peer.tx)
+
+    def state(self, kept_alive: bool) -> State:
+        """``kept_alive``: whether either end keeps the session alive."""
+        if self.age is not None and self.age < SESSION_SECONDS:
+            return State.up
+        if kept_alive:
+            return State.stale if self.age is not None and self.age < DOWN_SECONDS else State.down
+        return State.down if self.age is None and self.sent else State.idle
 
 
 @dataclass(frozen=True)

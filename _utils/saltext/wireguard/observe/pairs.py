@@ -1,42 +1,17 @@
-"""
-The pairs of a network: what both ends should have, and what each sees of the other.
-
-States of a pair are those that people know from other monitoring:
-
-- ``up``: there is a session;
-- ``idle``: there is none, and nothing asks for one;
-- ``stale``: one that should be kept alive was not renewed in time;
-- ``down``: the same for longer, or handshakes that were tried and never answered, or an end that lacks the other;
-- ``unknown``: neither end says anything.
-"""
+"""The pairs of a network: what both ends should have, and what each sees of the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 from ..fleet.network import NetworkState
-from ..model.device import SESSION_SECONDS
 from ..model.endpoint import Endpoint
-from ..model.live import LiveInterface, LivePeer
+from ..model.live import LiveInterface, LivePeer, State
 from ..model.view import Peer
-
-# A session that is kept alive is renewed every 120 seconds; after so many, somebody should look.
-DOWN_SECONDS = 300
 
 # Two ends that saw the same handshake tell of it within so many seconds: they are not asked at the same moment.
 SAME_HANDSHAKE_SECONDS = 20
-
-
-class State(IntEnum):
-    """Of a pair, or of an end of it; the better ones first."""
-
-    up = 0
-    idle = 1
-    unknown = 2
-    stale = 3
-    down = 4
 
 
 @dataclass(frozen=True)
@@ -62,12 +37,7 @@ class End:
         """``kept_alive``: whether either end keeps the session alive."""
         if self.seen is None:
             return State.down if self.lacks else State.unknown
-        age = self.seen.age
-        if age is not None and age < SESSION_SECONDS:
-            return State.up
-        if kept_alive:
-            return State.stale if age is not None and age < DOWN_SECONDS else State.down
-        return State.down if age is None and self.seen.sent else State.idle
+        return self.seen.state(kept_alive)
 
     @property
     def has_roamed(self) -> bool | None:
