@@ -11,6 +11,7 @@ from typing import Any
 from saltext.wireguard.node import examination as _examination
 from saltext.wireguard.node import live as _live
 from saltext.wireguard.node import metrics as _metrics
+from saltext.wireguard.node import preflight as _preflight
 from saltext.wireguard.node import probe as _probe
 from saltext.wireguard.node import sync as _sync
 from saltext.wireguard.node.minion import judged_in as _judged_in
@@ -18,6 +19,7 @@ from saltext.wireguard.node.minion import minion_of as _minion_of
 from saltext.wireguard.system import textfile as _textfile
 
 __virtualname__ = "wireguard"
+__outputter__ = {"check": "wireguard"}  # what people see; `--out=json` shows data instead
 
 _minion = _functools.partial(_minion_of, globals())
 _judged = _functools.partial(_judged_in, globals())
@@ -44,6 +46,32 @@ def status() -> dict[str, Any]:
     """
     with _minion():
         return _judged(_live.status(), _sync.succeeded)
+
+
+def check(network: str | None = None) -> dict[str, Any]:
+    """
+    What on this machine is in the way of its networks, and what to do about it, before the first apply and later.
+    Changes nothing, fetches a fresh pillar, and needs no registration.
+
+    It looks at WireGuard in the kernel, IPv6, the UDP port and who has it, the firewall, routes, networks and rules of
+    others, NetworkManager, systemd-networkd, netplan and ifupdown, names of endpoints, and the clock.
+
+    network
+        Only this network, or this interface of ``wireguard:interfaces`` in the pillar; all by default.
+
+    Returns ``{"networks": {network or interface: {"result": bool, "comment": text, "findings": [{"subject", "found",
+    "advice", "stops"}]}}}``. ``result`` is False where something ``stops`` the interface from being set up; the first
+    apply refuses that too. Everything else works around the other findings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.check
+        salt web1 wireguard.check backbone
+    """
+    with _minion() as minion:
+        return _judged(_preflight.check(minion, network), _sync.succeeded)
 
 
 def probe(network: str | None = None, count: int = 5) -> dict[str, Any]:

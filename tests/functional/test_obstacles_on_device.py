@@ -134,3 +134,61 @@ def test_a_port_that_another_interface_has_is_named_with_the_interface(host):
     wait_until(lambda: host.run("ss", "-H", "-u", "-a", "-n", "sport = :51820"))
     registered(host)
     assert "UDP port 51820 is in use by the WireGuard interface wg7" in host.error("apply")
+
+
+def found(host):
+    part = host.call("check")["networks"]["backbone"]
+    return [f"{each['subject']} ({each['found']})" for each in part["findings"]], part["result"]
+
+
+def test_an_address_and_a_network_that_the_machine_has_elsewhere_are_named(host):
+    """Packets to them went to whichever interface came first."""
+    host.run("ip", "address", "add", "10.42.0.1/24", "dev", "lo", "scope", "global")
+    registered(host, *PEERS)
+    said = "address 10.42.0.1 alone (lo has it too), all of network 10.42.0.0/16 (lo has 10.42.0.0/24)"
+    assert left_out(host, test=True) == left_out(host) == said
+    host.run("ip", "address", "del", "10.42.0.1/24", "dev", "lo")
+    assert left_out(host) == ""
+
+
+def test_rules_of_another_vpn_are_named_once_their_table_has_a_default_route(host):
+    registered(host, *PEERS)
+    host.run("ip", "rule", "add", "pref", "100", "lookup", "200")
+    assert found(host) == ([], True)
+    host.run("ip", "route", "add", "default", "dev", "lo", "table", "200")
+    assert found(host) == (["its IPv4 routes (`ip -4 rule` 100, lookup 200, comes first)"], True)
+
+
+RULES = """
+table inet filter {
+    set open { type inet_service; elements = { 22, %s } }
+    chain input { type filter hook input priority 0; policy drop; ct state established accept; udp dport @open accept; }
+}
+"""
+
+
+def test_a_firewall_that_has_the_port_closed_is_named(host):
+    registered(host, *PEERS)
+    host.run("nft", "-f", "-", text=RULES % 53)
+    (said,), can_be = found(host)
+    assert "the firewall drops what no rule accepts in inet filter input, and no rule names the port" in said
+    assert can_be
+    host.run("nft", "flush", "ruleset")
+    host.run("nft", "-f", "-", text=RULES % 51820)
+    assert found(host) == ([], True)
+
+
+def test_the_first_apply_refuses_a_port_that_another_program_has_before_it_registers(host):
+    """The node was a peer of all the others by then, for a device that could not come up."""
+    host.be_master("networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 51820))
+        own = f"UDP port 51820 (in use by {Path('/proc/self/comm').read_text().strip()} (process {os.getpid()}))"
+        assert found(host) == ([own], False)
+        message = host.error("apply")
+        assert message.startswith(
+            f"wg0 cannot be set up, and nothing was changed: {own}. End that, or give wg0 another"
+        )
+        assert host.events == []
+    assert found(host) == ([], True)
+    assert host.call("apply")["backbone"]["result"] is True

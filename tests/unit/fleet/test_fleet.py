@@ -124,7 +124,8 @@ def test_nothing_of_those_who_do_not_take_part_is_in_anybodys_view():
 
 def test_a_member_that_has_not_registered_is_told_of_no_peers_and_no_addresses():
     joined = join("'*': {port: 1234}", rows=ROWS[1:], extra="mtu: 1400")
-    assert view(joined) == View("wg0", (), network="net", port=1234, mtu=1400, generation=2)
+    subnets = {"expected_subnets": ("10.42.0.0/24",)}
+    assert view(joined) == View("wg0", (), network="net", port=1234, mtu=1400, generation=2, **subnets)
 
 
 def test_addresses_of_the_mesh_file_are_not_told_before_the_node_has_registered():
@@ -542,3 +543,14 @@ def test_threads_that_ask_at_once_all_get_a_fleet_of_what_they_asked_about(regis
 
 def test_a_digest_is_a_sha_256():
     assert len(bytes.fromhex(join().digests()["net", "a"])) == hashlib.sha256().digest_size
+
+
+def test_a_member_that_has_not_registered_is_told_what_routes_to_expect():
+    """Before its first apply it can tell what is in the way."""
+    nodes = (
+        "a: {site: x, ip_versions: [4], routes: [192.168.7.0/24]}, b: {routes: [192.168.4.0/24, fd99::/64]},"
+        " c: {site: x, routes: [192.168.5.0/24]}, d: {site: y, routes: [192.168.6.0/24]}"
+    )
+    joined = join(nodes, rows=ROWS[1:])
+    assert view(joined).expected_subnets == ("10.42.0.0/24",)
+    assert view(joined).expected_routes == ("192.168.4.0/24", "192.168.6.0/24")

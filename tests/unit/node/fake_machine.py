@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 NO_KEY = "(none)"
 _READING = (("wg", "show"), ("wg", "pubkey"), ("wg", "genkey"))
+_READERS = ("ss", "nft", "iptables", "timedatectl")  # as far as our code uses them
 
 
 @dataclass
@@ -53,7 +54,9 @@ class FakeMachine:
     ``ways``: address to the device that its route leads through.
     ``others``: routes that lead elsewhere, as ``ip -json`` prints them. ``read_only``: files that cannot be written.
     ``handlers``: further programs, and what they do with the words of their command line and print.
-    ``ipv6``: whether it is on.
+    ``ipv6``: whether it is on. ``links``: network devices of others, and ``rules``: IP version to rules of others, as
+    ``ip -json`` prints them. ``defaults``: tables with a default route. ``module``: what is known of the kernel's
+    WireGuard. ``capable``: whether devices can be made.
     """
 
     def __init__(self):
@@ -67,6 +70,11 @@ class FakeMachine:
         self.read_only = set()
         self.handlers = {}
         self.ipv6 = True
+        self.links = []
+        self.rules = {4: [], 6: []}
+        self.defaults = set()
+        self.module = True
+        self.capable = True
 
     # -- as code of ours sees it
 
@@ -100,6 +108,12 @@ class FakeMachine:
 
     def is_writable(self, path):
         return path not in self.read_only
+
+    def has_module(self, name):
+        return self.module
+
+    def may_make_devices(self):
+        return self.capable
 
     # -- programs
 
@@ -196,7 +210,11 @@ class FakeMachine:
         if words[:2] == ["route", "get"]:
             return [{"dst": words[2], "dev": self.ways[words[2]]}] if words[2] in self.ways else []
         if words[:2] == ["address", "show"]:
-            return [self._link(name) for name in (words[2:] or self.devices)]
+            return [self._link(name) for name in words[2:]] or [*map(self._link, self.devices), *self.links]
+        if words[1:] == ["rule", "show"]:
+            return self.rules[int(words[0].strip("-"))]
+        if words[1:4] == ["route", "show", "table"] and words[-1] == "default":
+            return [{"dst": "default"}] if words[4] in self.defaults else []
         if words[1:3] == ["route", "show"] and words[-1] == "main":
             routes = self._device(words[3]).routes.items()
             return [_route(*each) for each in routes if (":" in each[0]) == (words[0] == "-6")]
@@ -302,7 +320,8 @@ class FakeMachine:
 
     def writing_commands(self):
         """Those that could have changed anything."""
-        return [words for words in self.commands if words[:2] not in map(list, _READING) and "-json" not in words]
+        writing = [words for words in self.commands if words[:2] not in map(list, _READING) and "-json" not in words]
+        return [words for words in writing if words[0] not in _READERS]
 
 
 def _route(network, protocol):

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -56,3 +57,33 @@ def test_devices_are_those_of_sysfs():
     assert not HERE.has_device("there-is-none")
     assert HERE.mtu("lo") == 65536
     assert HERE.mtu("there-is-none") is None
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    """The folder with the lists of the running kernel's modules."""
+    monkeypatch.setattr(machine, "_MODULES", str(tmp_path))
+    folder = tmp_path / os.uname().release
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("listed", ["modules.dep", "modules.builtin"])
+def test_a_module_is_known_from_the_kernels_lists(modules, listed):
+    assert HERE.has_module("no_such_module") is None
+    (modules / listed).write_text("kernel/drivers/net/veth.ko:\n")
+    assert HERE.has_module("no_such_module") is False
+    (modules / listed).write_text("kernel/drivers/net/no_such_module.ko.xz: kernel/lib/a.ko\n")
+    assert HERE.has_module("no_such_module") is True
+
+
+def test_a_process_knows_whether_it_may_make_devices():
+    script = "from saltext.wireguard.system.machine import ThisMachine as M; print(M().may_make_devices())"
+    told = {}
+    for name, drop in (("root", []), ("without", ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"])):
+        command = [*drop, sys.executable, "-c", script]
+        path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=path)
+        told[name] = done.stdout.strip()
+    assert told["without"] == "False"
+    assert told["root"] == str(HERE.may_make_devices())

@@ -16,6 +16,7 @@ Entry = tuple[str, dict[str, Any]]
 _PING = {"mtu", "asked", "silent", "narrow", "comment"}
 _DEVICE = {"public_key", "port", "mtu", "up", "addresses", "routes", "peers"}
 _DRIFT = {"changes", "more", "digest", "live"}
+_CHECK = {"result", "comment", "findings"}
 _RESULT = {"result", "comment"}
 
 
@@ -56,6 +57,8 @@ def _of_part(node: str, name: str, part: Mapping[str, Any]) -> Iterator[Entry]:
         return _device(node, name, part)
     if part.keys() >= _DRIFT:
         return _steps(node, name, part)
+    if part.keys() == _CHECK:
+        return _findings(node, name, part)
     if part.keys() >= _RESULT:
         return _result(node, name, part)
     raise ValueError("something else")
@@ -85,6 +88,14 @@ def _result(node: str, network: str, part: Mapping[str, Any]) -> Iterator[Entry]
         yield from _steps(node, network, part)
     elif changes:
         yield from (("changes", _step(node, network, *change)) for change in changes.items())
+
+
+def _findings(node: str, network: str, part: Mapping[str, Any]) -> Iterator[Entry]:
+    for each in part["findings"]:
+        found = f"{each['subject']} ({each['found']})"
+        yield "in_the_way", {"node": node, "network": network, "stops": each["stops"], "what": found}
+        yield "advice", {"what": each["subject"], "do": each["advice"]}
+    yield "results", {"node": node, "network": network, "result": part["result"], "comment": part["comment"]}
 
 
 def _steps(node: str, network: str, part: Mapping[str, Any]) -> Iterator[Entry]:

@@ -30,7 +30,7 @@ _BASE = 0x57470000
 _MASK = 0xFFFF0000
 
 # wg-quick lets the kernel choose, which takes the next number below the lowest: above 32,000 on most machines.
-_BYPASS, _MAIN, _TUNNEL = 31818, 31819, 31820
+_BYPASS, _MAIN, TUNNEL_PRIORITY = 31818, 31819, 31820
 
 _RULE_SETTINGS = {
     "pref": "Priority",
@@ -148,7 +148,7 @@ def _rule_main(table: int) -> str:
 
 
 def _rule_tunnel(table: int) -> str:
-    return f"pref {_TUNNEL} not fwmark {table:#x}/{_MASK:#x} lookup {table}"
+    return f"pref {TUNNEL_PRIORITY} not fwmark {table:#x}/{_MASK:#x} lookup {table}"
 
 
 # -- for the configuration file
@@ -208,7 +208,7 @@ def parse_rules(text: str, version: int, marks: Iterable[int]) -> Iterator[Item]
     command = f"`ip -json -{version} rule show`"
     for rule in objects(text, command):
         with parsing(command):
-            table = _number(rule.get("fwmark"))
+            table = number(rule.get("fwmark"))
             # A rule that somebody changed keeps its own arguments. No view needs these, so it will be deleted.
             arguments = _by_preference(rule, table) or f"pref {rule.get('priority')} fwmark {table:#x}"
         if table in known:
@@ -216,12 +216,12 @@ def parse_rules(text: str, version: int, marks: Iterable[int]) -> Iterator[Item]
 
 
 def _by_preference(rule: dict[str, Any], table: int) -> str | None:
-    shape = (rule.get("priority"), str(rule.get("table")), _number(rule.get("fwmask")), "not" in rule)
+    shape = (rule.get("priority"), str(rule.get("table")), number(rule.get("fwmask")), "not" in rule)
     if shape == (_BYPASS, "main", 0, False) and rule.get("ipproto") == "udp" and "sport" in rule:
         return _rule_bypass(rule["sport"], table)
     if shape == (_MAIN, "main", _MASK, True) and rule.get("suppress_prefixlen") == 0:
         return _rule_main(table)
-    if shape == (_TUNNEL, str(table), _MASK, True):
+    if shape == (TUNNEL_PRIORITY, str(table), _MASK, True):
         return _rule_tunnel(table)
     return None
 
@@ -234,7 +234,7 @@ def parse_routes(text: str, version: int, table: int) -> Iterator[Item]:
         yield Item(version, "route", throw or f"{destination} dev {route.get('dev')} table {table}")
 
 
-def _number(value: object) -> int:
+def number(value: object) -> int:
     """Some releases of iproute2 print numbers as JSON numbers, others as text."""
     try:
         return int(str(value), 0)

@@ -14,6 +14,7 @@ from typing import Any
 from ..model.changes import Kind
 from ..model.view import View
 from . import exits, forwarding
+from .findings import Finding
 from .ip_json import answers, parsing
 from .operations import Operation
 
@@ -27,11 +28,12 @@ _ON_THEIR_OWN = {Kind.ROUTE, Kind.FORWARDING, Kind.PATH_FILTER}
 class Limits:
     """
     ``taken``: network of a route to what this machine has there already, in words. ``fixed``: files that cannot be
-    written.
+    written. ``shared``: what it can have, and has elsewhere as well.
     """
 
     taken: Mapping[str, str] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
+    shared: tuple[Finding, ...] = ()
 
     def unforwarded(self) -> set[int]:
         """The IP versions whose forwarding cannot be turned on."""
@@ -41,7 +43,7 @@ class Limits:
         """Whether the reverse path filter stays as it is."""
         return exits.PATH_FILTER_OF_ALL in self.fixed
 
-    def obstacles(self, view: View, forwarded: Collection[int], is_strict: bool) -> Iterator[str]:
+    def obstacles(self, view: View, forwarded: Collection[int], is_strict: bool) -> Iterator[Finding]:
         """
         What is left out, and why.
 
@@ -49,17 +51,36 @@ class Limits:
         :param is_strict: whether the reverse path filter would have to be loosened
         """
         if not view.has_ipv6:
-            yield "IPv6 (it is off on this machine)"
+            yield IPV6_OFF
         for network in sorted(self.taken):
-            yield f"route {network} (this machine has one {self.taken[network]})"
+            yield taken_route(network, self.taken[network])
         for version in forwarding.versions(view.addresses) if view.forwarding else ():
             if version in self.unforwarded().difference(forwarded):
-                yield f"IPv{version} forwarding ({forwarding.FILES[version]} cannot be written)"
+                yield _fixed(f"IPv{version} forwarding", forwarding.FILES[version])
         if is_strict and self.is_filter_fixed() and 4 in exits.versions(view):
-            yield f"a loose reverse path filter ({exits.PATH_FILTER_OF_ALL} cannot be written)"
+            yield _fixed("a loose reverse path filter", exits.PATH_FILTER_OF_ALL)
+        yield from self.shared
 
 
 NO_LIMITS = Limits()
+
+IPV6_OFF = Finding(
+    "IPv6",
+    "it is off on this machine",
+    "Turn it on (sysctl net.ipv6.conf.all.disable_ipv6), or write `ip_versions: [4]` for this node",
+)
+
+
+def taken_route(network: str, way: str) -> Finding:
+    """For a route that others have. ``way``: where it leads, in the words of ``ip``."""
+    advice = "If the mesh's route is meant, remove the other one, and apply again; else do nothing"
+    return Finding(f"route {network}", f"this machine has one {way}", advice)
+
+
+def _fixed(subject: str, path: str) -> Finding:
+    return Finding(
+        subject, f"{path} cannot be written", "Set it on the host of this container, or from where it is set"
+    )
 
 
 def fails_alone(operation: Operation) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..meshfile.mesh import Network, NodeSettings
-from ..model.addresses import Address, ipv4_first
+from ..model.addresses import Address, Subnet, ipv4_first
 from ..model.names import WHAT_IDS_ARE, is_id
 from ..registry.admission import ADMITTED, REVOKED, Standing, excluded
 from ..registry.rows import NodeId, Row, Snapshot
@@ -38,6 +38,10 @@ class Member:
     def is_to_register(self) -> bool:
         """Whether its minion can and should register."""
         return self.has_key and not self.has_registered
+
+    def may_have(self, network: Subnet) -> bool:
+        """Whether the mesh file lets it have addresses of this IP version."""
+        return network.version in self.settings.ip_versions
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -149,8 +149,18 @@ class NetworkState:
                 port=member.settings.port,
                 mtu=member.settings.mtu,
                 waiting=waiting.question if waiting else None,
+                expected_subnets=tuple(str(each) for each in network.subnets if member.may_have(each)),
+                expected_routes=self._expected_routes(member),
             )
         return replace(self._interface(member, member.row), peers=self._topology.peers(node))
+
+    def _expected_routes(self, member: Member) -> tuple[str, ...]:
+        """The routes of other sites: which of them a node has depends on endpoints that it has not offered yet."""
+        site = member.settings.site
+        others = [other.settings for other in self.members.values() if other is not member]
+        away = [each.routes for each in others if site is None or each.site != site]
+        routes = {route for each in (*away, *(peer.routes for peer in self.peers.values())) for route in each}
+        return tuple(sorted(str(each) for each in routes.difference(member.settings.routes) if member.may_have(each)))
 
     def view_with_secrets(self, node: str) -> View:
         """The same with its preshared keys."""

@@ -51,6 +51,17 @@ def is_address(text: str) -> bool:
     return True
 
 
+def contains(network: Subnet, other: Subnet) -> bool:
+    """Whether all of the other network lies in this one."""
+    if isinstance(network, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):
+        return other.subnet_of(network)
+    return (
+        isinstance(network, ipaddress.IPv6Network)
+        and isinstance(other, ipaddress.IPv6Network)
+        and other.subnet_of(network)
+    )
+
+
 def ipv4_first(addresses: Iterable[Address]) -> list[Address]:
     """In order, IPv4 before IPv6."""
     return sorted(addresses, key=lambda address: (address.version, int(address)))

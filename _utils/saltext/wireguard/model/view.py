@@ -12,23 +12,16 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from ..errors import ViewError
 from . import fields, hosts
-from .addresses import Subnet, is_address
+from .addresses import Subnet, contains, is_address
 from .endpoint import Endpoint
 from .fields import Fields
 from .hosts import Hosts
 from .keys import parse_preshared_key
-
-
-def _contains(network: Subnet, other: Subnet) -> bool:
-    if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
-        return other.subnet_of(network)
-    return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and other.subnet_of(network)
-
 
 Buffer = bytes | memoryview
 
@@ -40,6 +33,7 @@ _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
     *("generation", "withdrawn"),
     *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "other_ports"),
+    *("expected_subnets", "expected_routes"),
 }
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
@@ -150,6 +144,8 @@ class View:
     - ``boot``: the boot of the machine that the master takes for the node.
     - ``generation``: that of the registry; a node never goes back to an earlier one (``node.withdrawal``).
     - ``withdrawn``: the public keys of nodes that are no longer trusted. They are removed at once, without a trial.
+    - ``expected_subnets`` and ``expected_routes``: before a registration, the networks to which the node will probably
+      have routes, so that it can tell what is in the way.
     - ``bypass_addresses``, which bypass the exit, and ``path_mtu``, which counts if ``mtu`` is None: only the node
       itself knows them. They are in its configuration file, and not in the pillar.
     - ``has_ipv6``: False after ``without_ipv6``. It is nowhere but in memory.
@@ -178,6 +174,8 @@ class View:
     path_mtu: int | None = None
     has_ipv6: bool = True
     dns: tuple[str, ...] = ()
+    expected_subnets: tuple[str, ...] = ()
+    expected_routes: tuple[str, ...] = ()
 
     @cached_property
     def _connected(self) -> tuple[Subnet, ...]:
@@ -202,7 +200,7 @@ class View:
             text
             for peer in self.peers
             for text in peer.allowed_ips
-            if not text.endswith("/0") and not any(_contains(network, ip_network(text)) for network in self._connected)
+            if not text.endswith("/0") and not any(contains(network, ip_network(text)) for network in self._connected)
             if self.has_ipv6 or ":" not in text
         )
 
@@ -278,6 +276,8 @@ class View:
             "digest": self.digest,
             "peers": {peer.name: peer.to_dict() for peer in self.peers},
         }
+        if self.expected_subnets:
+            data |= {"expected_subnets": [*self.expected_subnets], "expected_routes": [*self.expected_routes]}
         if self.preshared:
             data["preshared"] = self.preshared
         if self.next_preshared_keys:
@@ -315,6 +315,8 @@ class View:
             preshared=given.get("preshared", fields.text, None),
             next_preshared_keys=given.get("next_preshared_keys", fields.preshared_keys, {}),
             hosts=given.get("hosts", _hosts, None),
+            expected_subnets=tuple(given.get("expected_subnets", fields.list_of(fields.network), [])),
+            expected_routes=tuple(given.get("expected_routes", fields.list_of(fields.network), [])),
             via=given.get("via", fields.text, None),
             other_ports=tuple(given.get("other_ports", fields.list_of(fields.integer(1, 65535)), [])),
         )

@@ -12,11 +12,10 @@ from ..errors import NodeError, RolledBackError
 from ..model.changes import Change, Kind
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
-from . import config_files, converge, keys, registration, renaming, reports, teardown
+from . import config_files, converge, keys, preflight, registration, renaming, reports, teardown
 from .clones import refuse_clone
 from .minion import Minion
 from .outcome import Outcome
-from .ownership import refuse_foreign
 from .pillar import all_views, label, select, views
 from .trial import Safety
 from .withdrawal import is_outdated
@@ -90,7 +89,7 @@ def preview(minion: Minion, view: View, safety: Safety) -> Outcome:
     key_file = renaming.key_file(view)
     own_key = keys.public_key(key_file)
     if view.network and (own_key is None or view.public_key != own_key):
-        _refuse_in_vain(minion, view)
+        preflight.refuse_impossible(minion, view)
         if not minion.has_master:
             refuse_unregistered(minion, view, own_key)
         changes = (Change(Kind.INTERFACE, view.interface, None, "present"),)
@@ -105,7 +104,7 @@ def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safe
     if view.network and not minion.has_master:
         refuse_unregistered(minion, view, own_key)
     elif view.network and view.public_key != own_key:
-        _refuse_in_vain(minion, view)
+        preflight.refuse_impossible(minion, view)
         minion.send(REGISTER_TAG, [minion.statements().registration(view)])
         view = registration.await_view(view, own_key, minion.id, wait, lambda: views(minion.fresh_pillar()))
     elif view.waiting == REGISTER:
@@ -115,12 +114,6 @@ def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safe
     except RolledBackError:
         minion.send(REPORT_TAG, reports.of_rollback(minion, view))
         raise
-
-
-def _refuse_in_vain(minion: Minion, view: View) -> None:
-    """Raise NodeError rather than let a node register for what it could not apply then."""
-    refuse_foreign(view, renaming.key_file(view))
-    minion.boot()
 
 
 def refuse_unregistered(minion: Minion, view: View, own_key: str | None) -> None:

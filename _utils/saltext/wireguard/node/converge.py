@@ -201,7 +201,7 @@ class Convergence:
             f"{Kind.HOST_NAMES.value if subject.kind == Kind.HOST_NAMES else subject} ({reason})"
             for subject, reason in self._failed.items()
         )
-        return tuple(dict.fromkeys(one_line(text, MAX_TEXT) for text in (*known, *failed)))
+        return tuple(dict.fromkeys(one_line(text, MAX_TEXT) for text in (*map(str, known), *failed)))
 
     def without_failed(self, changes: Changes) -> Changes:
         """Those of the changes that were made."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from ipaddress import ip_interface
 from typing import Any
 
-from ..device import exits, forwarding, limits, parse
+from ..device import exits, forwarding, limits, other_rules, overlaps, parse
 from ..device.exits import NO_POLICY, Item, Policy
+from ..device.findings import Finding
 from ..device.limits import Limits
 from ..errors import NodeError
 from ..model.device import Device, DevicePeer
@@ -100,15 +102,59 @@ def limits_of(view: View, device: Device | None, former: str | None = None) -> L
     :param former: a device that is about to be removed
     """
     missing = view.routes - device.routes if device else view.routes
-    taken: dict[str, str] = {}
+    ours = {view.interface, former or view.interface}
+    paths = (*forwarding.FILES.values(), exits.PATH_FILTER_OF_ALL)
+    held = overlaps.held_by_others(run(["ip", "-json", "address", "show"]), ours)
+    networks = sorted({str(ip_interface(address).network) for address in view.addresses})
+    shared = (*overlaps.shared_addresses(view.addresses, held), *overlaps.shared_networks(networks, held))
+    return Limits(
+        routes_of_others(missing, ours),
+        frozenset(path for path in paths if not machine.here.is_writable(path)),
+        (*shared, *(clashing_rules(view) if view.via is not None else ())),
+    )
+
+
+def routes_of_others(networks: Collection[str], ours: Collection[str]) -> dict[str, str]:
+    """Of these networks, those to which the machine has a route that leads elsewhere, and how that is written."""
+    found: dict[str, str] = {}
     for version in (4, 6):
-        asked = limits.questions(network for network in missing if (":" in network) == (version == 6))
+        asked = limits.questions(network for network in networks if (":" in network) == (version == 6))
         if asked:
             ip = ["ip", f"-{version}", "-json", "-force", "-batch", "-"]
-            answer = run(ip, stdin="\n".join(asked) + "\n", check=False)
-            taken.update(limits.routes_of_others(answer, {view.interface, former or view.interface}))
-    paths = (*forwarding.FILES.values(), exits.PATH_FILTER_OF_ALL)
-    return Limits(taken, frozenset(path for path in paths if not machine.here.is_writable(path)))
+            found.update(limits.routes_of_others(run(ip, stdin="\n".join(asked) + "\n", check=False), ours))
+    return found
+
+
+def clashing_rules(view: View) -> tuple[Finding, ...]:
+    """Rules of others that keep packets from the interface's routes. Raises NodeError or DeviceError."""
+    found: list[Finding] = []
+    if view.via is not None:
+        found += other_rules.halves_taken(routes_of_others(other_rules.HALVES, {view.interface}), view)
+    for version in (4, 6):
+
+        def has_default(table: str, version: int = version) -> bool:
+            return bool(
+                run(["ip", "-json", f"-{version}", "route", "show", "table", table, "default"], check=False).strip(
+                    "[]\n "
+                )
+            )
+
+        text = run(["ip", "-json", f"-{version}", "rule", "show"], check=version == 4)
+        found += other_rules.clashes(text, version, view, has_default)
+    return tuple(found)
+
+
+NO_WIREGUARD = Finding(
+    "WireGuard",
+    "this kernel has none, and there is no wireguard-go",
+    "Install the kernel module, or wireguard-go; after an upgrade of the kernel, boot",
+    stops=True,
+)
+
+
+def userspace() -> str | None:
+    """The program that makes a device where the kernel cannot."""
+    return machine.here.program(os.environ.get("WG_QUICK_USERSPACE_IMPLEMENTATION") or "wireguard-go")
 
 
 def create(interface: str, command: Sequence[str]) -> None:
@@ -116,16 +162,14 @@ def create(interface: str, command: Sequence[str]) -> None:
     try:
         run(command)
     except NodeError as exc:
-        userspace = machine.here.program(os.environ.get("WG_QUICK_USERSPACE_IMPLEMENTATION") or "wireguard-go")
         if exists(interface):
             raise
-        if not userspace:
-            raise NodeError(
-                f"this kernel has no WireGuard ({exc}). Install the kernel module, or wireguard-go"
-            ) from exc
+        program = userspace()
+        if not program:
+            raise NodeError(f"this kernel has no WireGuard ({exc}). {NO_WIREGUARD.advice}") from exc
         os.makedirs("/run/wireguard", mode=0o700, exist_ok=True)
         _await_end_of_userspace(interface)
-        run([userspace, interface])
+        run([program, interface])
 
 
 def _await_end_of_userspace(interface: str) -> None:

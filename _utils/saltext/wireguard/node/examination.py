@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..device.echo import SMALL
+from ..device.firewall import dropping_chains
 from ..device.ip_json import objects
 from ..errors import NodeError, WireguardError
 from ..model import fields
@@ -15,10 +15,9 @@ from ..model.device import Device, DevicePeer
 from ..model.endpoint import Endpoint
 from ..model.examination import Counters, Examination, Look, Target
 from ..model.view import Peer
-from ..system import machine
 from ..system.commands import run
 from ..system.resolve import resolve_names
-from . import config_files, devices, echo_sockets, endpoints
+from . import config_files, devices, echo_sockets, endpoints, firewall
 from .arguments import argument
 
 # Handshakes of two that begin at the same moment cross, and are tried again after five seconds.
@@ -70,7 +69,7 @@ def _examine(interface: str, targets: Mapping[str, list[str]]) -> Examination:
         port=device.port,
         mtu=device.mtu,
         forwards=tuple(devices.forwarded()),
-        drops=_dropping_chains(),
+        drops=dropping_chains(firewall.ruleset(), "input", "forward"),
         looks={
             name: _look(wanted.get(name), device, after, {address: answers[address] for address in addresses})
             for name, addresses in targets.items()
@@ -129,19 +128,3 @@ def _counters(peer: DevicePeer | None) -> Counters | None:
         return None
     age = int(time.time()) - peer.latest_handshake if peer.latest_handshake else None
     return Counters(age, peer.rx, peer.tx)
-
-
-def _dropping_chains() -> tuple[str, ...]:
-    """The chains of nftables that drop incoming or forwarded packets which no rule accepts."""
-    if not machine.here.program("nft"):
-        return ()
-    try:
-        found = json.loads(run(["nft", "--json", "list", "chains"], check=False) or "{}").get("nftables", [])
-    except (ValueError, AttributeError):
-        return ()
-    chains = [each["chain"] for each in found if isinstance(each, dict) and isinstance(each.get("chain"), dict)]
-    return tuple(
-        f"{chain.get('family')} {chain.get('table')} {chain.get('name')}"
-        for chain in chains
-        if chain.get("hook") in ("input", "forward") and chain.get("policy") == "drop"
-    )

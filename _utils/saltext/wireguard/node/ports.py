@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..device.findings import Finding
 from ..errors import NodeError
 from ..system.commands import run
 from ..wording import one_line, some
@@ -17,9 +18,13 @@ def explained(error: NodeError, interface: str, port: int | None) -> NodeError:
     """The error of a command; if it failed because the port is in use, one that says who has it."""
     if port is None or _IN_USE not in str(error):
         return error
-    who = holder(interface, port) or "something that `ss -uanp` does not name"
-    advice = f"End that, or give {interface} another `port:`"
-    return NodeError(f"{interface}: UDP port {port} is in use by {who}. {advice} ({error})")
+    finding = in_use(interface, port, holder(interface, port) or "something that `ss -uanp` does not name")
+    return NodeError(f"{interface}: {finding.subject} is {finding.found}. {finding.advice} ({error})")
+
+
+def in_use(interface: str, port: int, who: str) -> Finding:
+    """The finding for a port that somebody else has."""
+    return Finding(f"UDP port {port}", f"in use by {who}", f"End that, or give {interface} another `port:`", stops=True)
 
 
 def holder(interface: str, port: int) -> str | None:

@@ -14,7 +14,20 @@ from ..model import answers, fields
 from ..model.statements import ABSENT, REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
 from ..system import files
-from . import apply, boot_files, clones, config_files, converge, keys, removal, renaming, reports, teardown, withdrawal
+from . import (
+    apply,
+    boot_files,
+    clones,
+    config_files,
+    converge,
+    keys,
+    preflight,
+    removal,
+    renaming,
+    reports,
+    teardown,
+    withdrawal,
+)
 from .arguments import argument, keys_by_network
 from .minion import Minion
 from .outcome import Outcome
@@ -164,6 +177,7 @@ class _Sync:
         if not self._minion.has_master:
             apply.refuse_unregistered(self._minion, view, own_key)
         elif view.public_key != own_key or view.waiting == REGISTER:
+            preflight.refuse_impossible(self._minion, view)
             self._answer.statements[REGISTER_TAG].append(self._minion.statements().registration(view))
 
     def _applied(self, view: View) -> Part:

@@ -7,6 +7,7 @@ Unit tests put a made-up machine in its place, and functional tests compare that
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ COMMAND_SECONDS = 60.0
 
 # Each of these keeps wireguard-go in the foreground or on our pipes, or lets it take over foreign descriptors.
 _NOT_FOR_COMMANDS = {"LOG_LEVEL", "WG_PROCESS_FOREGROUND", "WG_TUN_FD", "WG_UAPI_FD"}
+
+
+_MODULES = "/lib/modules"
+_CAP_NET_ADMIN = 12  # linux/capability.h
 
 
 class Machine(Protocol):
@@ -40,6 +45,12 @@ class Machine(Protocol):
 
     def is_writable(self, path: str) -> bool:
         """Whether a setting of the kernel can be written, or there is none."""
+
+    def has_module(self, name: str) -> bool | None:
+        """Whether the kernel has a module, or can load it. None if that cannot be known, as in many containers."""
+
+    def may_make_devices(self) -> bool:
+        """Whether this process may make and change network devices."""
 
 
 class ThisMachine:
@@ -91,6 +102,27 @@ class ThisMachine:
     def is_writable(self, path: str) -> bool:
         """In containers, they are often read-only."""
         return os.access(path, os.W_OK) or not os.path.exists(path)
+
+    def has_module(self, name: str) -> bool | None:
+        """By sysfs and the kernel's lists of modules, as modprobe does. A container may have no such lists."""
+        if os.path.isdir(f"/sys/module/{name}"):
+            return True
+        folder = os.path.join(_MODULES, os.uname().release)
+        found = [_text(os.path.join(folder, each)) for each in ("modules.dep", "modules.builtin")]
+        return None if not any(found) else any(f"/{name}.ko" in text for text in found)
+
+    def may_make_devices(self) -> bool:
+        """By its capabilities; where these are not told, it may."""
+        held = re.search(r"^CapEff:\s*([0-9a-f]+)$", _text("/proc/self/status"), re.MULTILINE)
+        return held is None or bool(int(held[1], 16) >> _CAP_NET_ADMIN & 1)
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return handle.read()
+    except OSError:
+        return ""
 
 
 here: Machine = ThisMachine()
