@@ -382,6 +382,49 @@ def test_a_gateway_that_stands_by_reaches_its_network_itself():
     assert routers(star(GATEWAY, second, links=None), "a") == []
 
 
+WHOLE = ip_network("192.168.0.0/16")
+HEADQUARTERS = participant("w", routes=(WHOLE,), site="hq")
+
+
+def behind(topology, viewer):
+    """Route -> the peer that it leads to."""
+    found = allowed(topology, viewer)
+    return {str(route): name for name in found for route in (OFFICE, WHOLE) if str(route) in found[name]}
+
+
+def test_a_route_within_a_route_is_that_of_another_node():
+    """It was an error in the mesh file, though the longest prefix wins everywhere."""
+    assert behind(star(participant("a"), GATEWAY, HEADQUARTERS, links=None), "a") == {
+        "192.168.40.0/24": "g",
+        "192.168.0.0/16": "w",
+    }
+
+
+@pytest.mark.parametrize("inside", [{"site": "office"}, {"offered": ("198.51.100.1", "192.168.40.9")}])
+def test_who_is_in_a_network_has_no_route_around_it_into_the_tunnel_either(inside):
+    assert behind(star(participant("a", **inside), GATEWAY, HEADQUARTERS, links=None), "a") == {}
+
+
+@pytest.mark.parametrize("offered", [("198.51.100.1",), ("192.168.40.1",)])
+def test_a_gateway_to_a_part_has_the_route_to_the_whole_and_the_one_to_the_whole_that_to_the_part(offered):
+    gateway = replace(GATEWAY, offered=offered)
+    topology = star(gateway, HEADQUARTERS, links=None)
+    assert behind(topology, "g") == {"192.168.0.0/16": "w"}
+    assert behind(topology, "w") == {"192.168.40.0/24": "g"}
+
+
+def test_two_gateways_of_one_site_reach_the_whole_but_not_the_networks_of_their_own_site():
+    second = participant("s", routes=(ip_network("192.168.41.0/24"),), site="office")
+    topology = star(GATEWAY, second, HEADQUARTERS, links=None)
+    assert behind(topology, "s") == behind(topology, "g") == {"192.168.0.0/16": "w"}
+
+
+def test_a_route_that_contains_the_mesh_leads_to_its_node_beside_that_of_a_hub():
+    around = participant("w", routes=(ip_network("10.0.0.0/8"),))
+    found = allowed(star(participant("a"), HUB, around, links=None), "a")
+    assert found == {"h": {"10.42.0.8/32", *SUBNET_TEXTS}, "w": {"10.42.0.23/32", "10.0.0.0/8"}}
+
+
 def test_a_network_behind_a_node_without_a_link_is_reached_by_the_hub():
     topology = star(participant("a"), GATEWAY, HUB, links=[("h", "*")])
     assert routers(topology, "a") == ["h"]
@@ -435,7 +478,7 @@ PARTICIPANTS = st.builds(
     groups=st.frozensets(st.sampled_from(["web", "db"])),
     site=st.sampled_from([None, "ams", "fra"]),
     hub=st.booleans(),
-    routes=st.sampled_from([(), (OFFICE,)]),
+    routes=st.sampled_from([(), (OFFICE,), (ip_network("192.168.0.0/16"),)]),
     priority=st.integers(0, 2),
     via=st.sampled_from([None, None, "b", "c"]),
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshing import BOTH, network, only, problems
+from meshing import BOTH, KEY, mesh, network, only, problems
 
 
 @pytest.mark.parametrize(
@@ -26,25 +26,32 @@ from meshing import BOTH, network, only, problems
         ),
         (
             network(nodes="a: {routes: [10.42.3.0/24]}"),
-            "mesh.yml:4: route 10.42.3.0/24 overlaps 10.42.0.0/16 of a network at mesh.yml:3; what is behind a node",
+            "mesh.yml:4: route 10.42.3.0/24 is in the subnet 10.42.0.0/16 at mesh.yml:3; what is behind a node needs",
         ),
         (
-            network(nodes="a: {routes: [10.9.0.0/16, 10.9.1.0/24]}"),
-            "mesh.yml:4: route 10.9.1.0/24 overlaps 10.9.0.0/16 of the same node; keep one",
+            network(nodes="a: {routes: [10.42.0.0/16]}"),
+            "mesh.yml:4: route 10.42.0.0/16 is in the subnet 10.42.0.0/16 at mesh.yml:3",
+        ),
+        (
+            network(nodes="a: {routes: [10.9.0.0/16, 10.9.0.0/16]}"),
+            "mesh.yml:4: route 10.9.0.0/16 is there twice; keep one",
         ),
         (
             network(nodes="a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.0.0/16]}"),
-            "mesh.yml:4: route 10.9.0.0/16 overlaps 10.9.0.0/16 of 'a' at mesh.yml:4; for failover, give both nodes",
+            "mesh.yml:4: route 10.9.0.0/16 is behind 'b' and, at mesh.yml:4, behind 'a'; for failover, give each a",
         ),
         (
-            network(nodes="a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.1.0/24], priority: 1}"),
-            "mesh.yml:4: route 10.9.1.0/24 overlaps 10.9.0.0/16 of 'a' at mesh.yml:4; for failover, give both nodes",
+            network(
+                nodes="a: {routes: [10.9.0.0/16]}",
+                peers=f"p: {{public_key: {KEY}, addresses: [10.42.0.9], routes: [10.9.0.0/16]}}",
+            ),
+            "mesh.yml:5: route 10.9.0.0/16 is behind 'p' and, at mesh.yml:4, behind 'a'",
         ),
         (
             BOTH.replace("x: {endpoint: X.example}", "x: {routes: [10.9.0.0/16]}").replace(
-                "{'*': {}}", "{'*': {}, y: {routes: [10.9.1.0/24]}}"
+                "{'*': {}}", "{'*': {}, y: {routes: [10.9.0.0/16]}}"
             ),
-            "mesh.yml:5: route 10.9.1.0/24 overlaps 10.9.0.0/16 of a network at mesh.yml:2; what is behind a node",
+            "mesh.yml:5: route 10.9.0.0/16 is one of another network too, at mesh.yml:2, and a machine of both has",
         ),
         (BOTH, "mesh.yml:3: network 'b' has interface wg0, as the one at mesh.yml:2 does; give one of them another"),
         (BOTH + "    interface: wg0", "mesh.yml:6: network 'b' has interface wg0, as the one at mesh.yml:2"),
@@ -137,3 +144,25 @@ def test_ip_versions_contradict_nothing_else(text, problem):
 def test_an_exempted_node_may_be_in_a_network_of_one_ip_version():
     (entry,) = only(network("subnets: [10.42.0.0/16]", nodes="a: {ip_versions: [4]}")).nodes
     assert entry.ip_versions == {4}
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "a: {routes: [10.9.0.0/16]}, b: {routes: [10.9.1.0/24]}",
+        "a: {routes: [10.9.1.0/24]}, b: {routes: [10.9.0.0/16]}",
+        "a: {routes: [10.9.0.0/16, 10.9.1.0/24]}, b: {routes: [10.9.1.0/24], priority: 1}",
+        "a: {routes: [10.0.0.0/8, 'fd00::/8']}",
+        "a: {routes: [10.0.0.0/8]}, b: {routes: [10.0.0.0/8], priority: 1}",
+    ],
+)
+def test_a_route_may_be_within_another_or_contain_the_mesh(nodes):
+    """The longest prefix wins, as in the kernel: these were errors."""
+    assert only(network(nodes=nodes)).nodes
+
+
+def test_routes_of_two_networks_may_contain_each_other_and_each_others_subnets():
+    text = BOTH.replace("x: {endpoint: X.example}", "x: {routes: [10.0.0.0/8]}").replace(
+        "{'*': {}}\n", "{'*': {}, y: {routes: [10.9.0.0/16]}}\n    interface: wg1\n    port: 51821\n"
+    )
+    assert len(mesh(text).networks) == 2

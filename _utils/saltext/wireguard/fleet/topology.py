@@ -16,8 +16,10 @@ A hub passes packets on between those that it is linked with. WireGuard sends pa
 so each participant uses one hub at a time, its first. Through that, it reaches the network's subnets, and the routes of
 those that it has no link with. Two that are linked and cannot reach each other use their common hub too.
 
-A participant does not get the routes to networks that it is in itself: they would send traffic for its own LAN into the
-tunnel.
+Of routes that overlap, the longest prefix wins, in the kernel as in WireGuard.
+
+A participant does not get the routes to networks that it is in itself, nor around these: they would send traffic for
+its own LAN into the tunnel. But a gateway to a part of a network does get the route to the whole.
 
 An exit node carries all remaining traffic of those that have it as ``via``. The two are always peers, even if neither
 can reach the other: without its exit, a node must not reach anything.
@@ -140,6 +142,7 @@ class Topology:
         self._hubs = sorted((each for each in self._participants.values() if each.settings.hub), key=_preference)
         self._exits = frozenset(each.settings.via for each in self._participants.values() if each.settings.via)
         self._routes = [(each, route) for each in self._participants.values() for route in each.settings.routes]
+        self._wider = _wider({route for _, route in self._routes})
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
         self._seen: dict[_Kind, _Seen] = {}
         self._linked_names: dict[frozenset[str], frozenset[str]] = {}
@@ -217,7 +220,7 @@ class Topology:
             site=settings.site,
             hub=hub,
             has=frozenset(kind_of(ip_address(text)) for text in participant.offered),
-            no_routes=frozenset(route for owner, route in self._routes if _is_inside(participant, owner, route)),
+            no_routes=self._no_routes(participant),
             ip_versions=settings.ip_versions,
             via=settings.via,
             exit=participant.name if participant.name in self._exits else None,
@@ -227,6 +230,16 @@ class Topology:
             offered=_reached_from(Endpoint(text) for text in participant.offered),
             public=_reached_from(Endpoint(text) for text in participant.offered if ip_address(text).is_global),
         )
+
+    def _no_routes(self, participant: Participant) -> frozenset[Subnet]:
+        """The routes that a participant must not get."""
+        site, own = participant.settings.site, participant.settings.routes
+        at_site = {route for owner, route in self._routes if site is not None and owner.settings.site == site}
+        offered = [ip_address(text) for text in participant.offered]
+        inside = {route for route in self._wider if any(address in route for address in offered)} | at_site
+        around = {wider for route in inside for wider in self._wider[route]}
+        parts = {wider for route in own for wider in self._wider[route]}
+        return frozenset({*at_site, *own, *(inside | around).difference(parts)})
 
     def _linked(self, ends: frozenset[str], name: str) -> bool:
         return any(not self._opposite[end].isdisjoint(self._ends[name]) for end in ends)
@@ -296,11 +309,18 @@ def _preference(participant: Participant) -> tuple[int, str]:
     return participant.settings.priority, participant.name
 
 
-def _is_inside(participant: Participant, owner: Participant, route: Subnet) -> bool:
-    """Whether a participant is inside the network that this route of the owner leads to."""
-    same_site = owner.settings.site is not None and owner.settings.site == participant.settings.site
-    is_route_of_its_own = route in participant.settings.routes
-    return same_site or is_route_of_its_own or any(ip_address(text) in route for text in participant.offered)
+def _wider(routes: Collection[Subnet]) -> dict[Subnet, set[Subnet]]:
+    """Route -> the others that it is a part of."""
+    lengths = {(route.version, route.prefixlen) for route in routes}
+    return {
+        route: {
+            wider
+            for version, length in lengths
+            if version == route.version and length < route.prefixlen
+            if (wider := route.supernet(new_prefix=length)) in routes
+        }
+        for route in routes
+    }
 
 
 def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from ..model.addresses import Subnet
+from ..model.addresses import Subnet, contains
 from ..wording import quoted
-from .mesh import EVERYBODY, IP_VERSIONS, Network, Place, ends_of
+from .mesh import EVERYBODY, IP_VERSIONS, Network, NodeEntry, Place, ends_of
 from .reading import Scope
 
 
@@ -67,46 +67,54 @@ def check_ends(scope: Scope, network: Network) -> None:
 
 
 def check_routes(scope: Scope, network: Network) -> None:
-    """Two nodes may have the same network behind them if their priorities differ."""
-    routes = _routes_of(network)
-    for number, (place, owner, route) in enumerate(routes):
-        for other_place, other_owner, other in routes[:number]:
-            if not _overlap(route, other):
-                continue
-            if owner == other_owner:
-                scope.report.add(place, f"route {route} overlaps {other} of the same node; keep one")
-            elif route != other or _priority_of(network, owner) == _priority_of(network, other_owner):
-                message = f"route {route} overlaps {other} of {quoted(other_owner)} at {other_place}"
-                advice = "for failover, give both nodes exactly the same route, and each a `priority:` of its own"
-                scope.report.add(place, f"{message}; {advice}")
+    """
+    Two nodes may have the same network behind them if their priorities differ. Of routes that overlap otherwise, the
+    longest prefix wins, as in the kernel.
+    """
+    known: dict[Subnet, list[tuple[Place, str, int]]] = {}
+    for place, owner, priority, route in _routes_of(network):
+        for other_place, other, other_priority in known.setdefault(route, []):
+            if owner == other:
+                scope.report.add(place, f"route {route} is there twice; keep one")
+            elif priority == other_priority:
+                message = f"route {route} is behind {quoted(owner)} and, at {other_place}, behind {quoted(other)}"
+                scope.report.add(place, f"{message}; for failover, give each a `priority:` of its own")
+        known[route].append((place, owner, priority))
 
 
-def _routes_of(network: Network) -> list[tuple[Place, str, Subnet]]:
-    nodes = [(each.place_of("routes"), each.pattern, route) for each in network.nodes for route in each.routes or ()]
-    peers = [(each.place_of("routes"), each.name, route) for each in network.peers for route in each.routes]
+def _routes_of(network: Network) -> list[tuple[Place, str, int, Subnet]]:
+    """(place, owner, its priority, route)"""
+    nodes = [
+        (each.place_of("routes"), each.pattern, _priority_of(network, each), route)
+        for each in network.nodes
+        for route in each.routes or ()
+    ]
+    peers = [(each.place_of("routes"), each.name, 0, route) for each in network.peers for route in each.routes]
     return nodes + peers
 
 
-def _priority_of(network: Network, owner: str) -> int | None:
-    settings = network.settings(owner)
-    return settings.priority if settings else None
-
-
-def _overlap(one: Subnet, other: Subnet) -> bool:
-    return one.version == other.version and one.overlaps(other)
+def _priority_of(network: Network, entry: NodeEntry) -> int:
+    settings = network.settings(entry.pattern)
+    return settings.priority if settings else 0
 
 
 def check_routes_between(scope: Scope, networks: Sequence[Network]) -> None:
-    """A machine has one routing table for all networks."""
-    elsewhere = list(scope.taken)
+    """
+    A machine has one routing table for all networks. There, a route around a subnet leaves the subnet to the nodes; one
+    inside of it would take their addresses.
+    """
+    elsewhere: dict[Subnet, Place] = {}
     for network in networks:
         routes = _routes_of(network)
-        for place, _, route in routes:
-            for other_place, other in elsewhere:
-                if _overlap(route, other):
-                    message = f"route {route} overlaps {other} of a network at {other_place}"
+        for place, _, _, route in routes:
+            for other_place, subnet in scope.taken:
+                if contains(subnet, route):
+                    message = f"route {route} is in the subnet {subnet} at {other_place}"
                     scope.report.add(place, f"{message}; what is behind a node needs addresses of its own")
-        elsewhere += [(place, route) for place, _, route in routes]
+            if route in elsewhere:
+                message = f"route {route} is one of another network too, at {elsewhere[route]}"
+                scope.report.add(place, f"{message}, and a machine of both has room for one; keep one")
+        elsewhere |= {route: place for place, _, _, route in routes}
 
 
 def check_exits(scope: Scope, network: Network) -> None:

@@ -183,14 +183,14 @@ def behind_a_node(context: Context, contexts: list[Context]) -> Iterator[Problem
     routes = {
         str(route): route for participant in context.participants.values() for route in participant.settings.routes
     }
-    inside = [
-        (reached, text) for reached in context.reached for text, route in routes.items() if reached.address in route
-    ]
-    for view in context.topology.views() if inside else ():
+    longest_first = sorted(routes.items(), key=lambda item: -item[1].prefixlen)
+    around = {each: [text for text, route in longest_first if each.address in route] for each in context.reached}
+    for view in context.topology.views() if any(around.values()) else ():
         behind = {text: peer.name for peer in view for text in peer.allowed_ips if text in routes}
         used = used_endpoints(view)
-        for reached, text in inside:
-            if text in behind and (reached.name, reached.host) in used:
+        for reached, texts in around.items():
+            text = next((text for text in texts if text in behind), None)
+            if text and (reached.name, reached.host) in used:
                 message = f"{reached} is in {text} behind {behind[text]}: {_INTO_THE_TUNNEL}"
                 yield reached.place.problem(message)
 
