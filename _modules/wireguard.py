@@ -383,6 +383,40 @@ def drop(
         return _judged(_sync.drop(minion, peers, signed, generation, withdrawn or {}), _sync.succeeded)
 
 
+def move(
+    networks: dict[str, dict[str, str]], signed: bool = False, generation: int = 0, at: float = 0
+) -> dict[str, Any]:
+    """
+    Put networks behind other peers at once, without a pillar. The master calls this on all nodes concerned, so that
+    they leave a hub, a node with a network behind it, or an exit at the same moment.
+
+    Applies what was applied last, with these networks moved.
+
+    networks
+        ``{network: {network in CIDR notation: public key of the peer that it is to be behind}}``. Networks of the mesh
+        file that this minion is not in are ignored.
+
+    signed
+        Return the node's signed reports, as ``sync`` does.
+
+    generation
+        As for ``drop``.
+
+    at
+        When to do so, in Unix seconds; at most 10 seconds ahead.
+
+    Returns what ``sync`` returns.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 wireguard.move '{backbone: {10.42.0.0/16: mz8OIWOFMGdsAaGpl4S01Wzn7LBVlnBHSn9cBWJTsFs=}}'
+    """
+    with _minion() as minion:
+        return _judged(_sync.move(minion, networks, signed, generation, at), _sync.succeeded)
+
+
 def gone(networks: Collection[str]) -> list[str]:
     """
     The managed interfaces whose network is not in ``networks``. Interfaces set up by explicit arguments are left out.

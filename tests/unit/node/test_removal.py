@@ -72,7 +72,7 @@ def test_the_view_without_those_who_left_is_the_one_that_the_master_wants_then(m
     name = min(after)
     had = fleet(rows, before).views(name)["net"]
     with node(rotation.expand(had, device(handshakes))) as own:
-        reduced = removal.view_without("wg0", left)
+        reduced = removal.last_view("wg0").without_peers(left)
     wanted = replace(fleet(rows, after).views(name)["net"], public_key=own)
     assert reduced == replace(wanted, serial=0, generation=0, withdrawn=())  # these do not belong to the digest
     assert reduced.digest == wanted.digest
@@ -83,8 +83,8 @@ VIEW = replace(fleet([row("a", ip_address("10.42.0.1")), row("b")], {"a": "", "b
 
 def test_a_key_that_no_peer_has_changes_nothing():
     with node(VIEW) as own:
-        assert removal.view_without("wg0", [public_key("nobody")]).peers == VIEW.peers
-        assert parse_public_key(own) == removal.view_without("wg0", []).public_key
+        assert removal.last_view("wg0").without_peers([public_key("nobody")]).peers == VIEW.peers
+        assert parse_public_key(own) == removal.last_view("wg0").public_key
 
 
 def test_a_peer_goes_by_its_next_key_too():
@@ -92,12 +92,12 @@ def test_a_peer_goes_by_its_next_key_too():
     (b,) = [peer for peer in VIEW.peers if peer.name == "b"]
     rotating = replace(VIEW, peers=(replace(b, next_key=public_key("next")),))
     with node(rotation.expand(rotating, None)):
-        assert removal.view_without("wg0", [public_key("next")]).peers == ()
+        assert removal.last_view("wg0").without_peers([public_key("next")]).peers == ()
 
 
 def refusal():
     with pytest.raises(NodeError) as caught:
-        removal.view_without("wg0", [])
+        removal.last_view("wg0")
     return str(caught.value)
 
 

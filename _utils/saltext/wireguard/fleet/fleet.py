@@ -47,6 +47,7 @@ class Fleet:
             network.name: NetworkState(network, snapshot, accepted, now, secret, mesh.networks)
             for network in mesh.networks
         }
+        self._has_lapsed = any(each.until is not None and each.until <= now for each in snapshot.drains.values())
         self.unfinished = unfinished(mesh, snapshot, now)
         moments = [moment for state in self.networks.values() for moment in state.expiries() if moment > now]
         moments += [each.until for each in self.unfinished if each.until is not None]
@@ -79,12 +80,12 @@ class Fleet:
     def generation(self) -> int:
         """
         That of the registry, or the next one while something has changed that the registry does not know yet: a source,
-        an accepted key, the end of a membership. So views after the change are newer than all views before it. The next
-        reconcile records the change and advances the registry's generation.
+        an accepted key, the end of a membership or of a drain. So views after the change are newer than all views
+        before it. The next reconcile records the change and advances the registry's generation.
         """
         noted = {name: nodes for name, nodes in self._snapshot.noted.items() if nodes}
         registered = {name: state.registered for name, state in self.networks.items() if state.registered}
-        is_settled = self.sources == self._snapshot.sources and registered == noted
+        is_settled = self.sources == self._snapshot.sources and registered == noted and not self._has_lapsed
         generation = self._snapshot.generation
         return generation if is_settled or not generation else generation + 1
 

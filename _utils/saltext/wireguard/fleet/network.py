@@ -50,6 +50,11 @@ class NetworkState:
         for each in snapshot.former.get(network.name, ()):
             former.setdefault(each.node, []).append(each)
         self._shared_hosts: dict[frozenset[str], Hosts] = {}
+        self.drains = {
+            node: drain
+            for (name, node), drain in snapshot.drains.items()
+            if name == network.name and (drain.until is None or now < drain.until)
+        }
         for node in {**accepted, **enrolled} if enrolled else accepted:
             settings = self.membership.settings(node)
             if settings is not None:
@@ -58,7 +63,8 @@ class NetworkState:
         self.peers = {peer.name: peer for each in network.peers for peer in self._with_key(each)}
 
     def expiries(self) -> Iterator[float]:
-        """The future times at which members expire."""
+        """The future times at which members expire, and drains end."""
+        yield from (drain.until for drain in self.drains.values() if drain.until is not None)
         for node, member in self.members.items():
             yield from expiries(member.settings, self._snapshot.standings.get((self._network.name, node)))
 
@@ -189,6 +195,17 @@ class NetworkState:
         )
         return with_secrets(view, secret, None) if secret else view
 
+    def used(self, node: str) -> dict[str, frozenset[str]]:
+        """Member -> the networks that it reaches through ``node``, besides the node's own addresses; if any."""
+        own = {f"{address}/{address.max_prefixlen}" for address in self.members[node].addresses}
+        behind = {
+            member: frozenset(
+                each for peer in self._topology.peers(member) if peer.name == node for each in peer.allowed_ips
+            )
+            for member in self.registered
+        }
+        return {member: networks - own for member, networks in sorted(behind.items()) if networks - own}
+
     def is_current(self, peer: str) -> bool:
         """Whether the last export of a peer that has a key is up to date."""
         export = self._snapshot.exports.get((self._network.name, peer))
@@ -283,7 +300,12 @@ class NetworkState:
     def _topology(self) -> Topology:
         network = self._network
         registered = [
-            participant(member, self._without_inner_endpoints(member.row), network.preshared_keys)
+            participant(
+                member,
+                self._without_inner_endpoints(member.row),
+                network.preshared_keys,
+                member.node in self.drains,
+            )
             for member in self.members.values()
             if member.row
         ]
@@ -345,10 +367,10 @@ def _taken(place: Place, address: Address, holder: str | None) -> Problem:
     return place.problem(message)
 
 
-def participant(member: Member, row: Row, preshared: bool = False) -> Participant:
+def participant(member: Member, row: Row, preshared: bool = False, drained: bool = False) -> Participant:
     """A registered node as a participant."""
     return Participant(
-        member.node, row.public_key, member.addresses, member.settings, row.endpoints, row.next_key, preshared
+        member.node, row.public_key, member.addresses, member.settings, row.endpoints, row.next_key, preshared, drained
     )
 
 

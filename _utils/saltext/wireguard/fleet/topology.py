@@ -14,7 +14,8 @@ Of several endpoints or offered addresses, the first of an IP version that this 
 
 A hub passes packets on between those that it is linked with. WireGuard sends packets for one destination to one peer,
 so each participant uses one hub at a time, its first. Through that, it reaches the network's subnets, and the routes of
-those that it has no link with. Two that are linked and cannot reach each other use their common hub too.
+those that it has no link with. Two that are linked and cannot reach each other use their common hub too. Of several
+hubs, or nodes with the same network behind them, a drained one comes last.
 
 Of routes that overlap, the longest prefix wins, in the kernel as in WireGuard.
 
@@ -47,7 +48,8 @@ class Participant:
     A registered node, or an external peer.
 
     ``settings``: those in the mesh file. ``addresses``: all that it has in the network. ``offered``: those that it
-    offers as endpoints itself, best first. ``preshared``: whether it has preshared keys with nodes.
+    offers as endpoints itself, best first. ``preshared``: whether it has preshared keys with nodes. ``drained``:
+    whether the others are moved off it, wherever another one can do what it does.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Participant:
     offered: tuple[str, ...] = ()
     next_key: str | None = None
     preshared: bool = False
+    drained: bool = False
 
 
 @dataclass(frozen=True)
@@ -305,8 +308,8 @@ class Topology:
         return self._made[alike]
 
 
-def _preference(participant: Participant) -> tuple[int, str]:
-    return participant.settings.priority, participant.name
+def _preference(participant: Participant) -> tuple[bool, int, str]:
+    return participant.drained, participant.settings.priority, participant.name
 
 
 def _wider(routes: Collection[Subnet]) -> dict[Subnet, set[Subnet]]:

@@ -32,6 +32,7 @@ def settle(master: Master, forced: tuple[str, str] | None = None) -> dict[str, l
     Returns network -> public keys of those that left it since the last call. Others may still have them as peers.
     Raises MeshError, and LossError for what is not forced.
     """
+    master.registry.drains.lapse()
     moment, registry = master.moment(), master.registry
     fleet = moment.unguarded if forced else _whole(moment)
     for network in fleet.mesh.networks:

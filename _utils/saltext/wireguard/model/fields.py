@@ -7,6 +7,7 @@ A converter accepts any value, and raises ValueError or KeyFormatError.
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
@@ -96,6 +97,13 @@ def integer(low: int, high: int) -> Callable[[object], int]:
         return value
 
     return convert
+
+
+def seconds(value: object) -> float:
+    """A moment or a duration."""
+    if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value < math.inf:
+        raise ValueError("must be a number of seconds")
+    return float(value)
 
 
 def text(value: object) -> str:

@@ -16,6 +16,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from ..errors import ViewError
+from ..wording import quoted
 from . import fields, hosts
 from .addresses import Subnet, contains, is_address
 from .endpoint import Endpoint
@@ -250,6 +251,25 @@ class View:
         gone = [peer for peer in self.peers if not {peer.public_key, peer.next_key}.isdisjoint(public_keys)]
         names = self.hosts.without([peer.name for peer in gone]) if self.hosts else None
         return replace(self, peers=tuple(peer for peer in self.peers if peer not in gone), hosts=names)
+
+    def moved(self, networks: Mapping[str, str]) -> View:
+        """
+        The view with each of these networks behind the peer with this public key; its exit node is the peer that has
+        the default routes then. Raises ViewError if there is no such peer.
+        """
+        missing = sorted(set(networks.values()).difference(peer.public_key for peer in self.peers))
+        if missing:
+            raise ViewError(f"{self.interface} has no peer with the public key {quoted(missing[0])}")
+
+        def allowed(peer: Peer) -> tuple[str, ...]:
+            gained = {network for network, key in networks.items() if key == peer.public_key}
+            return tuple(sorted(gained.union(set(peer.allowed_ips).difference(networks))))
+
+        peers = tuple(replace(peer, allowed_ips=allowed(peer)) for peer in self.peers)
+        carriers = [
+            peer.name for peer in peers if any(text in networks and text.endswith("/0") for text in peer.allowed_ips)
+        ]
+        return replace(self, peers=peers, via=carriers[0] if carriers else self.via)
 
     def without_ipv6(self) -> View:
         """

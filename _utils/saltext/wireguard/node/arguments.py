@@ -20,3 +20,11 @@ def argument(name: str, value: object, convert: Callable[[object], T]) -> T:
 def keys_by_network(value: object) -> dict[str, list[str]]:
     """A converter: network -> public keys."""
     return {network: fields.list_of(fields.text)(keys) for network, keys in fields.mapping(value).items()}
+
+
+def peers_by_network(value: object) -> dict[str, dict[str, str]]:
+    """A converter: network of the mesh file -> network behind a peer -> public key of the peer."""
+    return {
+        name: {fields.network(network): fields.public_key(key) for network, key in fields.mapping(moves).items()}
+        for name, moves in fields.mapping(value).items()
+    }

@@ -237,11 +237,13 @@ class Convergence:
         if not self._operations and not self._former and not safety.journal(self._interface).trial():
             return self._save()
         if not safety.confirm_seconds:
+            safety.await_moment()
             self._change_without_trial()
             return self._save()
         what = self._possible, self._digest, self._key_file, self._operations
         trial = Trial(safety, *what, self._device_before, self._former)
         trial.begin()
+        safety.await_moment()
         self._apply_on_trial(trial)
         try:
             self._save()

@@ -36,7 +36,7 @@ def _answer(interface: str, boot: Manager, asked: Collection[str]) -> Answer:
     live = Sessions.of(device, int(time.time())) if device else Sessions()
     sessions = dataclasses.replace(live, keys=set(asked) & set(live.keys or ()))
     try:
-        view = removal.view_without(interface, ())
+        view = removal.last_view(interface)
     except NodeError:
         return Answer(sessions=sessions)
     convergence = Convergence(view, config_files.key_file(interface), str(view.public_key), boot)

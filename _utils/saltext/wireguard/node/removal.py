@@ -1,8 +1,7 @@
-"""The view that was applied last, without peers that must go at once. No pillar is needed for that."""
+"""The view that was applied last, for changes to it that need no pillar."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from ..device import rotation as device_rotation
@@ -12,12 +11,12 @@ from ..system import files
 from . import config_files, keys, rotation
 
 
-def view_without(interface: str, public_keys: Collection[str]) -> View:
+def last_view(interface: str) -> View:
     """
-    The view that was applied last, without the peers that have one of these keys, current or next.
+    The view that was applied last.
 
-    Its digest equals that of the view in the pillar if nothing else has changed there. What is not part of the digest,
-    such as the serial, is unknown here.
+    Its digest equals that of the view in the pillar if nothing has changed there. What is not part of the digest, such
+    as the serial, is unknown here.
 
     :raises NodeError: if the configuration file does not tell, or this node has changed its own key
     """
@@ -27,7 +26,7 @@ def view_without(interface: str, public_keys: Collection[str]) -> View:
         path = config_files.config_file(interface)
         raise NodeError(f"{path} does not say what was applied last with this key; wireguard.sync writes it again")
     rotation.refuse_unfinished(interface)
-    return replace(device_rotation.contract(written).without_peers(public_keys), public_key=own_key)
+    return replace(device_rotation.contract(written), public_key=own_key)
 
 
 def _has_key_of_key_file(interface: str) -> bool:

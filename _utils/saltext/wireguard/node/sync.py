@@ -1,4 +1,4 @@
-"""What the master calls when something changed: a sync with a fresh pillar, and a drop of peers without one."""
+"""What the master calls when something changed: a sync with a fresh pillar; a drop of peers or a move without one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from . import (
     teardown,
     withdrawal,
 )
-from .arguments import argument, keys_by_network
+from .arguments import argument, keys_by_network, peers_by_network
 from .minion import Minion
 from .outcome import Outcome
 from .pillar import generation_of, networks, valid_views
@@ -79,6 +79,25 @@ def drop(
             bare = View(interface, (), network=network, generation=generation)
             job = replace(bare, withdrawn=tuple(distrusted.get(network, ())))
             answer.results[network] = _Drop(minion, job, answer).run(leaving[network])
+    return answer.to_dict(minion, signed)
+
+
+def move(minion: Minion, networks: object, signed: bool, generation: int, at: float) -> dict[str, Any]:
+    """
+    Put networks behind other peers at once, without a pillar.
+
+    :param networks: network of the mesh file -> network -> public key of the peer that it is to be behind
+    :param signed: as in ``sync``
+    :param generation: as in ``drop``
+    :param at: when to do so, in Unix seconds, so that all nodes do it at the same moment; 0 for now
+    """
+    moves = argument("networks", networks, peers_by_network)
+    moment = argument("at", at, fields.seconds)
+    answer = _Answer({REPORT_TAG: []})
+    for interface, network in config_files.managed().items():
+        if network in moves:
+            job = View(interface, (), network=network, generation=generation)
+            answer.results[str(network)] = _Move(minion, job, answer, moment).run(moves[str(network)])
     return answer.to_dict(minion, signed)
 
 
@@ -200,11 +219,11 @@ class _Sync:
         return [self._minion.statements().report(network, ABSENT) for network in left]
 
 
-class _Drop:
-    """A drop of peers of one network, or of the network itself."""
+class _Delta:
+    """A change to what was applied last in one network, without a pillar."""
 
     def __init__(self, minion: Minion, job: View, answer: _Answer) -> None:
-        """``job``: a view with only interface, network, generation and ``withdrawn``."""
+        """``job``: a view with only interface, network, generation and ``withdrawn``; the rest is as applied last."""
         self._minion = minion
         self._job = job
         self._network = str(job.network)
@@ -212,15 +231,35 @@ class _Drop:
         self._answer = answer
         self._view: View | None = None
 
+    def _changed(self, safety: Safety, change: Callable[[View], View]) -> tuple[Outcome, Sequence[Signed]]:
+        """The caller holds the interface's lock."""
+        boot = self._minion.boot()
+        key_file = config_files.key_file(self._interface)
+        withdrawal.withdraw(self._job, safety.journal(self._interface), boot, 1.0 if safety.forced else safety.share)
+        wanted = change(removal.last_view(self._interface))
+        self._view = view = replace(wanted, generation=self._job.generation)
+        outcome = converge.converge(view, key_file, boot, False, safety)
+        return outcome, reports.of_success(self._minion, view, outcome.obstacles)
+
+    def _refuse_outdated(self) -> None:
+        withdrawal.refuse_outdated(self._job, self._minion.journal(self._interface))
+
+    def _rolled_back(self) -> None:
+        if self._view:
+            self._minion.send(REPORT_TAG, reports.of_rollback(self._minion, self._view))
+
+
+class _Drop(_Delta):
+    """A drop of peers of one network, or of the network itself."""
+
     def run(self, public_keys: Collection[str]) -> Part:
         return _or_failure(partial(self._dropped, public_keys), self._rolled_back)
 
     def _dropped(self, public_keys: Collection[str]) -> Part:
-        key_file = config_files.key_file(self._interface)
         with self._minion.lock(self._interface):
-            withdrawal.refuse_outdated(self._job, self._minion.journal(self._interface))
-            is_own = keys.public_key(key_file) in public_keys
-            outcome, report = self._left() if is_own else self._without(public_keys, key_file)
+            self._refuse_outdated()
+            is_own = keys.public_key(config_files.key_file(self._interface)) in public_keys
+            outcome, report = self._left() if is_own else self._without(public_keys)
         self._answer.statements[REPORT_TAG] += report
         return _brief(outcome)
 
@@ -229,13 +268,8 @@ class _Drop:
         self._minion.notes().add(self._network, reported=ABSENT)
         return outcome, [self._minion.statements().report(self._network, ABSENT)]
 
-    def _without(self, public_keys: Collection[str], key_file: str) -> tuple[Outcome, Sequence[Signed]]:
-        safety, boot = self._safety(), self._minion.boot()
-        withdrawal.withdraw(self._job, safety.journal(self._interface), boot, 1.0 if safety.forced else safety.share)
-        reduced = removal.view_without(self._interface, public_keys)
-        self._view = view = replace(reduced, generation=self._job.generation)
-        outcome = converge.converge(view, key_file, boot, False, safety)
-        return outcome, reports.of_success(self._minion, view, outcome.obstacles)
+    def _without(self, public_keys: Collection[str]) -> tuple[Outcome, Sequence[Signed]]:
+        return self._changed(self._safety(), lambda view: view.without_peers(public_keys))
 
     def _safety(self) -> Safety:
         """Any peer of a small mesh may be dropped, even the last; in a larger one, the guard stops mistakes."""
@@ -243,9 +277,24 @@ class _Drop:
         few = written is not None and len(written.peers) < guard.MIN_PEERS_UP
         return self._minion.safety(few, "its peers are to be dropped")
 
-    def _rolled_back(self) -> None:
-        if self._view:
-            self._minion.send(REPORT_TAG, reports.of_rollback(self._minion, self._view))
+
+class _Move(_Delta):
+    """A move of networks from peers to others, all at one moment."""
+
+    def __init__(self, minion: Minion, job: View, answer: _Answer, at: float) -> None:
+        super().__init__(minion, job, answer)
+        self._at = at
+
+    def run(self, networks: Mapping[str, str]) -> Part:
+        return _or_failure(partial(self._moved, networks), self._rolled_back)
+
+    def _moved(self, networks: Mapping[str, str]) -> Part:
+        safety = replace(self._minion.safety(False, None), at=self._at)
+        with self._minion.lock(self._interface):
+            self._refuse_outdated()
+            outcome, report = self._changed(safety, lambda view: view.moved(networks))
+        self._answer.statements[REPORT_TAG] += report
+        return _brief(outcome)
 
 
 def _or_failure(work: Callable[[], Part], rolled_back: Callable[[], None] | None = None) -> Part:

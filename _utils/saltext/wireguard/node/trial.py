@@ -35,6 +35,9 @@ CONFIRM_SECONDS = 30.0
 # Peers that answer within this time before the change must answer after it.
 ANSWER_SECONDS = 2.0
 
+# The moment of a change is at most so far ahead.
+LONGEST_WAIT_SECONDS = 10.0
+
 # How long a change that did not work is not tried again.
 RETRY_SECONDS = 600
 
@@ -47,7 +50,8 @@ class Safety:
     ``cachedir``: of the minion. ``confirm_seconds``: how long a change may take to work, 0 for no trial at all.
     ``share``: the share of the peers that may be removed at once, or not answer after a change. ``master``: address and
     port of the Salt master, if there is one. ``forced``: the reason for refusing nothing, if that is wanted.
-    ``caller``: the address of the ssh client that applies this, if it comes by ssh.
+    ``caller``: the address of the ssh client that applies this, if it comes by ssh. ``at``: when the device is to
+    change, in Unix seconds, with many others; 0 for as soon as possible.
     """
 
     cachedir: str
@@ -56,6 +60,13 @@ class Safety:
     master: tuple[str, int] | None = None
     forced: str | None = None
     caller: str = ""
+    at: float = 0.0
+
+    def await_moment(self) -> None:
+        """Wait until it is time. A clock that is far off does not hold anything up."""
+        left = self.at - time.time()
+        if 0 < left <= LONGEST_WAIT_SECONDS:
+            time.sleep(left)
 
     def journal(self, interface: str) -> Journal:
         """The notes on the interface."""

@@ -122,6 +122,11 @@ CREATE TABLE export (
     network TEXT NOT NULL, peer TEXT NOT NULL, public_key TEXT, digest TEXT NOT NULL, exported REAL NOT NULL,
     PRIMARY KEY (network, peer), UNIQUE (network, public_key)
 ) WITHOUT ROWID;
+CREATE TABLE drain (
+    network TEXT NOT NULL, node TEXT NOT NULL, since REAL NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, until REAL,
+    automatic INTEGER NOT NULL,
+    PRIMARY KEY (network, node)
+) WITHOUT ROWID;
 CREATE TABLE boot (
     node TEXT NOT NULL, salt_key TEXT NOT NULL, boot TEXT NOT NULL, state TEXT NOT NULL, seen REAL NOT NULL,
     PRIMARY KEY (node, salt_key, boot)

@@ -17,6 +17,7 @@ from typing import Any
 WHATS = (
     "admitted",
     "cloned",
+    "drained",
     "enrolled",
     "exported",
     "forced",
@@ -39,6 +40,7 @@ WHATS = (
     "serials_forgotten",
     "superseded",
     "unannounced",
+    "undrained",
     "waiting",
 )
 

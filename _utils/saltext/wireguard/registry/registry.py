@@ -5,8 +5,9 @@ An SQLite file, readable by its owner only, one transaction a change. Unique con
 a public key from being given twice. Readers keep a copy in memory and look only at a generation number, which every
 change of the rows that views are made from increases.
 
-Decisions of operators, exported peers and the history are parts of it: ``admissions``, ``exports``, ``audit``. A second
-backend would offer the public methods of ``Registry`` and of these, and pass the tests that use ``BACKENDS``.
+Decisions of operators, exported peers, the history and the nodes that others are moved off are parts of it:
+``admissions``, ``exports``, ``audit``, ``drains``. A second backend would offer the public methods of ``Registry`` and
+of these, and pass the tests that use ``BACKENDS``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import asdict
 
 from ..errors import RefusedError
 from ..model.statements import ABSENT, Registration, Report, Rotation
-from . import exports
+from . import drains, exports
 from . import history as trail
 from .admission import Membership, Standing
 from .admissions import Admissions
@@ -67,6 +68,7 @@ class Registry:
         self.admissions = Admissions(self._store, self._denials)
         self.exports = Exporting(self._store)
         self.audit = Audit(self._store)
+        self.drains = drains.Drains(self._store)
 
     def _decisions(self, connection: sqlite3.Connection) -> Decisions:
         return Decisions(connection, self._denials)
@@ -119,6 +121,7 @@ class Registry:
             read_untouched(connection),
             decisions.unrecorded(),
             connection.execute("SELECT sources FROM settled").fetchone()[0],
+            drains.read(connection),
         )
         _snapshots[self.path] = (inode, denied, snapshot)
         return snapshot

@@ -102,6 +102,20 @@ class Boots:
 
 
 @dataclass(frozen=True)
+class Drain:
+    """
+    A node that the others are moved off: since when, by whom and why. ``until``: when that ends by itself, None for
+    never; both in Unix seconds. ``automatic``: a failover did it, not an operator.
+    """
+
+    since: float
+    who: str
+    why: str
+    until: float | None = None
+    automatic: bool = False
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """
     All that views are made from, at one generation. Within a process, one generation is one object.
@@ -109,7 +123,7 @@ class Snapshot:
     ``noted``: network -> its registered members when it was last settled. ``former``: network -> addresses that their
     nodes do not use any more. ``untouched``: network -> subnet -> see ``pool.Ledger``. ``unrecorded``: those of the
     ``standings`` that the registry does not have: it is older than they are. ``sources``: those of the
-    fleet when all this was last settled, see ``Fleet.sources``.
+    fleet when all this was last settled, see ``Fleet.sources``. ``drains``: also those whose time is over.
     """
 
     generation: int = 0
@@ -123,6 +137,7 @@ class Snapshot:
     untouched: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unrecorded: Mapping[NodeId, Standing] = field(default_factory=dict)
     sources: str = ""
+    drains: Mapping[NodeId, Drain] = field(default_factory=dict)
 
     def holdings(self, network: str) -> list[Holding]:
         """All addresses of a network that nodes and peers have, or had."""
