@@ -8,10 +8,9 @@ import pytest
 
 pytest.importorskip("salt")
 
+from saltext.wireguard.model.view import View
 from sessions import machines_in_session
 from wgmachines.nodes import NETWORK, why_not
-
-from saltext.wireguard.model.view import View
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -44,18 +43,16 @@ def spoke_view(nodes, node, hub):
 
 
 def move(nodes, hub, at):
-    jobs = [
-        node.begin_call("move", {NETWORK: {SUBNET: nodes.keys[hub]}}, signed=True, at=at) for node in nodes.all[:2]
-    ]
+    jobs = [node.begin_call("move", {NETWORK: {SUBNET: nodes.keys[hub]}}, signed=True, at=at) for node in nodes.all[:2]]
     return [job.result(60) for job in jobs]
 
 
 def test_spokes_move_to_another_hub_and_no_packet_between_them_is_lost(nodes):
     """Each of them used to move when it had its pillar: in between, packets between them were lost for 0.4 seconds."""
     one, other = nodes.all[:2]
-    streams = [one.begin("echoes", other.address, 10, RATE), other.begin("echoes", one.address, 10, RATE)]
+    streams = [one.begin("echoes", other.address, 16, RATE), other.begin("echoes", one.address, 16, RATE)]
     for hub in ("node4", "node3", "node4"):
-        for node, said in zip((one, other), move(nodes, hub, time.time() + 1.5), strict=True):
+        for node, said in zip((one, other), move(nodes, hub, time.time() + 3), strict=True):
             assert said["networks"][NETWORK]["result"] is True
             (report,) = said["wireguard/report"]
             wanted = spoke_view(nodes, node, hub)

@@ -24,7 +24,7 @@ from ..model.view import Peer, View
 from ..system import files
 from ..system.commands import run_with_secrets
 from ..wording import one_line
-from . import config_files, devices, endpoints, keys, local_facts, ports, renaming, withdrawal
+from . import config_files, devices, endpoints, keys, local_facts, pause, ports, renaming, withdrawal
 from . import trial as node_trial
 from .boot.managers import Manager, Setup
 from .outcome import Outcome, outcome_of, summary
@@ -237,31 +237,29 @@ class Convergence:
         if not self._operations and not self._former and not safety.journal(self._interface).trial():
             return self._save()
         if not safety.confirm_seconds:
-            safety.await_moment()
-            self._change_without_trial()
+            self._change_without_trial(safety.at)
             return self._save()
         what = self._possible, self._digest, self._key_file, self._operations
         trial = Trial(safety, *what, self._device_before, self._former)
         trial.begin()
-        safety.await_moment()
-        self._apply_on_trial(trial)
+        self._apply_on_trial(trial, safety.at)
         try:
             self._save()
         finally:
             trial.succeed()
 
-    def _change_without_trial(self) -> None:
+    def _change_without_trial(self, at: float) -> None:
         try:
-            self.change_device()
+            self.change_device(at)
         except (WireguardError, OSError):
             if self._former:  # nothing else would bring it back
                 roll_back(self._interface, self._key_file, RollbackState(former=self._former))
             raise
 
-    def _apply_on_trial(self, trial: Trial) -> None:
+    def _apply_on_trial(self, trial: Trial, at: float) -> None:
         """Raises RolledBackError if that did not work; then everything is as before."""
         try:
-            self.change_device()
+            self.change_device(at)
             failure, retry_seconds = trial.failure(), node_trial.RETRY_SECONDS
         except (WireguardError, OSError) as exc:
             failure, retry_seconds = str(exc), 0
@@ -277,12 +275,13 @@ class Convergence:
         trial.roll_back(failure, retry_seconds)
         raise RolledBackError(f"{self._interface} was rolled back, and is as it was before: {failure}")
 
-    def change_device(self) -> None:
-        """The device alone. Raises WireguardError or OSError."""
+    def change_device(self, at: float = 0.0) -> None:
+        """The device alone, ``at`` a moment in Unix seconds or at once. Raises WireguardError or OSError."""
         if self._former:
             devices.delete(self._former)
         if self._operations:
-            self._execute()
+            with pause.together(at, self._interface, self._possible.addresses):
+                self._execute()
             self._verify()
 
     def _save(self) -> None:

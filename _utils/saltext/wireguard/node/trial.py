@@ -35,9 +35,6 @@ CONFIRM_SECONDS = 30.0
 # Peers that answer within this time before the change must answer after it.
 ANSWER_SECONDS = 2.0
 
-# The moment of a change is at most so far ahead.
-LONGEST_WAIT_SECONDS = 10.0
-
 # How long a change that did not work is not tried again.
 RETRY_SECONDS = 600
 
@@ -61,12 +58,6 @@ class Safety:
     forced: str | None = None
     caller: str = ""
     at: float = 0.0
-
-    def await_moment(self) -> None:
-        """Wait until it is time. A clock that is far off does not hold anything up."""
-        left = self.at - time.time()
-        if 0 < left <= LONGEST_WAIT_SECONDS:
-            time.sleep(left)
 
     def journal(self, interface: str) -> Journal:
         """The notes on the interface."""
