@@ -108,6 +108,7 @@ class Fleet(FakeBus):
             "state.apply": self._apply,
             "wireguard.sync": self._sync,
             "wireguard.drop": self._drop,
+            "wireguard.move": self._move,
             "wireguard.rotate_prepare": self._rotate_prepare,
             "wireguard.rotate_follow": self._rotate_follow,
             "wireguard.rotate_switch": self._rotate_switch,
@@ -116,6 +117,12 @@ class Fleet(FakeBus):
             "wireguard.probe": self._probe,
         }
         return known[function](node, *words, **(keywords if function == "wireguard.probe" else {}))
+
+    def _move(self, node, networks):
+        if node in self.old:
+            return None
+        self.views[node] = self.views[node].moved(networks["net"])
+        return self._report(node)
 
     def _apply(self, node, sls):
         assert sls == "wireguard"

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ConfigError, MeshError
 from ..master.config import nodegroups_of
 from ..master.master import Master
-from ..master.warnings import warnings
+from ..master.warnings import drained, warnings
 from ..meshfile.load import load_mesh
 from ..meshfile.mesh import Mesh
 from ..review.context import Known
@@ -44,11 +44,18 @@ def validate(operator: Operator, path: str | None) -> dict[str, Any]:
     answer = {
         "valid": not findings.errors,
         "errors": tables.problems(findings.errors),
-        "warnings": tables.problems(findings.warnings),
+        "warnings": [
+            *tables.problems(findings.warnings),
+            *({"where": "registry", "message": text} for text in (_drained(master) if master else ())),
+        ],
         "checked": ["mesh file", "registry", "accepted keys"] if master else ["mesh file"],
         "networks": tables.networks(mesh),
     }
     return exiting(FAILED if findings.errors else 0, answer)
+
+
+def _drained(master: Master) -> list[str]:
+    return drained(master.registry.snapshot(), time.time())
 
 
 def _master_unless(operator: Operator, path: str | None) -> Master | None:

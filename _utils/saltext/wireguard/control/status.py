@@ -9,6 +9,7 @@ from typing import Any
 
 from ..master.master import Moment
 from ..master.status import Status
+from ..master.warnings import drained
 from ..model.live import LiveInterface, State
 from ..observe.pairs import End, Pair, pairs
 from .asking import ask_nodes, members
@@ -35,8 +36,9 @@ def status(operator: Operator, network: str | None, node: str | None, timeout: f
     """``salt-run wireguard.status``."""
     fleet = look(operator, network, node, timeout)
     counts = Counter((pair.network, end.node, pair.state) for pair in fleet.pairs for end in pair.ends)
+    moment = operator.master.moment()
     return {
-        "answer": _sentence(fleet),
+        "answer": "; ".join([_sentence(fleet), *drained(moment.snapshot, moment.now)]),
         "nodes": [_node(each, fleet, counts) for each in fleet.statuses],
         "pairs": [_pair(each) for each in sorted(fleet.pairs, key=_worst_first)],
     }

@@ -195,16 +195,9 @@ class NetworkState:
         )
         return with_secrets(view, secret, None) if secret else view
 
-    def used(self, node: str) -> dict[str, frozenset[str]]:
-        """Member -> the networks that it reaches through ``node``, besides the node's own addresses; if any."""
-        own = {f"{address}/{address.max_prefixlen}" for address in self.members[node].addresses}
-        behind = {
-            member: frozenset(
-                each for peer in self._topology.peers(member) if peer.name == node for each in peer.allowed_ips
-            )
-            for member in self.registered
-        }
-        return {member: networks - own for member, networks in sorted(behind.items()) if networks - own}
+    def carriers(self, member: str) -> dict[str, str]:
+        """Network -> the peer of a member through which it reaches that; also the addresses of the peers."""
+        return {network: peer.name for peer in self._topology.peers(member) for network in peer.allowed_ips}
 
     def is_current(self, peer: str) -> bool:
         """Whether the last export of a peer that has a key is up to date."""

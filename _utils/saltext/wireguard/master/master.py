@@ -23,7 +23,7 @@ from ..meshfile.patterns import Nodegroups
 from ..model.preshared import Secret
 from ..model.view import View
 from ..registry.registry import Registry
-from ..registry.rows import Applied, NodeId, Snapshot
+from ..registry.rows import Applied, Drain, NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey, SaltKeys, load_salt_keys
 from .config import keys_dir_of, mesh_path_of, nodegroups_of, secret_of, state_dir_of
 from .secretfile import load_secret
@@ -121,6 +121,11 @@ class Moment:
         network would leave it at once, or nodes would lose their addresses.
         """
         return self.guard(self.unguarded)
+
+    def if_drained(self, network: str, node: str) -> Fleet:
+        """The fleet as it would be with the others moved off this node; even with losses."""
+        drains = {**self.snapshot.drains, (network, node): Drain(self.now, "", "")}
+        return Fleet(self.mesh, replace(self.snapshot, drains=drains), self.keys, self.now, self.secret)
 
     def guard(self, fleet: Fleet) -> Fleet:
         """The same fleet. Raises LossError when it has losses."""

@@ -7,6 +7,7 @@ from ..fleet.losses import Outside
 from ..fleet.membership import vouched_keys
 from ..fleet.usage import Usage
 from ..registry.budget import BOOTS
+from ..registry.rows import Snapshot
 from ..registry.salt_keys import load_salt_keys
 from ..rollout.hold import current_hold
 from ..wording import shell, some, when
@@ -19,6 +20,7 @@ def warnings(moment: Moment) -> list[str]:
     hold = current_hold(moment.master.state_dir)
     found = (
         *_unrecorded(moment),
+        *drained(moment.snapshot, moment.now),
         *address_warnings(moment),
         *_pending(moment),
         *_deferred(moment),
@@ -35,6 +37,17 @@ def _unrecorded(moment: Moment) -> list[str]:
         f" ({': '.join(filter(None, (each.state, each.why)))}); it still holds."
         f" {shell('salt-run wireguard.revoke', node)}, `readmit` or `admit` replaces it"
         for (network, node), each in sorted(moment.snapshot.unrecorded.items())
+    ]
+
+
+def drained(snapshot: Snapshot, now: float) -> list[str]:
+    """The nodes that the others are moved off."""
+    return [
+        f"{node} is drained in network {network} since {when(each.since)}, by {each.who}"
+        f"{f' ({each.why})' if each.why else ''}{f', until {when(each.until)}' if each.until else ''}:"
+        f" {shell('salt-run wireguard.undrain', node)}"
+        for (network, node), each in sorted(snapshot.drains.items())
+        if each.until is None or now < each.until
     ]
 
 

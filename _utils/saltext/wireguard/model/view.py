@@ -16,7 +16,6 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from ..errors import ViewError
-from ..wording import quoted
 from . import fields, hosts
 from .addresses import Subnet, contains, is_address
 from .endpoint import Endpoint
@@ -259,7 +258,7 @@ class View:
         """
         missing = sorted(set(networks.values()).difference(peer.public_key for peer in self.peers))
         if missing:
-            raise ViewError(f"{self.interface} has no peer with the public key {quoted(missing[0])}")
+            raise ViewError(f"{self.interface} has no peer with the public key {missing[0]}")
 
         def allowed(peer: Peer) -> tuple[str, ...]:
             gained = {network for network, key in networks.items() if key == peer.public_key}
