@@ -13,7 +13,7 @@ from ..model import fields
 from ..wording import quoted
 
 # An argument of one name is the same in all functions. These are looked at where they are used.
-ELSEWHERE = ("event", "canary", "batch", "stop_after", "valid_for", "count", "until")
+ELSEWHERE = ("event", "canary", "batch", "stop_after", "valid_for", "count", "until", "really")
 
 
 def offered(checked: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,7 +85,7 @@ def _minions(value: object) -> str | list[str]:
 
 
 CHECKS: Mapping[str, Callable[[object], Any]] = {
-    **dict.fromkeys(("a", "b", "file", "format", "mesh", "name", "network", "node", "public_key", "tag"), _text),
+    **dict.fromkeys(("a", "b", "file", "format", "mesh", "name", "network", "node", "off", "public_key", "tag"), _text),
     **dict.fromkeys(("everybody", "force", "rekey", "wait"), fields.boolean),
     "contact": _minions,
     "limit": _number,

@@ -164,7 +164,9 @@ def _refuse_unfit(
     }
     nodes = {taker for _, taker in takers if taker in moment.keys} - wrong.keys()
     _, silent = (
-        ask_nodes(operator, moment, nodes, "wireguard.status", [], LiveInterface.from_dict, timeout) if nodes else ({}, {})
+        ask_nodes(operator, moment, nodes, "wireguard.status", [], LiveInterface.from_dict, timeout)
+        if nodes
+        else ({}, {})
     )
     wrong |= {taker: f"says nothing ({why})" for taker, why in silent.items()}
     if wrong:
