@@ -21,6 +21,7 @@ BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 PROGRAMS = (
     "revocation",
     "join",
+    "matrix",
     "rotation",
     "rotation_gap",
     "hitless",

@@ -12,7 +12,7 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("labs")]
 
 
-@pytest.mark.parametrize("program", ["burst", "join", "revocation", "rotation"])
+@pytest.mark.parametrize("program", ["burst", "join", "matrix", "revocation", "rotation"])
 def test_a_benchmark_runs(program):
     argv = [sys.executable, str(BENCH / f"{program}.py"), "--smoke", "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
