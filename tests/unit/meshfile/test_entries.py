@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshing import KEY, TINY, network, only, problems
+from meshing import KEY, TINY, mesh, network, only, problems
 from saltext.wireguard.model.endpoint import Endpoint
 
 
@@ -58,4 +58,48 @@ def test_two_nodes_may_have_the_same_port_alone_as_their_addresses_differ():
 def test_an_endpoint_may_be_a_name_with_an_underscore():
     assert only(network(nodes="a: {endpoint: 'vpn_1.example:9'}")).settings("a").endpoint == (
         Endpoint("vpn_1.example", 9),
+    )
+
+
+TWO = f"""\
+networks:
+  a: {{subnets: [10.42.0.0/16], nodes: {{x: {{}}}}, peers: {{p: {{public_key: {KEY}, addresses: [10.42.0.9]}}}}}}
+  b:
+    interface: wg1
+    port: 51821
+    subnets: [10.43.0.0/16]
+    nodes: {{x: {{}}}}
+    peers: {{p: {{public_key: {KEY}, addresses: [10.43.0.9]}}}}
+"""
+
+
+def test_a_peer_may_have_one_key_in_two_networks():
+    """It was an error, so a router with one WireGuard interface could be in one network only."""
+    assert [network.peers[0].public_key for network in mesh(TWO).networks] == [KEY, KEY]
+
+
+def test_such_a_peer_has_one_endpoint_in_both_networks():
+    text = TWO.replace("public_key: " + KEY, "public_key: " + KEY + ", endpoint: x.example")
+    assert [str(network.peers[0].endpoint[0]) for network in mesh(text).networks] == ["x.example:51820"] * 2
+    (problem,) = problems(TWO.replace("nodes: {x: {}}", "nodes: {x: {endpoint: 'x.example:1'}}"))
+    assert "endpoint x.example:1 is already used at mesh.yml:2" in problem
+
+
+def test_a_node_may_have_one_key_in_two_networks():
+    text = TWO.replace("nodes: {x: {}}, peers: {p:", "nodes: {x:").replace(
+        "nodes: {x: {}}\n    peers: {p:", "nodes: {x:"
+    )
+    assert [network.settings("x").public_key for network in mesh(text).networks] == [KEY, KEY]
+
+
+def test_under_another_name_the_key_of_another_network_is_a_slip():
+    (problem,) = problems(
+        TWO.replace(
+            "peers: {p: {public_key: " + KEY + ", addresses: [10.43",
+            "peers: {q: {public_key: " + KEY + ", addresses: [10.43",
+        )
+    )
+    assert problem == (
+        "mesh.yml:8: this public key is already used at mesh.yml:2; every peer has its own, and in another network the"
+        " same one only by the same name"
     )

@@ -1,5 +1,7 @@
 """External peers, in the registry and in the views of nodes."""
 
+from dataclasses import replace
+
 import pytest
 
 from factories import accepted, membership, mesh, network, public_key, registration, sqlite_registry
@@ -117,6 +119,18 @@ def test_the_key_of_an_exported_peer_is_refused_for_a_node_and_for_another_peer(
         register(registry)
     with pytest.raises(RefusedError, match="is that of the peer phone in network net"):
         export(registry, "tablet", public_key("a"), net)
+
+
+def test_a_peer_may_have_its_key_in_two_networks_and_no_node_of_its_name_may_take_it(registry):
+    """A phone needed a second key, and with it a second interface, for a second network."""
+    export(registry)
+    two = replace(network(peers=PHONE), name="two")
+    before = registry.exports.prepare(membership(two, "ab"), "phone")
+    registry.exports.store(before, public_key("phone"), "digest", "root", "")
+    assert registry.snapshot().exports["two", "phone"].public_key == public_key("phone")
+    impostor = registration("phone", network="three")
+    with pytest.raises(RefusedError, match="is that of the peer phone in network net"):
+        registry.register(impostor, "salt key", membership(replace(network("'*': {}"), name="three"), ["phone"]))
 
 
 def test_a_key_of_the_mesh_file_that_an_exported_peer_has_is_a_mistake(registry):

@@ -19,12 +19,15 @@ def check_unshared(scope: Scope, setting: str, value: object, place: Place) -> N
 
 
 def check_endpoints(scope: Scope, network: Network) -> None:
+    """An external peer of one name may be the same machine in several networks; a node has a port for each."""
     for place, owner, endpoint, site in scope.endpoints:
         settings = network.settings(owner)
         where = endpoint.with_port(settings.port if settings else network.port)
         # Different sites may use the same private addresses.
-        earlier = scope.report.claim(("endpoint", site, where.lower().replace(".:", ":")), place)
-        if earlier:
+        thing = ("endpoint", site, where.lower().replace(".:", ":"))
+        earlier = scope.report.claim(thing, place)
+        is_same = bool(network.peer(owner) and scope.report.claim((*thing, owner), place))
+        if earlier and not is_same:
             scope.report.add(place, f"endpoint {where} is already used at {earlier}; give one of them another port")
 
 

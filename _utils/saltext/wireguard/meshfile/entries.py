@@ -69,6 +69,7 @@ def _node(scope: Scope, key: Scalar, value: Value) -> NodeEntry:
             scope.report.add(
                 places[name], f"{name} belongs to one node; write the minion's id instead of {quoted(pattern)}"
             )
+    _claim_key(scope, pattern, entry)
     if entry.public_key and "addresses" not in places and not entry.is_pattern:
         message = "public_key needs addresses: a node that need not register is given none; write `addresses: [...]`"
         scope.report.add(places["public_key"], message)
@@ -114,8 +115,20 @@ def _peer(scope: Scope, key: Scalar, value: Value) -> ExternalPeer:
         what = f"peer {name!r}, which has a key of its own, has no 'addresses'"
         scope.report.add(key.place, f"{what}; write its addresses in the network, such as `addresses: [10.42.9.1]`")
     peer = ExternalPeer(name, key.place, **values, places=places)
+    _claim_key(scope, name, peer)
     scope.endpoints += ((places["endpoint"], name, endpoint, None) for endpoint in peer.endpoint or ())
     return peer
+
+
+def _claim_key(scope: Scope, name: str, owner: NodeEntry | ExternalPeer) -> None:
+    """A machine may have one key in several networks, by one name."""
+    if owner.public_key:
+        place = owner.place_of("public_key")
+        earlier = scope.report.claim(("public key", owner.public_key), place)
+        is_same = scope.report.claim(("public key", owner.public_key, name), place)
+        if earlier and not is_same:
+            message = f"this public key is already used at {earlier}; every peer has its own"
+            scope.report.add(place, f"{message}, and in another network the same one only by the same name")
 
 
 NODE_KEYS: Mapping[str, Key] = {

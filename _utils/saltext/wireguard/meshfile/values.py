@@ -35,11 +35,9 @@ def read_interface(scope: Scope, value: Value) -> str:
 
 def read_public_key(scope: Scope, value: Value) -> str:
     try:
-        key = parse_public_key(read_text(value, "public_key"))
+        return parse_public_key(read_text(value, "public_key"))
     except KeyFormatError as problem:
         raise Invalid(value.place, str(problem)) from None
-    claim(scope, ("public key", key), value.place, "this public key is already used", "every peer has its own")
-    return key
 
 
 def read_subnets(scope: Scope, value: Value) -> tuple[Subnet, ...]:

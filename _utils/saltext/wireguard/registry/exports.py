@@ -59,10 +59,11 @@ def store(connection: sqlite3.Connection, before: Export, public_key: str, diges
     """
     Note the key of a peer, and what it was given. ``before``: the peer as it was when this was prepared.
 
-    Raises RefusedError for the key of another, and where the peer is not as before.
+    Raises RefusedError for the key of another, and where the peer is not as before. A peer may have its key in several
+    networks.
     """
     network, peer = before.network, before.peer
-    refuse_taken(connection, network, peer, public_key)
+    refuse_taken(connection, peer, public_key)
     owner = connection.execute(
         "SELECT network, node FROM node WHERE public_key = ? OR next_key = ?", (public_key, public_key)
     ).fetchone()
@@ -81,14 +82,15 @@ def store(connection: sqlite3.Connection, before: Export, public_key: str, diges
     trail.write(connection, network, peer, "exported", who, why, **details)
 
 
-def refuse_taken(connection: sqlite3.Connection, network: str, name: str, public_key: str) -> None:
-    """Raise RefusedError if another peer has the key."""
+def refuse_taken(connection: sqlite3.Connection, name: str, public_key: str, network: str | None = None) -> None:
+    """
+    Raise RefusedError if another peer has the key. ``network``: the only one where the peer of this name may have it;
+    None for all.
+    """
     owners = connection.execute("SELECT network, peer FROM export WHERE public_key = ?", [public_key]).fetchall()
-    for owner in owners:
-        if owner != (network, name):
-            raise RefusedError(
-                f"the public key {public_key} is that of the peer {owner[1]} in network {owner[0]}", "key"
-            )
+    for where, peer in owners:
+        if peer != name or network not in (None, where):
+            raise RefusedError(f"the public key {public_key} is that of the peer {peer} in network {where}", "key")
 
 
 def forget(connection: sqlite3.Connection, network: str, peers: Collection[str]) -> None:

@@ -29,7 +29,7 @@ def refuse_foreign_key(
     its key: the Salt key shows that it is the same machine. An operator may vouch for another machine. None of these
     gets the key of a member, or of a node that an operator may readmit.
     """
-    exports.refuse_taken(connection, record.network, record.node, record.public_key)
+    exports.refuse_taken(connection, record.node, record.public_key, record.network)
     for network, node, known_as in _owners(connection, record.node, record.public_key):
         is_here = network != record.network or node in membership or node in membership.suspended
         if is_here or salt_key not in (known_as, VOUCHED):
@@ -38,7 +38,7 @@ def refuse_foreign_key(
 
 def refuse_foreign_next_key(connection: sqlite3.Connection, record: Rotation) -> None:
     """Raise RefusedError where a key that was announced is another's: who makes a new key has none that is known."""
-    exports.refuse_taken(connection, record.network, record.node, record.next_key)
+    exports.refuse_taken(connection, record.node, record.next_key, record.network)
     for network, node, _ in _owners(connection, record.node, record.next_key):
         raise _taken(record.node, record.next_key, network, node)
 
