@@ -59,6 +59,20 @@ def test_only_addresses_that_others_can_call_are_offered(host):
     assert statement["endpoints"] == ["192.0.2.7", "2001:db8::7"]
 
 
+def test_the_mesh_file_says_what_is_offered_and_a_node_registers_it_when_that_changes(host):
+    host.run("ip", "link", "add", "name", "lan0", "type", "veth", "peer", "name", "docker0")
+    for address, name in (("192.0.2.7/24", "lan0"), ("10.9.0.7/24", "lan0"), ("172.17.0.1/16", "docker0")):
+        host.run("ip", "address", "add", address, "dev", name)
+        host.run("ip", "link", "set", "dev", name, "up")
+    host.be_master(MESH.replace("'*': {}", "'*': {withhold: [10.9.0.0/16]}"))
+    host.call("apply")
+    for nodes, offered in (("{withhold: [lan*]}", ()), ("{offer: ['docker?']}", ("172.17.0.1",))):
+        host.write_mesh(MESH.replace("'*': {}", f"'*': {nodes}"))
+        host.call("sync")
+        assert host.master.registry.snapshot().rows["backbone", NODE].endpoints == offered
+    assert reasons(host) == {"backbone": None}
+
+
 # -- the first contact
 
 

@@ -6,6 +6,7 @@ import pytest
 from saltext.wireguard.device.offered_endpoints import candidates, is_own, source_address
 from saltext.wireguard.errors import DeviceError
 from saltext.wireguard.model.addresses import can_be_endpoint
+from saltext.wireguard.model.offers import Offers
 from saltext.wireguard.model.statements import MAX_ENDPOINTS
 
 
@@ -150,3 +151,35 @@ def test_without_a_route_there_is_no_source_address(text):
 )
 def test_an_address_of_this_machine_is_told_from_others(answer, own):
     assert is_own(answer) is own
+
+
+HERE = [
+    link("eth0", "192.0.2.1", "10.1.0.1"),
+    link("eth1", "10.2.0.1"),
+    link("docker0", "172.17.0.1"),
+    link("ppp0", "100.64.0.1", flags=("POINTOPOINT", "UP")),
+    link("lo", "203.0.113.1", flags=("LOOPBACK", "UP")),
+]
+
+
+@pytest.mark.parametrize(
+    ("only", "never", "expected"),
+    [
+        ((), (), ["192.0.2.1", "10.1.0.1", "10.2.0.1"]),
+        ((), ("10.0.0.0/8",), ["192.0.2.1"]),
+        ((), ("eth[1-9]",), ["192.0.2.1", "10.1.0.1"]),
+        (("eth1",), (), ["10.2.0.1"]),
+        (("eth*",), ("eth1", "192.0.2.0/24"), ["10.1.0.1"]),
+        (("docker0", "ppp*", "lo"), (), ["172.17.0.1", "100.64.0.1", "203.0.113.1"]),
+        (("100.64.0.0/10",), (), ["100.64.0.1"]),
+        (("fd00::/8", "eth9"), (), []),
+    ],
+)
+def test_the_operator_names_what_is_offered_and_what_is_not(only, never, expected):
+    """300 cloud machines offered an inner network that leads nowhere, and each needed a line of its own."""
+    assert candidates(json.dumps(HERE), None, (), Offers(only, never)) == tuple(expected)
+
+
+def test_what_nobody_can_reach_is_not_offered_although_it_is_named():
+    links = [link("lo", "127.0.0.1"), link("wg7", "192.0.2.9"), link("eth0", "169.254.0.1")]
+    assert candidates(json.dumps(links), None, ["wg7"], Offers(("lo", "wg7", "eth0"))) == ()

@@ -22,6 +22,7 @@ from saltext.wireguard.errors import MeshError
 from saltext.wireguard.fleet import fleet
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.meshfile.parse import parse_mesh
+from saltext.wireguard.model.offers import Offers
 from saltext.wireguard.model.view import Peer, View
 from saltext.wireguard.registry import registrations
 from saltext.wireguard.registry.rows import Boots
@@ -177,7 +178,18 @@ def test_a_view_says_what_the_interface_must_be():
         mtu=1400,
         public_key=public_key("a"),
         serial=77,
+        offered=(),
     )
+
+
+def test_a_view_says_what_the_node_may_offer_and_what_it_is_known_to_offer():
+    nodes = "'*': {withhold: [10.0.0.0/8]}, a: {offer: [eth1]}"
+    rows = [row("a", V4["a"], endpoints=("192.0.2.7",)), *ROWS[1:]]
+    told = view(join(nodes, rows=rows))
+    assert (told.offers, told.offered) == (Offers(("eth1",), ("10.0.0.0/8",)), ("192.0.2.7",))
+    assert view(join(nodes, rows=ROWS[1:])).offers == told.offers
+    assert told.digest != view(join("'*': {}", rows=rows)).digest
+    assert View.from_dict(told.to_dict(), "net") == told
 
 
 EXITS = "'*': {via: c}, b: {via: false}, c: {exit: true}"

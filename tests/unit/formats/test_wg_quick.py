@@ -11,6 +11,7 @@ from saltext.wireguard.errors import KeyFormatError, ViewError
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.formats.wg_quick import is_managed, managed_network, parse
 from saltext.wireguard.model.keys import PrivateKey
+from saltext.wireguard.model.offers import Offers
 from saltext.wireguard.model.view import Peer, View
 
 KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
@@ -261,3 +262,11 @@ def test_a_damaged_private_key_is_refused_without_being_shown():
 )
 def test_nothing_is_read_from_a_file_that_is_not_ours_or_that_was_edited_into_something_else(text):
     assert parse(text, "wg0") is None
+
+
+def test_what_a_node_may_offer_is_read_back():
+    """A node that drops a peer reports the digest of what its file says."""
+    wanted = View("wg0", ("10.42.0.1/16",), network="n", port=1, offers=Offers(("eth1", "10.0.0.0/8"), ("eth2",)))
+    found = parse(render(wanted), "wg0")
+    assert found.offers == wanted.offers
+    assert found.digest == wanted.digest

@@ -195,6 +195,33 @@ def test_a_node_with_a_new_key_registers_again(host):
     assert reasons(host) == {"backbone": None}
 
 
+def endpoints_of(host):
+    return host.master.registry.snapshot().rows["backbone", "node1"].endpoints
+
+
+@pytest.mark.parametrize("function", ["apply", "sync"])
+def test_a_node_registers_what_it_offers_now_and_only_if_that_is_something_else(host, function):
+    host.machine.links = [link("eth0", "192.0.2.1"), link("eth1", "10.2.0.1")]
+    host.be_master(MESH)
+    host.call("apply")
+    assert endpoints_of(host) == ("192.0.2.1", "10.2.0.1")
+    host.write_mesh(MESH.replace("'*': {}", "'*': {withhold: [10.0.0.0/8]}"))
+    for _ in range(2):
+        host.refresh_pillar()
+        host.call(function)
+        assert endpoints_of(host) == ("192.0.2.1",)
+    host.events.clear()
+    host.call(function)
+    assert [tag for tag, _ in host.events if tag == REGISTER_TAG] == []
+    host.machine.links = [link("eth0", "192.0.2.2")]
+    host.call(function)
+    assert endpoints_of(host) == ("192.0.2.2",)
+
+
+def link(name, address):
+    return {"ifname": name, "addr_info": [{"local": address, "prefixlen": 24, "scope": "global"}]}
+
+
 # -- sync
 
 

@@ -4,7 +4,8 @@ Which of its addresses a node offers as endpoints.
 The address that the node uses towards its Salt master comes first, then the others, IPv4 before IPv6. A node does not
 offer loopback, link-local, temporary and deprecated addresses, nor those of WireGuard interfaces (a tunnel cannot carry
 itself), of bridges for containers and virtual machines, and of overlays. Of a point-to-point device, which leads to a
-provider or into a tunnel, it offers only public addresses.
+provider or into a tunnel, it offers only public addresses. The operator can name interfaces and networks to offer,
+whatever they are, and others not to offer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from ..errors import DeviceError
 from ..model.addresses import Address, can_be_endpoint
+from ..model.offers import ANY, Offers
 from ..model.statements import MAX_ENDPOINTS
 from .ip_json import objects, parsing
 
@@ -27,7 +29,9 @@ _INTERNAL = (
 _DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")  # br-ex, br-lan and the like carry the addresses of real machines
 
 
-def candidates(address_json: str, towards_master: str | None, tunnels: Collection[str]) -> tuple[str, ...]:
+def candidates(
+    address_json: str, towards_master: str | None, tunnels: Collection[str], offers: Offers = ANY
+) -> tuple[str, ...]:
     """
     The node's endpoint candidates, best first.
 
@@ -37,7 +41,7 @@ def candidates(address_json: str, towards_master: str | None, tunnels: Collectio
     command = "`ip -json address show`"
     links = objects(address_json, command)
     with parsing(command):
-        good = [address for link in links if _outward(link, tunnels) for address in _reachable(link)]
+        good = [address for link in links if link.get("ifname") not in tunnels for address in _offered(link, offers)]
     best_first = sorted(good, key=lambda address: (str(address) != towards_master, address.version))
     return tuple(str(address) for address in best_first[:MAX_ENDPOINTS])
 
@@ -67,19 +71,21 @@ def _route(route_json: str) -> dict[str, Any]:
         return {}
 
 
-def _outward(link: dict[str, Any], tunnels: Collection[str]) -> bool:
-    name = link.get("ifname", "")
-    internal = name.startswith(_INTERNAL) or _DOCKER_BRIDGE.fullmatch(name)
-    return name not in tunnels and "LOOPBACK" not in link.get("flags", []) and not internal
-
-
-def _reachable(link: dict[str, Any]) -> list[Address]:
-    is_point_to_point = "POINTOPOINT" in link.get("flags", [])
+def _offered(link: dict[str, Any], offers: Offers) -> list[Address]:
+    name: str = link.get("ifname", "")
+    is_internal = bool(name.startswith(_INTERNAL) or _DOCKER_BRIDGE.fullmatch(name))
     return [
         address
         for address in _usable(link)
-        if can_be_endpoint(address) and (address.is_global or not is_point_to_point)
+        if can_be_endpoint(address)
+        and offers.allow(name, address)
+        and (offers.names(name, address) or (not is_internal and _is_outward(link, address)))
     ]
+
+
+def _is_outward(link: dict[str, Any], address: Address) -> bool:
+    flags = link.get("flags", [])
+    return "LOOPBACK" not in flags and (address.is_global or "POINTOPOINT" not in flags)
 
 
 def _usable(link: dict[str, Any]) -> list[Address]:

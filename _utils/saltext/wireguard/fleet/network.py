@@ -155,6 +155,7 @@ class NetworkState:
                 port=member.settings.port,
                 mtu=member.settings.mtu,
                 waiting=waiting.question if waiting else None,
+                offers=member.settings.offers,
                 expected_subnets=tuple(str(each) for each in network.subnets if member.may_have(each)),
                 expected_routes=self._expected_routes(member),
             )
@@ -237,6 +238,8 @@ class NetworkState:
             clones=boots.clones,
             preshared=self._secret.name if self._secret else None,
             hosts=self._hosts(member.node) if network.hosts else None,
+            offers=member.settings.offers,
+            offered=row.endpoints,
             **self._exit_settings(member),
         )
 

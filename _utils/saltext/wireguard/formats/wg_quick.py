@@ -25,6 +25,7 @@ from ..model.view import OtherKey, Peer, View
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
 _ENDPOINT_NAME = "# Endpoint by name"
 _ADDRESSES = "# Addresses"
+_OFFER, _WITHHOLD = "# Offer", "# Withhold"
 
 # The line after the name of a peer that stands for another key of a node.
 _OTHER_KEY = re.compile(r"# (?P<which>Next|Old) key of (?P<node>.+)")
@@ -40,7 +41,7 @@ _BY_PATHS = " # by the paths to the peers"
 
 _SETTINGS = {
     *("PrivateKey", "ListenPort", "FwMark", "Address", "MTU", "Table", "PostUp", "PostDown"),
-    *(_PRESHARED_BY, _HOSTS, _DOMAIN, _ADDRESSES),
+    *(_PRESHARED_BY, _HOSTS, _DOMAIN, _ADDRESSES, _OFFER, _WITHHOLD),
 }
 
 
@@ -169,6 +170,14 @@ def _interface(view: View, private_key: PrivateKey, is_node: bool) -> Iterator[s
         yield f"MTU = {view.path_mtu}{_BY_PATHS}"
     if is_node:
         yield from _routing(view)
+    yield from _remarks(view)
+
+
+def _remarks(view: View) -> Iterator[str]:
+    """What wg-quick takes for comments."""
+    for name, values in ((_OFFER, view.offers.only), (_WITHHOLD, view.offers.never)):
+        if values:
+            yield f"{name} = {', '.join(values)}"
     if view.preshared:
         yield f"{_PRESHARED_BY} = {view.preshared}"
     if view.hosts:
@@ -247,6 +256,8 @@ def _read_interface(settings: Mapping[str, str]) -> dict[str, object]:
         "other_ports": exits.other_ports_of(up),
         "preshared": settings.get(_PRESHARED_BY),
         "hosts": _read_hosts(settings),
+        "offer": _list(settings.get(_OFFER)),
+        "withhold": _list(settings.get(_WITHHOLD)),
     }
 
 

@@ -21,6 +21,8 @@ from .schema import (
     HOST,
     NAMED,
     NODE_ENDPOINTS,
+    OFFERS,
+    OFFERS_TEXT,
     PUBLIC_KEY,
     PUBLIC_KEY_TEXT,
     SUBNETS,
@@ -35,12 +37,14 @@ from .schema import (
 from .values import (
     read_addresses,
     read_node_endpoint,
+    read_offer,
     read_peer_dns,
     read_peer_endpoint,
     read_public_key,
     read_routes,
     read_site_endpoints,
     read_via,
+    read_withhold,
 )
 from .yamltree import Invalid, Scalar, Value
 
@@ -149,6 +153,8 @@ NODE_KEYS: Mapping[str, Key] = {
     "priority": whole("priority", 0, 65535, "`0`"),
     "exit": switch("exit"),
     "via": Key(read_via, "minion id, or `false`", VIA),
+    "offer": Key(read_offer, OFFERS_TEXT, OFFERS, "see [how endpoints are chosen](how-it-works.md#endpoints)"),
+    "withhold": Key(read_withhold, OFFERS_TEXT, OFFERS),
     "ip_versions": Key(read_ip_versions, "list of `4` and `6`", many({"enum": [4, 6]}), "`[4, 6]`"),
     "expires": Key(read_expires, "date, or time with zone (ISO 8601)", matching(TIME), "never"),
     "public_key": Key(read_public_key, PUBLIC_KEY_TEXT, PUBLIC_KEY, "what the node registers"),

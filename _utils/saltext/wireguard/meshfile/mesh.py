@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..errors import Problem
 from ..model.addresses import Address, Subnet
 from ..model.endpoint import Endpoint
+from ..model.offers import ANY, Offers
 from .patterns import Kind, Matches, Nodegroups, ids_of, kind_of, matcher, specificity
 
 # The two ends that a link joins, each a group, a minion id, the name of a peer, or everybody.
@@ -97,6 +98,8 @@ class NodeEntry(_Placed):
     via: str | Literal[False] | None = None
     public_key: str | None = None
     ip_versions: frozenset[int] | None = None
+    offer: tuple[str, ...] | None = None
+    withhold: tuple[str, ...] | None = None
     places: Mapping[str, Place] = _no_places()
 
     @property
@@ -127,7 +130,7 @@ class NodeSettings:
     behind the node. ``priority``: of several hubs, or several nodes with the same network behind them, the one with the
     lowest is used. ``exit``: whether others may route everything through this node. ``via``: the exit node of this one,
     None for none. ``public_key``: the only one that the node may have, None if its registration decides.
-    ``ip_versions``: those that it takes part with.
+    ``ip_versions``: those that it takes part with. ``offers``: which of its addresses it may offer as endpoints.
     """
 
     addresses: tuple[Address, ...]
@@ -145,6 +148,7 @@ class NodeSettings:
     mtu: int | None = None
     public_key: str | None = None
     ip_versions: frozenset[int] = IP_VERSIONS
+    offers: Offers = ANY
 
     @property
     def forwarded_port(self) -> int | None:
@@ -275,6 +279,7 @@ class Network(_Placed):
             via=None if via == node else via,
             public_key=most_specific("public_key"),
             ip_versions=most_specific("ip_versions", IP_VERSIONS),
+            offers=Offers(most_specific("offer", ()), most_specific("withhold", ())),
         )
 
     def peer(self, name: str) -> ExternalPeer | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..model.offers import DEVICE
 from .reading import Key, Schema
 from .scalars import NAME, read_boolean, read_choice, read_duration, read_number
 from .values import SUBNET, read_mtu
@@ -61,6 +62,8 @@ NODE_ENDPOINTS = "`host`, `host:port`, `[IPv6]:port`, a list of these, `:port`, 
 VIA: Schema = {"anyOf": [{"type": "string", "pattern": r"^[^\s/*?\[\]-][^\s/*?\[\]]*$"}, {"const": False}]}
 DNS = many({"type": "string", "pattern": "^[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}$"})
 DNS_TEXT = "list of addresses and domain names"
+OFFERS = many({"type": "string", "pattern": rf"^(?:{SUBNET.pattern}|{DEVICE.pattern})$"})
+OFFERS_TEXT = "list of networks in CIDR notation, interfaces, and globs of interfaces"
 CIDR = "list of networks in CIDR notation"
 BARE = "list of addresses without prefix length"
 PUBLIC_KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}

@@ -12,6 +12,7 @@ from ..model.addresses import LEAST_MTU, SPECIAL, Address, Subnet, is_address, w
 from ..model.endpoint import Endpoint, never_used
 from ..model.keys import parse_public_key
 from ..model.names import is_host_name, is_interface
+from ..model.offers import named
 from ..wording import quoted
 from .mesh import DEFAULT_PORT, AddressRange, Link, Place
 from .reading import Scope, claim, read_entries, read_list
@@ -199,6 +200,23 @@ def _route(scope: Scope, value: Value) -> Subnet:
         raise Invalid(value.place, f"{route} is everything; a route is a network behind the node")
     _check_usable(route, value.place)
     return route
+
+
+def read_offer(scope: Scope, value: Value) -> tuple[str, ...]:
+    return read_list(scope, _interface_or_network, value, "offer", "eth1, 203.0.113.0/24")
+
+
+def read_withhold(scope: Scope, value: Value) -> tuple[str, ...]:
+    return read_list(scope, _interface_or_network, value, "withhold", "eth1, 10.0.0.0/8")
+
+
+def _interface_or_network(scope: Scope, value: Value) -> str:
+    """A network in canonical form, or an interface or a glob."""
+    text = read_text(value, "an interface or a network")
+    try:
+        return named(text)
+    except ValueError as problem:
+        raise Invalid(value.place, str(problem)) from None
 
 
 def read_domain(scope: Scope, value: Value) -> str:

@@ -22,6 +22,7 @@ from .endpoint import Endpoint
 from .fields import Fields
 from .hosts import Hosts
 from .keys import parse_preshared_key
+from .offers import ANY, Offers, named
 
 Buffer = bytes | memoryview
 
@@ -33,7 +34,7 @@ _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
     *("generation", "withdrawn"),
     *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "other_ports"),
-    *("expected_subnets", "expected_routes"),
+    *("expected_subnets", "expected_routes", "offer", "withhold", "offered"),
 }
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
@@ -135,6 +136,7 @@ class View:
     - ``via``: the name of the exit node, a peer unless it is gone; None leaves the default route alone.
     - ``other_ports``: with an exit, the ports of the node's other interfaces, whose packets bypass it.
     - ``clones``: the boots of other machines that use the same Salt key, and must not.
+    - ``offers``: which of its addresses the node may offer as endpoints.
     - ``dns``: name servers and search domains. Only external peers have them, so they are in no pillar.
 
     The digest does not include these:
@@ -144,6 +146,7 @@ class View:
     - ``boot``: the boot of the machine that the master takes for the node.
     - ``generation``: that of the registry; a node never goes back to an earlier one (``node.withdrawal``).
     - ``withdrawn``: the public keys of nodes that are no longer trusted. They are removed at once, without a trial.
+    - ``offered``: the addresses that the master knows as those which the node offers; None if it has not registered.
     - ``expected_subnets`` and ``expected_routes``: before a registration, the networks to which the node will probably
       have routes, so that it can tell what is in the way.
     - ``bypass_addresses``, which bypass the exit, and ``path_mtu``, which counts if ``mtu`` is None: only the node
@@ -174,6 +177,8 @@ class View:
     path_mtu: int | None = None
     has_ipv6: bool = True
     dns: tuple[str, ...] = ()
+    offers: Offers = ANY
+    offered: tuple[str, ...] | None = None
     expected_subnets: tuple[str, ...] = ()
     expected_routes: tuple[str, ...] = ()
 
@@ -234,7 +239,8 @@ class View:
         names = [{"hosts": self.hosts.digest}] if self.hosts else []
         exit_ = [self.via, list(self.other_ports)] if self.via is not None else []
         dns = [{"dns": self.dns}] if self.dns else []
-        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_, *dns]
+        offers = [{"offer": self.offers.only, "withhold": self.offers.never}] if self.offers != ANY else []
+        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_, *dns, *offers]
         whole = hashlib.sha256(_sha256(parts))
         for part in peers:
             whole.update(part)
@@ -295,6 +301,10 @@ class View:
             "digest": self.digest,
             "peers": {peer.name: peer.to_dict() for peer in self.peers},
         }
+        if self.offers != ANY:
+            data |= {"offer": [*self.offers.only], "withhold": [*self.offers.never]}
+        if self.offered is not None:
+            data["offered"] = [*self.offered]
         if self.expected_subnets:
             data |= {"expected_subnets": [*self.expected_subnets], "expected_routes": [*self.expected_routes]}
         if self.preshared:
@@ -334,6 +344,8 @@ class View:
             preshared=given.get("preshared", fields.text, None),
             next_preshared_keys=given.get("next_preshared_keys", fields.preshared_keys, {}),
             hosts=given.get("hosts", _hosts, None),
+            offers=Offers(*(tuple(given.get(each, fields.list_of(named), [])) for each in ("offer", "withhold"))),
+            offered=given.get("offered", _offered, None),
             expected_subnets=tuple(given.get("expected_subnets", fields.list_of(fields.network), [])),
             expected_routes=tuple(given.get("expected_routes", fields.list_of(fields.network), [])),
             via=given.get("via", fields.text, None),
@@ -372,6 +384,10 @@ def _peer(name: str, data: object, where: str) -> Peer:
         next_preshared_key=given.get("next_preshared_key", parse_preshared_key, None),
         is_offered=given.get("is_offered", fields.boolean, False),
     )
+
+
+def _offered(value: object) -> tuple[str, ...]:
+    return tuple(fields.list_of(fields.address)(value))
 
 
 def _hosts(value: object) -> Hosts:

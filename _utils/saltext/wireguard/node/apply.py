@@ -107,7 +107,7 @@ def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safe
         preflight.refuse_impossible(minion, view)
         minion.send(REGISTER_TAG, [minion.statements().registration(view)])
         view = registration.await_view(view, own_key, minion.id, wait, lambda: views(minion.fresh_pillar()))
-    elif view.waiting == REGISTER:
+    elif view.waiting == REGISTER or registration.offers_others(minion, view):
         minion.send(REGISTER_TAG, [minion.statements().registration(view)])
     try:
         return view, converge_locked(minion, view, renaming.key_file(view), False, safety)

@@ -9,6 +9,7 @@ from ..device import offered_endpoints
 from ..model.addresses import usable
 from ..model.device import Device
 from ..model.endpoint import Endpoint
+from ..model.offers import ANY, Offers
 from ..model.view import View
 from ..system.commands import run
 from ..system.resolve import resolve_names
@@ -21,12 +22,17 @@ log = logging.getLogger(__name__)
 RESOLVE_SECONDS = 5.0
 
 
-def own(master_ip: str | None) -> tuple[str, ...]:
-    """The addresses that this node offers to its peers, best first; ``master_ip``: the address of its Salt master."""
+def own(master_ip: str | None, offers: Offers = ANY) -> tuple[str, ...]:
+    """
+    The addresses that this node offers to its peers, best first.
+
+    :param master_ip: the address of its Salt master
+    :param offers: what the operator lets it offer
+    """
     addresses = run(["ip", "-json", "address", "show"])
     route = run(["ip", "-json", "route", "get", master_ip], check=False) if master_ip else ""
     tunnels = {*devices.names(), *config_files.managed()}
-    return offered_endpoints.candidates(addresses, offered_endpoints.source_address(route), tunnels)
+    return offered_endpoints.candidates(addresses, offered_endpoints.source_address(route), tunnels, offers)
 
 
 def is_own(address: str) -> bool:

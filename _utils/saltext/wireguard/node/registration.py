@@ -24,6 +24,11 @@ def registration(minion: Minion, network: str) -> Signed:
     return minion.statements().registration(view)
 
 
+def offers_others(minion: Minion, view: View) -> bool:
+    """Whether this node offers other addresses by now than the master knows. Raises NodeError or DeviceError."""
+    return view.offered is not None and view.offered != endpoints.own(minion.master_ip, view.offers)
+
+
 def enrollment(minion: Minion, interfaces: object) -> dict[str, Any]:
     """What an operator needs to know about a host that cannot register. Raises WireguardError or OSError."""
     wanted = argument("interfaces", interfaces, fields.list_of(fields.interface))

@@ -38,7 +38,7 @@ class Statements:
             node=self._node,
             network=network,
             public_key=keys.ensure(renaming.key_file(view)),
-            endpoints=endpoints.own(self._master_ip),
+            endpoints=endpoints.own(self._master_ip, view.offers),
             port=view.port or 0,  # the master gives one, or refuses this
             serial=self._notes.next_serial(network, view.serial),
             boot=config_files.boot_name(),

@@ -22,6 +22,7 @@ from . import (
     converge,
     keys,
     preflight,
+    registration,
     removal,
     renaming,
     reports,
@@ -195,9 +196,12 @@ class _Sync:
     def _register(self, view: View, own_key: str) -> None:
         if not self._minion.has_master:
             apply.refuse_unregistered(self._minion, view, own_key)
-        elif view.public_key != own_key or view.waiting == REGISTER:
+            return
+        if view.public_key != own_key or view.waiting == REGISTER:
             preflight.refuse_impossible(self._minion, view)
-            self._answer.statements[REGISTER_TAG].append(self._minion.statements().registration(view))
+        elif not registration.offers_others(self._minion, view):
+            return
+        self._answer.statements[REGISTER_TAG].append(self._minion.statements().registration(view))
 
     def _applied(self, view: View) -> Part:
         key_file = renaming.key_file(view)
