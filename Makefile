@@ -21,7 +21,8 @@ LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* state
     $(wildcard tests/functional/test_$(name).py))
 
 .PHONY: help setup demo docs test test-slow test-attack test-kernel test-kernel-fleet test-boot lint unit unit-slow \
-    functional functional-slow integration integration-slow test-3006 test-pythons bench schema release clean
+    functional functional-slow integration integration-slow test-3006 test-pythons bench schema pictures release \
+    clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +100,9 @@ bench: .venv/.ready  ## Run all benchmarks and write the table of bench/README.m
 
 schema: .venv/.ready  ## Write docs/mesh-file.schema.json anew, after a change of the mesh file's keys
 	@$(PYTHON) .ci/schema
+
+pictures: .venv/.ready  ## Take the pictures of docs/ anew, after a change of the report's looks
+	@$(PYTHON) .ci/pictures
 
 release: .venv/.ready  ## The sdist and the wheel of the last commit, checked, in dist
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check build check-wheel-contents twine

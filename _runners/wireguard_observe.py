@@ -8,6 +8,8 @@ What an operator sees of a living mesh: functions of the runner ``wireguard``, i
     salt-run wireguard.wait
     salt-run wireguard.why web1 db1
     salt-run wireguard.metrics
+    salt-run wireguard.graph
+    salt-run wireguard.report file=/root/mesh.html
 """
 
 import functools
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from saltext.wireguard.control import matrix as _matrix
 from saltext.wireguard.control import metrics as _metrics
 from saltext.wireguard.control import operator as _operator
+from saltext.wireguard.control import report as _report
 from saltext.wireguard.control import status as _status
 from saltext.wireguard.control import wait as _wait
 from saltext.wireguard.control import why as _why
@@ -181,3 +184,61 @@ def metrics(file=None):
         salt-run wireguard.metrics file=/var/lib/prometheus/node-exporter/wireguard-master.prom
     """
     return _run(_metrics.metrics, file)
+
+
+@_operator.command
+def graph(network=None, format="mermaid"):
+    """
+    Draw the mesh: members, sites, hubs, exit nodes, external peers, and who can reach whom. Asks no node.
+
+    network
+        Only this one.
+
+    format
+        ``mermaid`` (a flowchart, which forges and many editors draw), ``dot`` (for Graphviz), ``svg`` (a picture for
+        browsers), or ``json`` (nodes and links as data).
+
+    Returns text.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.graph
+        salt-run wireguard.graph network=backbone format=svg > mesh.svg
+    """
+    return _run(_report.drawn, network, format)
+
+
+@_operator.command
+def report(file, network=None, probe=False, timeout=10):
+    """
+    Write all that is known of the mesh into one page for a browser: a picture, the nodes, the pairs that need a look,
+    the matrix, addresses, warnings, history, and what has changed since the last report in the same file.
+
+    Asks the nodes what they see, as ``wireguard.status`` does. The page loads nothing from the network. It has names,
+    addresses and public keys, and nothing secret. What nodes say can be forged: the page is for looking.
+
+    file
+        The page. It is readable for you alone; later reports keep the mode and group that you give it. A file that is
+        there and is no report is not overwritten.
+
+    network
+        Only this one.
+
+    probe
+        Have the nodes ping each other, as ``wireguard.matrix`` does: the page then has round-trip times and losses.
+
+    timeout
+        Seconds that a node has to answer.
+
+    Returns ``answer`` (a sentence), ``file``, ``bytes`` and ``changes`` (sentences).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.report file=/root/mesh.html
+        salt-run wireguard.report file=/srv/www/mesh.html probe=True timeout=30
+    """
+    return _run(_report.report, file, network, probe, timeout)

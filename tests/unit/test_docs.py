@@ -19,6 +19,7 @@ from saltext.wireguard.meshfile.load import load_mesh
 from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.node import pillar as node_pillar
 from saltext.wireguard.registry.history import Entry
+from saltext.wireguard.report.mermaid import mermaid
 from saltext.wireguard.review.graph import graph
 
 pytest.importorskip("salt")
@@ -307,7 +308,7 @@ def test_a_picture_of_a_mesh_is_what_the_command_prints_of_its_file(page: Path) 
     for picture in pictures:
         above = [block for _, language, block in BLOCK.findall(text[: picture.start()]) if language == "yaml"]
         mesh = parse_mesh([("", above[-1])]) if picture[1] == "above" else load_mesh(str(REPO / picture[1]))
-        assert picture[2] == graph(mesh, 0.0) + "\n"
+        assert picture[2] == mermaid(graph(mesh, 0.0)) + "\n"
 
 
 @pytest.mark.parametrize("program", re.findall(r"`(\w+\.py [^`]+)`", (REPO / "docs/scale.md").read_text()))

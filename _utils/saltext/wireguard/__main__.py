@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from .control import offline, text
 from .errors import MeshError, Problem, WireguardError
 from .meshfile.load import load_mesh
+from .report.drawing import FORMATS, draw
 from .review.graph import graph
 from .review.lint import Findings, lint
 
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _print_plan(offline.plan(copies, args.live, args.mesh[0]), args.json)
         if args.graph:
             known = copies.known() if copies else None
-            print("\n".join(graph(load_mesh(path), time.time(), known) for path in args.mesh))
+            graphs = [each for path in args.mesh for each in graph(load_mesh(path), time.time(), known)]
+            print(draw(graphs, args.format))
             return 0
         return _print_findings([_check(path, copies) for path in args.mesh])
     except MeshError as exc:
@@ -57,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keys", metavar="DIR", help="a copy of the master's accepted minion keys")
     parser.add_argument("--live", metavar="MESH", help="plan: what MESH would change in place of this one")
     parser.add_argument("--json", action="store_true", help="print the plan as data")
-    parser.add_argument("--graph", action="store_true", help="print the mesh as a Mermaid flowchart")
+    parser.add_argument("--graph", action="store_true", help="draw the mesh, as a Mermaid flowchart")
+    parser.add_argument("--format", choices=FORMATS, default="mermaid", help="of the --graph")
     return parser
 
 

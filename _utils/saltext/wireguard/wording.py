@@ -59,6 +59,13 @@ def when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
 
 
+def ago(seconds: int) -> str:
+    """How long something is past, as people say it."""
+    minutes, hours = seconds // 60, seconds // 3600
+    text = f"{seconds} s" if minutes < 3 else f"{minutes} min" if hours < 3 else f"{hours} h"
+    return f"{text if hours < 72 else f'{hours // 24} days'} ago"
+
+
 def some(names: Iterable[str]) -> str:
     """The first names in order, and the number of the others."""
     listed = sorted(names)

@@ -22,10 +22,11 @@ NO_INTERFACE = "has no interface of this network"
 @dataclass(frozen=True)
 class LiveFleet:
     """
-    The fleet as it is now. ``interfaces``: network -> node -> what it says of that network. A node that says nothing is
-    missing there, and ``silent`` says why: node -> text.
+    The fleet at a ``moment``. ``interfaces``: network -> node -> what it says of that network. A node that says nothing
+    is missing there, and ``silent`` says why: node -> text.
     """
 
+    moment: Moment
     statuses: list[Status]
     pairs: list[Pair]
     interfaces: Mapping[str, Mapping[str, LiveInterface]]
@@ -60,7 +61,7 @@ def look(operator: Operator, network: str | None, node: str | None, timeout: flo
     convert = LiveInterface.from_dict
     interfaces, silent = ask_nodes(operator, moment, concerned, "wireguard.status", [], convert, timeout)
     found = [pair for name in names for pair in _pairs(moment, name, interfaces.get(name, {}), node)]
-    return LiveFleet(chosen, found, interfaces, silent)
+    return LiveFleet(moment, chosen, found, interfaces, silent)
 
 
 def _pairs(moment: Moment, network: str, interfaces: Mapping[str, LiveInterface], node: str | None) -> Iterable[Pair]:

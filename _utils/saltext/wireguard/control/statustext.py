@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..wording import ago
+
 Row = Mapping[str, Any]
 
 # Of a pair, see ``status``.
@@ -29,18 +31,10 @@ def _row(pair: Row) -> dict[str, Any]:
         "a": pair["a"],
         "b": pair["b"],
         "state": pair["state"] + (" (ends disagree)" if pair["disagree"] else ""),
-        "last handshake": _ago(pair["handshake_age"]),
+        "last handshake": None if pair["handshake_age"] is None else ago(pair["handshake_age"]),
         "a sees": _end(pair["a_sees"]),
         "b sees": _end(pair["b_sees"]),
     }
-
-
-def _ago(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
-    minutes, hours = seconds // 60, seconds // 3600
-    text = f"{seconds} s" if minutes < 3 else f"{minutes} min" if hours < 3 else f"{hours} h"
-    return f"{text if hours < 72 else f'{hours // 24} days'} ago"
 
 
 def _end(end: Row) -> str:

@@ -179,7 +179,7 @@ def enrolled(statement: Registration, member: Member) -> Row:
         "network": statement.network,
         "public_key": statement.public_key,
         "addresses": [str(address) for address in member.addresses],
-        "endpoint": _endpoint(member),
+        "endpoint": endpoint(member),
     }
 
 
@@ -200,14 +200,14 @@ def _node(status: Status) -> Row:
         "node": status.member.node,
         "addresses": [str(address) for address in status.member.addresses],
         "public_key": row.public_key if row else None,
-        "endpoint": _endpoint(status.member),
+        "endpoint": endpoint(status.member),
         "in_sync": status.reason is None,
         "why": status.reason,
         "last_seen": when(status.seen),
     }
 
 
-def _endpoint(member: Member) -> str | None:
+def endpoint(member: Member) -> str | None:
     configured = member.settings.endpoint
     if configured is False:
         return "none: it connects to the others"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..fleet.network import NetworkState
 from ..model.endpoint import Endpoint
@@ -55,18 +56,18 @@ class Pair:
     network: str
     ends: tuple[End, End]
 
-    @property
+    @cached_property
     def kept_alive(self) -> bool:
         """Whether either end keeps the session alive."""
         return any(end.peer is not None and end.peer.keepalive for end in self.ends)
 
-    @property
+    @cached_property
     def states(self) -> tuple[State, State]:
         """As either end sees it."""
         one, other = (end.state(self.kept_alive) for end in self.ends)
         return one, other
 
-    @property
+    @cached_property
     def state(self) -> State:
         """The worse one of what the two ends see; an end that says nothing counts only if neither says anything."""
         known = [state for state in self.states if state is not State.unknown]

@@ -1,16 +1,11 @@
-"""
-A mesh as a Mermaid flowchart, which forges and many editors draw.
-
-Nodes are boxes, hubs and exit nodes hexagons, external peers rounded; those of one site are in a frame. An arrow leads
-to who can be reached, and a plain line joins two of which each can reach the other. A dotted line is a link for which
-nobody has an endpoint.
-"""
+"""A mesh as boxes and lines: who is there, at which site, and who can reach whom. Room ``report`` draws them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 
 from ..meshfile.mesh import Mesh, Network
 from ..meshfile.patterns import WILDCARD, Kind, kind_of
@@ -19,11 +14,64 @@ from .context import Context, Known
 # Stands in the name of a node for the wildcards of the glob that it is drawn for. No minion has such an id.
 _OF_GLOB = re.compile(r"…(\d+)…")
 
-# Characters that Mermaid does not take for its own.
-_PLAIN = " -./:@_,*?[]"
+
+@dataclass(frozen=True)
+class Box:
+    """
+    A node, an external peer (``is_peer``), or all nodes that a glob matches. ``text``: its name, or the glob.
+    ``routes``: the networks behind it.
+    """
+
+    name: str
+    text: str
+    site: str | None = None
+    hub: bool = False
+    exit: bool = False
+    is_peer: bool = False
+    routes: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> list[str]:
+        """What it is for the others."""
+        return [role for role, has in (("hub", self.hub), ("exit", self.exit)) if has]
 
 
-def graph(mesh: Mesh, now: float, known: Known | None = None) -> str:
+class Reach(Enum):
+    """Who of two peers can reach whom: both, only the first one the second one, or neither."""
+
+    BOTH = "both"
+    ONE_WAY = "one way"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Two peers, by their names; ``one`` reaches ``other`` if only one can. A glob has a line to itself."""
+
+    one: str
+    other: str
+    reach: Reach
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One network. Its boxes are in the order of their names."""
+
+    network: str
+    subnets: tuple[str, ...]
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def sites(self) -> dict[str | None, list[Box]]:
+        """Site -> the boxes there; first those without a site, under None."""
+        found: dict[str | None, list[Box]] = {}
+        for box in sorted(self.boxes, key=lambda box: box.site or ""):
+            found.setdefault(box.site, []).append(box)
+        return found
+
+
+def graph(mesh: Mesh, now: float, known: Known | None = None) -> list[Graph]:
     """
     All networks. With what a master knows, the members; without, a box for each entry of ``nodes``. That of a glob has
     a line to itself if the nodes which it matches are linked with each other.
@@ -32,10 +80,7 @@ def graph(mesh: Mesh, now: float, known: Known | None = None) -> str:
     """
     networks = mesh.networks if known else tuple(_with_globs(network) for network in mesh.networks)
     drawn = replace(mesh, networks=networks)
-    lines = [
-        line for number, network in enumerate(networks) for line in _network(f"n{number}", network, drawn, now, known)
-    ]
-    return "\n".join(["flowchart LR", *(f"  {line}" for line in lines)])
+    return [_graph(Context(network, drawn, now, known, None)) for network in networks]
 
 
 def _with_globs(network: Network) -> Network:
@@ -53,32 +98,27 @@ def _sample(pattern: str, name: str) -> str:
     return WILDCARD.sub(name, pattern) if kind_of(pattern) is Kind.GLOB else name
 
 
-def _network(prefix: str, network: Network, mesh: Mesh, now: float, known: Known | None) -> Iterator[str]:
-    context = Context(network, mesh, now, known, None)
-    ids = {name: f"{prefix}_{number}" for number, name in enumerate(sorted(context.participants))}
-    yield f'subgraph {prefix}["{_text(network.name)} {_text(", ".join(map(str, network.subnets)))}"]'
-    sites: dict[str | None, list[str]] = {}
-    for name in ids:
-        sites.setdefault(context.participants[name].settings.site, []).append(name)
-    for number, (site, names) in enumerate(sorted(sites.items(), key=lambda each: each[0] or "")):
-        boxes = [_box(ids[name], name, context) for name in names]
-        if site is None:
-            yield from (f"  {box}" for box in boxes)
-        else:
-            yield f'  subgraph {prefix}_site{number}["{_text(site)}"]'
-            yield from (f"    {box}" for box in boxes)
-            yield "  end"
-    yield from (f"  {line}" for line in _lines(ids, context))
-    yield "end"
+def _graph(context: Context) -> Graph:
+    names = sorted(context.participants)
+    return Graph(
+        context.network.name,
+        tuple(map(str, context.network.subnets)),
+        tuple(_box(name, context) for name in names),
+        tuple(_lines(names, context)),
+    )
 
 
-def _box(ident: str, name: str, context: Context) -> str:
+def _box(name: str, context: Context) -> Box:
     settings = context.participants[name].settings
-    roles = [role for role, has in (("hub", settings.hub), ("exit", settings.exit)) if has]
-    written = _glob(name, context) or name
-    text = "<br>".join(_text(part) for part in (written, *roles, *map(str, settings.routes)))
-    opening, closing = ("{{", "}}") if roles else ("(", ")") if name in context.peers else ("[", "]")
-    return f'{ident}{opening}"{text}"{closing}'
+    return Box(
+        name,
+        _glob(name, context) or name,
+        settings.site,
+        settings.hub,
+        settings.exit,
+        name in context.peers,
+        tuple(map(str, settings.routes)),
+    )
 
 
 def _glob(name: str, context: Context) -> str | None:
@@ -87,18 +127,14 @@ def _glob(name: str, context: Context) -> str | None:
     return context.network.nodes[int(number[1])].pattern if number else None
 
 
-def _lines(ids: dict[str, str], context: Context) -> Iterator[str]:
-    reached = {(name, peer.name): peer.endpoint is not None for name in ids for peer in context.topology.peers(name)}
+def _lines(names: list[str], context: Context) -> Iterator[Line]:
+    reached = {(name, peer.name): peer.endpoint is not None for name in names for peer in context.topology.peers(name)}
     for one, other in sorted(reached):
         there, back = reached[one, other], reached.get((other, one), False)
         if there and not back:
-            yield f"{ids[one]} --> {ids[other]}"
+            yield Line(one, other, Reach.ONE_WAY)
         elif there == back and one < other:
-            yield f"{ids[one]} {'---' if there else '-.-'} {ids[other]}"
-    yield from (
-        f"{ids[name]} --- {ids[name]}" for name in ids if _glob(name, context) and name in context.topology.linked(name)
-    )
-
-
-def _text(text: str) -> str:
-    return "".join(char if char.isalnum() or char in _PLAIN else f"#{ord(char)};" for char in text)
+            yield Line(one, other, Reach.BOTH if there else Reach.NEITHER)
+    for name in names:
+        if _glob(name, context) and name in context.topology.linked(name):
+            yield Line(name, name, Reach.BOTH)
