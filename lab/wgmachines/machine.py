@@ -130,13 +130,13 @@ class Machine:
         run(["ip", "link", "delete", "dev", INTERFACE])
         run(["wg-quick", "up", INTERFACE])
 
-    def echoes(self, address: str, seconds: float, rate: int = 1000) -> dict[str, Any]:
+    def echoes(self, address: str, seconds: float, rate: int = 1000, size: int = 64) -> dict[str, Any]:
         """
-        Send numbered packets to a machine that sends them back; see udp_echo.py.
+        Send numbered packets of so many bytes to a machine that sends them back; see udp_echo.py.
 
         Returns how many were ``sent`` and ``received``, and the ``gap``: the longest time without an answer in seconds.
         """
-        words = ["stream", address, str(seconds), str(rate)]
+        words = ["stream", address, str(seconds), str(rate), str(size)]
         return dict(json.loads(run([sys.executable, str(UDP_ECHO), *words])))
 
 

@@ -3,7 +3,8 @@
 Numbered UDP packets there and back, in a process of its own, so that nothing else here holds them up.
 
     udp_echo.py serve                         send back whatever comes
-    udp_echo.py stream ADDRESS SECONDS RATE   "-" for SECONDS: until the standard input ends
+    udp_echo.py stream ADDRESS SECONDS RATE [SIZE]
+                                              "-" for SECONDS: until the standard input ends; SIZE in bytes
 
 ``stream`` prints how many packets were ``sent`` and ``received``, and the ``gap``: the longest time without an answer.
 
@@ -36,7 +37,7 @@ def serve() -> None:
                 udp.sendto(data, sender)
 
 
-def stream(address: str, seconds: float | None, rate: int) -> None:
+def stream(address: str, seconds: float | None, rate: int, size: int = 64) -> None:
     arrivals: dict[int, float] = {}
     ended = threading.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -50,7 +51,7 @@ def stream(address: str, seconds: float | None, rate: int) -> None:
         while not asked_to_end.is_set() and (seconds is None or time.monotonic() - started < seconds):
             time.sleep(max(started + sent / rate - time.monotonic(), 0))
             with contextlib.suppress(OSError):
-                udp.sendto(sent.to_bytes(8, "big") + bytes(56), (address, PORT))
+                udp.sendto(sent.to_bytes(8, "big") + bytes(size - 8), (address, PORT))
             sent += 1
         stopped = time.monotonic()
         before = -1
@@ -86,7 +87,7 @@ def _listen(udp: socket.socket, arrivals: dict[int, float], ended: threading.Eve
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
         serve()
-    elif len(sys.argv) == 5 and sys.argv[1] == "stream":
-        stream(sys.argv[2], None if sys.argv[3] == "-" else float(sys.argv[3]), int(sys.argv[4]))
+    elif len(sys.argv) in (5, 6) and sys.argv[1] == "stream":
+        stream(sys.argv[2], None if sys.argv[3] == "-" else float(sys.argv[3]), *map(int, sys.argv[4:]))
     else:
         sys.exit(__doc__)

@@ -6,7 +6,8 @@ sends through it is dropped by the second, until that has moved too. So shortly 
 keep what it sends into its own subnets back, and sends it shortly afterwards. Then clocks and networks may differ by
 ``MARGIN_SECONDS``.
 
-What is kept back waits in the queue of a network device that goes with this process, whatever ends it.
+What is kept back waits in the queue of a network device that goes with this process, whatever ends it. The device has
+the MTU of the interface, so that the kernel makes packets that fit.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from ..errors import WireguardError
+from ..system import machine
 from ..system.commands import run
 from . import devices
 
@@ -61,7 +63,7 @@ def _kept_back(interface: str, addresses: tuple[str, ...], until: float) -> Iter
         name = _device(queue)
         own = [ip_interface(each) for each in addresses]
         commands = [
-            f"link set dev {name} txqueuelen {_QUEUE} up",
+            f"link set dev {name} mtu {machine.here.mtu(interface)} txqueuelen {_QUEUE} up",
             *(each for one in own for each in _routes(one, name)),
         ]
         run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
