@@ -6,6 +6,7 @@ Master configuration::
     ext_pillar:
       - wireguard:
           mesh: /srv/wireguard/mesh.yml     # a file, or a directory of *.yml files
+          registry: postgresql://...        # only where it is not to be a file of ours
           preshared_secret: sdb://...       # only where preshared keys are not to come from a file of ours
 
 Without a master, the same stands in the configuration of every minion, which so compiles its own pillar; see
@@ -40,7 +41,7 @@ def __virtual__():
     return __virtualname__
 
 
-def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
+def ext_pillar(minion_id, pillar, mesh, registry=None, preshared_secret=None):
     """
     The views of ``minion_id``: ``{"wireguard": {"networks": {network: view}, "generation": number, "modules_digest":
     text}}``.
@@ -57,6 +58,7 @@ def ext_pillar(minion_id, pillar, mesh, preshared_secret=None):
     names that are endpoints again.
 
     :param mesh: path of the mesh file or directory
+    :param registry: URI of a PostgreSQL database, or absolute path of a file, if not in a file of ours
     :param preshared_secret: what preshared keys come from, if not from a file of ours
     :raises PillarError: for an invalid mesh file, an unusable registry and the like, to all that may be members,
         without saying what is wrong; without a master MeshError, which names every problem with file and line

@@ -299,7 +299,7 @@ def master_cpu() -> float:
 
 def registry_path(opts: dict[str, Any]) -> str:
     """Where the master with these options keeps its registry."""
-    return Master.from_opts(opts).registry.path
+    return Master.from_opts(opts).registry.place
 
 
 def crowd(options: argparse.Namespace) -> list[Minion]:

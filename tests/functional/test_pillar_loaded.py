@@ -22,6 +22,7 @@ from saltext.wireguard.master.settling import settle
 from saltext.wireguard.meshfile import load
 from saltext.wireguard.meshfile.parse import parse_mesh
 from saltext.wireguard.model.view import View
+from wglab.postgresql import Server, programs
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +208,7 @@ def test_nothing_secret_is_in_a_pillar(master):
 
 
 FAULTS = {
-    "the registry is damaged": lambda master: Path(master.state.registry.path).write_bytes(b"no database" * 1000),
+    "the registry is damaged": lambda master: Path(master.state.registry.place).write_bytes(b"no database" * 1000),
     "the list of denials is damaged": lambda master: Path(master.state.state_dir, "denials.json").write_text("{"),
     "the mesh file is not named": lambda master: master.opts.update(ext_pillar=[{"wireguard": {}}]),
     "keys are kept elsewhere": lambda master: master.opts.update({"keys.cache_driver": "redis"}),
@@ -284,3 +285,49 @@ def test_the_schedule_is_one_that_salt_takes(master):
         built = functions["schedule.build_schedule_item"](name, **job)
         assert built["function"] == job["function"]
         assert {key: built[key] for key in job} == job
+
+
+# -- several masters over one registry
+
+
+@pytest.fixture
+def server():
+    """A PostgreSQL server of the test's own."""
+    pytest.importorskip("psycopg")
+    if not programs():
+        pytest.skip("PostgreSQL is not installed")
+    own = Server().start()
+    yield own
+    own.remove()
+
+
+@pytest.fixture
+def two_masters(tmp_path, salt_keys, server):
+    found = []
+    for name in ("master1", "master2"):
+        (tmp_path / name).mkdir()
+        made = MasterSide(tmp_path / name, salt_keys)
+        made.opts["ext_pillar"][0]["wireguard"]["registry"] = server.uri()
+        found.append(made)
+    return found
+
+
+def test_two_masters_with_one_registry_hear_and_tell_the_same(two_masters):
+    one, other = two_masters
+    one.register("node1", key("node1"))
+    other.register("node2", key("node2"))
+    for node in ("node1", "node2"):
+        assert one.pillar(node) == other.pillar(node)
+    view = View.from_dict(one.pillar("node1")["wireguard"]["networks"][NETWORK], NETWORK)
+    assert view.addresses == ("10.42.0.1/24",)
+    assert [(peer.name, peer.allowed_ips) for peer in view.peers] == [("node2", ("10.42.0.2/32",))]
+
+
+def test_without_the_server_members_keep_what_they_have_and_others_notice_nothing(two_masters, server):
+    one, _ = two_masters
+    one.register("node1", key("node1"))
+    one.write_mesh("nodes: {'node[12]': {}}")
+    server.stop()
+    with pytest.raises(PillarError, match=r"^the master fails, so this minion keeps what it has"):
+        one.pillar("node1")
+    assert one.pillar("node3") == {}

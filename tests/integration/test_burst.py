@@ -87,7 +87,7 @@ def assert_complete(lab, said):
     assert len(set(given)) == len(given) == 2 * len(everybody)
     first = [entry.node for entry in registry(lab).audit.history(limit=10**6) if entry.what == "registered"]
     assert sorted(first) == sorted({row.node for row in everybody})
-    with closing(sqlite3.connect(registry(lab).path)) as connection:
+    with closing(sqlite3.connect(registry(lab).place)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
@@ -154,7 +154,7 @@ def triggers_while_one_reconcile_runs_cost_one_more(lab, count):
     """The minions of the burst never answer, so a reconcile that asks them lasts until its patience of 20 s is over."""
     began, ended = reconciles(lab)
     # the digest of some nodes changes, which the engine does not see: it would trigger by itself
-    with closing(sqlite3.connect(registry(lab).path)) as connection, connection:
+    with closing(sqlite3.connect(registry(lab).place)) as connection, connection:
         connection.execute("UPDATE report SET digest = 'another' WHERE node LIKE 'load000%'")
     start = (f"salt/minion/{HOST}/start", {"cmd": "_minion_event"})
     steps.send_events(lab, HOST, [start])

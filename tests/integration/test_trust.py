@@ -119,7 +119,7 @@ def refused_lines(lab):
 
 
 def assert_sane(lab):
-    with closing(sqlite3.connect(registry(lab).path)) as connection:
+    with closing(sqlite3.connect(registry(lab).place)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     told = [lab.salt_run(f"wireguard.{what}", *words) for what, *words in (("nodes",), ("history", "limit=1000"))]
     for done in told:

@@ -1,4 +1,4 @@
-"""Makes ``factories`` importable in all folders of unit tests."""
+"""Makes ``factories`` importable in all folders of unit tests, and ends the database server that some need."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from databases import remove_server
+
+
+def pytest_sessionfinish():
+    remove_server()
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,6 @@ from saltext.wireguard.model.changes import Change, Kind, as_salt
 from saltext.wireguard.model.keys import PrivateKey
 from saltext.wireguard.model.statements import Registration
 from saltext.wireguard.registry.admission import REVOKED, Standing
-from saltext.wireguard.registry.registry import Registry
 from saltext.wireguard.registry.rows import Row, Snapshot
 from saltext.wireguard.registry.salt_keys import AcceptedKey
 
@@ -143,7 +142,3 @@ def accept(master, node, key=None):
 
 def snapshot(*rows):
     return Snapshot(1, {(row.network, row.node): row for row in rows})
-
-
-def sqlite_registry(directory):
-    return Registry(str(directory / "wireguard" / "registry.db"))

@@ -1,19 +1,13 @@
-"""
-Registering in a registry. What its tests hold is the contract for every backend.
-
-For another backend, add what opens it to BACKENDS: a callable that takes a directory and gives an object with the
-public methods of ``Registry``.
-"""
+"""Registering in a registry."""
 
 import contextlib
 import multiprocessing
 
 import pytest
 
-from factories import membership, network, sqlite_registry
+from factories import membership, network
 from saltext.wireguard.errors import RefusedError
 
-BACKENDS = [pytest.param(sqlite_registry, id="sqlite")]
 FORK = multiprocessing.get_context("fork")
 DUAL = "10.42.0.0/24, 'fd42::/64'"
 

@@ -106,7 +106,7 @@ def test_an_id_of_any_kind_in_the_event_of_a_start_is_not_kept(engine):
 
 def test_the_registry_stays_open_while_statements_come_and_is_written_back_when_none_does(fleet, engine):
     """Each statement closed it for the last time, which waits for the disk: half of what it cost."""
-    log = Path(f"{fleet.master.registry.path}-wal")
+    log = Path(f"{fleet.master.registry.place}-wal")
     for serial in range(3):
         statement = registration("a", 10**6 + serial, public_key=public_key("a"))
         engine.step(event(REGISTER_TAG, {"id": "a", "data": {"signed": fleet.sign(statement)}}))

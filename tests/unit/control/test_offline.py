@@ -21,7 +21,7 @@ def live(tmp_path):
         accept(master, node)
         says(master, registration(node))
     (tmp_path / "copy").mkdir()
-    with sqlite3.connect(master.registry.path) as registry, sqlite3.connect(tmp_path / "copy/registry.db") as copied:
+    with sqlite3.connect(master.registry.place) as registry, sqlite3.connect(tmp_path / "copy/registry.db") as copied:
         registry.backup(copied)
     shutil.copytree(master.keys_dir, tmp_path / "keys")
     shutil.rmtree(master.state_dir)

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from databases import sqlite_registry
 from factories import (
     accepted,
     membership,
@@ -16,7 +17,6 @@ from factories import (
     registration,
     row,
     snapshot,
-    sqlite_registry,
 )
 from saltext.wireguard.errors import MeshError
 from saltext.wireguard.fleet import fleet
@@ -490,7 +490,7 @@ def registry(tmp_path):
 
 
 def current(parsed, registry, keys):
-    return fleet.current(registry.path, parsed, registry.snapshot(), keys, time.time())
+    return fleet.current(registry.place, parsed, registry.snapshot(), keys, time.time())
 
 
 def test_the_current_fleet_is_the_same_object_while_nothing_changed(registry):

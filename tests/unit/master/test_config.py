@@ -19,8 +19,29 @@ OPTS = {
 
 def test_the_paths_come_from_the_options_of_the_salt_master():
     assert Master.from_opts(OPTS) == Master(
-        "/srv/wireguard/mesh.yml", "/etc/salt/pki/master/minions", "/var/cache/salt/master/wireguard", nodegroups={}
+        "/srv/wireguard/mesh.yml",
+        "/etc/salt/pki/master/minions",
+        "/var/cache/salt/master/wireguard",
+        nodegroups={},
+        registry_place="/var/cache/salt/master/wireguard/registry.db",
     )
+
+
+def with_registry(place):
+    return {**OPTS, "ext_pillar": [{"wireguard": {"mesh": "/srv/wireguard/mesh.yml", "registry": place}}]}
+
+
+def test_a_line_of_the_configuration_says_where_the_registry_is():
+    assert Master.from_opts(with_registry("/data/registry.db")).registry.place == "/data/registry.db"
+    elsewhere = Master.from_opts(with_registry("postgresql://wg:hidden@db/wg"))
+    assert elsewhere.registry.place == "postgresql://wg@db/wg"
+    assert "hidden" not in repr(elsewhere)
+
+
+@pytest.mark.parametrize("place", ["registry.db", "mysql://db/wg", "sdb://vault/registry", 5, ["a"]])
+def test_a_registry_that_can_be_nowhere_is_an_error_that_says_what_to_write(place):
+    with pytest.raises(ConfigError, match="must be postgresql://USER:PASSWORD@HOST/DATABASE or the absolute path"):
+        _ = Master.from_opts(with_registry(place)).registry
 
 
 def test_nodegroups_are_words_whatever_way_the_configuration_has_them():

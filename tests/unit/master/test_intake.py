@@ -13,7 +13,7 @@ from saltext.wireguard.errors import MeshError, RegistryError
 from saltext.wireguard.master.intake import hear
 from saltext.wireguard.master.status import leftovers
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Report
-from saltext.wireguard.registry import database, pace
+from saltext.wireguard.registry import generation, pace
 from speaking import believed, event, logged, refused, says
 
 
@@ -255,7 +255,7 @@ def test_a_generation_of_days_to_come_that_the_registry_itself_gave_out_is_heard
     ahead = SimpleNamespace(**vars(time))
     ahead.time_ns = lambda: time.time_ns() + 10 * 86_400 * 10**9
     with monkeypatch.context() as patch:
-        patch.setattr(database, "time", ahead)
+        patch.setattr(generation, "time", ahead)
         says(master, registration("a"))
     given = master.registry.snapshot().generation
     assert given > time.time_ns() + 9 * 86_400 * 10**9

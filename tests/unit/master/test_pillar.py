@@ -84,7 +84,7 @@ def test_an_error_says_nothing_of_what_is_wrong(master, opts):
 
 def test_a_registry_that_is_not_usable_is_an_error_for_members_only(master, opts):
     says(master, registration("a"))
-    Path(master.registry.path).write_bytes(b"no database" * 999)
+    Path(master.registry.place).write_bytes(b"no database" * 999)
     with pytest.raises(PillarError, match="the master fails, so this minion keeps what it has"):
         has(opts, "a")
     assert has(opts, "z") is None

@@ -90,7 +90,7 @@ def test_a_node_whose_rotation_failed_lets_others_go_first_for_a_while(tmp_path)
     register(master, "a")
     register(master, "b")
     catch_up(master, 1)
-    with sqlite3.connect(master.registry.path) as connection:
+    with sqlite3.connect(master.registry.place) as connection:
         connection.execute("UPDATE node SET keyed = keyed - ?", [31 * DAY])
         connection.execute("UPDATE generation SET value = value + 1")
     assert sorted(node for _, node in due_for_rotation(master.moment())) == ["a", "b"]

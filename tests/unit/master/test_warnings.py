@@ -14,7 +14,7 @@ def test_a_registry_that_is_older_than_the_list_of_denials_is_named_with_whom_it
     says(master, registration("a"))
     master.registry.admissions.revoke("net", "a", "alice", "stolen")
     assert warnings(master.moment()) == []
-    os.unlink(master.registry.path)
+    os.unlink(master.registry.place)
     assert warnings(master.moment()) == [
         "the registry, new or from a backup, lacks the decision of alice about a in network net (revoked: stolen);"
         " it still holds. `salt-run wireguard.revoke a`, `readmit` or `admit` replaces it"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from factories import membership, network, public_key, registration, sqlite_registry
+from databases import BACKENDS
+from factories import membership, network, public_key, registration
 from saltext.wireguard.errors import RefusedError
 
 MANUAL = network(extra="admit: manual")
@@ -10,9 +11,9 @@ MANUAL_REKEY = network(extra="rekey: manual")
 CHANGED = "is not what was there, or shown, before: its public key is"
 
 
-@pytest.fixture
-def registry(tmp_path):
-    return sqlite_registry(tmp_path)
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def asks(registry, serial, key="a", net=MANUAL):

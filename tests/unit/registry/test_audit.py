@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from databases import BACKENDS
 from factories import public_key, registration
-from registering import BACKENDS, FORK, register, whats
+from registering import FORK, register, whats
 
 
 @pytest.fixture(params=BACKENDS)

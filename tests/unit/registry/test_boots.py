@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from databases import BACKENDS
 from factories import registration
-from registering import BACKENDS, refused_without_a_trace, register, whats
+from registering import refused_without_a_trace, register, whats
 from saltext.wireguard.model.statements import Report
 from saltext.wireguard.registry.rows import Boots
 

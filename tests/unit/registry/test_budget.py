@@ -1,12 +1,11 @@
 """What a node says may cost the others only so much, however true it is; and it is not lost."""
 
-import sqlite3
-
 import pytest
 
-from factories import membership, network, public_key, registration, sqlite_registry
+from databases import BACKENDS, execute
+from factories import membership, network, public_key, registration
 from saltext.wireguard.model.statements import Report, Rollback, Rotation
-from saltext.wireguard.registry import audit, boots, database, history, registrations
+from saltext.wireguard.registry import audit, boots, generation, history, registrations
 from saltext.wireguard.registry import registry as module
 from saltext.wireguard.registry.budget import BOOTS, CHANGES, REPORTS
 
@@ -30,14 +29,14 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for each in (module, registrations, boots, database, history, audit):
+    for each in (module, registrations, boots, generation, history, audit):
         monkeypatch.setattr(each, "time", clock)
     return clock
 
 
-@pytest.fixture
-def registry(tmp_path):
-    return sqlite_registry(tmp_path)
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def register(registry, serial, node="a", net=None, **changes):
@@ -64,8 +63,7 @@ def exhaust(registry, node="a"):
 
 
 def rows_of(registry, table):
-    with sqlite3.connect(registry.path) as connection:
-        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    return execute(registry, f"SELECT count(*) FROM {table}")[0][0]
 
 
 # --- what is no news
@@ -136,10 +134,9 @@ def test_what_waits_is_the_last_word_and_is_taken_in_when_the_budget_allows(regi
 def test_in_a_network_of_thousands_the_next_change_waits_for_longer(registry, clock):
     """Ten an hour, in a full mesh of 2,000, took two thirds of a core of the master."""
     last = exhaust(registry)
-    with sqlite3.connect(registry.path) as connection:
-        columns = "public_key || i, endpoints, port, serial, salt_key, registered, next_key, keyed"
-        numbers = "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 2000)"
-        connection.execute(f"{numbers} INSERT INTO node SELECT network, node || i, {columns} FROM node, numbers")
+    columns = "public_key || i, endpoints, port, serial, salt_key, registered, next_key, keyed"
+    numbers = "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 2000)"
+    execute(registry, f"{numbers} INSERT INTO node SELECT network, node || i, {columns} FROM node, numbers")
     clock.now += 6 * CHANGES.seconds
     assert register(registry, last + 1, **endpoint(7)) is False
     clock.now += CHANGES.seconds

@@ -2,8 +2,9 @@
 
 import pytest
 
+from databases import BACKENDS
 from factories import membership, network, public_key, registration
-from registering import BACKENDS, addresses, everybody, refused_without_a_trace, register, whats
+from registering import addresses, everybody, refused_without_a_trace, register, whats
 from saltext.wireguard.model.statements import Report
 
 

@@ -8,10 +8,13 @@ import time
 
 import pytest
 
-from factories import membership, network, registration, sqlite_registry
+from databases import PLACES, execute, sqlite_registry
+from factories import membership, network, registration
 from saltext.wireguard.errors import RefusedError, RegistryError
+from saltext.wireguard.registry import generation
 from saltext.wireguard.registry.admission import ADMITTED, REVOKED, UNDECIDED, Standing, excluded
 from saltext.wireguard.registry.denials import Denials, combined
+from saltext.wireguard.registry.registry import Registry
 
 MANUAL = network(extra="admit: manual")
 
@@ -27,7 +30,7 @@ def register(registry, node="a", serial=1, net=None):
 
 def take(registry):
     """A backup, as `sqlite3 .backup` makes it."""
-    with open(registry.path, "rb") as handle:
+    with open(registry.place, "rb") as handle:
         return handle.read()
 
 
@@ -35,14 +38,14 @@ def restore(registry, backup):
     """As the manual says: stop, put back, remove what belongs to the other; without a backup, a new registry."""
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(registry.path + suffix)
+            os.unlink(registry.place + suffix)
     if backup:
-        with open(registry.path, "wb") as handle:
+        with open(registry.place, "wb") as handle:
             handle.write(backup)
 
 
 def list_of(registry):
-    return os.path.join(os.path.dirname(registry.path), "denials.json")
+    return os.path.join(os.path.dirname(registry.place), "denials.json")
 
 
 def is_out(registry, node="a"):
@@ -204,7 +207,7 @@ def test_the_list_is_for_its_owner_only_and_can_be_read_by_a_person(registry):
         *("net", "a", "revoked", "alice"),
         "stolen",
     )
-    assert sorted(os.listdir(os.path.dirname(registry.path))) == ["denials.json", "registry.db"]
+    assert sorted(os.listdir(os.path.dirname(registry.place))) == ["denials.json", "registry.db"]
 
 
 def test_a_list_that_another_process_changed_gives_a_new_snapshot(registry):
@@ -245,3 +248,46 @@ GUEST = Standing(ADMITTED, 3.0, "carol", "", 50.0)
 def test_of_two_different_decisions_the_one_holds_that_denies_more(recorded, denied, state, expires):
     found = combined(recorded, denied)
     assert (found.state, found.expires) == (state, expires) if found else (state, expires) == (None, None)
+
+
+# --- several masters, each with a list of its own
+
+
+@pytest.fixture(params=PLACES)
+def masters(request, tmp_path):
+    place = request.param(tmp_path)
+    return [Registry(place, str(tmp_path / name)) for name in ("master1", "master2")]
+
+
+def test_a_revocation_on_one_master_holds_on_the_other_and_comes_into_its_list(masters):
+    one, other = masters
+    register(one)
+    one.admissions.revoke("net", "a", "alice", "stolen")
+    assert other.standings()["net", "a"].state == REVOKED
+    other.settle(membership(network(), "b"))
+    execute(other, "DELETE FROM standing")
+    assert other.standings()["net", "a"].state == REVOKED
+
+
+def test_what_one_master_took_back_is_taken_back_on_the_other(masters):
+    """The list of the other one went on shutting the node out, and the masters had two views of the mesh."""
+    one, other = masters
+    register(one)
+    one.admissions.revoke("net", "a", "alice", "stolen")
+    other.admissions.readmit("net", "a", "bob", "found")
+    assert one.standings()["net", "a"].state == ADMITTED
+    assert one.snapshot().unrecorded == {}
+    one.settle(membership(network(), "ab"))
+    assert one._denials.read() == {}
+
+
+def test_a_decision_is_later_than_what_the_list_of_its_master_has_whatever_the_clock_says(masters, monkeypatch):
+    one, other = masters
+    register(one)
+    one.admissions.revoke("net", "a", "alice", "stolen")
+    other.settle(membership(network(), "b"))
+    execute(one, "DELETE FROM standing")
+    execute(one, "UPDATE generation SET value = 1")
+    monkeypatch.setattr(generation.time, "time_ns", lambda: 1)
+    one.admissions.readmit("net", "a", "alice", "found")
+    assert one.standings()["net", "a"].state == other.standings()["net", "a"].state == ADMITTED

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from databases import BACKENDS
 from factories import registration
-from registering import BACKENDS, register, whats
+from registering import register, whats
 from saltext.wireguard.registry.drains import Cause
 
 ALICE = Cause("drained", "alice", "new disks")

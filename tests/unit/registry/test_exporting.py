@@ -2,15 +2,16 @@
 
 import pytest
 
-from factories import membership, network, public_key, registration, sqlite_registry
+from databases import BACKENDS
+from factories import membership, network, public_key, registration
 from saltext.wireguard.errors import PoolExhaustedError, RefusedError
 
 PHONE = "phone: {}, tablet: {}"
 
 
-@pytest.fixture
-def registry(tmp_path):
-    return sqlite_registry(tmp_path)
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def prepare(registry, peer="phone", **settings):

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from factories import accepted, membership, mesh, network, public_key, registration, sqlite_registry
+from databases import BACKENDS
+from factories import accepted, membership, mesh, network, public_key, registration
 from saltext.wireguard.errors import MeshError, PoolExhaustedError, RefusedError
 from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.review.plan import projected
@@ -12,9 +13,9 @@ from saltext.wireguard.review.plan import projected
 PHONE = "phone: {}"
 
 
-@pytest.fixture
-def registry(tmp_path):
-    return sqlite_registry(tmp_path)
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def register(registry, node="a", net=None):

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from saltext.wireguard.registry import history
-from saltext.wireguard.registry.database import Database
 from saltext.wireguard.registry.history import Entry
+from saltext.wireguard.registry.sqlite import SQLite
 
 
 @pytest.fixture
 def store(tmp_path):
-    return Database(str(tmp_path / "registry.db"))
+    return SQLite(str(tmp_path / "registry.db"))
 
 
 def write(store, node="a", what="joined", network="net", who="alice", why="because", **details):

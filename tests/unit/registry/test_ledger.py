@@ -4,11 +4,12 @@ import contextlib
 
 import pytest
 
+from databases import BACKENDS
 from factories import membership, network, registration
-from registering import BACKENDS, addresses, register
+from registering import addresses, register
 from saltext.wireguard.errors import PoolExhaustedError
 from saltext.wireguard.registry import boots as boots_module
-from saltext.wireguard.registry import database, registrations
+from saltext.wireguard.registry import generation, registrations
 from saltext.wireguard.registry import registry as module
 
 
@@ -25,7 +26,7 @@ SMALL = "10.42.0.0/31"  # room for two
 def clock(monkeypatch):
     """The registry's clock, at noon of some day."""
     clock = Clock(1_800_000_000.0)
-    for each in (module, registrations, boots_module, database):
+    for each in (module, registrations, boots_module, generation):
         monkeypatch.setattr(each, "time", clock)
     return clock
 

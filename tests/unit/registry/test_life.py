@@ -76,7 +76,7 @@ class Life(stateful.RuleBasedStateMachine):
 
     @property
     def registry(self):
-        return Registry(self.master.registry.path)
+        return Registry(self.master.registry.place)
 
     def rows(self):
         """What a row says, without what is of no consequence."""
@@ -258,7 +258,7 @@ class Life(stateful.RuleBasedStateMachine):
         if self.registry.exists():
             self.made += 1
             backup = self.path / f"backup {self.made}"
-            backup.write_bytes(Path(self.registry.path).read_bytes())
+            backup.write_bytes(Path(self.registry.place).read_bytes())
             self.backups.append(backup)
 
     @stateful.rule(data=st.data())
@@ -267,9 +267,9 @@ class Life(stateful.RuleBasedStateMachine):
         backup = data.draw(st.sampled_from([None, *self.backups]))
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.registry.path + suffix)
+                os.unlink(self.registry.place + suffix)
         if backup:
-            Path(self.registry.path).write_bytes(backup.read_bytes())
+            Path(self.registry.place).write_bytes(backup.read_bytes())
 
     @stateful.rule(hours=st.sampled_from([-24 * 400, -30, -1, 1, 30, 24 * 400]))
     def is_set(self, hours):

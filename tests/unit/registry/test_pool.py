@@ -6,9 +6,9 @@ import pytest
 
 from factories import membership, network, public_key
 from saltext.wireguard.errors import PoolExhaustedError, RefusedError
-from saltext.wireguard.registry.database import Database
 from saltext.wireguard.registry.ledger import OnPaper, Stored
 from saltext.wireguard.registry.pool import Pool, allocatable, without
+from saltext.wireguard.registry.sqlite import SQLite
 
 DAY = 86_400
 WEEK = 7 * DAY
@@ -20,7 +20,7 @@ def ledger(request, tmp_path):
     if request.param == "on paper":
         yield OnPaper((), {})
         return
-    with Database(str(tmp_path / "registry.db")).write() as connection:
+    with SQLite(str(tmp_path / "registry.db")).write() as connection:
         yield Stored(connection, "net")
 
 

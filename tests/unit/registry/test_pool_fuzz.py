@@ -7,9 +7,9 @@ import pytest
 
 from factories import membership, network
 from saltext.wireguard.errors import RefusedError
-from saltext.wireguard.registry.database import Database
 from saltext.wireguard.registry.ledger import OnPaper, Stored
 from saltext.wireguard.registry.pool import Pool, is_host
+from saltext.wireguard.registry.sqlite import SQLite
 
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
@@ -98,7 +98,7 @@ def test_an_address_is_anothers_only_after_its_quarantine_or_by_the_mesh_file(st
 def test_the_registry_gives_what_the_plan_foretold(tmp_path_factory, steps):
     path = str(tmp_path_factory.mktemp("registry") / "registry.db")
     world, paper = World(), OnPaper((), {})
-    with Database(path).write() as connection:
+    with SQLite(path).write() as connection:
         stored = Stored(connection, "net")
         for step in steps:
             change(world, step)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from factories import membership, network, public_key, registration, sqlite_registry
+from databases import BACKENDS
+from factories import membership, network, public_key, registration
 from saltext.wireguard.errors import RefusedError
 from saltext.wireguard.model.statements import Rotation
 
@@ -10,9 +11,9 @@ MANUAL = network(extra="admit: manual")
 MANUAL_REKEY = network(extra="rekey: manual")
 
 
-@pytest.fixture
-def registry(tmp_path):
-    return sqlite_registry(tmp_path)
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def register(registry, node, serial=1, key=None, net=None, members=("a", "b", "c"), suspended=(), salt_key=None):

@@ -6,15 +6,16 @@ from ipaddress import ip_address
 
 import pytest
 
-from factories import membership, network, registration, sqlite_registry
+from databases import BACKENDS
+from factories import membership, network, registration
 from saltext.wireguard.model.statements import Rollback
 from saltext.wireguard.registry import queries
 from saltext.wireguard.registry.rows import Boots
 
 
-@pytest.fixture
-def registry(tmp_path):
-    return sqlite_registry(tmp_path)
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def execute(registry, sql, *rows):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factories import sqlite_registry
+from databases import BACKENDS
 from saltext.wireguard.registry import audit as module
 from saltext.wireguard.registry import refusals
 from saltext.wireguard.registry.refusals import (
@@ -44,12 +44,12 @@ def clock(monkeypatch):
 OF_NODE, OF_KIND = 6, 20
 
 
-@pytest.fixture
-def registry(tmp_path, monkeypatch):
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path, monkeypatch):
     monkeypatch.setattr(refusals, "MAX_ENTRIES_OF_NODE", OF_NODE)
     monkeypatch.setattr(refusals, "MAX_ENTRIES", OF_KIND)
     monkeypatch.setattr(module, "_tallies", {})
-    return sqlite_registry(tmp_path)
+    return request.param(tmp_path)
 
 
 def flood(registry, clock, count, node="evil", kind="old", reason="its serial {} is not newer"):

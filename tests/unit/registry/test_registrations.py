@@ -6,8 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
+from databases import BACKENDS
 from factories import membership, network, public_key, registration
-from registering import BACKENDS, DUAL, addresses, content, everybody, refused_without_a_trace, register
+from registering import DUAL, addresses, content, everybody, refused_without_a_trace, register
 from saltext.wireguard.errors import PoolExhaustedError, RefusedError
 
 

@@ -7,8 +7,9 @@ from ipaddress import ip_network
 
 import pytest
 
+from databases import BACKENDS
 from factories import membership, network, public_key, registration
-from registering import BACKENDS, DUAL, FORK, refused_without_a_trace, register, run
+from registering import DUAL, FORK, refused_without_a_trace, register, run
 from saltext.wireguard.errors import RefusedError
 from saltext.wireguard.model.statements import Report
 

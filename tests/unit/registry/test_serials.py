@@ -1,20 +1,20 @@
 """A clock that was ahead silences a node only until it is right again, and nobody plays old statements again."""
 
-import sqlite3
 import time
 
 import pytest
 
-from factories import membership, network, public_key, registration, sqlite_registry
+from databases import BACKENDS, execute
+from factories import membership, network, public_key, registration
 from saltext.wireguard.errors import RefusedError
 from saltext.wireguard.model.statements import MAX_AHEAD_NS, Report, Rotation
 
 DAY = 86_400 * 10**9
 
 
-@pytest.fixture
-def registry(tmp_path):
-    return sqlite_registry(tmp_path)
+@pytest.fixture(params=BACKENDS)
+def registry(request, tmp_path):
+    return request.param(tmp_path)
 
 
 def register(registry, serial, key="a", salt_key="salt key of a"):
@@ -70,8 +70,7 @@ def test_nobody_has_serials_where_there_is_no_registry(registry):
 def locked_out(registry):
     """As a master is whose own clock was ahead: it has taken in serials of the future."""
     register(registry, time.time_ns() - 10**9)
-    with sqlite3.connect(registry.path) as connection:
-        connection.execute("UPDATE serial SET value = value + ?", [400 * DAY])
+    execute(registry, "UPDATE serial SET value = value + ?", [400 * DAY])
 
 
 def test_a_node_that_is_locked_out_is_told_apart_and_an_operator_lets_it_speak_again(registry):

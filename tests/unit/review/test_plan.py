@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import accepted, membership, mesh, network, public_key, registration, row, snapshot, sqlite_registry
+from databases import sqlite_registry
+from factories import accepted, membership, mesh, network, public_key, registration, row, snapshot
 from saltext.wireguard.device import diff, forwarding
 from saltext.wireguard.device.operations import Applied, changes_of
 from saltext.wireguard.errors import MeshError, PoolExhaustedError

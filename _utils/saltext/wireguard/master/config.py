@@ -54,6 +54,12 @@ def nodegroups_of(opts: Mapping[str, Any]) -> Nodegroups:
     }
 
 
+def registry_of(opts: Mapping[str, Any]) -> str:
+    """Where the registry is; what is wrong with it is said by whoever opens it."""
+    given = _settings(opts).get("registry")
+    return os.path.join(state_dir_of(opts), "registry.db") if given is None else str(given)
+
+
 def state_dir_of(opts: Mapping[str, Any]) -> str:
     return os.path.join(opts["cachedir"], "wireguard")
 

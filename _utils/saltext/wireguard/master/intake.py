@@ -56,7 +56,7 @@ def take_in(master: Master, tag: str, event: object, asked: str | None = None) -
 def _register(master: Master, signed: object) -> bool:
     keys = master.salt_keys()
     statement, key = verify(signed, Registration, keys)
-    refuse_haste(master.registry.path, statement, key.fingerprint)
+    refuse_haste(master.registry.place, statement, key.fingerprint)
     members = membership(master, statement.network, keys)
     _refuse_stranger(members, statement.node)
     refuse_wrong_key(members.network, statement.node, statement.public_key)
@@ -66,7 +66,7 @@ def _register(master: Master, signed: object) -> bool:
 def _report(master: Master, signed: object) -> bool:
     keys = master.salt_keys()
     statement, key = verify(signed, Report, keys)
-    refuse_haste(master.registry.path, statement, key.fingerprint)
+    refuse_haste(master.registry.place, statement, key.fingerprint)
     if not master.registry.knows(statement.network, statement.node):
         # A node that left may still report. If one that never registered could, every reconcile would wait for it.
         _refuse_stranger(membership(master, statement.network, keys), statement.node)

@@ -25,7 +25,7 @@ from ..model.view import View
 from ..registry.registry import Registry
 from ..registry.rows import Applied, Drain, NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey, SaltKeys, load_salt_keys
-from .config import keys_dir_of, mesh_path_of, nodegroups_of, secret_of, state_dir_of
+from .config import keys_dir_of, mesh_path_of, nodegroups_of, registry_of, secret_of, state_dir_of
 from .secretfile import load_secret
 
 
@@ -37,6 +37,7 @@ class Master:
     ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
     ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: the source of
     preshared keys, if that is not a file of ours. ``nodegroups``: those of its configuration; None: not known.
+    ``registry_place``: where the registry is, unless it is a file in ``state_dir``.
     """
 
     mesh_path: str
@@ -45,6 +46,7 @@ class Master:
     own_minion: str = ""
     configured_secret: Secret | None = None
     nodegroups: Nodegroups | None = field(default=None, hash=False)
+    registry_place: str = field(default="", repr=False)  # may have a password
 
     @classmethod
     def from_opts(cls, opts: Mapping[str, Any]) -> Master:
@@ -52,11 +54,11 @@ class Master:
         # Unless `id` is configured, Salt names a master after the minion on its machine.
         own_minion = str(opts.get("id") or "").removesuffix("_master")
         places = mesh_path_of(opts), keys_dir_of(opts), state_dir_of(opts)
-        return cls(*places, own_minion, secret_of(opts), nodegroups_of(opts))
+        return cls(*places, own_minion, secret_of(opts), nodegroups_of(opts), registry_of(opts))
 
     @property
     def registry(self) -> Registry:
-        return Registry(os.path.join(self.state_dir, "registry.db"))
+        return Registry(self.registry_place or os.path.join(self.state_dir, "registry.db"), self.state_dir)
 
     def mesh(self) -> Mesh:
         """The mesh file, parsed. Raises MeshError."""
@@ -112,7 +114,7 @@ class Moment:
     @cached_property
     def unguarded(self) -> Fleet:
         """The fleet, even with losses: for work that changes no node, and to force a loss."""
-        path = self.master.registry.path
+        path = self.master.registry.place
         return fleet.current(path, self.mesh, self.snapshot, self.keys, self.now, self.secret)
 
     def fleet(self) -> Fleet:

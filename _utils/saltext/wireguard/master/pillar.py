@@ -12,7 +12,7 @@ from ..meshfile.mesh import Mesh
 from ..model.view import View
 from ..registry.rows import Snapshot
 from . import counters
-from .config import nodegroups_of, state_dir_of
+from .config import nodegroups_of, registry_of, state_dir_of
 from .master import Master
 
 
@@ -38,7 +38,8 @@ def views_for(opts: Mapping[str, Any], mesh_path: str, node: str) -> tuple[dict[
         raise
     except (WireguardError, OSError) as exc:
         is_invalid = isinstance(exc, MeshError)
-        if not _may_be_member(Master(mesh_path, "", state_dir_of(opts), nodegroups=nodegroups_of(opts)), node):
+        known = Master(mesh_path, "", state_dir_of(opts), "", None, nodegroups_of(opts), registry_of(opts))
+        if not _may_be_member(known, node):
             return None
     what, verb = ("the mesh file on the master is invalid", "validate") if is_invalid else ("the master fails", "nodes")
     raise PillarError(f"{what}, so this minion keeps what it has; `salt-run wireguard.{verb}` on the master says why")

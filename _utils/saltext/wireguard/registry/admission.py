@@ -35,6 +35,7 @@ class Standing:
     What an operator decided about one node in one network.
 
     ``state`` is ADMITTED, REVOKED, or UNDECIDED: then only ``expires`` counts, in Unix seconds; None: never.
+    ``generation``: that of the registry with the decision.
     """
 
     state: str
@@ -42,6 +43,7 @@ class Standing:
     who: str
     why: str
     expires: float | None = None
+    generation: int = 0
 
 
 def excluded(settings: NodeSettings | None, standing: Standing | None, now: float) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Mapping
 
@@ -13,12 +12,15 @@ from ..wording import shell
 from . import budget
 from . import history as trail
 from .admission import ADMITTED, REVOKED, Membership
-from .database import Database, advance_generation
+from .database import Connection, Database, upsert
 from .decisions import Decisions
 from .denials import Denials
+from .generation import advance_generation
 from .public_keys import refuse_foreign_key
 from .registrations import accept
 from .rows import NodeId
+
+_REJECT = upsert("rejected", "network, node, public_key", "since, who")
 
 
 class Admissions:
@@ -93,9 +95,7 @@ class Admissions:
             ).fetchone()
             if waiting is None:
                 return None
-            connection.execute(
-                "INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?)", (network, node, waiting[0], time.time(), who)
-            )
+            connection.execute(_REJECT, (network, node, waiting[0], time.time(), who))
             _forget_question(connection, network, node)
             trail.write(connection, network, node, "rejected", who, "", public_key=waiting[0])
             advance_generation(connection)
@@ -104,18 +104,18 @@ class Admissions:
     def note_shown(self, keys: Mapping[NodeId, str]) -> None:
         """Remember which public keys an operator was shown as waiting: an ``admit`` means these."""
         with self._store.write() as connection:
-            sql = "UPDATE asked SET shown = ? WHERE (network, node) = (?, ?) AND shown IS NOT ?"
+            sql = "UPDATE asked SET shown = ? WHERE (network, node) = (?, ?) AND coalesce(shown, '') != ?"
             connection.executemany(sql, [(key, network, node, key) for (network, node), key in keys.items()])
 
 
-def _forget_question(connection: sqlite3.Connection, network: str, node: str) -> None:
+def _forget_question(connection: Connection, network: str, node: str) -> None:
     """It is answered."""
     for table in ("waiting", "asked"):
         connection.execute(f"DELETE FROM {table} WHERE (network, node) = (?, ?)", (network, node))  # noqa: S608
 
 
 def _refuse_another_key(
-    connection: sqlite3.Connection, network: str, node: str, record: Registration | None, public_key: str
+    connection: Connection, network: str, node: str, record: Registration | None, public_key: str
 ) -> None:
     """Raise RefusedError if the waiting key may not be the one that the operator has seen."""
     if record is None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 
 from . import history as trail
 from . import refusals
-from .database import Database, advance_generation
+from .database import Database
+from .generation import advance_generation
 from .refusals import MANY, Refused, Tally
 from .rows import NodeId, Refusal
 
@@ -27,7 +28,7 @@ class Audit:
 
     def refuse(self, network: str, node: str, reason: str, kind: str = "malformed") -> bool:
         """Remember a refusal, see ``refusals``. False: there are so many that it is only counted."""
-        tally = _tallies.setdefault(self._store.path, Tally())
+        tally = _tallies.setdefault(self._store.place, Tally())
         counts = tally.add(Refused(network, node, kind), time.monotonic())
         if counts is None:
             return False
@@ -61,7 +62,9 @@ class Audit:
             return left
         with self._store.write() as connection:
             for node in sorted(set(members) - known):
-                if connection.execute("INSERT OR IGNORE INTO member VALUES (?, ?)", (network, node)).rowcount:
+                if connection.execute(
+                    "INSERT INTO member VALUES (?, ?) ON CONFLICT DO NOTHING", (network, node)
+                ).rowcount:
                     trail.write(connection, network, node, "joined", "master", "in the mesh file, accepted, registered")
             for node in sorted(known.difference(members)):
                 if connection.execute("DELETE FROM member WHERE (network, node) = (?, ?)", (network, node)).rowcount:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 
 from ..errors import RefusedError
 from ..model.statements import Registration, Report
 from . import history as trail
 from .budget import BOOTS, spend
-from .database import advance_generation
+from .database import ALL_ROWS, Connection, upsert
+from .generation import advance_generation
 
 # So many boots of a machine are remembered, besides the current one.
 MAX_BOOTS = 50
 
+_STORE = upsert("boot", "node, salt_key, boot", "state, seen")
 
-def see_boot(connection: sqlite3.Connection, statement: Registration | Report, salt_key: str) -> bool:
+
+def see_boot(connection: Connection, statement: Registration | Report, salt_key: str) -> bool:
     """
     Detect two machines with one Salt key: a single machine never returns to an earlier boot. Returns whether the
     current boot has changed.
@@ -42,7 +44,7 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
     sql = "UPDATE boot SET state = ? WHERE (node, salt_key) = (?, ?) AND state IN ('current', 'fresh')"
     connection.execute(sql, (others, *who))
     now = "fresh" if states and state is None else "current"
-    connection.execute("INSERT OR REPLACE INTO boot VALUES (?, ?, ?, ?, ?)", (*who, statement.boot, now, time.time()))
+    connection.execute(_STORE, (*who, statement.boot, now, time.time()))
     _forget_old(connection, statement.network, who)
     advance_generation(connection)
     if others == "clone":
@@ -51,12 +53,12 @@ def see_boot(connection: sqlite3.Connection, statement: Registration | Report, s
     return True
 
 
-def _forget_old(connection: sqlite3.Connection, network: str, who: tuple[str, str]) -> None:
+def _forget_old(connection: Connection, network: str, who: tuple[str, str]) -> None:
     """A node that makes up boot ids gets no more room than that."""
     sql = (
         "DELETE FROM boot WHERE (node, salt_key) = (?, ?) AND boot IN (SELECT boot FROM boot"
-        " WHERE (node, salt_key) = (?, ?) AND state IN ('replaced', 'clone') ORDER BY seen DESC LIMIT -1 OFFSET ?)"
+        " WHERE (node, salt_key) = (?, ?) AND state IN ('replaced', 'clone') ORDER BY seen DESC LIMIT ? OFFSET ?)"
     )
-    count = connection.execute(sql, (*who, *who, MAX_BOOTS)).rowcount
+    count = connection.execute(sql, (*who, *who, ALL_ROWS, MAX_BOOTS)).rowcount
     if count:
         trail.note_pruned(connection, network, who[0], f"boots: it has more than {MAX_BOOTS}", count, time.time())

@@ -7,8 +7,9 @@ Statements beyond the budget wait, or are not acted on at once. Functions here w
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, replace
+
+from .database import Connection, upsert
 
 
 @dataclass(frozen=True)
@@ -27,32 +28,38 @@ BOOTS = Budget("boots", 10, 360.0)
 # In a full mesh, a change costs the master a pillar for each node: of so many, an hour's changes take it 6 minutes.
 NODES = 300
 
+_STORE = upsert("budget", "name, node", "spent, at")
 
-def changes(connection: sqlite3.Connection) -> Budget:
+
+def changes(connection: Connection) -> Budget:
     """In each registry as many at once, but the more nodes it knows, the longer until the next."""
     count = connection.execute("SELECT count(*) FROM node").fetchone()[0]
     return replace(CHANGES, seconds=CHANGES.seconds * max(count / NODES, 1.0))
 
 
-def spend(connection: sqlite3.Connection, budget: Budget, node: str, now: float) -> bool:
+def spend(connection: Connection, budget: Budget, node: str, now: float) -> bool:
     """Spend one of the node's budget. Returns whether it had one left."""
     sql = "SELECT spent, at FROM budget WHERE (name, node) = (?, ?)"
     spent, at = connection.execute(sql, (budget.name, node)).fetchone() or (0.0, now)
-    # a clock that is set back gives nothing, and from then on time counts again
-    spent = max(spent - max(now - at, 0.0) / budget.seconds, 0.0)
+    spent = _still_spent(budget, spent, at, now)
     has_some = spent + 1 <= budget.at_once
     if has_some or now < at:
         values = (budget.name, node, spent + 1 if has_some else spent, now)
-        connection.execute("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?)", values)
+        connection.execute(_STORE, values)
     return has_some
 
 
-def spenders(connection: sqlite3.Connection, budget: Budget, now: float) -> list[str]:
+def _still_spent(budget: Budget, spent: float, at: float, now: float) -> float:
+    """What time has not given back. A clock that is set back gives nothing, and from then on time counts again."""
+    return max(spent - max(now - at, 0.0) / budget.seconds, 0.0)
+
+
+def spenders(connection: Connection, budget: Budget, now: float) -> list[str]:
     """The nodes that have nothing left of this budget."""
-    sql = "SELECT node FROM budget WHERE name = ? AND spent - max(? - at, 0) / ? + 1 > ? ORDER BY node"
-    return [node for (node,) in connection.execute(sql, (budget.name, now, budget.seconds, budget.at_once))]
+    rows = connection.execute("SELECT node, spent, at FROM budget WHERE name = ? ORDER BY node", [budget.name])
+    return [node for node, spent, at in rows if _still_spent(budget, spent, at, now) + 1 > budget.at_once]
 
 
-def renew(connection: sqlite3.Connection, node: str) -> None:
+def renew(connection: Connection, node: str) -> None:
     """Reset all budgets of a node, because an operator wants to hear from it."""
     connection.execute("DELETE FROM budget WHERE node = ?", [node])

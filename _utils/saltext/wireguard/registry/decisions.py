@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 
 from ..errors import RefusedError
 from ..model.statements import Registration
 from . import history as trail
 from .admission import REVOKED, Standing
-from .database import advance_generation
+from .database import Connection, upsert
 from .denials import Denials, combined, unrecorded
+from .generation import advance_generation, outgrow
 from .rows import NodeId
+
+_STORE = upsert("standing", "network, node", "state, since, who, why, expires, generation")
 
 
 class Decisions:
     """Within one transaction of the registry."""
 
-    def __init__(self, connection: sqlite3.Connection, denials: Denials) -> None:
+    def __init__(self, connection: Connection, denials: Denials) -> None:
         self._connection = connection
         self._denials = denials
 
     def of(self, network: str, node: str) -> Standing | None:
         """The decision that holds for one node. The cost does not depend on how many nodes there are."""
-        sql = "SELECT state, since, who, why, expires FROM standing WHERE (network, node) = (?, ?)"
+        sql = "SELECT state, since, who, why, expires, generation FROM standing WHERE (network, node) = (?, ?)"
         row = self._connection.execute(sql, (network, node)).fetchone()
         return combined(Standing(*row) if row else None, self._denials.read().get((network, node)))
 
@@ -37,7 +39,9 @@ class Decisions:
         return unrecorded(self._denials.read(), self._recorded())
 
     def _recorded(self) -> dict[NodeId, Standing]:
-        rows = self._connection.execute("SELECT network, node, state, since, who, why, expires FROM standing")
+        rows = self._connection.execute(
+            "SELECT network, node, state, since, who, why, expires, generation FROM standing"
+        )
         return {(network, node): Standing(*rest) for network, node, *rest in rows}
 
     def decide(
@@ -55,18 +59,30 @@ class Decisions:
 
         The list of denials is written first, so that a crash in between leaves the node shut out.
         """
-        standing = Standing(state, time.time(), who, why, expires)
+        listed = self._denials.read().get((network, node))
+        if listed:
+            outgrow(self._connection, listed.generation)
+        generation = advance_generation(self._connection)
+        standing = Standing(state, time.time(), who, why, expires, generation)
         row = (network, node, *standing.__dict__.values())
-        self._connection.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._connection.execute(_STORE, row)
         details = {"expires": expires} if expires else {}
         trail.write(self._connection, network, node, what or state, who, why, **details)
-        advance_generation(self._connection)
         self._denials.note({(network, node): standing})
 
     def list_again(self) -> None:
-        """Add denials of the registry to the list that it lacks, for example because somebody deleted it."""
-        recorded, denied = self._recorded(), self._denials.read()
-        self._denials.note({node: each for node, each in recorded.items() if node not in denied})
+        """
+        Bring the list in line with later decisions in the registry: somebody deleted the list, or another master, which
+        has a list of its own, decided.
+        """
+        denied = self._denials.read()
+        self._denials.note(
+            {
+                node: each
+                for node, each in self._recorded().items()
+                if node not in denied or denied[node].generation < each.generation
+            }
+        )
 
     def refuse_revoked(self, record: Registration) -> Standing | None:
         """Raise RefusedError for a revoked node. Returns any other decision about the node."""

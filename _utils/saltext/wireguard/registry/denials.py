@@ -2,8 +2,8 @@
 The denials of operators, kept beside the registry so that an older registry does not undo them.
 
 A new registry, and one from a backup, lack later revocations. So each revocation, and each admission that ends, is also
-in this file, from before the registry has it until it is undone. Several masters that share a registry must share this
-list too.
+in this file, from before the registry has it until it is undone. Of several masters that share a registry, each has a
+file of its own.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ class Denials:
             return
         rows = [{"network": network, "node": node, **asdict(each)} for (network, node), each in sorted(after.items())]
         try:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             files.replace(self.path, json.dumps(rows, indent=1) + "\n")
-        except NodeError as exc:
+        except (NodeError, OSError) as exc:
             raise self._unusable(exc.__cause__ or exc) from exc
 
     def _unusable(self, exc: BaseException) -> RegistryError:
@@ -86,10 +87,10 @@ def _denies(standing: Standing) -> bool:
 
 def combined(recorded: Standing | None, denied: Standing | None) -> Standing | None:
     """
-    What holds of a decision in the registry and one in the list of denials: of two different ones, the stricter parts.
-    The later one does not win, because that would depend on clocks.
+    What holds of a decision in the registry and one in the list of denials: that of the registry, if it has come to a
+    later one, by another master; else of two different ones the stricter parts.
     """
-    if denied is None or denied == recorded:
+    if denied is None or denied == recorded or (recorded and recorded.generation > denied.generation):
         return recorded
     moments = [each.expires for each in (recorded, denied) if each and each.expires is not None]
     expires = min(moments, default=None)

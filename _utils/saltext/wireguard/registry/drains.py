@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import history as trail
-from .database import Database, advance_generation
+from .database import Connection, Database, upsert
+from .generation import advance_generation
 from .rows import Drain, NodeId
+
+_STORE = upsert("drain", "network, node", "since, who, why, until, automatic")
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Drains:
             before = read(connection).get((network, node))
             if before and (not before.automatic or cause.automatic) and before.until is None:
                 return False
-            row = (network, node, time.time(), cause.who, cause.why, cause.until, cause.automatic)
-            connection.execute("INSERT OR REPLACE INTO drain VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            row = (network, node, time.time(), cause.who, cause.why, cause.until, int(cause.automatic))
+            connection.execute(_STORE, row)
             details = {"until": cause.until} if cause.until else {}
             trail.write(connection, network, node, cause.what, cause.who, cause.why, **details)
             advance_generation(connection)
@@ -65,7 +67,7 @@ class Drains:
             advance_generation(connection)
 
 
-def read(connection: sqlite3.Connection) -> Mapping[NodeId, Drain]:
+def read(connection: Connection) -> Mapping[NodeId, Drain]:
     rows = connection.execute("SELECT network, node, since, who, why, until, automatic FROM drain")
     return {
         (network, node): Drain(since, who, why, until, bool(automatic))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from . import exports
 from .admission import Membership
-from .database import Database, advance_generation
+from .database import Database
 from .exports import Export
+from .generation import advance_generation
 from .queries import read_addresses
 from .registrations import pool_of
 

@@ -9,7 +9,6 @@ Functions here work within the caller's transaction.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from ..errors import RefusedError
 from ..model.addresses import Address
 from . import history as trail
+from .database import Connection
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Export:
 
 
 def read(
-    connection: sqlite3.Connection, addresses: Mapping[tuple[str, str], Sequence[Address]]
+    connection: Connection, addresses: Mapping[tuple[str, str], Sequence[Address]]
 ) -> dict[tuple[str, str], Export]:
     """All of them. ``addresses``: (network, name) to those that the registry has given."""
     rows = connection.execute("SELECT network, peer, public_key, digest, exported FROM export")
@@ -45,17 +45,17 @@ def read(
     }
 
 
-def names(connection: sqlite3.Connection, network: str) -> set[str]:
+def names(connection: Connection, network: str) -> set[str]:
     """The peers of a network that have a row."""
     return {name for (name,) in connection.execute("SELECT peer FROM export WHERE network = ?", [network])}
 
 
-def prepare(connection: sqlite3.Connection, network: str, peer: str) -> None:
+def prepare(connection: Connection, network: str, peer: str) -> None:
     """Make the row of a peer, unless it has one."""
-    connection.execute("INSERT OR IGNORE INTO export VALUES (?, ?, NULL, '', 0)", (network, peer))
+    connection.execute("INSERT INTO export VALUES (?, ?, NULL, '', 0) ON CONFLICT DO NOTHING", (network, peer))
 
 
-def store(connection: sqlite3.Connection, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
+def store(connection: Connection, before: Export, public_key: str, digest: str, who: str, why: str) -> None:
     """
     Note the key of a peer, and what it was given. ``before``: the peer as it was when this was prepared.
 
@@ -71,8 +71,8 @@ def store(connection: sqlite3.Connection, before: Export, public_key: str, diges
         raise RefusedError(f"{public_key} is the public key of {owner[1]} in network {owner[0]}")
     done = connection.execute(
         "UPDATE export SET public_key = ?, digest = ?, exported = ?"
-        " WHERE network = ? AND peer = ? AND public_key IS ? AND exported = ?",
-        (public_key, digest, time.time(), network, peer, before.public_key, before.exported),
+        " WHERE network = ? AND peer = ? AND coalesce(public_key, '') = ? AND exported = ?",
+        (public_key, digest, time.time(), network, peer, before.public_key or "", before.exported),
     )
     if not done.rowcount:
         raise RefusedError(
@@ -82,7 +82,7 @@ def store(connection: sqlite3.Connection, before: Export, public_key: str, diges
     trail.write(connection, network, peer, "exported", who, why, **details)
 
 
-def refuse_taken(connection: sqlite3.Connection, name: str, public_key: str, network: str | None = None) -> None:
+def refuse_taken(connection: Connection, name: str, public_key: str, network: str | None = None) -> None:
     """
     Raise RefusedError if another peer has the key. ``network``: the only one where the peer of this name may have it;
     None for all.
@@ -93,7 +93,7 @@ def refuse_taken(connection: sqlite3.Connection, name: str, public_key: str, net
             raise RefusedError(f"the public key {public_key} is that of the peer {peer} in network {where}", "key")
 
 
-def forget(connection: sqlite3.Connection, network: str, peers: Collection[str]) -> None:
+def forget(connection: Connection, network: str, peers: Collection[str]) -> None:
     """Drop peers that the mesh file does not have any more. Their addresses are freed like those of nodes."""
     for peer in sorted(peers):
         who = (network, peer)

@@ -8,10 +8,11 @@ first process that can announces each entry once, as a Salt event.
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from dataclasses import dataclass
 from typing import Any
+
+from .database import Connection
 
 # What can happen to a node: the last part of the events' tags, see docs/events.md.
 WHATS = (
@@ -78,9 +79,7 @@ class Entry:
 _COLUMNS = "id, time, network, node, what, who, why, details, times, last"
 
 
-def write(
-    connection: sqlite3.Connection, network: str, node: str, what: str, who: str, why: str, **details: Any
-) -> None:
+def write(connection: Connection, network: str, node: str, what: str, who: str, why: str, **details: Any) -> None:
     """Add an entry within the caller's transaction. ``what`` is one of WHATS."""
     if what not in WHATS:
         raise ValueError(f"{what} is not one of WHATS")
@@ -90,7 +89,7 @@ def write(
         prune(connection, now)
 
 
-def prune(connection: sqlite3.Connection, now: float) -> None:
+def prune(connection: Connection, now: float) -> None:
     """
     Drop entries beyond the limits, and note that in an entry of each node concerned.
 
@@ -98,7 +97,7 @@ def prune(connection: sqlite3.Connection, now: float) -> None:
     """
     by_itself = (
         "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY node ORDER BY id DESC) AS place"
-        " FROM history WHERE who = node) WHERE place > ?"
+        " FROM history WHERE who = node) AS numbered WHERE place > ?"
     )
     by_age = "SELECT id FROM history WHERE time < ? AND id <= (SELECT max(id) FROM history) - ?"
     for why, sql, values in (
@@ -116,7 +115,7 @@ def prune(connection: sqlite3.Connection, now: float) -> None:
             note_pruned(connection, network, node, why, count, now)
 
 
-def note_pruned(connection: sqlite3.Connection, network: str, node: str, why: str, count: int, now: float) -> None:
+def note_pruned(connection: Connection, network: str, node: str, why: str, count: int, now: float) -> None:
     """Add to the entry about what was dropped of a node, one for each reason. ``why``: "WHAT: REASON"."""
     text = f"so many of its older {why}"
     sql = "UPDATE history SET times = times + ?, last = ? WHERE (network, node, what, why) = (?, ?, 'pruned', ?)"
@@ -124,30 +123,28 @@ def note_pruned(connection: sqlite3.Connection, network: str, node: str, why: st
         _insert(connection, (now, network, node, "pruned", "master", text, "{}", None, count, now))
 
 
-def write_refusal(
-    connection: sqlite3.Connection, network: str, node: str, why: str, kind: str, times: int, now: float
-) -> None:
+def write_refusal(connection: Connection, network: str, node: str, why: str, kind: str, times: int, now: float) -> None:
     """Add a refusal, which more of the same are counted in; see ``refusals``."""
     _insert(connection, (now, network, node, "refused", "master", why, json.dumps({"kind": kind}), kind, times, now))
 
 
-def _insert(connection: sqlite3.Connection, values: tuple[object, ...]) -> int:
-    cursor = connection.execute(
+def _insert(connection: Connection, values: tuple[object, ...]) -> int:
+    connection.execute(
         "INSERT INTO history (time, network, node, what, who, why, details, kind, times, last, announced)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         values,
     )
-    return int(cursor.lastrowid or 0)
+    return int(connection.execute("SELECT max(id) FROM history").fetchone()[0])
 
 
-def read(connection: sqlite3.Connection, node: str | None, limit: int) -> list[Entry]:
+def read(connection: Connection, node: str | None, limit: int) -> list[Entry]:
     """The newest entries, of one node or of all, oldest first."""
     where, values = ("WHERE node = ?", [node]) if node else ("", [])
     sql = f"SELECT {_COLUMNS} FROM history {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - only fixed words
     return [_entry(row) for row in reversed(connection.execute(sql, [*values, limit]).fetchall())]
 
 
-def claim(connection: sqlite3.Connection) -> list[Entry]:
+def claim(connection: Connection) -> list[Entry]:
     """The entries that nobody has announced. The caller must."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM history WHERE announced = 0 ORDER BY id").fetchall()  # noqa: S608
     connection.execute("UPDATE history SET announced = 1 WHERE announced = 0")

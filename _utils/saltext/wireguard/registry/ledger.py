@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..model.addresses import Address, Subnet, parse_address
+from .database import Connection, upsert
 from .pool import Holding
 
 # At most a day between two checks for former nodes counts, and a check is written down at most once an hour.
 _DAY = 86_400.0
 _HOUR = 3600.0
 
+_GIVE = upsert("address", "network, address", "node, freed")
+_TOUCH = upsert("pool", "network, subnet", "untouched")
+
 
 class Stored:
     """The addresses of one network in the registry's file, within a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, network: str) -> None:
+    def __init__(self, connection: Connection, network: str) -> None:
         self._connection = connection
         self._network = network
 
@@ -35,8 +38,8 @@ class Stored:
         return self._find("freed <= ? ORDER BY freed, address", moment)
 
     def give(self, address: Address, node: str) -> None:
-        values = (self._network, str(address), node)
-        self._connection.execute("INSERT OR REPLACE INTO address (network, address, node) VALUES (?, ?, ?)", values)
+        values = (self._network, str(address), node, None)
+        self._connection.execute(_GIVE, values)
 
     def free(self, address: Address, moment: float) -> None:
         sql = "UPDATE address SET freed = ? WHERE (network, address) = (?, ?)"
@@ -49,7 +52,7 @@ class Stored:
 
     def touch(self, subnet: Subnet, untouched: int) -> None:
         values = (self._network, str(subnet), str(untouched))
-        self._connection.execute("INSERT OR REPLACE INTO pool VALUES (?, ?, ?)", values)
+        self._connection.execute(_TOUCH, values)
 
     def holders(self) -> set[str]:
         """The nodes that have an address, and have not been found to be gone."""
@@ -97,7 +100,7 @@ class OnPaper:
         self._untouched[str(subnet)] = untouched
 
 
-def pass_time(connection: sqlite3.Connection, now: float) -> bool:
+def pass_time(connection: Connection, now: float) -> bool:
     """
     Advance the quarantines; to be called with each check for former nodes. Returns whether any was extended.
 

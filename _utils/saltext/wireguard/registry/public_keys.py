@@ -7,7 +7,6 @@ its caller is about to accept.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 from ..errors import RefusedError
@@ -15,12 +14,11 @@ from ..model.statements import Registration, Rotation
 from . import exports
 from . import history as trail
 from .admission import Membership
+from .database import Connection
 from .rows import VOUCHED
 
 
-def refuse_foreign_key(
-    connection: sqlite3.Connection, record: Registration, salt_key: str, membership: Membership
-) -> None:
+def refuse_foreign_key(connection: Connection, record: Registration, salt_key: str, membership: Membership) -> None:
     """
     Raise RefusedError if another node has the key of a registration. ``salt_key``: the key that proves the
     registration.
@@ -36,14 +34,14 @@ def refuse_foreign_key(
             raise _taken(record.node, record.public_key, network, node)
 
 
-def refuse_foreign_next_key(connection: sqlite3.Connection, record: Rotation) -> None:
+def refuse_foreign_next_key(connection: Connection, record: Rotation) -> None:
     """Raise RefusedError where a key that was announced is another's: who makes a new key has none that is known."""
     exports.refuse_taken(connection, record.node, record.next_key, record.network)
     for network, node, _ in _owners(connection, record.node, record.next_key):
         raise _taken(record.node, record.next_key, network, node)
 
 
-def take_over(connection: sqlite3.Connection, record: Registration, who: str) -> None:
+def take_over(connection: Connection, record: Registration, who: str) -> None:
     """
     Delete the rows of others that have the key of a registration that is accepted, by ``who``'s doing.
 
@@ -55,7 +53,7 @@ def take_over(connection: sqlite3.Connection, record: Registration, who: str) ->
         trail.write(connection, network, node, "superseded", who, why, public_key=record.public_key, by=record.node)
 
 
-def _owners(connection: sqlite3.Connection, node: str, public_key: str) -> Iterator[tuple[str, str, str]]:
+def _owners(connection: Connection, node: str, public_key: str) -> Iterator[tuple[str, str, str]]:
     """(network, node, Salt key) of the others that have the key, or announced it."""
     sql = "SELECT network, node, salt_key FROM node WHERE (public_key = ? OR next_key = ?) AND node != ?"
     yield from connection.execute(sql, (public_key, public_key, node))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..model.addresses import Address, ipv4_first, parse_address
 from ..model.statements import Rollback
+from .database import Connection
 from .pool import Holding
 from .rows import Boots, NodeId, Row, Waiting
 
@@ -17,7 +17,7 @@ def parse_rollback(text: str | None) -> Rollback | None:
     return Rollback(**json.loads(text)) if text else None
 
 
-def read_addresses(connection: sqlite3.Connection) -> dict[NodeId, list[Address]]:
+def read_addresses(connection: Connection) -> dict[NodeId, list[Address]]:
     addresses: dict[NodeId, list[Address]] = {}
     sql = "SELECT network, address, node FROM address WHERE freed IS NULL"
     for network, address, node in connection.execute(sql):
@@ -25,7 +25,7 @@ def read_addresses(connection: sqlite3.Connection) -> dict[NodeId, list[Address]
     return {node: ipv4_first(each) for node, each in addresses.items()}
 
 
-def read_rows(connection: sqlite3.Connection, addresses: Mapping[NodeId, Sequence[Address]]) -> dict[NodeId, Row]:
+def read_rows(connection: Connection, addresses: Mapping[NodeId, Sequence[Address]]) -> dict[NodeId, Row]:
     rows = connection.execute(
         "SELECT network, node, public_key, endpoints, port, serial, salt_key, registered, next_key, keyed FROM node"
     )
@@ -47,12 +47,12 @@ def read_rows(connection: sqlite3.Connection, addresses: Mapping[NodeId, Sequenc
     }
 
 
-def read_waiting(connection: sqlite3.Connection) -> dict[NodeId, Waiting]:
+def read_waiting(connection: Connection) -> dict[NodeId, Waiting]:
     rows = connection.execute("SELECT network, node, question, public_key, salt_key, since FROM waiting")
     return {(row[0], row[1]): Waiting(*row) for row in rows}
 
 
-def read_boots(connection: sqlite3.Connection) -> dict[tuple[str, str], Boots]:
+def read_boots(connection: Connection) -> dict[tuple[str, str], Boots]:
     machines: dict[tuple[str, str], Boots] = {}
     sql = "SELECT node, salt_key, boot, state FROM boot WHERE state != 'replaced' ORDER BY seen"
     for node, salt_key, boot, state in connection.execute(sql):
@@ -64,14 +64,14 @@ def read_boots(connection: sqlite3.Connection) -> dict[tuple[str, str], Boots]:
     return machines
 
 
-def read_noted(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
+def read_noted(connection: Connection) -> dict[str, frozenset[str]]:
     members: dict[str, set[str]] = {}
     for network, node in connection.execute("SELECT network, node FROM member"):
         members.setdefault(network, set()).add(node)
     return {network: frozenset(nodes) for network, nodes in members.items()}
 
 
-def read_former(connection: sqlite3.Connection) -> dict[str, tuple[Holding, ...]]:
+def read_former(connection: Connection) -> dict[str, tuple[Holding, ...]]:
     former: dict[str, list[Holding]] = {}
     sql = "SELECT network, address, node, freed FROM address WHERE freed IS NOT NULL"
     for network, address, node, freed in connection.execute(sql):
@@ -79,7 +79,7 @@ def read_former(connection: sqlite3.Connection) -> dict[str, tuple[Holding, ...]
     return {network: tuple(holdings) for network, holdings in former.items()}
 
 
-def read_untouched(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
+def read_untouched(connection: Connection) -> dict[str, dict[str, int]]:
     pools: dict[str, dict[str, int]] = {}
     for network, subnet, untouched in connection.execute("SELECT network, subnet, untouched FROM pool"):
         pools.setdefault(network, {})[subnet] = int(untouched)

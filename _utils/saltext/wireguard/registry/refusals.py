@@ -9,12 +9,12 @@ Functions here work within the caller's transaction.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import Counter
 from dataclasses import dataclass
 
 from . import history as trail
+from .database import ALL_ROWS, Connection
 from .rows import Refusal
 
 DAY = 86_400.0
@@ -68,7 +68,7 @@ class Tally:
             return found
 
 
-def write(connection: sqlite3.Connection, refused: Refused, reason: str, times: int, now: float) -> None:
+def write(connection: Connection, refused: Refused, reason: str, times: int, now: float) -> None:
     """Count a refusal ``times`` times; ``reason`` is that of the last one."""
     entry = _entry(connection, refused, reason, now)
     if entry is not None:
@@ -81,7 +81,7 @@ def write(connection: sqlite3.Connection, refused: Refused, reason: str, times: 
         _forget(connection, refused.kind, now)
 
 
-def _entry(connection: sqlite3.Connection, refused: Refused, reason: str, now: float) -> int | None:
+def _entry(connection: Connection, refused: Refused, reason: str, now: float) -> int | None:
     """The entry of today that this counts in: of the same reason, or the last one of a node that has many."""
     sql = "SELECT id, network, why FROM history WHERE kind = ? AND node = ? AND time > ? AND time <= ? ORDER BY id DESC"
     entries = connection.execute(sql, (refused.kind, refused.node, now - DAY, now)).fetchall()
@@ -90,20 +90,20 @@ def _entry(connection: sqlite3.Connection, refused: Refused, reason: str, now: f
     return same[0] if same else entries[0][0] if len(entries) >= most else None
 
 
-def _is_full(connection: sqlite3.Connection, kind: str, now: float) -> bool:
+def _is_full(connection: Connection, kind: str, now: float) -> bool:
     sql = "SELECT count(*) FROM history WHERE kind = ? AND time > ?"
     return bool(connection.execute(sql, (kind, now - DAY)).fetchone()[0] >= MAX_ENTRIES)
 
 
-def _forget(connection: sqlite3.Connection, kind: str, now: float) -> None:
+def _forget(connection: Connection, kind: str, now: float) -> None:
     connection.execute("DELETE FROM history WHERE kind = ? AND last < ?", (kind, now - KEPT_SECONDS))
     connection.execute(
-        "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE kind = ? ORDER BY last DESC LIMIT -1 OFFSET ?)",
-        (kind, KEPT_ENTRIES),
+        "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE kind = ? ORDER BY last DESC LIMIT ? OFFSET ?)",
+        (kind, ALL_ROWS, KEPT_ENTRIES),
     )
 
 
-def read(connection: sqlite3.Connection) -> list[Refusal]:
+def read(connection: Connection) -> list[Refusal]:
     """All that are kept, the newest first."""
     sql = "SELECT network, node, why, times, last FROM history WHERE kind IS NOT NULL ORDER BY last DESC, id DESC"
     return [Refusal(*row) for row in connection.execute(sql)]

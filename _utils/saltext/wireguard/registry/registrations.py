@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from dataclasses import asdict, replace
 
@@ -15,6 +14,7 @@ from . import admission, refusals
 from . import history as trail
 from .admission import Membership
 from .budget import changes, spend
+from .database import Connection, upsert
 from .decisions import Decisions
 from .ledger import Stored, pass_time
 from .pool import Pool
@@ -22,10 +22,11 @@ from .public_keys import refuse_foreign_key, take_over
 from .refusals import Refused
 from .rows import VOUCHED
 
+_STORE = upsert("node", "network, node", "public_key, endpoints, port, serial, salt_key, registered, next_key, keyed")
+_LET_WAIT = upsert("waiting", "network, node", "question, public_key, record, salt_key, since")
 
-def question_of(
-    connection: sqlite3.Connection, decisions: Decisions, record: Registration, network: Network
-) -> str | None:
+
+def question_of(connection: Connection, decisions: Decisions, record: Registration, network: Network) -> str | None:
     """Which decision the registration needs first. Raises RefusedError if an operator has rejected it."""
     key = (record.network, record.node)
     standing = decisions.refuse_revoked(record)
@@ -43,7 +44,7 @@ def question_of(
 
 
 def take_in(
-    connection: sqlite3.Connection,
+    connection: Connection,
     decisions: Decisions,
     record: Registration,
     salt_key: str,
@@ -70,7 +71,7 @@ def take_in(
     return True
 
 
-def _is_known(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str | None) -> bool:
+def _is_known(connection: Connection, record: Registration, salt_key: str, question: str | None) -> bool:
     """Whether the same registration is already stored, or waits for an operator."""
     waiting = connection.execute(
         "SELECT question, record, salt_key FROM waiting WHERE (network, node) = (?, ?)", (record.network, record.node)
@@ -85,7 +86,7 @@ def _is_known(connection: sqlite3.Connection, record: Registration, salt_key: st
     return bool(row == (record.public_key, json.dumps(record.endpoints), record.port, salt_key))
 
 
-def _touch(connection: sqlite3.Connection, record: Registration, question: str | None) -> None:
+def _touch(connection: Connection, record: Registration, question: str | None) -> None:
     """Note the time of a registration without news, and drop one that waited: the node has returned to what it had."""
     who = (record.network, record.node)
     connection.execute("DELETE FROM deferred WHERE (network, node) = (?, ?)", who)
@@ -97,7 +98,7 @@ def _touch(connection: sqlite3.Connection, record: Registration, question: str |
         connection.execute(sql, (record.serial, time.time(), *who))
 
 
-def _is_free(connection: sqlite3.Connection, record: Registration, salt_key: str) -> bool:
+def _is_free(connection: Connection, record: Registration, salt_key: str) -> bool:
     """A node's first registration costs it nothing, and neither does one that an operator has asked for."""
     who = (record.network, record.node)
     row = connection.execute("SELECT next_key, salt_key FROM node WHERE (network, node) = (?, ?)", who).fetchone()
@@ -107,16 +108,16 @@ def _is_free(connection: sqlite3.Connection, record: Registration, salt_key: str
     return not any(connection.execute(waits.format(table), who).fetchone() for table in ("waiting", "deferred"))
 
 
-def _defer(connection: sqlite3.Connection, record: Registration, salt_key: str) -> None:
+def _defer(connection: Connection, record: Registration, salt_key: str) -> None:
     """The last registration counts, as soon as the node's budget allows."""
     connection.execute(
         "INSERT INTO deferred VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET (record, salt_key) = (excluded.record, excluded.salt_key)",
+        " ON CONFLICT (network, node) DO UPDATE SET (record, salt_key) = (excluded.record, excluded.salt_key)",
         (record.network, record.node, json.dumps(asdict(record)), salt_key, time.time()),
     )
 
 
-def take_deferred(connection: sqlite3.Connection, decisions: Decisions, membership: Membership) -> bool:
+def take_deferred(connection: Connection, decisions: Decisions, membership: Membership) -> bool:
     """Take in the registrations that waited, as far as the nodes' budgets allow. Returns whether any changed."""
     changed = False
     network = membership.network.name
@@ -136,29 +137,28 @@ def take_deferred(connection: sqlite3.Connection, decisions: Decisions, membersh
     return changed
 
 
-def let_wait(connection: sqlite3.Connection, record: Registration, salt_key: str, question: str) -> None:
+def let_wait(connection: Connection, record: Registration, salt_key: str, question: str) -> None:
     key = (record.network, record.node)
     known = connection.execute("SELECT public_key FROM waiting WHERE (network, node) = (?, ?)", key).fetchone()
     row = (*key, question, record.public_key, json.dumps(asdict(record)), salt_key, time.time())
-    connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute(_LET_WAIT, row)
     _note_asked(connection, record)
     if known != (record.public_key,):
         why = f"the network's policy is {question}: manual"
         trail.write(connection, *key, "waiting", record.node, why, public_key=record.public_key)
 
 
-def _note_asked(connection: sqlite3.Connection, record: Registration) -> None:
+def _note_asked(connection: Connection, record: Registration) -> None:
     """Until an operator decides, also while nothing waits meanwhile: whether the key is the one that waited first."""
     connection.execute(
         "INSERT INTO asked VALUES (?, ?, ?, 0, NULL)"
-        " ON CONFLICT DO UPDATE SET changed = changed OR first != excluded.first",
+        " ON CONFLICT (network, node) DO UPDATE"
+        " SET changed = CASE WHEN asked.first = excluded.first THEN asked.changed ELSE 1 END",
         (record.network, record.node, record.public_key),
     )
 
 
-def accept(
-    connection: sqlite3.Connection, record: Registration, salt_key: str, membership: Membership, who: str
-) -> None:
+def accept(connection: Connection, record: Registration, salt_key: str, membership: Membership, who: str) -> None:
     """Store a registration that nothing speaks against any more, and what it changed into the history."""
     take_over(connection, record, who)
     old = connection.execute(
@@ -203,16 +203,10 @@ def _what_happened(
     return "rekeyed", "it registered with another key"
 
 
-def _store(
-    connection: sqlite3.Connection, record: Registration, salt_key: str, next_key: str | None, keyed: float
-) -> None:
-    """Not `INSERT OR REPLACE`, which would silently delete another node that has the same public key."""
+def _store(connection: Connection, record: Registration, salt_key: str, next_key: str | None, keyed: float) -> None:
+    """In place of the row of this node only: another node that has the same public key must not go in silence."""
     connection.execute(
-        "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (network, node) DO UPDATE SET"
-        " (public_key, endpoints, port, serial, salt_key, registered, next_key, keyed) ="
-        " (excluded.public_key, excluded.endpoints, excluded.port, excluded.serial, excluded.salt_key,"
-        " excluded.registered, excluded.next_key, excluded.keyed)",
+        _STORE,
         (
             record.network,
             record.node,
@@ -228,7 +222,7 @@ def _store(
     )
 
 
-def pool_of(connection: sqlite3.Connection, membership: Membership) -> Pool:
+def pool_of(connection: Connection, membership: Membership) -> Pool:
     now = time.time()
     pass_time(connection, now)
     return Pool(membership, Stored(connection, membership.network.name), now)

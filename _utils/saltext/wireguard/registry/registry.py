@@ -1,26 +1,24 @@
 """
 The registry: the verified statements of nodes, and the addresses allocated to them.
 
-An SQLite file, readable by its owner only, one transaction a change. Unique constraints, not locks, keep an address or
-a public key from being given twice. Readers keep a copy in memory and look only at a generation number, which every
-change of the rows that views are made from increases.
+In a file, or in PostgreSQL for several masters; one transaction a change. Unique constraints, not locks, keep an
+address or a public key from being given twice. Readers keep a copy in memory and look only at a generation number,
+which every change of the rows that views are made from increases.
 
 Decisions of operators, exported peers, the history and the nodes that others are moved off are parts of it:
-``admissions``, ``exports``, ``audit``, ``drains``. A second backend would offer the public methods of ``Registry`` and
-of these, and pass the tests that use ``BACKENDS``.
+``admissions``, ``exports``, ``audit``, ``drains``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 
-from ..errors import RefusedError
+from ..errors import ConfigError, RefusedError
 from ..model.statements import ABSENT, Registration, Report, Rotation
 from . import drains, exports
 from . import history as trail
@@ -29,12 +27,14 @@ from .admissions import Admissions
 from .audit import Audit
 from .boots import see_boot
 from .budget import BOOTS, REPORTS, changes, spend, spenders
-from .database import Database, advance_generation, is_older, outgrow, refuse_future
+from .database import Connection, Database, upsert
 from .decisions import Decisions
 from .denials import Denials, unrecorded
 from .exporting import Exporting
+from .generation import advance_generation, is_older, outgrow, refuse_future
 from .ledger import Stored, pass_time
 from .pool import Pool
+from .postgresql import SCHEMES, PostgreSQL
 from .public_keys import refuse_foreign_key, refuse_foreign_next_key
 from .queries import (
     parse_rollback,
@@ -53,28 +53,47 @@ from .registrations import (
 )
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Snapshot
 from .serials import advance_serial, forget_serials, highest_serials
+from .sqlite import SQLite
 
-# path -> the file that it was read from, None where there was none; the list of denials; what was read
+# place -> the identity of what it was read from, None where there was none; the list of denials; what was read
 _snapshots: dict[str, tuple[int | None, Mapping[NodeId, Standing], Snapshot]] = {}
+
+_REPORT = upsert("report", "network, node", "digest, salt_key, reported, rollback, obstacles")
+
+
+def _database(place: str) -> Database:
+    if place.startswith(SCHEMES):
+        return PostgreSQL(place)
+    if os.path.isabs(place):
+        return SQLite(place)
+    raise ConfigError(
+        "`registry` in the master's configuration (ext_pillar, wireguard) must be postgresql://USER:PASSWORD@HOST/DATABASE"
+        " or the absolute path of a file; an sdb:// URI must have one of these as its value, and its profile must be in"
+        " the master's configuration"
+    )
 
 
 class Registry:
-    """The registry in the file at ``path``. May be shared by processes and threads."""
+    """
+    The registry in the file or PostgreSQL database at ``place``. May be shared by processes and threads.
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._store = Database(path)
-        self._denials = Denials(os.path.join(os.path.dirname(path), "denials.json"))
+    ``state_dir``: where the list of denials is; beside the file, unless it is given.
+    """
+
+    def __init__(self, place: str, state_dir: str = "") -> None:
+        self._store = _database(place)
+        self.place = self._store.place  # without a password
+        self._denials = Denials(os.path.join(state_dir or os.path.dirname(place), "denials.json"))
         self.admissions = Admissions(self._store, self._denials)
         self.exports = Exporting(self._store)
         self.audit = Audit(self._store)
         self.drains = drains.Drains(self._store)
 
-    def _decisions(self, connection: sqlite3.Connection) -> Decisions:
+    def _decisions(self, connection: Connection) -> Decisions:
         return Decisions(connection, self._denials)
 
     def held(self) -> AbstractContextManager[None]:
-        """Many changes within this block cost less; see ``Store.held``."""
+        """Many changes within this block cost less; see ``Database.held``."""
         return self._store.held()
 
     # -- reading
@@ -92,20 +111,20 @@ class Registry:
         denied = self._denials.read()
         if not denied:
             return EMPTY
-        known = _snapshots.get(self.path)
+        known = _snapshots.get(self.place)
         if known and known[0] is None and known[1] is denied:
             return known[2]
         standings = unrecorded(denied)
         snapshot = Snapshot(standings=standings, unrecorded=standings)
-        _snapshots[self.path] = (None, denied, snapshot)
+        _snapshots[self.place] = (None, denied, snapshot)
         return snapshot
 
-    def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
-        inode = os.stat(self.path).st_ino
+    def _snapshot(self, connection: Connection) -> Snapshot:
+        identity = self._store.identity(connection)
         generation = connection.execute("SELECT value FROM generation").fetchone()[0]
         denied = self._denials.read()
-        known = _snapshots.get(self.path)
-        if known and known[0] == inode and known[1] is denied and known[2].generation == generation:
+        known = _snapshots.get(self.place)
+        if known and known[0] == identity and known[1] is denied and known[2].generation == generation:
             return known[2]
         addresses = read_addresses(connection)
         decisions = self._decisions(connection)
@@ -123,7 +142,7 @@ class Registry:
             connection.execute("SELECT sources FROM settled").fetchone()[0],
             drains.read(connection),
         )
-        _snapshots[self.path] = (inode, denied, snapshot)
+        _snapshots[self.place] = (identity, denied, snapshot)
         return snapshot
 
     def standings(self) -> dict[NodeId, Standing]:
@@ -293,7 +312,7 @@ class Registry:
             if news and rollback and rollback != parse_rollback(known and known[3]):
                 trail.write(connection, *who, "rolled_back", report.node, rollback.why, digest=rollback.tried)
             connection.execute(
-                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?, ?)",
+                _REPORT,
                 (*who, report.digest, salt_key, time.time(), rollback and json.dumps(asdict(rollback)), obstacles),
             )
             return news or booted

@@ -8,15 +8,17 @@ master's clock is refused, because its node could send nothing more until then.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 
 from ..errors import RefusedError
 from ..model.statements import MAX_AHEAD_NS, Registration, Report, Rotation
 from ..wording import shell
+from .database import Connection, upsert
+
+_STORE = upsert("serial", "kind, network, node, salt_key", "value")
 
 
-def advance_serial(connection: sqlite3.Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
+def advance_serial(connection: Connection, statement: Registration | Report | Rotation, salt_key: str) -> bool:
     """
     Move the serial forward. Returns False for the serial that was seen last: the statement came twice, which is
     harmless.
@@ -40,7 +42,7 @@ def advance_serial(connection: sqlite3.Connection, statement: Registration | Rep
         raise RefusedError(
             f"its serial {statement.serial} is a wrong time: {_ahead(statement.node, statement.serial)}", "future"
         )
-    connection.execute("INSERT OR REPLACE INTO serial VALUES (?, ?, ?, ?, ?)", (*key, statement.serial))
+    connection.execute(_STORE, (*key, statement.serial))
     return True
 
 
@@ -52,13 +54,13 @@ def _ahead(node: str, serial: int) -> str:
     )
 
 
-def highest_serials(connection: sqlite3.Connection, node: str, salt_key: str) -> dict[str, int]:
+def highest_serials(connection: Connection, node: str, salt_key: str) -> dict[str, int]:
     """Network -> the highest serial of any kind that the node used with this Salt key."""
     sql = "SELECT network, max(value) FROM serial WHERE (node, salt_key) = (?, ?) GROUP BY network"
     return dict(connection.execute(sql, (node, salt_key)).fetchall())
 
 
-def forget_serials(connection: sqlite3.Connection, network: str, node: str) -> bool:
+def forget_serials(connection: Connection, network: str, node: str) -> bool:
     """
     Let a node speak again whose serials are in the future. Returns whether there were such.
 

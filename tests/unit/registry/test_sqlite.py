@@ -12,12 +12,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from factories import membership, network, public_key, registration, sqlite_registry
+from databases import sqlite_registry
+from factories import membership, network, public_key, registration
 from registering import DUAL, FORK, addresses, everybody, register, run
 from saltext.wireguard.errors import RefusedError, RegistryError
 from saltext.wireguard.model.statements import Report
-from saltext.wireguard.registry.database import Database
 from saltext.wireguard.registry.registry import Registry
+from saltext.wireguard.registry.sqlite import SQLite
 
 KILLS = 20
 WRITERS = 3
@@ -25,7 +26,7 @@ WRITERS = 3
 
 @pytest.fixture
 def store(tmp_path):
-    return Database(str(tmp_path / "registry.db"))
+    return SQLite(str(tmp_path / "registry.db"))
 
 
 def add(store, value):
@@ -65,7 +66,7 @@ def test_a_transaction_that_raises_leaves_nothing(store):
 
 def test_an_error_of_sqlite_is_one_of_ours_that_names_the_file(store):
     add(store, "a")
-    with pytest.raises(RegistryError, match=f"the registry {store.path} is not usable.*UNIQUE.*nothing was changed"):
+    with pytest.raises(RegistryError, match=f"the registry {store.place} is not usable.*UNIQUE.*nothing was changed"):
         add(store, "a")
 
 
@@ -108,7 +109,7 @@ def test_a_writer_waits_for_another(store):
 
 def test_while_it_is_held_changes_stay_in_the_log_and_all_can_see_them(store):
     add(store, "a")
-    log = f"{store.path}-wal"
+    log = f"{store.place}-wal"
     with store.held():
         add(store, "b")
         assert os.path.getsize(log)
@@ -131,7 +132,7 @@ def test_errors_within_the_block_are_those_of_the_block(store):
 
 def test_an_unusable_file_cannot_be_held(tmp_path):
     (tmp_path / "registry.db").write_text("no database " * 100)
-    with pytest.raises(RegistryError, match="not usable"), Database(str(tmp_path / "registry.db")).held():
+    with pytest.raises(RegistryError, match="not usable"), SQLite(str(tmp_path / "registry.db")).held():
         pass
 
 
@@ -207,17 +208,17 @@ def file(tmp_path):
 
 
 def execute(registry, sql):
-    connection = sqlite3.connect(registry.path)
+    connection = sqlite3.connect(registry.place)
     with contextlib.closing(connection), connection:
         return connection.execute(sql).fetchall()
 
 
 def test_files_are_for_their_owner_only(file):
     register(file, registration("a"))
-    connection = sqlite3.connect(file.path)
+    connection = sqlite3.connect(file.place)
     with contextlib.closing(connection):
         connection.execute("SELECT * FROM node").fetchall()  # as long as a connection is open, so are WAL and index
-        directory = os.path.dirname(file.path)
+        directory = os.path.dirname(file.place)
         modes = {name: stat.S_IMODE(os.stat(os.path.join(directory, name)).st_mode) for name in os.listdir(directory)}
     assert set(modes) == {"registry.db", "registry.db-wal", "registry.db-shm"}
     assert set(modes.values()) == {0o600}
@@ -230,8 +231,8 @@ def test_files_are_for_their_owner_only_whatever_the_umask(file):
         register(file, registration("a"))
     finally:
         os.umask(before)
-    assert stat.S_IMODE(os.stat(file.path).st_mode) == 0o600
-    assert stat.S_IMODE(os.stat(os.path.dirname(file.path)).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(file.place).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(file.place)).st_mode) == 0o700
 
 
 @pytest.mark.parametrize("read", ["snapshot", "applied", "deferred"])
@@ -242,7 +243,7 @@ def test_reading_never_makes_the_file(file, tmp_path, read):
 
 def test_nothing_is_left_of_making_the_file(file):
     register(file, registration("a"))
-    assert [name for name in os.listdir(os.path.dirname(file.path)) if not name.startswith("registry.db")] == []
+    assert [name for name in os.listdir(os.path.dirname(file.place)) if not name.startswith("registry.db")] == []
 
 
 def test_the_file_appears_only_when_it_is_complete(file, monkeypatch):
@@ -297,20 +298,20 @@ def test_a_registry_of_a_newer_version_says_what_to_do(file, call):
 @pytest.mark.parametrize("damage", ["noise", "text", "truncated"])
 def test_a_damaged_file_is_an_error_and_not_an_empty_registry(file, call, damage):
     register(file, registration("a"))
-    with open(file.path, "rb") as handle:
+    with open(file.place, "rb") as handle:
         whole = handle.read()
-    with open(file.path, "wb") as handle:
+    with open(file.place, "wb") as handle:
         damaged = {"noise": os.urandom(len(whole)), "text": b"not a database\n" * 999, "truncated": whole[:5000]}
         handle.write(damaged[damage])
-    with pytest.raises(RegistryError, match=f"the registry {file.path} is not usable"):
+    with pytest.raises(RegistryError, match=f"the registry {file.place} is not usable"):
         call(file)
 
 
 @each_call
 def test_an_empty_file_is_an_error_and_not_an_empty_registry(file, call):
     """Taken for an empty registry, it would have told every node that it has no peers."""
-    os.makedirs(os.path.dirname(file.path))
-    with open(file.path, "wb"):
+    os.makedirs(os.path.dirname(file.place))
+    with open(file.place, "wb"):
         pass
     with pytest.raises(RegistryError, match="is an empty file: restore it from a backup, or delete it"):
         call(file)
@@ -345,14 +346,14 @@ def test_the_directory_may_have_any_name(tmp_path, name):
 def test_a_registry_put_back_from_a_backup_is_seen_even_if_as_much_was_changed_since(file):
     """It had the generation of the other one after as many changes, so a running master would not have looked."""
     register(file, registration("a"))
-    with open(file.path, "rb") as handle:
+    with open(file.place, "rb") as handle:
         backup = handle.read()
     register(file, registration("b"))
     assert ("net", "b") in file.snapshot().rows
     for suffix in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(file.path + suffix)
-    with open(file.path, "r+b") as handle:  # in place, as `cp` does: the same inode
+            os.unlink(file.place + suffix)
+    with open(file.place, "r+b") as handle:  # in place, as `cp` does: the same inode
         handle.write(backup)
         handle.truncate()
     run(register, file, registration("c"))
@@ -364,7 +365,7 @@ def test_a_registry_that_was_deleted_is_an_empty_one(file):
     file.snapshot()
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(file.path + suffix)
+            os.unlink(file.place + suffix)
     assert dict(file.snapshot().rows) == {}
     register(file, registration("b"))
     assert set(file.snapshot().rows) == {("net", "b")}

@@ -1,0 +1,121 @@
+"""A registry in a file: SQLite, readable by its owner only, one transaction a change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import RegistryError
+from ..system import files
+from .database import Connection, Database, T
+from .schema import SCHEMA_VERSION, TABLES, refuse_version
+
+BUSY_SECONDS = 30.0
+
+_TABLES = TABLES.format(number="INTEGER PRIMARY KEY AUTOINCREMENT", kept_by_key="WITHOUT ROWID")
+
+
+class SQLite(Database):
+    """The database in the file at ``place``. Holds no connection."""
+
+    def exists(self) -> bool:
+        """Whether there is a file. Raises RegistryError if that cannot be determined."""
+        with self._errors():
+            return _exists(self.place)
+
+    def identity(self, connection: Connection) -> int:
+        return os.stat(self.place).st_ino
+
+    def read(self, query: Callable[[Connection], T], empty: T) -> T:
+        with self._errors():
+            if not _exists(self.place):
+                return empty
+            return self._read(query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        connection = sqlite3.connect(f"{Path(self.place).as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            # one transaction, so that the generation and the rows read after it belong together
+            connection.execute("BEGIN")
+            _check_version(connection)
+            return query(connection)
+        finally:
+            connection.close()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """
+        Keep the file open within the block. The last one to close it writes the log of changes back into the file, and
+        waits for the disk several times. Hold the file while making many changes, as each opens and closes it.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._errors():
+                if _exists(self.place):
+                    connection = sqlite3.connect(self.place, timeout=BUSY_SECONDS)
+                    stack.callback(connection.close)
+                    _check_version(connection)  # the first query is what opens the file
+            yield
+
+    @contextmanager
+    def write(self, durable: bool = True) -> Iterator[Connection]:
+        with self._errors():
+            if not _exists(self.place):
+                _create(self.place)
+            connection = sqlite3.connect(self.place, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                connection.execute("BEGIN IMMEDIATE")
+                _check_version(connection)
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                connection.close()  # without COMMIT this rolls back
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise RegistryError(
+                f"the registry {self.place} is not usable: {exc}. Check its owner, its mode and the free disk space;"
+                " nothing was changed"
+            ) from exc
+
+
+def _exists(path: str) -> bool:
+    """Unlike os.path.exists, it raises OSError if the file cannot be looked up, so that it is not taken for missing."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _create(path: str) -> None:
+    """
+    Make an empty registry that is complete as soon as others can see it. If another process was first, its file stays.
+
+    Switching a file to WAL takes an exclusive lock for which SQLite does not wait, so processes must not meet there.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with files.temporary(path, "") as made:
+        with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+
+
+def _check_version(connection: sqlite3.Connection) -> None:
+    """Raise RegistryError for a file that later software made, and for an empty one."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == 0:
+        raise RegistryError(
+            "the registry is an empty file: restore it from a backup, or delete it, and every node registers anew when"
+            " it next runs state.apply"
+        )
+    refuse_version(version)
