@@ -7,7 +7,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from databases import remove_server
+from databases import close_sessions, remove_server
+
+
+@pytest.fixture(autouse=True)
+def sessions_end_with_their_test():
+    yield
+    close_sessions()
 
 
 def pytest_sessionfinish():

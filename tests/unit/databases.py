@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from saltext.wireguard.registry import postgresql
 from saltext.wireguard.registry.registry import Registry
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "lab"))
@@ -27,6 +28,13 @@ def server():
 def remove_server():
     if server.cache_info().currsize:
         server().remove()
+
+
+def close_sessions():
+    """Each schema has one, and a server takes only so many."""
+    while postgresql._idle:
+        for session in postgresql._idle.popitem()[1]:
+            session.close()
 
 
 def missing():
