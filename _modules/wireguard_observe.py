@@ -13,6 +13,7 @@ from saltext.wireguard.node import live as _live
 from saltext.wireguard.node import metrics as _metrics
 from saltext.wireguard.node import preflight as _preflight
 from saltext.wireguard.node import probe as _probe
+from saltext.wireguard.node import reaches as _reaches
 from saltext.wireguard.node import sync as _sync
 from saltext.wireguard.node.minion import judged_in as _judged_in
 from saltext.wireguard.node.minion import minion_of as _minion_of
@@ -145,3 +146,34 @@ def metrics(file: str | None = None, peers: int = 1000) -> str:
     with _minion():
         text = _metrics.metrics(peers)
         return text if file is None else _textfile.write(file, text)
+
+
+def reaches(
+    network: str, question: str, targets: dict[str, list[str]], by: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """
+    Say, signed, from whom packets come back through the tunnel. The master asks some nodes every few seconds where the
+    mesh file has ``failover``, before it moves all nodes to another hub or gateway. Takes up to 2 seconds.
+
+    network
+        The network.
+
+    question
+        A name for this question, which the statement has in it.
+
+    targets
+        ``{name: [address]}``: one of the addresses must answer. Those of this minion do not count.
+
+    by
+        ``{name: peer}``: of these addresses, only those count that this minion reaches through this peer.
+
+    Returns ``{"networks": {network: {"reached": [name]}}, "wireguard/reached": [signed]}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 wireguard.reaches backbone question1 '{hub1: [10.42.0.5]}'
+    """
+    with _minion() as minion:
+        return _judged(_reaches.reaches(minion, network, question, targets, by or {}), _sync.succeeded)

@@ -11,7 +11,16 @@ from saltext.wireguard.master.intake import announce, take_in
 from saltext.wireguard.model import statements
 from saltext.wireguard.model.live import LiveInterface, LivePeer
 from saltext.wireguard.model.probe import Echo, Probe
-from saltext.wireguard.model.statements import ABSENT, FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG, Report, Rotation
+from saltext.wireguard.model.statements import (
+    ABSENT,
+    FOLLOWING_TAG,
+    REACHED,
+    REGISTER_TAG,
+    REPORT_TAG,
+    Reached,
+    Report,
+    Rotation,
+)
 
 serials = itertools.count(100)
 
@@ -109,6 +118,7 @@ class Fleet(FakeBus):
             "wireguard.sync": self._sync,
             "wireguard.drop": self._drop,
             "wireguard.move": self._move,
+            "wireguard.reaches": self._reaches,
             "wireguard.rotate_prepare": self._rotate_prepare,
             "wireguard.rotate_follow": self._rotate_follow,
             "wireguard.rotate_switch": self._rotate_switch,
@@ -116,7 +126,21 @@ class Fleet(FakeBus):
             "wireguard.status": self._status,
             "wireguard.probe": self._probe,
         }
-        return known[function](node, *words, **(keywords if function == "wireguard.probe" else {}))
+        takes_keywords = function in ("wireguard.probe", "wireguard.reaches")
+        return known[function](node, *words, **(keywords if takes_keywords else {}))
+
+    def _reaches(self, node, network, question, targets, by):
+        """Addresses are those of nodes; what is lost between two of them is lost, also at the hub in between."""
+        names = {str(address): name for (_, name), row in self.rows.items() for address in row.addresses}
+        reached = [
+            name for name, addresses in targets.items() if self._reaches_any(node, names, addresses, by.get(name))
+        ]
+        return {"networks": {}, REACHED: [self.sign(Reached(node, network, question, tuple(sorted(reached))))]}
+
+    def _reaches_any(self, node, names, addresses, hub):
+        others = {names[address] for address in addresses} - {node}
+        ways = [{(node, hub), (hub, other)} if hub else {(node, other)} for other in others]
+        return any(not way & self.lost for way in ways)
 
     def _move(self, node, networks):
         if node in self.old:
@@ -186,6 +210,10 @@ class Fleet(FakeBus):
     def _report(self, node):
         digest = self.views[node].digest if self.views[node] else ABSENT
         return {"networks": {}, REPORT_TAG: [self.sign(Report(node, "net", digest, next(serials)))]}
+
+    @property
+    def rows(self):
+        return self.master.registry.snapshot().rows
 
     def row(self, node):
         return self.master.registry.snapshot().rows["net", node]

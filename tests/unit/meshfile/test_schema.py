@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from meshing import network, only, problems
 from saltext.wireguard.meshfile.mesh import Place
 from saltext.wireguard.meshfile.reading import Scope
 from saltext.wireguard.meshfile.scalars import NAME, TIME
@@ -59,3 +60,32 @@ def test_a_pattern_means_the_whole_text_and_has_no_names_that_javascript_does_no
 def test_lists_have_an_item_and_mappings_have_names_as_keys():
     assert many({"type": "string"})["minItems"] == 1
     assert by_name({})["propertyNames"] == matching(NAME)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ("off", 10, 600)),
+        ("failover: auto", ("auto", 10, 600)),
+        ("failover: off", ("off", 10, 600)),
+        ("failover: false", ("off", 10, 600)),
+        ("failover: ask\nfailover_after: 1m\nfailback: 1h", ("ask", 60, 3600)),
+        ("failover: auto\nfailback: never", ("auto", 10, None)),
+    ],
+)
+def test_failover_is_a_choice_and_two_times(text, expected):
+    found = only(network(text))
+    assert (found.failover, found.failover_after, found.failback) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("failover: yes", "failover must be auto or ask or off, not "),
+        ("failover_after: 1s", "failover_after must be at least 5s, not '1s'"),
+        ("failback: 0", "'0' is not a duration"),
+    ],
+)
+def test_anything_else_about_failover_is_an_error(text, problem):
+    (found,) = problems(network(text))
+    assert problem in found

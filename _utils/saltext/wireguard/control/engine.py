@@ -20,6 +20,7 @@ from ..meshfile.load import stamp
 from ..model.names import MAX_HOST_NAME
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..rollout.debounce import Debounce
+from .failover import Failover
 from .operator import Operator
 from .reconcile import reconcile
 from .rotate import rotate_due
@@ -43,6 +44,8 @@ class Engine:
         self._held: contextlib.ExitStack | None = None  # keeps the registry open while statements come
         self._debounce = Debounce(quiet, at_most, interval, time.monotonic())
         self._debounce.add((), time.monotonic())  # whatever happened while the master was away
+        self._failover = Failover(operator)
+        self._looking: threading.Thread | None = None
         self._watches = [Watch(self._mesh_stamp, 0.5), Watch(self._membership_ends, 5.0)]
 
     def step(self, event: Mapping[str, Any] | None) -> None:
@@ -55,6 +58,9 @@ class Engine:
             changed = [watch for watch in self._watches if watch.changed()]
             if contact is not None or changed:
                 self._debounce.add(contact or (), time.monotonic())
+        if time.monotonic() >= self._failover.next and not (self._looking and self._looking.is_alive()):
+            self._looking = threading.Thread(target=self._look, name="wireguard-failover", daemon=True)
+            self._looking.start()
         if self._debounce.due(time.monotonic()):
             # Not again before ``done``, so there is never more than one of these.
             work = threading.Thread(target=self._work, args=[self._debounce.begin()], name="wireguard", daemon=True)
@@ -83,6 +89,10 @@ class Engine:
                 rotate_due(self._operator, rotations_at_once(self._operator.master.moment(), self._debounce.interval))
         finally:
             self._debounce.done(time.monotonic())
+
+    def _look(self) -> None:
+        with self._log.errors():
+            self._failover.round()
 
     def _mesh_stamp(self) -> object:
         return stamp(self._operator.master.mesh_path)

@@ -124,9 +124,11 @@ class Moment:
         """
         return self.guard(self.unguarded)
 
-    def if_drained(self, network: str, node: str) -> Fleet:
-        """The fleet as it would be with the others moved off this node; even with losses."""
-        drains = {**self.snapshot.drains, (network, node): Drain(self.now, "", "")}
+    def if_drained(self, network: str, node: str, drained: bool = True) -> Fleet:
+        """The fleet as it would be with the others moved off this node, or not; even with losses."""
+        drains = {where: each for where, each in self.snapshot.drains.items() if where != (network, node)}
+        if drained:
+            drains[network, node] = Drain(self.now, "", "")
         return Fleet(self.mesh, replace(self.snapshot, drains=drains), self.keys, self.now, self.secret)
 
     def guard(self, fleet: Fleet) -> Fleet:

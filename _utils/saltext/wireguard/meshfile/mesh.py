@@ -31,6 +31,8 @@ DEFAULT_INTERFACE = "wg0"
 DEFAULT_PORT = 51820
 DEFAULT_KEEPALIVE = 25
 DEFAULT_QUARANTINE = 7 * 86_400
+DEFAULT_FAILOVER_AFTER = 10
+DEFAULT_FAILBACK = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,9 @@ class Network(_Placed):
     at which a key is rotated, None for never. ``links``: None joins everybody with everybody. ``preshared_keys``:
     whether each pair of nodes has a preshared key. ``exclude``: addresses that are never allocated. ``quarantine``: the
     seconds after which the address of a former node is allocated again. ``hosts``: whether the nodes' hosts files have
-    each other's names, in the ``domain`` if there is one. ``dns``: name servers and search domains in what is exported
+    each other's names, in the ``domain`` if there is one. ``failover``: "auto", "ask" or "off"; whether the nodes leave
+    a hub, or a node with a network behind it, that fails them. ``failover_after`` and ``failback``: for so many seconds
+    it must have failed, or be well again; None for never. ``dns``: name servers and search domains in what is exported
     for external peers. ``nodegroups``: those of the master; None where they are not known.
     """
 
@@ -224,6 +228,9 @@ class Network(_Placed):
     preshared_keys: bool = False
     exclude: tuple[AddressRange, ...] = ()
     quarantine: int = DEFAULT_QUARANTINE
+    failover: str = "off"
+    failover_after: int = DEFAULT_FAILOVER_AFTER
+    failback: int | None = DEFAULT_FAILBACK
     hosts: bool = False
     domain: str | None = None
     dns: tuple[str, ...] = ()

@@ -31,7 +31,22 @@ from .mesh import DEFAULT_INTERFACE, DEFAULT_KEEPALIVE, DEFAULT_PORT, Mesh, Netw
 from .patterns import Nodegroups
 from .reading import REQUIRED, SMALLEST_MESH, Key, Scope, claim, read_entries, read_table, require
 from .scalars import read_name
-from .schema import CIDR, DNS, DNS_TEXT, SUBNETS, by_name, choice, many, matching, mtu_key, period, switch, whole
+from .schema import (
+    CIDR,
+    DNS,
+    DNS_TEXT,
+    SUBNETS,
+    by_name,
+    choice,
+    choice_or_off,
+    many,
+    matching,
+    mtu_key,
+    period,
+    period_or_never,
+    switch,
+    whole,
+)
 from .values import read_dns, read_domain, read_exclude, read_interface, read_links, read_subnets
 from .yamltree import Invalid, Report, Scalar, Table, Value, load
 
@@ -149,6 +164,9 @@ NETWORK_KEYS: Mapping[str, Key] = {
         "everybody with everybody",
     ),
     "preshared_keys": switch("preshared_keys"),
+    "failover": choice_or_off("failover", ("auto", "ask")),
+    "failover_after": period("failover_after", "5s", "`10s`"),
+    "failback": period_or_never("failback", "1m", "`10m`"),
     "hosts": switch("hosts"),
     "domain": Key(read_domain, "text, a domain name", matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}"))),
     "dns": Key(read_dns, DNS_TEXT, DNS),

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from ..model.offers import DEVICE
 from .reading import Key, Schema
-from .scalars import NAME, read_boolean, read_choice, read_duration, read_number
+from .scalars import NAME, is_false, read_boolean, read_choice, read_duration, read_number
 from .values import SUBNET, read_mtu
+from .yamltree import Scalar
+
+NEVER = "never"
 
 
 def whole(key: str, low: int, high: int, default: str, unit: str = "number") -> Key:
@@ -33,10 +36,33 @@ def choice(key: str, words: Sequence[str], default: str) -> Key:
     )
 
 
+def choice_or_off(key: str, words: Sequence[str]) -> Key:
+    """YAML takes ``off`` for the truth value false."""
+    chosen = choice(key, [*words, "off"], "`off`")
+    schema = {"enum": [*words, "off", False]}
+    return Key(
+        lambda scope, value: "off" if is_false(value) else chosen.read(scope, value),
+        chosen.type,
+        schema,
+        chosen.default,
+    )
+
+
 def period(key: str, least: str, default: str) -> Key:
     words = f"duration from `{least}` to `36500d`: a whole number and `s`, `m`, `h`, `d` or `w`"
     schema = {"type": "string", "pattern": "^[1-9][0-9]*[smhdw]$"}
     return Key(lambda _, value: read_duration(value, key, least), words, schema, default)
+
+
+def period_or_never(key: str, least: str, default: str) -> Key:
+    """None for never."""
+    timed = period(key, least, default)
+    return Key(
+        lambda scope, value: None if isinstance(value, Scalar) and value.text == NEVER else timed.read(scope, value),
+        f"{timed.type}, or `{NEVER}`",
+        {"anyOf": [timed.schema, {"const": NEVER}]},
+        default,
+    )
 
 
 def matching(pattern: re.Pattern[str]) -> Schema:

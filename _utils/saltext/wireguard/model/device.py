@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 # A session is renewed every 120 seconds while it carries packets and refused after 180 (the WireGuard paper, 6.1).
 SESSION_SECONDS = 180
@@ -55,6 +56,16 @@ class Device:
     peers: Mapping[str, DevicePeer]
     boot_routes: frozenset[str] = frozenset()
     mark: int = 0
+
+    def carrier(self, address: str) -> str | None:
+        """The public key of the peer that packets to this address go to."""
+        found = [
+            (network.prefixlen, key)
+            for key, peer in self.peers.items()
+            for network in map(ip_network, peer.allowed_ips)
+            if ip_address(address) in network
+        ]
+        return max(found)[1] if found else None
 
     def sessions(self, now: int) -> dict[str, int]:
         """Public key -> latest handshake of the peers with a session. ``now``: Unix seconds."""

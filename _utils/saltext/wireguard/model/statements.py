@@ -1,5 +1,5 @@
 """
-A node's statements about itself, signed with its Salt key: its registration, its next key, and what it has applied.
+A node's statements, signed with its Salt key: its registration, its next key, what it has applied, whom it reaches.
 
 Salt does not reveal to the receiver of an event which minion sent it, so the content of an event proves nothing. A
 statement is a text with its kind, version and author. Serials only grow, so that an old statement cannot be replayed.
@@ -21,6 +21,9 @@ from .fields import Fields
 REGISTER_TAG = "wireguard/register"
 REPORT_TAG = "wireguard/report"
 
+# Where a node's answer to a question about its peers has its statements. No event has them.
+REACHED = "wireguard/reached"
+
 # The digest that a node reports for a network that it has taken down.
 ABSENT = "absent"
 
@@ -32,6 +35,7 @@ MISSING = "missing"
 
 MAX_ENDPOINTS = 16
 MAX_OBSTACLES = 10
+MAX_REACHED = 10
 MAX_SERIAL = 2**63 - 1
 
 _SERIAL = fields.integer(1, MAX_SERIAL)
@@ -159,8 +163,33 @@ class Rotation:
         )
 
 
+@dataclass(frozen=True)
+class Reached:
+    """
+    "Packets came back from an address of each of these ``reached``", which are names from the ``question``. That has a
+    name of its own each time, so that no answer counts twice.
+    """
+
+    KIND: ClassVar[str] = "saltext-wireguard/reached/1"
+    node: str
+    network: str
+    question: str
+    reached: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Reached:
+        """Check every field. Raises RefusedError."""
+        given = _fields(data)
+        return cls(
+            node=given.get("node", fields.short_text),
+            network=given.get("network", fields.short_text),
+            question=given.get("question", fields.short_text),
+            reached=tuple(given.get("reached", fields.list_of(fields.short_text, MAX_REACHED))),
+        )
+
+
 def sign(
-    statement: Registration | Report | Rotation, private_key_pem: bytes, passphrase: bytes | None = None
+    statement: Registration | Report | Rotation | Reached, private_key_pem: bytes, passphrase: bytes | None = None
 ) -> dict[str, str]:
     """
     Sign with the minion's Salt key. Returns ``{"statement": text, "signature": base64}``.

@@ -77,7 +77,13 @@ class Statements:
         serial = self._notes.next_serial(network, view.serial)
         return self._sign(statements.Rotation(self._node, network, public_key, next_key, serial))
 
-    def _sign(self, statement: statements.Registration | statements.Report | statements.Rotation) -> Signed:
+    def reached(self, network: str, question: str, reached: Sequence[str]) -> Signed:
+        """What a question about its peers found."""
+        return self._sign(statements.Reached(self._node, network, question, tuple(reached)))
+
+    def _sign(
+        self, statement: statements.Registration | statements.Report | statements.Rotation | statements.Reached
+    ) -> Signed:
         with open(self._pem_file, "rb") as handle:
             pem = handle.read()
         return statements.sign(statement, pem, self._passphrase.encode() if self._passphrase else None)

@@ -48,6 +48,12 @@ class Audit:
         sql = "SELECT DISTINCT network, node FROM history WHERE what = 'rotation_failed' AND time > ?"
         return {(network, node) for network, node in self._store.all(sql, [since])}
 
+    def count(self, what: str, network: str, node: str, since: float) -> int:
+        """How often this has happened to a node since then (Unix seconds)."""
+        sql = "SELECT count(*) FROM history WHERE (what, network, node) = (?, ?, ?) AND time > ?"
+        rows = self._store.all(sql, (what, network, node, since))
+        return int(rows[0][0]) if rows else 0
+
     def note_members(
         self, network: str, members: Collection[str], why_not: Callable[[str], str], who: str = "master"
     ) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..errors import RefusedError
-from ..model.statements import Registration, Report, Rotation, short_text
+from ..model.statements import Reached, Registration, Report, Rotation, short_text
 from .salt_keys import AcceptedKey
 
 MAX_STATEMENT = 8192
@@ -19,7 +19,7 @@ MAX_SIGNATURE = 2048
 SALTS_EXPONENT = 65537
 
 
-Statement = TypeVar("Statement", Registration, Report, Rotation)
+Statement = TypeVar("Statement", Registration, Report, Rotation, Reached)
 
 
 def signed_part(event: object) -> object:
