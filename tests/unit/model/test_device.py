@@ -33,3 +33,11 @@ def test_a_fingerprint_tells_preshared_keys_apart_and_has_nothing_of_them():
     assert fingerprint(one) == fingerprint(one) != fingerprint(other)
     assert len(fingerprint(one)) == 16
     assert "x" not in fingerprint(one)
+
+
+def test_packets_go_to_the_peer_with_the_longest_network_that_has_the_address():
+    networks = {"A": {"10.42.0.0/16", "fd42::/64"}, "B": {"10.42.0.2/32"}}
+    peers = {key: replace(PEER, public_key=key, allowed_ips=frozenset(each)) for key, each in networks.items()}
+    device = Device("wg0", True, "own", 51820, 1420, frozenset(), frozenset(), peers)
+    carriers = [device.carrier(address) for address in ("10.42.0.2", "10.42.0.3", "fd42::2", "192.0.2.1")]
+    assert carriers == ["B", "A", "A", None]
