@@ -51,3 +51,33 @@ def test_the_moves_between_two_views_are_all_that_a_node_needs():
 def test_a_change_of_anything_else_is_no_move():
     others = HUBS.replace("'*': {endpoint: false}", "'*': {endpoint: false, port: 7}")
     assert moves(network().view("a"), network("h", nodes=others).view("a")) is None
+
+
+EXITS = "'*': {via: [g, i]}, g: {exit: true}, i: {exit: true}"
+
+
+def exits(*drained, names="agi", nodes=EXITS):
+    rows = [row(name, parse_address(f"10.42.0.{number}")) for number, name in enumerate(names, 1)]
+    known = replace(snapshot(*rows), drains={("net", node): Drain(1.0, "alice", "") for node in drained})
+    return Fleet(mesh(nodes), known, accepted(*names), 10.0).networks["net"]
+
+
+def test_a_drained_exit_is_left_for_the_next_of_via_and_both_are_peers():
+    before, after = exits(), exits("g")
+    assert (before.view("a").via, after.view("a").via) == ("g", "i")
+    assert shares("g", before, after) == [Share("i", ("0.0.0.0/0",), ("a",))]
+    found = moves(before.view("a"), after.view("a"))
+    assert set(found) == {"0.0.0.0/0"}
+    assert [peer.name for peer in before.view("a").peers] == ["g", "i"]
+
+
+def test_with_all_exits_drained_the_first_is_used_and_one_that_has_not_registered_never():
+    assert exits("g", "i").view("a").via == "g"
+    assert exits(names="ai").view("a").via == "i"
+    assert exits(names="a").view("a").via is None
+
+
+def test_exits_of_everybody_have_no_exit_themselves():
+    """They would send everything to each other."""
+    network = exits(nodes="'*': {via: [g, i]}, g: {exit: true}, i: {exit: true}")
+    assert [network.view(node).via for node in "agi"] == ["g", None, None]

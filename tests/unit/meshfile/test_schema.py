@@ -89,3 +89,15 @@ def test_failover_is_a_choice_and_two_times(text, expected):
 def test_anything_else_about_failover_is_an_error(text, problem):
     (found,) = problems(network(text))
     assert problem in found
+
+
+@pytest.mark.parametrize(("text", "exits"), [("g", ("g",)), ("[g]", ("g",)), ("[h, g]", ("h", "g")), ("false", ())])
+def test_via_is_an_exit_or_several_in_order(text, exits):
+    nodes = f"a: {{via: {text}}}, g: {{exit: true}}, h: {{exit: true}}"
+    settings = only(network(nodes=nodes)).settings("a")
+    assert (settings.exits, settings.via) == (exits, exits[0] if exits else None)
+
+
+def test_each_of_several_exits_must_be_one():
+    (found,) = problems(network(nodes="a: {via: [g, h]}, g: {exit: true}, h: {}"))
+    assert "via: 'h' is no exit node; write `exit: true` there if it is to be one" in found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -281,13 +281,26 @@ class NetworkState:
             if name not in left_out
         }
 
+    def _with_exit(self, settings: NodeSettings) -> NodeSettings:
+        return replace(settings, via=self._exit_of(settings.exits)) if settings.exits else settings
+
+    def _exit_of(self, exits: Sequence[str]) -> str | None:
+        """
+        The first of these exits that is not drained; else the first that is a member; else the first that ever was one:
+        without its exit, a node must not reach anything.
+        """
+        present = [name for name in exits if name in self.registered]
+        fit = [name for name in present if name not in self.drains]
+        gone = [name for name in exits if (self._network.name, name) in self._snapshot.rows]
+        return next(iter([*fit, *present, *gone]), None)
+
     def _exit_settings(self, member: Member) -> dict[str, Any]:
         """
         A node keeps its own default route until its exit node has registered. From then on, all its traffic goes
         through the exit, even if that is gone.
         """
-        via = member.settings.via
-        if via is None or (self._network.name, via) not in self._snapshot.rows:
+        via = self._exit_of(member.settings.exits)
+        if via is None:
             return {}
         others = (other.settings(member.node) for other in self._others)
         return {"via": via, "other_ports": tuple(sorted(settings.port for settings in others if settings))}
@@ -297,7 +310,7 @@ class NetworkState:
         network = self._network
         registered = [
             participant(
-                member,
+                replace(member, settings=self._with_exit(member.settings)),
                 self._without_inner_endpoints(member.row),
                 network.preshared_keys,
                 member.node in self.drains,
@@ -305,7 +318,7 @@ class NetworkState:
             for member in self.members.values()
             if member.row
         ]
-        peers = [external(peer) for peer in self.peers.values()]
+        peers = [replace(each, settings=self._with_exit(each.settings)) for each in map(external, self.peers.values())]
         return Topology(registered + peers, network.subnets, network.links, network.keepalive, network.groups)
 
     def _without_inner_endpoints(self, row: Row) -> Row:
@@ -378,6 +391,7 @@ def external(peer: ExternalPeer) -> Participant:
         port=DEFAULT_PORT,
         groups=peer.groups,
         routes=peer.routes,
-        via=peer.via or None,
+        via=peer.via[0] if peer.via else None,
+        exits=peer.via or (),
     )
     return Participant(peer.name, peer.public_key or "", peer.addresses, settings, preshared=peer.preshared_key)

@@ -23,7 +23,7 @@ A participant does not get the routes to networks that it is in itself, nor arou
 its own LAN into the tunnel. But a gateway to a part of a network does get the route to the whole.
 
 An exit node carries all remaining traffic of those that have it as ``via``. The two are always peers, even if neither
-can reach the other: without its exit, a node must not reach anything.
+can reach the other: without its exit, a node must not reach anything. So are those that may become its exit.
 
 Participants that see the others alike share one list of peers, so a fleet of thousands needs a list for each kind of
 participant, and not for each participant.
@@ -68,9 +68,9 @@ class _Kind:
     The properties of a participant that decide how it sees the others, and how they reach it.
 
     ``ends``: the ends of links that it matches. ``hub``: the name of its hub. ``has``: the kinds of its addresses.
-    ``no_routes``: routes that it must not get. ``ip_versions``: those that it takes part with. ``via``: its exit node.
-    ``exit``: its own name if it is an exit node. ``endpoint``, ``offered`` and ``public``: a machine needs an address
-    of one of these kinds to reach its endpoint, an offered address, or a public one of these.
+    ``no_routes``: routes that it must not get. ``ip_versions``: those that it takes part with. ``via``: its exit node,
+    of these ``exits``. ``exit``: its own name if it is an exit node. ``endpoint``, ``offered`` and ``public``: to reach
+    its endpoint, an offered address, or a public one of these, a machine needs an address of one of these kinds.
     """
 
     ends: frozenset[str]
@@ -80,6 +80,7 @@ class _Kind:
     no_routes: frozenset[Subnet]
     ip_versions: frozenset[int]
     via: str | None
+    exits: frozenset[str]
     exit: str | None
     is_behind_nat: bool
     endpoint: frozenset[str]
@@ -143,7 +144,7 @@ class Topology:
         self._opposite = _opposite(((EVERYBODY, EVERYBODY),) if links is None else links)
         self._ends = {name: self._ends_of(each) for name, each in self._participants.items()}
         self._hubs = sorted((each for each in self._participants.values() if each.settings.hub), key=_preference)
-        self._exits = frozenset(each.settings.via for each in self._participants.values() if each.settings.via)
+        self._exits = frozenset(name for each in self._participants.values() for name in _exits(each.settings))
         self._routes = [(each, route) for each in self._participants.values() for route in each.settings.routes]
         self._wider = _wider({route for _, route in self._routes})
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
@@ -226,6 +227,7 @@ class Topology:
             no_routes=self._no_routes(participant),
             ip_versions=settings.ip_versions,
             via=settings.via,
+            exits=_exits(settings),
             exit=participant.name if participant.name in self._exits else None,
             is_behind_nat=settings.endpoint is False,
             endpoint=_reached_from(each for each in settings.endpoint or () if each.host),
@@ -252,7 +254,7 @@ class Topology:
 
     def _are_peers(self, one: _Kind, other: _Kind) -> bool:
         """Whether two that are linked are peers: one can reach the other, or no common hub can help them."""
-        if (one.via and one.via == other.exit) or (other.via and other.via == one.exit):
+        if other.exit in one.exits or one.exit in other.exits:
             return True
         return one.can_reach(other) or other.can_reach(one) or one.hub is None or one.hub != other.hub
 
@@ -306,6 +308,10 @@ class Topology:
                 is_offered=is_offered and endpoint is not None,
             )
         return self._made[alike]
+
+
+def _exits(settings: NodeSettings) -> frozenset[str]:
+    return frozenset(filter(None, (settings.via, *settings.exits)))
 
 
 def _preference(participant: Participant) -> tuple[bool, int, str]:

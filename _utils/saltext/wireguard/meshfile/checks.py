@@ -124,11 +124,12 @@ def check_exits(scope: Scope, network: Network) -> None:
     """A glob is checked as if it were an id."""
     for entry in network.nodes:
         settings = network.settings(entry.pattern)
-        if entry.via and settings:
-            _check_exit(scope, network, entry.place_of("via"), (entry.pattern, settings.groups), str(entry.via))
+        groups = settings.groups if settings else frozenset()
+        for via in entry.via or ():
+            _check_exit(scope, network, entry.place_of("via"), (entry.pattern, groups), via)
     for peer in network.peers:
-        if peer.via:
-            _check_exit(scope, network, peer.place_of("via"), (peer.name, peer.groups), peer.via)
+        for via in peer.via or ():
+            _check_exit(scope, network, peer.place_of("via"), (peer.name, peer.groups), via)
 
 
 def _check_exit(scope: Scope, network: Network, place: Place, user: tuple[str, frozenset[str]], via: str) -> None:

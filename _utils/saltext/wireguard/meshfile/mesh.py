@@ -97,7 +97,7 @@ class NodeEntry(_Placed):
     routes: tuple[Subnet, ...] | None = None
     priority: int | None = None
     exit: bool | None = None
-    via: str | Literal[False] | None = None
+    via: tuple[str, ...] | Literal[False] | None = None
     public_key: str | None = None
     ip_versions: frozenset[int] | None = None
     offer: tuple[str, ...] | None = None
@@ -147,6 +147,7 @@ class NodeSettings:
     priority: int = 0
     exit: bool = False
     via: str | None = None
+    exits: tuple[str, ...] = ()
     mtu: int | None = None
     public_key: str | None = None
     ip_versions: frozenset[int] = IP_VERSIONS
@@ -187,7 +188,7 @@ class ExternalPeer(_Placed):
     groups: frozenset[str] = frozenset()
     routes: tuple[Subnet, ...] = ()
     preshared_key: bool = False
-    via: str | Literal[False] | None = None
+    via: tuple[str, ...] | Literal[False] | None = None
     dns: tuple[str, ...] | Literal[False] | None = None
     places: Mapping[str, Place] = _no_places()
 
@@ -269,7 +270,9 @@ class Network(_Placed):
             values = (getattr(entry, name) for entry in entries)
             return next((value for value in values if value is not None), default)
 
-        via = most_specific("via") or None
+        exits = most_specific("via") or ()
+        if node in exits:  # two exits would send everything to each other
+            exits = ()
         return NodeSettings(
             addresses=entries[0].addresses,
             endpoint=most_specific("endpoint"),
@@ -283,7 +286,8 @@ class Network(_Placed):
             routes=most_specific("routes", ()),
             priority=most_specific("priority", 0),
             exit=most_specific("exit", False),
-            via=None if via == node else via,
+            via=exits[0] if exits else None,
+            exits=exits,
             public_key=most_specific("public_key"),
             ip_versions=most_specific("ip_versions", IP_VERSIONS),
             offers=Offers(most_specific("offer", ()), most_specific("withhold", ())),

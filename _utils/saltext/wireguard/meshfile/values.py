@@ -256,9 +256,13 @@ def read_peer_dns(scope: Scope, value: Value) -> tuple[str, ...] | Literal[False
     return False if is_false(value) else read_dns(scope, value)
 
 
-def read_via(scope: Scope, value: Value) -> str | Literal[False]:
+def read_via(scope: Scope, value: Value) -> tuple[str, ...] | Literal[False]:
     if is_false(value):
         return False
+    return read_list(scope, _exit, value, "via", "gw1, gw2") if isinstance(value, Items) else (_exit(scope, value),)
+
+
+def _exit(scope: Scope, value: Value) -> str:
     via = read_text(value, "via")
     if not via:
         raise Invalid(value.place, "via is empty; write the minion id of an exit node, or false")
