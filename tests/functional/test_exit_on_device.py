@@ -1,5 +1,6 @@
 """Default routes through exit nodes, on machines with real WireGuard sessions and an Internet of one host."""
 
+import json
 import sys
 import time
 from dataclasses import replace
@@ -169,6 +170,21 @@ def test_another_exit_takes_over_and_nothing_else_changes(nodes):
     assert result["changed"] == [config, "IPv4 default route", "IPv6 default route", "peer node2", "peer node3"]
     assert {version: seen(node, address) for version, address in INTERNET.items()} == {4: "192.0.2.3", 6: "2001:db8::3"}
     assert policy(node) == before
+
+
+def test_a_default_route_moves_to_the_other_exit_without_a_pillar(nodes):
+    """As when an exit is drained, or fails."""
+    node = nodes.all[0]
+    go(nodes, "node2")
+    assert seen(node, INTERNET[4]) == "192.0.2.2"
+    moves = dict.fromkeys(("0.0.0.0/0", "::/0"), nodes.keys["node3"])
+    said = node.call("move", {NETWORK: moves}, signed=True)
+    assert said["networks"][NETWORK]["result"] is True, said
+    assert {version: seen(node, address) for version, address in INTERNET.items()} == {4: "192.0.2.3", 6: "2001:db8::3"}
+    (report,) = said["wireguard/report"]
+    assert json.loads(report["statement"])["digest"] == view(nodes, node, "node3").digest
+    node.do("set_view", view(nodes, node, "node3").to_dict())
+    assert pending(node) == ([], {})
 
 
 def test_without_an_exit_everything_is_as_it_was_before(nodes):

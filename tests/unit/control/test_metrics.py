@@ -10,6 +10,7 @@ from saltext.wireguard.control import metrics
 from saltext.wireguard.control.reconcile import reconcile
 from saltext.wireguard.errors import LossError
 from saltext.wireguard.master import pillar
+from saltext.wireguard.registry.drains import Cause
 from saltext.wireguard.rollout.hold import put_on_hold
 
 
@@ -55,6 +56,16 @@ def test_all_states_are_there_so_that_an_alert_sees_a_zero(fleet):
         "rotating",
         "by_ssh",
     }
+
+
+def test_nodes_that_the_others_are_moved_off_are_named(fleet):
+    assert "wireguard_mesh_drained" not in samples(fleet)
+    fleet.master.registry.drains.begin("net", "a", Cause("drained", "alice", ""))
+    fleet.master.registry.drains.begin("net", "b", Cause("failed_over", "failover", "", automatic=True))
+    assert samples(fleet)["wireguard_mesh_drained"] == [
+        ({"network": "net", "node": "a", "by": "operator"}, 1.0),
+        ({"network": "net", "node": "b", "by": "failover"}, 1.0),
+    ]
 
 
 def test_nodes_that_are_not_in_sync_are_named(fleet):
