@@ -79,15 +79,16 @@ def _of_fleet(moment: Moment, found: Sequence[Status]) -> Iterator[Metric]:
             for state in _ADDRESSES
         ],
     )
+    drained = Counter(
+        (name, "failover" if drain.automatic else "operator")
+        for name in names
+        for drain in moment.unguarded.networks[name].drains.values()
+    )
     yield Metric(
         "wireguard_mesh_drained",
         "gauge",
-        "1 for each node that the others are moved off, by an operator or by a failover.",
-        [
-            Sample(1, {"network": name, "node": node, "by": "failover" if drain.automatic else "operator"})
-            for name in names
-            for node, drain in sorted(moment.unguarded.networks[name].drains.items())
-        ],
+        "Nodes that the others are moved off, by whom.",
+        [Sample(drained[name, by], {"network": name, "by": by}) for name in names for by in ("operator", "failover")],
     )
     text = "What salt-run wireguard.nodes warns of, such as a hold."
     yield _gauge("wireguard_mesh_warnings", text, len(warnings.warnings(moment)))
