@@ -166,6 +166,7 @@ def test_of_an_argument_with_an_unknown_name_nothing_runs_and_it_exits_with_one(
         ["history", "nobody"],
         ["export", "nobody"],
         ["enroll", "nobody"],
+        ["adopt", "write=/nowhere/mesh.yml"],
         ["reject", "node1"],
         ["forget_serials", "node1"],
         ["pending", "too many"],
@@ -218,7 +219,7 @@ def test_a_failure_on_a_node_is_one(fleet):
     rotation = [("rotate_switch", ["backbone"]), ("rotate_follow", ["backbone", "a", "b"])]
     assert node_exits(fleet, ("drop", outdated), *rotation) == [1, 1, 1]
     with without_wg(fleet):
-        calls = [(function, []) for function in ("drift", "reresolve", "show", "unmanaged", "probe")]
+        calls = [(function, []) for function in ("drift", "reresolve", "show", "unmanaged", "inventory", "probe")]
         calls.append(("examine", ["backbone", {"node1": {"node2": ["10.42.0.2"]}}]))
         assert node_exits(fleet, *calls) == [1] * len(calls)
 

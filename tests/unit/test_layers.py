@@ -11,7 +11,7 @@ import pytest
 REPO = Path(__file__).resolve().parents[2]
 LIBRARY = REPO / "_utils/saltext/wireguard"
 TABLE = re.compile(r"^\| `(?P<room>\w+)` \|[^|]*\|(?P<allowed>[^|]*)\|$", re.MULTILINE)
-PURE = {"model", "fleet", "device", "formats", "review", "observe", "report"}
+PURE = {"model", "fleet", "device", "formats", "review", "observe", "report", "adopt"}
 EFFECTS = {"os", "subprocess", "socket", "sqlite3", "tempfile", "shutil", "threading", "fcntl"}
 
 

@@ -79,15 +79,14 @@ class Host:
         monkeypatch.setattr(networkd, "CONFIG_DIR", str(self.disk / "networkd"))
         monkeypatch.setattr(salt.utils.systemd, "booted", lambda context=None: False)
         monkeypatch.setattr(Minion, "fresh_pillar", lambda _: self._fresh())
-        self.module, self.observing, self.states = (
-            load("_modules"),
-            load("_modules", "wireguard_observe"),
-            load("_states"),
-        )
+        self.module, self.states = load("_modules"), load("_states")
+        self.others = self.observing, _ = [load("_modules", f"wireguard_{name}") for name in ("observe", "adopt")]
         for name, value in (("context", {}), ("grains", {}), ("opts", self.opts), ("salt", self.functions)):
             monkeypatch.setattr(self.module, f"__{name}__", value, raising=False)
-            monkeypatch.setattr(self.observing, f"__{name}__", value, raising=False)
-        monkeypatch.setattr(self.observing, "__pillar__", {}, raising=False)
+            for other in self.others:
+                monkeypatch.setattr(other, f"__{name}__", value, raising=False)
+        for other in self.others:
+            monkeypatch.setattr(other, "__pillar__", {}, raising=False)
         known = {
             f"wireguard.{name}": getattr(self.module, name) for name in ("remove", "gone", "clean", "apply_interface")
         }
@@ -161,7 +160,7 @@ class Host:
         return lock.hold(self.opts["cachedir"], interface)
 
     def call(self, name, *args, **kwargs):
-        known = {**vars(self.observing), **vars(self.module)}
+        known = {name: each for module in (*self.others, self.module) for name, each in vars(module).items()}
         function = known[{"apply": "apply_", "record": "record_"}.get(name, name)]
         try:
             result = function(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Asking nodes about each of their networks, which changes nothing."""
+"""Asking nodes about each of their networks or interfaces, which changes nothing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class NodeQuery:
         self, function: str, nodes: Collection[str], arguments: Sequence[Any], convert: Callable[[object], T]
     ) -> dict[str, dict[str, T] | str]:
         """
-        Node -> what it answers, by network, or the text of its error; silent ones are missing.
+        Node -> what it answers, by network or interface, or the text of its error; silent ones are missing.
 
-        :param convert: makes the answer about one network of what came, of which no shape is certain; does not raise
+        :param convert: makes the answer about one of these of what came, of which no shape is certain; does not raise
         """
         course = Reconcile(self._timeout)
         jobs: set[str] = set()  # the tags of their answers, but for the node
@@ -57,7 +57,7 @@ def _author(data: object) -> str:
 
 def _answers(function: str, data: Mapping[str, Any], convert: Callable[[object], T]) -> dict[str, T] | str:
     answer = data.get("return")
-    networks = answer.get("networks") if isinstance(answer, dict) else None
-    if not isinstance(networks, dict):
+    parts = answer.get("networks", answer.get("interfaces")) if isinstance(answer, dict) else None
+    if not isinstance(parts, dict):
         return failure(function, {**data, "success": False}) or "its answer is malformed"
-    return {str(network): convert(each) for network, each in networks.items()}
+    return {str(name): convert(each) for name, each in parts.items()}

@@ -27,8 +27,8 @@ _NETWORK_MANAGER = tuple(f"{each}/NetworkManager/system-connections/*" for each 
 
 def managing(view: View) -> Iterator[Finding]:
     """Who else manages the interface of a view, by the files of the usual programs."""
-    for program, paths in _files_naming(view.interface).items():
-        found = [path for path in paths if not wg_quick.is_managed(files.read(path))]
+    for program, naming in files_naming(view.interface).items():
+        found = [path for path in naming if not wg_quick.is_managed(files.read(path))]
         if found and (program not in _RUNNING or os.path.isdir(f"{ROOT}{_RUNNING[program]}")):
             yield Finding(
                 f"{view.interface} alone",
@@ -37,7 +37,8 @@ def managing(view: View) -> Iterator[Finding]:
             )
 
 
-def _files_naming(interface: str) -> dict[str, list[str]]:
+def files_naming(interface: str) -> dict[str, list[str]]:
+    """Program -> its files that are about the interface."""
     name = re.escape(interface)
     scripts = ("network-scripts", "network")
     return {
@@ -52,17 +53,18 @@ def _files_naming(interface: str) -> dict[str, list[str]]:
         ),
         "ifcfg": _containing("", *(f"/etc/sysconfig/{each}/ifcfg-{interface}" for each in scripts)),
         "systemd-networkd": [
-            path for path in _paths(*(f"{each}/*.net*" for each in _NETWORKD)) if _is_for(files.read(path), interface)
+            path for path in paths(*(f"{each}/*.net*" for each in _NETWORKD)) if _is_for(files.read(path), interface)
         ],
     }
 
 
 def _containing(words: str, *patterns: str) -> list[str]:
-    return [path for path in _paths(*patterns) if re.search(words, files.read(path), re.MULTILINE)]
+    return [path for path in paths(*patterns) if re.search(words, files.read(path), re.MULTILINE)]
 
 
-def _paths(*patterns: str) -> list[str]:
-    return sorted(path for each in patterns for path in glob.glob(f"{ROOT}{each}") if os.path.isfile(path))
+def paths(*patterns: str) -> list[str]:
+    """The files and links that match one of these patterns."""
+    return sorted(path for each in patterns for path in glob.glob(f"{ROOT}{each}") if not os.path.isdir(path))
 
 
 def _is_for(text: str, interface: str) -> bool:

@@ -1,0 +1,62 @@
+"""
+Taking over WireGuard networks that are there already: functions of the runner ``wireguard``, in a file of their own.
+
+.. code-block:: bash
+
+    salt-run wireguard.adopt
+    salt-run wireguard.adopt write=/srv/wireguard/mesh.yml
+"""
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+# Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
+from saltext.wireguard.control import adopt as _adopt
+from saltext.wireguard.control import operator as _operator
+
+if TYPE_CHECKING:
+    # Salt's loader puts this here.
+    __context__: dict[str, Any] = {}
+    __opts__: dict[str, Any] = {}
+
+__virtualname__ = "wireguard"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+# What every function below comes down to.
+_run = functools.partial(_operator.run_job, globals())
+
+
+@_operator.command
+def adopt(write=None, timeout=30):
+    """
+    Which WireGuard networks the minions are in already, whoever set them up, and a mesh file for them.
+
+    Asks all minions for their ``wireguard.inventory``; no secret leaves them. Interfaces that have each other's public
+    keys are one network; peers that are no minions are external peers. Touches nothing. Returns of jobs can be forged,
+    and files can be wrong: this is for looking, and for a proposal that a person reads before using it.
+
+    write
+        The path of a mesh file to propose, which ends in ``.yml``. It must not exist yet, and no node is changed.
+
+    timeout
+        Seconds that a minion has to answer.
+
+    Returns ``answer`` (a sentence), ``nodes`` (rows of network, node, interface, addresses, port, public_key, peers,
+    alive: how many of these had a handshake within 3 minutes, at_boot, hooks and settings), ``peers`` (rows of network,
+    peer, public_key, allowed_ips, known_by and handshake_age in seconds), ``changes`` (rows of network, node, peer,
+    what, old and new: what would be another way with the proposal), ``contradictions`` and ``left_out`` (sentences),
+    ``silent`` (rows of node and problem), and ``proposal`` (the lines of the mesh file). Exit code 1 if there is
+    nothing to propose, or the proposal needs a person's hand to be a valid mesh file.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.adopt
+        salt-run wireguard.adopt write=/srv/wireguard/mesh.yml
+    """
+    return _run(_adopt.adopt, write, timeout)
