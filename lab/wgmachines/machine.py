@@ -27,6 +27,16 @@ from . import INTERFACE, NETWORK, REPO, STATE_DIR, UDP_ECHO
 from .commands import run
 
 
+def _module(name: str) -> Any:
+    """A file of ``_modules``, as Salt's loader executes it."""
+    spec = importlib.util.spec_from_file_location(f"{name}_module", REPO / "_modules" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 class Machine:
     """What a request may ask for. It works with the module as it is loaded here, with stand-ins for Salt's parts."""
 
@@ -37,11 +47,7 @@ class Machine:
             run(["mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", path])
         run(["mount", "-t", "sysfs", "sysfs", "/sys"])
         run(["ip", "link", "set", "lo", "up"])
-        spec = importlib.util.spec_from_file_location("wireguard_module", REPO / "_modules" / "wireguard.py")
-        assert spec is not None
-        assert spec.loader is not None
-        self.module: Any = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(self.module)
+        self.module, self._adopting = _module("wireguard"), _module("wireguard_adopt")
         self._pillar: dict[str, Any] = {"wireguard": {"networks": {}}}
         master = "tcp://192.0.2.254:4506"  # where it has a master, which is played by ``Nodes``
         self.module.__opts__ = {"id": name, "cachedir": STATE_DIR, "pki_dir": STATE_DIR, "master_uri": master}
@@ -50,6 +56,8 @@ class Machine:
         self.module.__grains__ = {}
         self._settings: dict[str, Any] = {}
         self.module.__salt__ = {"event.send": self._send, "config.get": self._settings.get}
+        for name in ("opts", "pillar", "context", "grains", "salt"):
+            setattr(self._adopting, f"__{name}__", getattr(self.module, f"__{name}__"))
         Minion.fresh_pillar = lambda _: self._pillar
         os.mkdir(STATE_DIR)
         Path(STATE_DIR, "minion.pem").write_bytes(_salt_key())
@@ -61,7 +69,8 @@ class Machine:
 
     def call(self, function: str, args: list[Any], kwargs: dict[str, Any], delay: float) -> Any:
         time.sleep(delay)
-        return getattr(self.module, function)(*args, **kwargs)
+        module = self.module if hasattr(self.module, function) else self._adopting
+        return getattr(module, function)(*args, **kwargs)
 
     def run(self, *argv: str, seconds: float) -> str:
         return run(list(argv), seconds)

@@ -187,6 +187,8 @@ def test_what_cannot_be_done_on_a_node_is_one(fleet):
         *((function, ["no list"]) for function in ("enrollment", "gone")),
         ("apply_interface", ["wg7", "no list"]),
         ("clean", []),
+        ("adopt", ["nowhere"]),
+        ("unadopt", []),
     ]
     assert node_exits(fleet, *errors) == [1] * len(errors)
     with file_of_node1(fleet, "wg7.conf", "[Interface]\n"):

@@ -103,6 +103,18 @@ def test_pairs_that_are_not_all_become_links_between_groups():
     assert "links: [[group, db]]" in found.text
 
 
+def test_a_full_mesh_with_phones_that_only_one_of_it_knows():
+    web = webs(3)
+    full(*web)
+    phones = [Machine(f"phone{n}", f"10.42.0.{n}", is_minion=False) for n in (70, 71)]
+    for phone in phones:
+        link(phone, web[0])
+    found = proposal(*web, *phones)
+    assert found.differences == ()
+    assert "links: [[web, web], [phone, web1]]" in found.text
+    assert '"web*": {groups: [web]}' in found.text
+
+
 def test_networks_behind_machines_and_routers():
     web = webs(3)
     web[0].behind = ("192.168.40.0/24",)

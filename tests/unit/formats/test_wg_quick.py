@@ -193,7 +193,9 @@ PEERS = st.builds(
     keepalive=st.integers(0, 65535),
 )
 SECRETS = st.binary(min_size=32, max_size=32).filter(any).map(lambda raw: base64.b64encode(raw).decode())
-PEERS |= st.builds(lambda peer, key: replace(peer, preshared=True, preshared_key=key), PEERS, SECRETS)
+PEERS |= st.builds(
+    lambda peer, key, given: replace(peer, preshared=given, preshared_key=key), PEERS, SECRETS, st.booleans()
+)
 VIEWS = st.builds(
     View,
     interface=st.just("wg0"),
@@ -204,6 +206,7 @@ VIEWS = st.builds(
     mtu=st.none() | st.integers(576, 65535),
     forwarding=st.booleans(),
     preshared=st.none() | st.sampled_from(["0123456789abcdef"]),
+    kept=st.lists(st.sampled_from(["PostUp = a; b", "PostUp = # Kept", "PreDown = c", "DNS = 10.0.0.1"])).map(tuple),
 )
 
 

@@ -152,6 +152,9 @@ class FakeMachine:
             lines.append([key, *facts, peer.keepalive or "off"])
         return "".join("\t".join(map(str, line)) + "\n" for line in lines)
 
+    def _private_key(self, device):
+        return f"{device.private_key or NO_KEY}\n"
+
     def _latest_handshakes(self, device):
         return "".join(f"{key}\t{peer.handshake}\n" for key, peer in device.peers.items())
 

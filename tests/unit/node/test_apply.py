@@ -398,7 +398,7 @@ def test_a_configuration_file_of_somebody_else_is_refused_and_untouched(host, fu
         arguments = {"apply": (), "apply_interface": ("wg0", ["10.9.0.1/24"]), "remove": ("wg0",)}
         message = host.error(function, *arguments[function])
     assert f"{host.config} was not written by these modules" in message
-    assert "wg-quick down wg0" in message
+    assert "`salt-run wireguard.adopt`" in message
     assert host.picture() == before
 
 

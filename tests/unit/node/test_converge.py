@@ -23,7 +23,7 @@ def test_a_wireguard_device_of_somebody_else_is_refused_and_untouched(host):
 
 
 def test_a_device_made_by_hand_is_taken_over_with_its_sessions_once_its_key_is_where_ours_are(host):
-    """As docs/migrate.md says: the key of the old file is written into ours, and the old file moved away."""
+    """The key of the old file is written into ours, and the old file moved away."""
     registered(host, PEERS[0])
     host.run("ip", "link", "add", "wg0", "type", "wireguard")
     host.run("wg", "set", "wg0", "private-key", str(host.etc / "wg0.key"), "listen-port", "51820")

@@ -31,7 +31,26 @@ def candidates(names: Collection[str], strangers: Collection[str], pairs: Pairs)
         if len(everybody) <= 2:
             yield Links(tuple((name, EVERYBODY) for name in sorted(everybody)))
         yield Links((("hubs", EVERYBODY),), dict.fromkeys(everybody, "hubs"))
+    nodes = [name for name in names if name not in strangers]
+    if len(nodes) > 2 and all(neighbours[node] >= set(nodes) - {node} for node in nodes):
+        yield _full_mesh(nodes, strangers, neighbours)
     yield _by_classes(names, set(strangers), neighbours)
+
+
+def _full_mesh(nodes: Collection[str], strangers: Collection[str], neighbours: Mapping[str, set[str]]) -> Links:
+    """All nodes are one group; strangers with the same neighbours are another one."""
+    taken = {*nodes, *strangers}
+    title = _title(nodes, taken)
+    links = [(title, title)]
+    groups = dict.fromkeys(nodes, title)
+    classes: dict[frozenset[str], list[str]] = {}
+    for stranger in strangers:
+        classes.setdefault(frozenset(neighbours[stranger]), []).append(stranger)
+    for known, alike in classes.items():
+        name = alike[0] if len(alike) == 1 else _title(alike, taken)
+        groups |= {} if len(alike) == 1 else dict.fromkeys(alike, name)
+        links += [(name, title)] if known == {*nodes} else [(name, node) for node in sorted(known)]
+    return Links(tuple(links), groups)
 
 
 def _by_classes(names: Collection[str], strangers: set[str], neighbours: Mapping[str, set[str]]) -> Links:

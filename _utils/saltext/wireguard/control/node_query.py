@@ -1,4 +1,4 @@
-"""Asking nodes about each of their networks or interfaces, which changes nothing."""
+"""Asking nodes about each of their networks or interfaces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class NodeQuery:
-    """Asks nodes about each of their networks, which changes nothing."""
+    """Asks nodes about each of their networks or interfaces."""
 
     def __init__(self, bus: Bus, timeout: float, progress: Progress) -> None:
         self._bus = bus
@@ -23,11 +23,17 @@ class NodeQuery:
         self._progress = progress
 
     def ask(
-        self, function: str, nodes: Collection[str], arguments: Sequence[Any], convert: Callable[[object], T]
+        self,
+        function: str,
+        nodes: Collection[str],
+        arguments: Sequence[Any],
+        convert: Callable[[object], T],
+        hear: Callable[[str, object], object] | None = None,
     ) -> dict[str, dict[str, T] | str]:
         """
         Node -> what it answers, by network or interface, or the text of its error; silent ones are missing.
 
+        :param hear: gets the name and the whole return of each node
         :param convert: makes the answer about one of these of what came, of which no shape is certain; does not raise
         """
         course = Reconcile(self._timeout)
@@ -45,6 +51,8 @@ class NodeQuery:
             for tag, data in self._bus.events(0.2):
                 node = _author(data)
                 if node in left and tag in {f"{job}/{node}" for job in jobs}:
+                    if hear:
+                        hear(node, data.get("return"))
                     answers[node] = _answers(function, data, convert)
                     if answers.keys() >= set(waiting):
                         break

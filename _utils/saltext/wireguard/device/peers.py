@@ -63,7 +63,7 @@ def _resolved(peer: Peer, endpoints: Mapping[str, str]) -> str | None:
 def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
     new: dict[str, object] = {"public_key": peer.public_key, "allowed_ips": list(peer.allowed_ips)}
     words: list[str] = []
-    if peer.preshared:
+    if peer.has_preshared_key:
         new["preshared_key"] = "set"
         words += ["preshared-key", PresharedKeyOf(peer.public_key)]
     if endpoint:
@@ -92,16 +92,16 @@ def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None
         words += ["allowed-ips", ",".join(peer.allowed_ips)]
     if have.preshared_key != _fingerprint(peer):
         old["preshared_key"] = "set" if have.preshared_key else None
-        new["preshared_key"] = ("changed" if have.preshared_key else "set") if peer.preshared else "removed"
+        new["preshared_key"] = ("changed" if have.preshared_key else "set") if peer.has_preshared_key else "removed"
         # `wg set` reads an empty file as the all-zero key, which stands for none.
-        words += ["preshared-key", PresharedKeyOf(peer.public_key) if peer.preshared else "/dev/null"]
+        words += ["preshared-key", PresharedKeyOf(peer.public_key) if peer.has_preshared_key else "/dev/null"]
     argv = _peer_argv(view, peer.public_key, words) if words else ()
     return Operation(Change(Kind.PEER, peer.name, old, new), argv)
 
 
 def _fingerprint(peer: Peer) -> str | None:
     """In a comparison of two views, where the key is not known, all keys are equal."""
-    return fingerprint(peer.preshared_key or "") if peer.preshared else None
+    return fingerprint(peer.preshared_key or "") if peer.has_preshared_key else None
 
 
 def _peer_argv(view: View, public_key: str, words: Iterable[str]) -> tuple[str, ...]:

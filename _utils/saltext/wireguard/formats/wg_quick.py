@@ -27,6 +27,10 @@ _ENDPOINT_NAME = "# Endpoint by name"
 _ADDRESSES = "# Addresses"
 _OFFER, _WITHHOLD = "# Offer", "# Withhold"
 
+# The line before one that was there before the interface was taken over, and what such lines may be.
+_KEPT = "# Kept"
+_MAY_BE_KEPT = re.compile(r"(PreUp|PostUp|PreDown|PostDown|DNS|FwMark) = \S.*")
+
 # The line after the name of a peer that stands for another key of a node.
 _OTHER_KEY = re.compile(r"# (?P<which>Next|Old) key of (?P<node>.+)")
 
@@ -105,15 +109,22 @@ def parse(text: str, interface: str) -> View | None:
         return None
     first, *others = text.partition("\n")[2].removesuffix("\n").split("\n\n")
     try:
+        first, kept = _without_kept(first)
         settings = _settings(first, "[Interface]", _SETTINGS)
         peers = _by_name([_read_peer(section) for section in others])
         view = View.from_dict({"interface": interface, **_read_interface(settings), **peers}, marker["network"])
         marks = dict(mark for section in others for mark in _read_other_key(section))
-        view = replace(view, peers=tuple(replace(each, other_key=marks.get(each.name)) for each in view.peers))
-        path_mtu = _number(settings["MTU"].removesuffix(_BY_PATHS)) if _is_by_paths(settings) else None
+        kept_keys = {section.partition("\n")[0][2:] for section in others if f"\n{_KEPT}\n" in section}
         view = replace(
-            view, bypass_addresses=tuple(exits.bypass_addresses_of(settings.get("PostUp", ""))), path_mtu=path_mtu
+            view,
+            peers=tuple(
+                replace(each, other_key=marks.get(each.name), preshared=each.preshared and each.name not in kept_keys)
+                for each in view.peers
+            ),
         )
+        path_mtu = _number(settings["MTU"].removesuffix(_BY_PATHS)) if _is_by_paths(settings) else None
+        bypass_addresses = tuple(exits.bypass_addresses_of(settings.get("PostUp", "")))
+        view = replace(view, bypass_addresses=bypass_addresses, path_mtu=path_mtu, kept=kept)
         hooks = [f"{name} = {settings[name]}" for name in ("PostUp", "PostDown") if name in settings]
         return view if hooks == list(_hooks(view)) else None
     except (ValueError, ViewError):
@@ -169,6 +180,7 @@ def _interface(view: View, private_key: PrivateKey, is_node: bool) -> Iterator[s
     elif view.path_mtu is not None:
         yield f"MTU = {view.path_mtu}{_BY_PATHS}"
     if is_node:
+        yield from (line for kept in view.kept for line in (_KEPT, kept))
         yield from _routing(view)
     yield from _remarks(view)
 
@@ -221,6 +233,8 @@ def _peer(peer: Peer, endpoints: Mapping[str, str] | None) -> Iterator[str]:
     yield "[Peer]"
     yield f"PublicKey = {peer.public_key}"
     if peer.preshared_key:
+        if not peer.preshared:
+            yield _KEPT
         yield f"PresharedKey = {peer.preshared_key}"
     if peer.allowed_ips:
         yield f"AllowedIPs = {', '.join(peer.allowed_ips)}"
@@ -268,6 +282,17 @@ def _read_hosts(settings: Mapping[str, str]) -> dict[str, object] | None:
     return {"names": {name: addresses for name, *addresses in machines}, "domain": settings.get(_DOMAIN)}
 
 
+def _without_kept(section: str) -> tuple[str, tuple[str, ...]]:
+    """The section without the lines that are kept, and these."""
+    lines = section.split("\n")
+    places = [place for place, line in enumerate(lines) if line == _KEPT]
+    kept = tuple(lines[place + 1] for place in places if place + 1 < len(lines))
+    if len(kept) != len(places) or not all(map(_MAY_BE_KEPT.fullmatch, kept)):
+        raise ValueError(section)
+    gone = {each for place in places for each in (place, place + 1)}
+    return "\n".join(line for place, line in enumerate(lines) if place not in gone), kept
+
+
 def _is_by_paths(settings: Mapping[str, str]) -> bool:
     return settings.get("MTU", "").endswith(_BY_PATHS)
 
@@ -278,6 +303,7 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
         raise ValueError(title)
     if _OTHER_KEY.fullmatch(rest.partition("\n")[0]):
         rest = rest.partition("\n")[2]
+    rest = rest.replace(f"\n{_KEPT}\nPresharedKey = ", "\nPresharedKey = ", 1)
     known = {"PublicKey", "PresharedKey", "AllowedIPs", _ENDPOINT_NAME, "Endpoint", "PersistentKeepalive"}
     settings = _settings(rest, "[Peer]", known)
     if _ENDPOINT_NAME in settings and "Endpoint" in settings:

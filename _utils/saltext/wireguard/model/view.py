@@ -67,8 +67,9 @@ class Peer:
     brackets), or None if the peer connects to us. ``keepalive`` is in seconds, 0 for off. ``next_key`` is the public
     key that the peer has announced and may use from now on instead of ``public_key`` (see ``rotation.expand``).
 
-    ``preshared``: whether the two have a preshared key. ``preshared_key`` and ``next_preshared_key`` are the secrets
-    for ``public_key`` and ``next_key``. Only views for the node itself have them.
+    ``preshared``: whether the mesh file gives the two a preshared key. ``preshared_key`` and ``next_preshared_key`` are
+    the secrets for ``public_key`` and ``next_key``. Only views for the node itself have them. Without ``preshared``,
+    the pair has had the key since before the node was taken over.
 
     ``other_key`` exists only on the node itself, see ``rotation.expand``.
 
@@ -96,6 +97,11 @@ class Peer:
         """
         parts = [self.name, self.public_key, list(self.allowed_ips), self.endpoint, self.keepalive, self.next_key]
         return _sha256([*parts, *([True] if self.preshared else [])])
+
+    @property
+    def has_preshared_key(self) -> bool:
+        """Whether the two have a preshared key, from wherever."""
+        return self.preshared or self.preshared_key is not None
 
     @cached_property
     def has_name_as_endpoint(self) -> bool:
@@ -149,8 +155,9 @@ class View:
     - ``offered``: the addresses that the master knows as those which the node offers; None if it has not registered.
     - ``expected_subnets`` and ``expected_routes``: before a registration, the networks to which the node will probably
       have routes, so that it can tell what is in the way.
-    - ``bypass_addresses``, which bypass the exit, and ``path_mtu``, which counts if ``mtu`` is None: only the node
-      itself knows them. They are in its configuration file, and not in the pillar.
+    - ``bypass_addresses``, which bypass the exit, ``path_mtu``, which counts if ``mtu`` is None, and ``kept``, lines of
+      wg-quick that the interface has had since before it was taken over, such as hooks: only the node itself knows
+      them. They are in its configuration file, and not in the pillar.
     - ``has_ipv6``: False after ``without_ipv6``. It is nowhere but in memory.
     """
 
@@ -175,6 +182,7 @@ class View:
     other_ports: tuple[int, ...] = ()
     bypass_addresses: tuple[str, ...] = ()
     path_mtu: int | None = None
+    kept: tuple[str, ...] = ()
     has_ipv6: bool = True
     dns: tuple[str, ...] = ()
     offers: Offers = ANY

@@ -16,6 +16,7 @@ from . import config_files, converge, keys, preflight, registration, renaming, r
 from .clones import refuse_clone
 from .minion import Minion
 from .outcome import Outcome
+from .ownership import refuse_foreign
 from .pillar import all_views, label, select, views
 from .trial import Safety
 from .withdrawal import is_outdated
@@ -100,6 +101,7 @@ def preview(minion: Minion, view: View, safety: Safety) -> Outcome:
 def _register_and_converge(minion: Minion, view: View, wait: float, safety: Safety) -> tuple[View, Outcome]:
     """Returns the view that was applied, a fresh one after a registration, and the outcome."""
     refuse_clone(minion, view)
+    refuse_foreign(view, renaming.key_file(view))
     own_key = minion.keypair_of(view)
     if view.network and not minion.has_master:
         refuse_unregistered(minion, view, own_key)
@@ -126,11 +128,14 @@ def refuse_unregistered(minion: Minion, view: View, own_key: str | None) -> None
         raise NodeError(registration.by_hand(view, own_key, minion.id))
 
 
-def converge_locked(minion: Minion, view: View, key_file: str, test: bool, safety: Safety) -> Outcome:
+def converge_locked(
+    minion: Minion, view: View, key_file: str, test: bool, safety: Safety, takes_over: bool = False
+) -> Outcome:
     """``converge`` under the lock of the interface, and of a former one. Raises WireguardError or OSError."""
     if safety.forced and not test:
         log.warning("wireguard: %s is applied by force: %s", view.interface, safety.forced)
     with contextlib.ExitStack() as locks:
         for interface in sorted({view.interface, renaming.former(view) or view.interface}):
             locks.enter_context(minion.lock(interface))
-        return converge.converge(view, key_file, minion.boot(), test, safety, renaming.former(view))
+        former = renaming.former(view)
+        return converge.converge(view, key_file, minion.boot(), test, safety, former, takes_over)

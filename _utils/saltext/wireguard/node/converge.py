@@ -27,13 +27,20 @@ from ..wording import one_line
 from . import config_files, devices, endpoints, keys, local_facts, pause, ports, renaming, withdrawal
 from . import trial as node_trial
 from .boot.managers import Manager, Setup
+from .kept import applied_before, with_kept
 from .outcome import Outcome, outcome_of, summary
 from .ownership import refuse_foreign
 from .trial import Safety, Trial
 
 
 def converge(
-    view: View, key_file: str, boot: Manager | None, test: bool, safety: Safety, former: str | None = None
+    view: View,
+    key_file: str,
+    boot: Manager | None,
+    test: bool,
+    safety: Safety,
+    former: str | None = None,
+    takes_over: bool = False,
 ) -> Outcome:
     """
     Make the machine what the view says, or only say what would change.
@@ -41,11 +48,14 @@ def converge(
     :param key_file: path of the private key; without a key, this can only be a test run
     :param boot: what brings interfaces up at boot, if we may use it
     :param former: the interface that this one follows
+    :param takes_over: whether the interface may be one that somebody else set up
     :raises GuardError: before anything is changed, if the change needs force
     :raises RolledBackError: if the change was rolled back, now or a short time ago
     :raises WireguardError: or OSError, if anything else fails
     """
-    refuse_foreign(view, key_file)
+    if not takes_over:
+        refuse_foreign(view, key_file)
+    view = with_kept(view, former)
     for each in filter(None, (former, view.interface)):
         withdrawal.refuse_outdated(view, safety.journal(each))
     withdrawn = [] if test else _withdraw(view, former, boot, safety)
@@ -56,16 +66,9 @@ def converge(
         changes: Changes = (Change(Kind.DEVICE, "", None, view.interface),)
         return Outcome(changes, f"{view.interface} would be set up with a new key", pending=True)
     localize = partial(local_facts.with_local_facts, master=safety.master, caller=safety.caller)
-    convergence = Convergence(view, key_file, public_key, boot, localize=localize, former=former)
-    changes = united(
-        (
-            *(
-                Change(Kind.PEER, peer.name, {"public_key": peer.public_key, "allowed_ips": [*peer.allowed_ips]}, None)
-                for peer in withdrawn
-            ),
-            *convergence.changes(),
-        )
-    )
+    applied = applied_before(view.interface)
+    convergence = Convergence(view, key_file, public_key, boot, applied, localize, former)
+    changes = united((*map(_removed, withdrawn), *convergence.changes()))
     objections = convergence.objections(safety)
     if objections and not safety.forced:
         raise GuardError(_refusal(view, objections))
@@ -86,6 +89,10 @@ def _withdraw(view: View, former: str | None, boot: Manager | None, safety: Safe
     return [
         peer for each in views for peer in withdrawal.withdraw(each, safety.journal(each.interface), boot, safety.share)
     ]
+
+
+def _removed(peer: Peer) -> Change:
+    return Change(Kind.PEER, peer.name, {"public_key": peer.public_key, "allowed_ips": [*peer.allowed_ips]}, None)
 
 
 def _refusal(view: View, objections: Sequence[str]) -> str:
@@ -133,7 +140,8 @@ def difference(view: View) -> dict[str, object]:
     public_key = keys.public_key(key_file)
     if public_key is None or (view.network and view.public_key != public_key):
         return {"commands": [], "changes": {}, "comment": "not registered yet; applying registers first"}
-    convergence = Convergence(view, key_file, public_key, localize=partial(local_facts.with_local_facts, master=None))
+    localize = partial(local_facts.with_local_facts, master=None)
+    convergence = Convergence(with_kept(view), key_file, public_key, localize=localize)
     return {
         "commands": [" ".join(command) for command in convergence.commands()],
         "changes": as_salt(convergence.device_changes()),

@@ -32,6 +32,7 @@ from . import (
 from .arguments import argument, keys_by_network, peers_by_network
 from .minion import Minion
 from .outcome import Outcome
+from .ownership import refuse_foreign
 from .pillar import generation_of, networks, valid_views
 from .signing import Signed
 from .trial import Safety
@@ -187,6 +188,7 @@ class _Sync:
             return {"result": False, "comment": clone, "clone": True}
         if self._test:
             return _brief(apply.preview(self._minion, view, self._safety))
+        refuse_foreign(view, renaming.key_file(view))
         own_key = self._minion.keypair_of(view)
         self._register(view, own_key)
         if view.public_key != own_key:

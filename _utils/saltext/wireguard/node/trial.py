@@ -135,6 +135,9 @@ class Trial:
         if self._device is None or self._unfinished or config_files.written(interface):
             return
         last_good = as_view(self._device, self._view.network, devices.preshared_keys(interface))
+        kept = {peer.public_key for peer in self._view.peers if peer.preshared_key and not peer.preshared}
+        peers = (replace(peer, preshared=peer.preshared and peer.name not in kept) for peer in last_good.peers)
+        last_good = replace(last_good, kept=self._view.kept, peers=tuple(peers))
         files.replace(config_files.config_file(interface), config_files.config_text(last_good, self._key_file, {}))
 
     # -- whether it works

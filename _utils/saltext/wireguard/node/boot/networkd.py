@@ -16,7 +16,8 @@ from ...formats import networkd, preshared, wg_quick
 from ...formats.preshared import is_in
 from ...model.changes import Change, Changes, Kind
 from ...system import files
-from .. import config_files
+from ...wording import some
+from .. import adopted, config_files
 from .managers import Call, Setup, not_enabled
 
 CONFIG_DIR = "/etc/systemd/network"
@@ -28,6 +29,7 @@ OPEN = 0o644
 SECRET = 0o640
 PASSABLE = 0o710
 
+_WG_QUICK = "Leave `wireguard:backend` at wg-quick"
 _ADVICE = "Let it manage this machine's network, or leave `wireguard:backend` at wg-quick"
 
 
@@ -102,10 +104,15 @@ def _make_config_dir() -> None:
 
 
 def _texts(setup: Setup) -> dict[str, str]:
-    """Path -> the content that it must have. Raises NodeError for a foreign file."""
+    """Path -> the content that it must have. Raises NodeError for a foreign file, and for what networkd cannot do."""
+    if setup.view.kept:
+        names = some({line.partition(" =")[0] for line in setup.view.kept})
+        raise NodeError(
+            f"systemd-networkd cannot do what {setup.view.interface} keeps of its old file: {names}. {_WG_QUICK}"
+        )
     netdev, network = netdev_file(setup.view.interface), network_file(setup.view.interface)
     for path in (netdev, network):
-        if os.path.lexists(path) and not _is_ours(path):
+        if os.path.lexists(path) and not _is_ours(path) and not adopted.is_kept(path):
             raise NodeError(
                 f"{path} was not written by these modules, so it is left alone. Move it away, or choose another"
                 " `interface:`"
