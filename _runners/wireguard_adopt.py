@@ -33,7 +33,7 @@ _run = functools.partial(_operator.run_job, globals())
 
 
 @_operator.command
-def adopt(write=None, take=None, force=False, reason="", timeout=30):
+def adopt(write=None, files=None, take=None, force=False, reason="", timeout=30):
     """
     Which WireGuard networks the minions are in already, whoever set them up, a mesh file for them, and the take-over.
 
@@ -43,6 +43,12 @@ def adopt(write=None, take=None, force=False, reason="", timeout=30):
 
     write
         The path of a mesh file to propose, which ends in ``.yml``. It must not exist yet, and no node is changed.
+
+    files
+        Ask no minion, and read files on the master instead: a directory with a wg-quick file for each host
+        (``HOST.conf`` or ``HOST/wg0.conf``), or with a pillar of a Salt formula for each host (``HOST.sls``); a table
+        of wg-meshconf (``database.csv``); or an inventory of the Ansible role ``githubixx.ansible_role_wireguard``, a
+        YAML file or the directory with it.
 
     take
         Minion ids or globs, with commas between. With the proposal in the place of the mesh file, these nodes make
@@ -73,8 +79,9 @@ def adopt(write=None, take=None, force=False, reason="", timeout=30):
 
         salt-run wireguard.adopt
         salt-run wireguard.adopt write=/srv/wireguard/mesh.yml
+        salt-run wireguard.adopt files=/root/old-mesh write=/srv/wireguard/mesh.yml
         salt-run wireguard.adopt take='web*'
     """
     if take:
         return _run(_takeover.take, take, force, reason, timeout)
-    return _run(_adopt.adopt, write, timeout)
+    return _run(_adopt.adopt, write, files, timeout)

@@ -2,13 +2,35 @@
 {#- Read from the pillar itself: `pillar.get` of Salt 3008 masks values in some places. -#}
 {%- set wireguard = pillar.get('wireguard') or {} %}
 {%- set networks = wireguard.get('networks') %}
-{%- set interfaces = wireguard.get('interfaces') or {} %}
+{%- set interfaces = {} %}
+{%- set theirs = [] %}
+{#- Those of another formula are not ours. -#}
+{%- for interface, described in (wireguard.get('interfaces') or {}).items() %}
+{%-   set names = ['Interface', 'Peers', 'listen_port', 'private_key', 'preshared_key', 'fwmark'] %}
+{%-   if described is mapping and (names | intersect(described | list) or described.get('peers') is sequence and
+      described.get('peers') is not mapping) %}
+{%-     do theirs.append(interface) %}
+{%-   else %}
+{%-     do interfaces.update({interface: described}) %}
+{%-   endif %}
+{%- endfor %}
 
 include:
   - wireguard.packages
   - wireguard.modules
 
-{%- if networks is none and not interfaces %}
+{%- if theirs %}
+wireguard_of_another_formula:
+  test.configurable_test_state:
+    - name: {{ theirs | sort | join(', ') | json }}
+    - changes: false
+    - result: true
+    - warnings: >-
+        `wireguard:interfaces` in the pillar of this minion is that of another formula, so these interfaces were left alone. To
+        take them over, run `salt-run wireguard.adopt` on the master, and take the formula's pillar away afterwards
+{%- endif %}
+
+{%- if networks is none and not interfaces and not theirs %}
 wireguard_nothing_to_do:
   test.succeed_without_changes:
     - name: The pillar says nothing about WireGuard for this minion, so nothing was touched

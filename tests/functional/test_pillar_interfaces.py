@@ -46,6 +46,21 @@ def test_a_preshared_key_comes_onto_the_device_and_into_no_output(host):
     assert host.state("present", "wg1")["changes"] == {}
 
 
+def test_the_pillar_of_another_formula_is_said_to_be_that_and_stops_nothing_of_ours(host):
+    """It stopped every apply with `write addresses:`, as if somebody had forgotten them."""
+    theirs = {"listen_port": 51820, "private_key": key("secret"), "peers": [{"peer": key("a"), "allowed_ips": []}]}
+    wanted = registered(host)
+    networks = {wanted.network: wanted.to_dict()}
+    host.set_pillar({"wireguard": {"networks": networks, "interfaces": {"wg7": theirs}, "install_packages": False}})
+    assert host.call("apply").keys() == {wanted.network}
+    assert host.device("wg7") is None
+    shown = host.salt("state.show_sls", "wireguard.networks")
+    (said,) = [part for part in shown["wireguard_of_another_formula"]["test"] if "warnings" in part]
+    assert "`salt-run wireguard.adopt`" in said["warnings"]
+    assert "wireguard_interface_wg7" not in shown
+    assert f"wireguard_network_{wanted.network}" in shown
+
+
 def test_without_peers_yet_it_has_a_key_that_its_peers_can_be_told(host):
     describe(host, wg1={"addresses": ["10.9.0.1/24"]})
     host.call("apply", "wg1")

@@ -33,7 +33,7 @@ def fleet(tmp_path):
 
 def ask(fleet, **arguments):
     operator = operator_of(fleet, opts={"pki_dir": str(fleet.mesh.parent)})
-    return adopt(operator, arguments.get("write"), 0.2)
+    return adopt(operator, arguments.get("write"), arguments.get("files"), 0.2)
 
 
 def test_the_minions_are_asked_and_nothing_else_is_done(fleet):
@@ -41,7 +41,7 @@ def test_the_minions_are_asked_and_nothing_else_is_done(fleet):
     assert fleet.functions == [("wireguard.inventory", ["a", "b", "c"])]
     assert "retcode" not in answer
     assert answer["answer"] == (
-        "3 minions answered: 1 networks with 2 nodes and 1 external peers. With the proposal, nothing would change"
+        "3 machines: 1 networks with 2 nodes and 1 external peers. With the proposal, nothing would change"
     )
     assert [(row["node"], row["network"], row["peers"]) for row in answer["nodes"]] == [
         ("a", "wg0", 2),
@@ -87,4 +87,15 @@ def test_where_there_is_nothing_to_propose_the_exit_code_says_so(fleet, tmp_path
 
 def test_without_a_master_nobody_can_be_asked(fleet):
     with pytest.raises(ConfigError, match="no salt-master runs here"):
-        adopt(operator_of(fleet, opts={"pki_dir": str(fleet.mesh.parent)}, running=False), None, 1)
+        adopt(operator_of(fleet, opts={"pki_dir": str(fleet.mesh.parent)}, running=False), None, None, 1)
+
+
+def test_files_are_read_and_no_minion_is_asked(fleet, tmp_path):
+    (tmp_path / "old").mkdir()
+    for host, address, other in (("x", 1, "y"), ("y", 2, "x")):
+        peer = f"# {other}\n[Peer]\nPublicKey = {public_key(other)}\nAllowedIPs = 10.0.0.{3 - address}/32\n"
+        (tmp_path / "old" / f"{host}.conf").write_text(f"[Interface]\nAddress = 10.0.0.{address}/24\n\n{peer}")
+    answer = ask(fleet, files=str(tmp_path / "old"))
+    assert fleet.jobs == []
+    assert [row["node"] for row in answer["nodes"]] == ["x", "y"]
+    assert "each host keeps its own when it is taken over" in answer["proposal"][0]

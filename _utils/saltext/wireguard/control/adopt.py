@@ -8,6 +8,7 @@ from typing import Any
 
 from ..adopt.networks import Found, FoundNetwork, Interfaces, join
 from ..adopt.proposal import Proposal, propose
+from ..adopt.sources import stand_in
 from ..errors import ConfigError
 from ..master.config import keys_dir_of
 from ..model.device import SESSION_SECONDS
@@ -15,6 +16,7 @@ from ..model.inventory import Inventory
 from ..registry.salt_keys import load_salt_keys
 from ..system import files
 from ..wording import shell, some
+from . import adopt_files
 from .exit_codes import FAILED, exiting
 from .node_query import NodeQuery
 from .operator import Operator
@@ -23,17 +25,23 @@ from .progress import Progress
 FUNCTION = "wireguard.inventory"
 NO_ANSWER = "no answer"
 
+_OF_FILES = (
+    "Proposed by salt-run wireguard.adopt from files. Read it before you use it. Names of hosts stand for minion ids."
+    " Private keys are not in it: each host keeps its own when it is taken over."
+)
+
 # Whether others than root may read it is up to the folder: no secret is in it.
 _MESH_FILE_MODE = 0o644
 
 
-def adopt(operator: Operator, write: str | None, timeout: float) -> dict[str, Any]:
+def adopt(operator: Operator, write: str | None, files_at: str | None, timeout: float) -> dict[str, Any]:
     """``salt-run wireguard.adopt``."""
     path = _free(write) if write else None
     minions = load_salt_keys(keys_dir_of(operator.opts))
-    machines, silent = _ask(operator, minions, timeout)
+    machines, silent = (adopt_files.read(files_at), {}) if files_at else _ask(operator, minions, timeout)
     found = join(machines)
-    proposal = propose(found, minions, _comments(len(machines), silent))
+    comments = [_OF_FILES] if files_at else _comments(len(machines), silent)
+    proposal = propose(found, {*minions, *machines}, comments)
     said = _answer(found, len(machines), proposal)
     if path and proposal.text:
         files.replace(path, proposal.text, _MESH_FILE_MODE)
@@ -95,7 +103,7 @@ def _comments(machines: int, silent: Collection[str]) -> list[str]:
 def _answer(found: Found, machines: int, proposal: Proposal) -> str:
     nodes = sum(len(each.nodes) for each in found.networks)
     peers = sum(len(each.strangers) for each in found.networks)
-    said = f"{machines} minions answered: {len(found.networks)} networks with {nodes} nodes and {peers} external peers"
+    said = f"{machines} machines: {len(found.networks)} networks with {nodes} nodes and {peers} external peers"
     if not proposal.text:
         return said
     if proposal.problems:
@@ -112,7 +120,7 @@ def _nodes(network: FoundNetwork) -> Iterator[dict[str, Any]]:
             "interface": each.interface,
             "addresses": list(each.addresses),
             "port": each.port or None,
-            "public_key": each.public_key,
+            "public_key": None if each.public_key == stand_in(node) else each.public_key,
             "peers": len(each.peers),
             "alive": sum(peer.age is not None and peer.age < SESSION_SECONDS for peer in each.peers),
             "at_boot": list(each.at_boot),

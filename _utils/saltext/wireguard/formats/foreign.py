@@ -8,7 +8,7 @@ no ``repr`` shows; ``Config.inventory`` has none of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_interface, ip_network
 
@@ -82,6 +82,19 @@ _KINDS = (
     (r"\bip(?: -[46])? (?:route|rule)\b", "routes"),
     (r"resolvectl|resolvconf", "DNS"),
 )
+
+
+def is_of_formula(described: object) -> bool:
+    """
+    Whether an interface of ``wireguard:interfaces`` in a pillar is described as MEschenbacher's formula reads it, or
+    that of saltstack-formulas, and not as we do.
+    """
+    if not isinstance(described, Mapping):
+        return False
+    return isinstance(described.get("peers"), list) or not _OF_FORMULAS.isdisjoint(described)
+
+
+_OF_FORMULAS = {"Interface", "Peers", "listen_port", "private_key", "preshared_key", "fwmark"}
 
 
 def is_netdev(text: str) -> bool:

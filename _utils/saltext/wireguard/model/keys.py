@@ -13,6 +13,9 @@ _P = 2**255 - 19
 _HIGH_BIT = 2**255
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=")
 
+# 32 bytes in canonical base64: the last character but one has its two spare bits zero.
+_PRIVATE_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
+
 # The u coordinates of low order points, reduced modulo p: 0 and 1, the two points of order 8, and p - 1.
 _LOW_ORDER = frozenset(
     {
@@ -61,6 +64,11 @@ def parse_public_key(text: str) -> str:
         raise _refused(text, "is not canonical base64: the spare bits of its last character are set; was it mistyped?")
     _check_point(text, int.from_bytes(raw, "little"))
     return text
+
+
+def is_private_key(text: str) -> bool:
+    """Whether a text has the form of a private key. PyNaCl passes over what is not base64."""
+    return bool(_PRIVATE_KEY.fullmatch(text))
 
 
 def parse_preshared_key(text: object) -> str:

@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import NodeError, WireguardError
+from ..errors import WireguardError
 from ..formats import foreign
 from ..formats.foreign import Config
 from ..model.fields import MAX_TEXT
 from ..model.inventory import Inventory
+from ..model.keys import is_private_key
 from ..system import files
 from ..system.keypair import public_of
 from ..wording import one_line
@@ -55,11 +56,8 @@ def _inventory(interface: str, found: Found | None) -> Inventory:
 
 def public_key(config: Config) -> str | None:
     """That of the private key in the files, None where there is none that can be read."""
-    try:
-        text = private_key(config)
-        return public_of(text) if text else None
-    except (NodeError, ValueError):
-        return None
+    text = private_key(config)
+    return public_of(text) if is_private_key(text) else None
 
 
 def private_key(config: Config) -> str:

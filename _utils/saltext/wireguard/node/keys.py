@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 
 from ..errors import NodeError
+from ..model.keys import is_private_key
 from ..system import files
 from ..system.keypair import generate, public_of
-
-# 32 bytes in canonical base64: the last character but one has its two spare bits zero.
-_PRIVATE_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 
 
 def ensure(path: str) -> str:
@@ -40,8 +37,8 @@ def public_key(path: str) -> str | None:
                 f"{path} is empty, or a link to nothing: remove it, and the next apply makes a new key pair"
             )
         return None
-    # Checked here, because PyNaCl passes over what is not base64, and `wg` cannot say which file it was.
-    if not _PRIVATE_KEY.fullmatch(private):
+    # Checked here, because `wg` cannot say which file it was.
+    if not is_private_key(private):
         raise NodeError(f"{path} does not hold a WireGuard private key: move it away, or restore it")
     return public_of(private)
 

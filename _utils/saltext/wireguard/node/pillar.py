@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import NodeError, ViewError
+from ..formats.foreign import is_of_formula
 from ..model.view import View
 
 # What a person may write about an interface. Everything else in a view comes from the master.
@@ -31,11 +32,17 @@ def valid_views(pillar: Mapping[str, Any]) -> tuple[dict[str, View], dict[str, s
 
 
 def all_views(pillar: Mapping[str, Any]) -> dict[str, View]:
-    """Network -> View, and interface -> View for those described by hand. Raises NodeError or ViewError."""
+    """
+    Network -> View, and interface -> View for those described by hand. Raises NodeError or ViewError.
+
+    Interfaces that another formula's pillar describes are not ours, and stop nothing.
+    """
     found = views(pillar)
     taken = {view.interface: f"of network {name}" for name, view in found.items()} | dict.fromkeys(found, "a network")
     data = interfaces(pillar) or {}
     for name in sorted(data, key=str):
+        if is_of_formula(data[name]):
+            continue
         if name in taken:
             raise NodeError(f"the pillar of this minion has an interface {name}, which is {taken[name]}; rename one")
         found[name] = _by_hand(name, data[name])
