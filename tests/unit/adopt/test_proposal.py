@@ -131,13 +131,22 @@ def test_networks_behind_machines_and_routers():
 def test_what_the_file_cannot_say_is_a_difference():
     web = webs(3)
     full(*web)
-    web[0].peers["web2"].append("PersistentKeepalive = 7")
+    web[0].peers["web2"].append("PersistentKeepalive = 7")  # which the node keeps
     web[1].peers["web1"][3] = "AllowedIPs = 10.42.0.1/32, 192.168.7.0/24"
     found = proposal(*web)
     assert set(found.differences) == {
-        Difference("wg0", "web1", "web2", "keepalive", "7", None),
         Difference("wg0", "web3", "web1", "allowed_ips", "10.42.0.1/32", "10.42.0.1/32, 192.168.7.0/24"),
     }
+
+
+def test_of_several_keepalives_behind_nat_the_usual_one_is_proposed():
+    nats = [Machine(f"nat{n}", f"10.42.0.{n}") for n in (7, 8, 9)]
+    (web,) = webs(1)
+    for nat, keepalive in zip(nats, (10, 20, 20), strict=True):
+        link(nat, web, keepalive=keepalive)
+    found = proposal(web, *nats)
+    assert "keepalive: 20" in found.text
+    assert found.differences == (Difference("wg0", "nat7", "web1", "keepalive", "10", "20"),)
 
 
 def test_a_peer_that_one_side_forgot_is_a_difference_on_one_side():

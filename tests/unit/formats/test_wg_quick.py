@@ -193,6 +193,7 @@ PEERS = st.builds(
     keepalive=st.integers(0, 65535),
 )
 SECRETS = st.binary(min_size=32, max_size=32).filter(any).map(lambda raw: base64.b64encode(raw).decode())
+PEERS |= st.builds(lambda peer: replace(peer, keepalive=0, kept_keepalive=25), PEERS)
 PEERS |= st.builds(
     lambda peer, key, given: replace(peer, preshared=given, preshared_key=key), PEERS, SECRETS, st.booleans()
 )

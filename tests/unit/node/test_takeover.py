@@ -137,6 +137,34 @@ def test_hooks_and_preshared_keys_stay_in_the_file_that_boots_and_in_what_follow
     assert living.call("drift")["networks"]["backbone"]["changes"] == []
 
 
+def test_a_keepalive_that_the_mesh_file_does_not_ask_for_is_kept_until_it_asks_for_another(living):
+    announce(living)
+    without = peer("node2", "10.42.0.2/32", endpoint="127.0.0.1:4444")
+    living.set_networks(view(own_key(living), without, addresses=("10.42.0.1/16",)))
+    take(living)
+    assert living.writing_commands() == []
+    assert "# Kept\nPersistentKeepalive = 25\n" in living.config.read_text()
+    assert living.call("apply")["backbone"]["changes"] == {}
+    assert living.call("drift")["networks"]["backbone"]["changes"] == []
+    other = peer("node2", "10.42.0.2/32", endpoint="127.0.0.1:4444", keepalive=10)
+    living.set_networks(view(own_key(living), other, addresses=("10.42.0.1/16",)))
+    living.call("apply")
+    assert living.device().peers[key("node2")].keepalive == 10
+    assert "# Kept\nPersistentKeepalive" not in living.config.read_text()
+
+
+def test_of_a_device_without_files_no_peer_gets_lost_either(living):
+    living.config.unlink()
+    announce(living)
+    living.run("wg", "set", "wg0", "peer", key("alice"), "allowed-ips", "10.42.0.77/32")
+    assert f"does not have 1 of its peers ({key('alice')})" in take(living)["comment"]
+    living.run("wg", "set", "wg0", "peer", key("alice"), "remove")
+    living.forget_commands()
+    assert take(living)["result"] is True
+    assert living.writing_commands() == []
+    assert f"PresharedKey = {PRESHARED}" in living.config.read_text()
+
+
 def test_a_pair_keeps_its_preshared_key_when_the_other_end_gets_another_public_key(living):
     announce(living)
     take(living)

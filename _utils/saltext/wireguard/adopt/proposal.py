@@ -160,13 +160,16 @@ def _of_peers(name: str, node: str, network: FoundNetwork, settings: Settings, v
 
 
 def _compared(old: FoundPeer, new: Peer) -> dict[str, tuple[str | None, str | None]]:
-    keepalives = (str(each.keepalive) if each.keepalive else None for each in (old, new))
-    first, second = keepalives
+    will = new.keepalive or old.keepalive  # a node keeps what it has, where the view has none
     return {
         "allowed_ips": (_words(old.allowed_ips), _words(new.allowed_ips)),
         "endpoint": (old.endpoint, new.endpoint),
-        "keepalive": (first, second),
+        "keepalive": (_seconds(old.keepalive), _seconds(will)),
     }
+
+
+def _seconds(value: int) -> str | None:
+    return str(value) if value else None
 
 
 def _words(values: Collection[str]) -> str | None:

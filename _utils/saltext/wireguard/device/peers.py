@@ -69,8 +69,8 @@ def _peer_added(view: View, peer: Peer, endpoint: str | None) -> Operation:
     if endpoint:
         new["endpoint"] = endpoint
         words += ["endpoint", endpoint]
-    new["keepalive"] = peer.keepalive
-    words += ["persistent-keepalive", str(peer.keepalive), "allowed-ips", ",".join(peer.allowed_ips)]
+    new["keepalive"] = peer.effective_keepalive
+    words += ["persistent-keepalive", str(peer.effective_keepalive), "allowed-ips", ",".join(peer.allowed_ips)]
     return Operation(Change(Kind.PEER, peer.name, None, new), _peer_argv(view, peer.public_key, words))
 
 
@@ -82,9 +82,9 @@ def _peer_changed(view: View, peer: Peer, have: DevicePeer, endpoint: str | None
     if endpoint:
         old["endpoint"], new["endpoint"] = have.endpoint, endpoint
         words += ["endpoint", endpoint]
-    if have.keepalive != peer.keepalive:
-        old["keepalive"], new["keepalive"] = have.keepalive, peer.keepalive
-        words += ["persistent-keepalive", str(peer.keepalive)]
+    if have.keepalive != peer.effective_keepalive:
+        old["keepalive"], new["keepalive"] = have.keepalive, peer.effective_keepalive
+        words += ["persistent-keepalive", str(peer.effective_keepalive)]
     if have.allowed_ips != set(peer.allowed_ips):
         old["allowed_ips"], new["allowed_ips"] = sorted(have.allowed_ips), list(peer.allowed_ips)
     # A peer that only loses networks to others needs no command: a command of its own would briefly remove them all.

@@ -65,7 +65,7 @@ def _expanded(peer: Peer, device: Device | None, taken: Mapping[str, int]) -> tu
 
 
 def _idle(peer: Peer, mark: OtherKey) -> Peer:
-    return replace(peer, name=mark.label, allowed_ips=(), keepalive=0, other_key=mark)
+    return replace(peer, name=mark.label, allowed_ips=(), keepalive=0, kept_keepalive=0, other_key=mark)
 
 
 def contract(view: View) -> View:

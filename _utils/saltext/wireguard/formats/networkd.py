@@ -89,5 +89,5 @@ def _peer(peer: Peer, endpoint: str | None) -> Iterator[str]:
         yield f"AllowedIPs={','.join(peer.allowed_ips)}"
     if endpoint is not None:
         yield f"Endpoint={endpoint}"
-    if peer.keepalive:
-        yield f"PersistentKeepalive={peer.keepalive}"
+    if peer.effective_keepalive:
+        yield f"PersistentKeepalive={peer.effective_keepalive}"

@@ -29,6 +29,7 @@ _OFFER, _WITHHOLD = "# Offer", "# Withhold"
 
 # The line before one that was there before the interface was taken over, and what such lines may be.
 _KEPT = "# Kept"
+_KEPT_OF_PEER = re.compile(rf"\n{_KEPT}\n(PresharedKey|PersistentKeepalive)(?= = )")
 _MAY_BE_KEPT = re.compile(r"(PreUp|PostUp|PreDown|PostDown|DNS|FwMark) = \S.*")
 
 # The line after the name of a peer that stands for another key of a node.
@@ -114,14 +115,9 @@ def parse(text: str, interface: str) -> View | None:
         peers = _by_name([_read_peer(section) for section in others])
         view = View.from_dict({"interface": interface, **_read_interface(settings), **peers}, marker["network"])
         marks = dict(mark for section in others for mark in _read_other_key(section))
-        kept_keys = {section.partition("\n")[0][2:] for section in others if f"\n{_KEPT}\n" in section}
-        view = replace(
-            view,
-            peers=tuple(
-                replace(each, other_key=marks.get(each.name), preshared=each.preshared and each.name not in kept_keys)
-                for each in view.peers
-            ),
-        )
+        kept_of = {section.partition("\n")[0][2:]: {*_KEPT_OF_PEER.findall(section)} for section in others}
+        peers_ = (_with_marks(each, marks.get(each.name), kept_of[each.name]) for each in view.peers)
+        view = replace(view, peers=tuple(peers_))
         path_mtu = _number(settings["MTU"].removesuffix(_BY_PATHS)) if _is_by_paths(settings) else None
         bypass_addresses = tuple(exits.bypass_addresses_of(settings.get("PostUp", "")))
         view = replace(view, bypass_addresses=bypass_addresses, path_mtu=path_mtu, kept=kept)
@@ -239,8 +235,10 @@ def _peer(peer: Peer, endpoints: Mapping[str, str] | None) -> Iterator[str]:
     if peer.allowed_ips:
         yield f"AllowedIPs = {', '.join(peer.allowed_ips)}"
     yield from _endpoint(peer, endpoints)
-    if peer.keepalive:
-        yield f"PersistentKeepalive = {peer.keepalive}"
+    if peer.effective_keepalive:
+        if not peer.keepalive:
+            yield _KEPT
+        yield f"PersistentKeepalive = {peer.effective_keepalive}"
 
 
 def _endpoint(peer: Peer, endpoints: Mapping[str, str] | None) -> Iterator[str]:
@@ -303,7 +301,7 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
         raise ValueError(title)
     if _OTHER_KEY.fullmatch(rest.partition("\n")[0]):
         rest = rest.partition("\n")[2]
-    rest = rest.replace(f"\n{_KEPT}\nPresharedKey = ", "\nPresharedKey = ", 1)
+    rest = _KEPT_OF_PEER.sub(r"\n\1", rest)
     known = {"PublicKey", "PresharedKey", "AllowedIPs", _ENDPOINT_NAME, "Endpoint", "PersistentKeepalive"}
     settings = _settings(rest, "[Peer]", known)
     if _ENDPOINT_NAME in settings and "Endpoint" in settings:
@@ -315,6 +313,12 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
         "endpoint": settings.get(_ENDPOINT_NAME, settings.get("Endpoint")),
         "keepalive": _number(settings.get("PersistentKeepalive")),
     }
+
+
+def _with_marks(peer: Peer, other_key: OtherKey | None, kept: Collection[str]) -> Peer:
+    """``kept``: the names of the settings that are marked as kept."""
+    peer = replace(peer, other_key=other_key, preshared=peer.preshared and "PresharedKey" not in kept)
+    return replace(peer, keepalive=0, kept_keepalive=peer.keepalive) if "PersistentKeepalive" in kept else peer
 
 
 def _read_other_key(section: str) -> Iterator[tuple[str, OtherKey]]:

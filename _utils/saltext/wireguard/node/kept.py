@@ -37,8 +37,14 @@ def with_kept(view: View, former: str | None = None) -> View:
     if found is None and not has_device:
         return view
     config = found.config if found else Config()
-    live = devices.preshared_keys(view.interface) if has_device else dict(config.preshared_keys)
-    return replace(view, kept=lines(config), peers=tuple(_with(peer, live.get(peer.public_key)) for peer in view.peers))
+    keys = devices.preshared_keys(view.interface) if has_device else dict(config.preshared_keys)
+    peers = devices.peers(view.interface).values() if has_device else config.peers
+    keepalives = {peer.public_key: peer.keepalive for peer in peers}
+    return replace(
+        view,
+        kept=lines(config),
+        peers=tuple(_with(each, keys.get(each.public_key), keepalives.get(each.public_key, 0)) for each in view.peers),
+    )
 
 
 def applied_before(interface: str) -> Applied | None:
@@ -63,14 +69,19 @@ def lines(config: Config) -> tuple[str, ...]:
 
 def _by_own_file(view: View, written: View) -> View:
     """By name: a peer that gets another public key keeps its preshared key, as the other end does."""
-    mine = [each for each in written.peers if each.preshared_key and not each.preshared]
-    keys = {each.other_key.node if each.other_key else each.name: each.preshared_key for each in mine}
-    keys |= {each.public_key: each.preshared_key for each in mine}
-    found = ((peer, keys.get(peer.name) or keys.get(peer.public_key)) for peer in view.peers)
-    return replace(view, kept=written.kept, peers=tuple(_with(peer, key) for peer, key in found))
+    before = {each.other_key.node: each for each in written.peers if each.other_key}
+    before |= {key: each for each in written.peers if not each.other_key for key in (each.public_key, each.name)}
+    peers = []
+    for peer in view.peers:
+        each = before.get(peer.name) or before.get(peer.public_key)
+        key = each.preshared_key if each and not each.preshared else None
+        peers.append(_with(peer, key, each.kept_keepalive if each else 0))
+    return replace(view, kept=written.kept, peers=tuple(peers))
 
 
-def _with(peer: Peer, preshared_key: str | None) -> Peer:
+def _with(peer: Peer, preshared_key: str | None, keepalive: int) -> Peer:
+    if not peer.keepalive:
+        peer = replace(peer, kept_keepalive=keepalive)
     if peer.has_preshared_key or preshared_key is None:
         return peer
     return replace(peer, preshared_key=preshared_key, next_preshared_key=preshared_key if peer.next_key else None)

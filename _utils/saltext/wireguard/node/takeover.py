@@ -150,7 +150,7 @@ def _objections(minion: Minion, view: View, found: Found | None) -> Iterator[str
     before = {*names, *(device.peers if device else ())}
     after = {key for peer in view.peers for key in (peer.public_key, peer.next_key)}
     gone = before - after
-    if gone and found:
+    if gone and (found or _is_foreign_device(view.interface)):
         yield f"the mesh file does not have {len(gone)} of its peers ({some(names.get(key) or key for key in gone)})"
     networks = {text for peer in config.peers for text in peer.allowed_ips}
     if view.via is None and any(text.endswith("/0") for text in networks):
