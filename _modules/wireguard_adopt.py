@@ -10,6 +10,7 @@ from typing import Any
 
 # Imports have private names, because Salt offers every public function that it finds here.
 from saltext.wireguard.node import inventory as _inventory
+from saltext.wireguard.node import leaving as _leaving
 from saltext.wireguard.node import sync as _sync
 from saltext.wireguard.node import takeover as _takeover
 from saltext.wireguard.node.minion import judged_in as _judged_in
@@ -116,3 +117,27 @@ def unadopt(interface: str = "wg0", test: bool = False, force: bool = False, rea
     """
     with _minion() as minion:
         return _takeover.unadopt(minion, interface, test, force, reason)
+
+
+def leave(network: str | None = None, test: bool = False) -> dict[str, Any]:
+    """
+    Let go of this minion's interfaces. Devices stay up, with their keys, peers and sessions, and come up at boot as
+    before, by files that are nobody's: plain wg-quick files, or those of systemd-networkd. Names in the hosts file go.
+    From then on, these modules leave the interfaces alone; ``adopt`` takes them over again.
+
+    network
+        Only the interface of this one.
+
+    test
+        Only say what would be done.
+
+    Returns ``{"networks": {interface: {"result", "comment"}}}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' wireguard.leave
+    """
+    with _minion() as minion:
+        return _judged(_leaving.leave(minion, network, test), _sync.succeeded)

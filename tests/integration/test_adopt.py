@@ -111,3 +111,11 @@ def test_it_is_given_back_and_taken_again(fleet):
     assert sh(fleet, "node3", f"cat {CONFIG}") == fleet.texts["node3"]
     assert life.ask(fleet, "adopt", "take=node3")[0] == 0
     assert "adopted-" in sh(fleet, "node3", "ls /etc/wireguard")
+
+
+def test_all_leave_and_their_tunnels_go_on(fleet):
+    before = {node: dump(fleet, node) for node in NODES}
+    assert fleet.salt("*", "wireguard.leave").returncode == 0
+    assert {node: dump(fleet, node) for node in NODES} == before
+    sh(fleet, "node2", "wg-quick down wg0 2>&1 && wg-quick up wg0 2>&1 && ping -c 1 -W 10 10.99.0.3")
+    assert "was not written by these modules" in fleet.salt("node2", "wireguard.sync").stdout

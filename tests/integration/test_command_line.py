@@ -189,6 +189,7 @@ def test_what_cannot_be_done_on_a_node_is_one(fleet):
         ("clean", []),
         ("adopt", ["nowhere"]),
         ("unadopt", []),
+        ("leave", ["nowhere"]),
     ]
     assert node_exits(fleet, *errors) == [1] * len(errors)
     with file_of_node1(fleet, "wg7.conf", "[Interface]\n"):

@@ -17,6 +17,7 @@ from ..model.fields import MAX_TEXT
 from ..model.inventory import FoundPeer, Inventory, usable_endpoint
 from ..model.keys import parse_public_key
 from ..wording import one_line, quoted, without_keys
+from . import wg_quick
 
 # The settings of wg-quick whose values are commands.
 HOOKS = ("PreUp", "PostUp", "PreDown", "PostDown")
@@ -110,7 +111,8 @@ def name_in(text: str) -> str | None:
 
 def parse_wg_quick(text: str) -> Config:
     """A file as ``wg-quick`` reads it: names of settings in any case, each list also in several lines."""
-    return _Reader("interface", "peer").read(_lines(text, "#"), _titles(text))
+    whole = wg_quick.without_own_hooks(text)
+    return _Reader("interface", "peer").read(_lines(whole, "#"), _titles(whole))
 
 
 def parse_networkd(netdev: str, network: str = "") -> Config:

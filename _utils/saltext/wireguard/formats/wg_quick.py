@@ -40,6 +40,9 @@ _MARKER = re.compile(
 )
 
 
+_LET_GO = "# Written by Salt (saltext-wireguard), which does not manage it any more."
+_OWN = re.compile(r"(PostUp|PostDown|FwMark|Table) = ")
+
 # Comments of ours behind a setting.
 _VIA = " # default route via "
 _BY_PATHS = " # by the paths to the peers"
@@ -96,6 +99,20 @@ def managed_network(text: str) -> str | None:
     """Return the network that our file belongs to; None for a file without one, or not ours."""
     marker = _marker(text)
     return marker["network"] if marker else None
+
+
+def let_go(text: str) -> str:
+    """Our file as one that is nobody's: a plain wg-quick file."""
+    return f"{_LET_GO}\n{text.partition(chr(10))[2]}"
+
+
+def without_own_hooks(text: str) -> str:
+    """A file of ours, or one that was, without the settings that we make ourselves; any other file as it is."""
+    if not is_managed(text) and not text.startswith(f"{_LET_GO}\n"):
+        return text
+    lines = text.split("\n")
+    own = {place for place, line in enumerate(lines) if _OWN.match(line) and lines[place - 1] != _KEPT}
+    return "\n".join(line for place, line in enumerate(lines) if place not in own)
 
 
 def parse(text: str, interface: str) -> View | None:

@@ -169,9 +169,12 @@ class Minion:
 
     def boot(self) -> Manager:
         """What follows an interface that works: the machines' names, and what brings it up at boot."""
-        names_file = hosts_file.HostsFile(self.cachedir, self._names_of_masters())
         at_boot = self._at_boot()
-        return Managers((at_boot, names_file) if at_boot else (names_file,))
+        return Managers((at_boot, self.names()) if at_boot else (self.names(),))
+
+    def names(self) -> Manager:
+        """What keeps the machines' names."""
+        return hosts_file.HostsFile(self.cachedir, self._names_of_masters())
 
     def _names_of_masters(self) -> set[str]:
         """Without a port. These must not lead into the mesh, or nobody could repair it."""
