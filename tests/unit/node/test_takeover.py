@@ -207,6 +207,35 @@ def test_it_needs_the_registration_first(living):
     assert copies(living) == []
 
 
+def test_of_a_machine_that_has_nothing_nothing_is_taken_and_no_key_made(host):
+    host.set_networks(view(None, addresses=()))
+    before = host.picture()
+    assert announce(host)["wireguard/register"] == []
+    assert take(host) == {
+        "result": True,
+        "changed": [],
+        "comment": "wg0 is new: `state.apply wireguard` sets it up",
+    }
+    assert host.picture() == before
+
+
+def test_an_interface_of_another_name_is_not_passed_over(living):
+    """It got a second device beside the one that works."""
+    living.set_networks(view(None, addresses=(), interface="wg7"))
+    for part in (announce(living)["networks"]["backbone"], take(living)):
+        assert part["result"] is False
+        assert "has no wg7 of somebody else, but wg0: correct `interface:`" in part["comment"]
+
+
+def test_what_was_taken_over_is_ours_already(living):
+    announce(living)
+    take(living)
+    before = living.picture()
+    assert take(living)["comment"] == "wg0 is ours already"
+    assert announce(living)["wireguard/register"] == []
+    assert living.picture() == before
+
+
 @pytest.mark.parametrize(
     ("old", "new", "objection"),
     [
@@ -347,6 +376,9 @@ def test_networkd_lets_go_and_gets_it_back(by_networkd):
     assert names(host) == ["20-vpn.netdev", "20-vpn.network"]
     assert f"PresharedKey = {PRESHARED}" in host.config.read_text()
     assert host.writing_commands() == []
+    (host.disk / "networkd" / "20-vpn.netdev").write_text(NETDEV)  # as if power had failed before it was removed
+    take(host)
+    assert not (host.disk / "networkd" / "20-vpn.netdev").exists()
     host.call("unadopt")
     assert (host.disk / "networkd" / "20-vpn.netdev").read_text() == NETDEV
     assert not host.config.exists()

@@ -9,7 +9,6 @@ stay its peers. At any moment, the node boots by the old files or by ours, whole
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..system import files
 from ..system.commands import run
 from ..system.keypair import public_of
 from ..wording import some
-from . import adopted, apply, at_boot, config_files, devices, inventory, kept, keys, reports
+from . import adopted, apply, at_boot, clean, config_files, devices, inventory, kept, keys, reports
 from .boot import networkd
 from .clones import refuse_clone
 from .inventory import Found
@@ -49,9 +48,11 @@ def announce(minion: Minion, network: str | None, signed: bool) -> dict[str, Any
     answer: dict[str, Any] = {"networks": {}, REGISTER_TAG: []}
     for view in select(views(minion.fresh_pillar()), network):
         try:
-            with minion.lock(view.interface):
-                comment = _announce(minion, view)
-            answer[REGISTER_TAG].append(minion.statements().registration(view))
+            comment = _nothing_to_take(view)
+            if comment is None:
+                with minion.lock(view.interface):
+                    comment = _announce(minion, view)
+                answer[REGISTER_TAG].append(minion.statements().registration(view))
             answer["networks"][str(view.network)] = {"result": True, "comment": comment}
         except (WireguardError, OSError) as exc:
             answer["networks"][str(view.network)] = {"result": False, "comment": str(exc)}
@@ -67,11 +68,7 @@ def _answered(minion: Minion, answer: dict[str, Any], signed: bool) -> dict[str,
 
 def _announce(minion: Minion, view: View) -> str:
     refuse_clone(minion, view)
-    found = _foreign(view.interface)
-    if found is None and not _is_foreign_device(view.interface):
-        keys.ensure(config_files.key_file(view.interface))
-        return f"{view.interface} is ours, or new"
-    private = _private_key(view.interface, found)
+    private = _private_key(view.interface, _foreign(view.interface))
     path = config_files.key_file(view.interface)
     if files.read(path).strip() != private:
         aside = keys.put_aside(path)
@@ -94,6 +91,12 @@ def take(
     answer: dict[str, Any] = {"networks": {}, REPORT_TAG: []}
     for view in select(views(minion.fresh_pillar()), network):
         try:
+            nothing = _nothing_to_take(view)
+            if nothing:
+                if not test:
+                    _let_networkd_go(view.interface)
+                answer["networks"][str(view.network)] = {"result": True, "changed": [], "comment": nothing}
+                continue
             part, obstacles = _take(minion, view, test, safety)
             answer["networks"][str(view.network)] = part
             if not test:
@@ -110,7 +113,7 @@ def _take(minion: Minion, view: View, test: bool, safety: Safety) -> tuple[Part,
         raise NodeError(
             f"{view.interface} is not registered with its key yet: `salt-run wireguard.adopt take=...` on the master"
         )
-    objections = [*_objections(minion, view, found)]
+    objections = [*_objections(view, found)]
     if objections and not safety.forced:
         raise GuardError(
             f"{view.interface}: not taken over, and nothing was changed: {'; '.join(objections)}. If that is meant:"
@@ -124,12 +127,18 @@ def _take(minion: Minion, view: View, test: bool, safety: Safety) -> tuple[Part,
         if not test:
             _put_back(view.interface, paths)
         raise
-    for path in () if test else paths:
-        if path.startswith(networkd.CONFIG_DIR) and not wg_quick.is_managed(files.read(path)):
-            files.remove(path)
+    if not test:
+        _let_networkd_go(view.interface)
     said = [outcome.comment, *(_said(found, copies))]
     changed = sorted(str(change.subject) for change in outcome.changes)
     return {"result": None if test else True, "changed": changed, "comment": "; ".join(said)}, outcome.obstacles
+
+
+def _let_networkd_go(interface: str) -> None:
+    """Remove the files of others that are kept. A power cut may have left them after an earlier take-over."""
+    for path in _networkd_originals(interface):
+        if adopted.is_kept(path) and not wg_quick.is_managed(files.read(path)):
+            files.remove(path)
 
 
 def _said(found: Found | None, copies: list[str]) -> Iterator[str]:
@@ -143,14 +152,14 @@ def _said(found: Found | None, copies: list[str]) -> Iterator[str]:
         yield f"not kept: {', '.join(dict.fromkeys(lost))}"
 
 
-def _objections(minion: Minion, view: View, found: Found | None) -> Iterator[str]:
+def _objections(view: View, found: Found | None) -> Iterator[str]:
     config = found.config if found else Config()
     device = devices.read(view.interface)
     names = {peer.public_key: peer.name for peer in config.peers}
     before = {*names, *(device.peers if device else ())}
     after = {key for peer in view.peers for key in (peer.public_key, peer.next_key)}
     gone = before - after
-    if gone and (found or _is_foreign_device(view.interface)):
+    if gone:
         yield f"the mesh file does not have {len(gone)} of its peers ({some(names.get(key) or key for key in gone)})"
     networks = {text for peer in config.peers for text in peer.allowed_ips}
     if view.via is None and any(text.endswith("/0") for text in networks):
@@ -216,14 +225,27 @@ def _put_back(interface: str, paths: tuple[str, ...]) -> None:
 # -- what is there
 
 
+def _nothing_to_take(view: View) -> str | None:
+    """
+    Why there is nothing to take over; None if there is. Raises NodeError where there may be, but under another name.
+    """
+    if view.interface in config_files.managed():
+        return f"{view.interface} is ours already"
+    if _foreign(view.interface) or devices.exists(view.interface):
+        return None
+    others = clean.unmanaged()
+    if others:
+        raise NodeError(
+            f"this machine has no {view.interface} of somebody else, but {some(others)}: correct `interface:` in the"
+            " mesh file, or leave this minion out"
+        )
+    return f"{view.interface} is new: `state.apply wireguard` sets it up"
+
+
 def _foreign(interface: str) -> Found | None:
     """What files of others say of the interface."""
     found = inventory.find(interface)
     return None if found is None or wg_quick.is_managed(files.read(found.files[0])) else found
-
-
-def _is_foreign_device(interface: str) -> bool:
-    return devices.exists(interface) and not os.path.exists(config_files.config_file(interface))
 
 
 def _private_key(interface: str, found: Found | None) -> str:
