@@ -1,6 +1,7 @@
 """A mesh that was made by hand is taken over, on real devices, while packets flow between all of it."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,13 @@ def keys_of(node):
     return private, public
 
 
+def write_and_bring_up(node, lines):
+    text = "\n".join(lines) + "\n"
+    node.run("sh", "-c", f"umask 077; cat > {CONFIG} <<'END'\n{text}END")
+    node.run("wg-quick", "up", "wg0")
+    return text
+
+
 def by_hand(nodes):
     """A full mesh by wg-quick, with a preshared key for each pair and a hook on the first. Returns the texts."""
     pairs = {node.name: keys_of(node) for node in nodes.all}
@@ -40,9 +48,7 @@ def by_hand(nodes):
             lines += ["", f"# {peer.name}", "[Peer]", f"PublicKey = {pairs[peer.name][1]}"]
             lines += [f"PresharedKey = {shared[frozenset((node.name, peer.name))]}"]
             lines += [f"AllowedIPs = {peer.address}/32", f"Endpoint = {peer.endpoint}"]
-        texts[node.name] = "\n".join(lines) + "\n"
-        node.run("sh", "-c", f"umask 077; cat > {CONFIG} <<'END'\n{texts[node.name]}END")
-        node.run("wg-quick", "up", "wg0")
+        texts[node.name] = write_and_bring_up(node, lines)
     return texts
 
 
@@ -105,3 +111,59 @@ def test_what_boots_then_is_the_new_file_with_the_hook_and_the_old_one_comes_bac
         or node.run("cat", CONFIG) == nodes.texts[node.name]
     )
     nodes.ping(node, peer, 20)
+
+
+def hub_and_spokes(nodes):
+    """The usual files: a hub with a hook that lets it forward, and spokes with the whole subnet behind it."""
+    hub, *spokes = nodes.all
+    pairs = {node.name: keys_of(node) for node in nodes.all}
+
+    def own(node):
+        return [
+            "[Interface]",
+            f"PrivateKey = {pairs[node.name][0]}",
+            f"Address = {node.address}/24",
+            f"ListenPort = {PORT}",
+        ]
+
+    lines = [*own(hub), "PreUp = sysctl -w net.ipv4.ip_forward=1"]
+    for spoke in spokes:
+        lines += ["", "[Peer]", f"PublicKey = {pairs[spoke.name][1]}", f"AllowedIPs = {spoke.address}/32"]
+        peer = ["", "[Peer]", f"PublicKey = {pairs[hub.name][1]}", "AllowedIPs = 10.42.0.0/24"]
+        write_and_bring_up(spoke, [*own(spoke), *peer, f"Endpoint = {hub.endpoint}", "PersistentKeepalive = 25"])
+    write_and_bring_up(hub, lines)
+
+
+def view_with_hub(nodes, node):
+    """What a mesh file with a hub leads to: its own address is in the AllowedIPs as well."""
+    hub = nodes.all[0]
+    view = nodes.view(node)
+    if node is hub:
+        peers = tuple(replace(peer, endpoint=None) for peer in view.peers)
+        return replace(view, peers=peers, forwarding=True)
+    (peer,) = (peer for peer in view.peers if peer.name == hub.name)
+    allowed = ("10.42.0.0/24", *peer.allowed_ips)
+    return replace(view, peers=(replace(peer, allowed_ips=allowed, keepalive=25),))
+
+
+def test_between_spokes_no_packet_is_lost_while_they_and_their_hub_are_taken_over():
+    with machines(3, {"wireguard:confirm_seconds": 0}) as nodes:
+        hub_and_spokes(nodes)
+        hub, one, other = nodes.all
+        for spoke in (one, other):
+            nodes.ping(spoke, hub)
+        nodes.ping(one, other)
+        streams = [
+            first.begin("echoes", second.address, SECONDS, RATE) for first, second in ((one, other), (other, hub))
+        ]
+        for node in nodes.all:
+            node.do("set_view", view_with_hub(nodes, node).to_dict())
+            nodes.take_in(node.call("adopt", announce=True, signed=True)["wireguard/register"])
+        for node in (one, hub, other):
+            node.do("set_view", view_with_hub(nodes, node).to_dict())
+            part = node.call("adopt", signed=True)["networks"][NETWORK]
+            assert part["result"], part
+        for stream in streams:
+            result = stream.result(SECONDS + 30)
+            assert (result["sent"] - result["received"], result["sent"] > SECONDS * RATE * 0.5) == (0, True), result
+        assert "# Kept\nPreUp = sysctl" in hub.run("cat", CONFIG)

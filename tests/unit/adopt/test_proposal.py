@@ -158,6 +158,13 @@ def test_a_peer_that_one_side_forgot_is_a_difference_on_one_side():
     assert (difference.node, difference.peer, difference.what, difference.new) == ("web3", "web1", "peer", None)
 
 
+def test_a_minion_id_that_is_a_glob_or_none_of_a_host_is_left_out_by_name():
+    """A minion chooses its id, and `*` among the nodes would have let everybody in."""
+    found = proposal(*full(*webs(2), Machine("*", "10.42.0.66")))
+    assert found.left_out == ("no node of a mesh can have the id '*'",)
+    assert '"*"' not in found.text.partition("networks:")[2]
+
+
 def test_a_stranger_without_an_address_is_left_out_by_name():
     web = full(*webs(2))
     web[0].peers["x"] = ["# somebody", "[Peer]", f"PublicKey = {public_key('x')}"]

@@ -335,6 +335,16 @@ def test_an_interface_that_was_never_taken_over_cannot_be_given_back(host):
     assert "was not taken over" in host.error("unadopt")
 
 
+def test_a_purge_takes_the_old_files_too_as_there_is_a_key_in_them(living):
+    announce(living)
+    take(living)
+    (copy,) = copies(living)
+    living.set_networks()
+    assert f"kept: {living.etc / copy}" in living.call("clean")["comment"]
+    assert str(living.etc / copy) in living.call("clean", purge=True)["changes"]
+    assert copies(living) == []
+
+
 NETDEV = f"""[NetDev]
 Name=wg0
 Kind=wireguard

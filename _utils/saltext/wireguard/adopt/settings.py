@@ -13,7 +13,8 @@ from ..meshfile.mesh import DEFAULT_KEEPALIVE, DEFAULT_PORT
 from ..model.addresses import DEFAULTS, SPECIAL, Address, Subnet
 from ..model.endpoint import Endpoint
 from ..model.inventory import Inventory
-from ..wording import some
+from ..model.names import is_id
+from ..wording import quoted, some
 from .networks import FoundNetwork, Stranger
 
 _T = TypeVar("_T")
@@ -75,6 +76,8 @@ def infer(found: FoundNetwork) -> Settings:
     strangers = {names[each.public_key]: _peer(each, subnets, routes) for each in found.strangers}
     left_out = [*routes.left_out]
     left_out += [f"{node} has no address in the subnets" for node, entry in nodes.items() if not entry.addresses]
+    left_out += [f"no node of a mesh can have the id {quoted(node)}" for node in nodes if not is_id(node)]
+    nodes = {node: entry for node, entry in nodes.items() if is_id(node)}
     left_out += [
         f"the peer {name} ({entry.public_key}) has no address of its own"
         for name, entry in strangers.items()

@@ -20,7 +20,8 @@ from .outcome import Outcome
 
 log = logging.getLogger(__name__)
 
-_KEPT_KEY = re.compile(r".+\.key\.removed-\d{8}-\d{6}")
+# Keys, and files with keys in them that were there before an interface was taken over.
+_KEPT_KEY = re.compile(r".+(\.key\.removed|\.adopted)-\d{8}-\d{6}")
 
 
 def clean(minion: Minion, purge: bool, test: bool, force: bool, reason: str | None) -> Outcome:
