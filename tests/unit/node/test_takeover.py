@@ -113,6 +113,16 @@ def test_it_is_taken_over_without_a_command_that_writes(living):
     assert "kept of it: DNS, PreUp, PostUp" in part["comment"]
 
 
+def test_who_deletes_a_kept_setting_with_the_line_above_it_is_rid_of_it(living):
+    announce(living)
+    take(living)
+    text = living.config.read_text()
+    living.config.write_text(text.replace(f"# Kept\nPostUp = {HOOK}\n", ""))
+    assert living.call("apply")["backbone"]["changes"] == {}
+    assert HOOK not in living.config.read_text()
+    assert "# Kept\nDNS = 10.42.0.53\n" in living.config.read_text()
+
+
 def test_a_peer_that_has_roamed_is_left_where_it_is(living, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 1010.0)
     announce(living)
