@@ -30,6 +30,7 @@ PROGRAMS = (
     "flood",
     "registry",
     "refusals",
+    "page",
 )
 
 

@@ -28,6 +28,7 @@ def all_benchmarks():
     [
         "registry",
         "refusals",
+        "page",
         *(pytest.param(name, marks=needs_machines) for name in ("hitless", "noop", "rotation_gap")),
     ],
 )

@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("aiohttp")
 
 from chromium import browser, needs_chromium
-from made_up_mesh import MadeUp
 from saltext.wireguard.control.report import gather
 from saltext.wireguard.report.page import page, recall
 from saltext.wireguard.report.values import Report
+from wgmachines.made_up import MadeUp
 
 pytestmark = needs_chromium
 

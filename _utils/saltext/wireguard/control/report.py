@@ -80,14 +80,13 @@ def gather(live: LiveFleet, network: str | None = None, paths: Sequence[Path] | 
 
 def _part(drawing: Graph, live: LiveFleet, paths: Sequence[Path] | None) -> Part:
     name, boxes = drawing.network, {box.name for box in drawing.boxes}
+    # The nodes pinged each other a moment later; some may be new.
+    known = [each for each in paths or () if each.network == name and {each.source, each.target} <= boxes]
     return Part(
         drawing,
         {**_members(name, live), **_peers(live.moment, name)},
         tuple(pair for pair in live.pairs if pair.network == name),
-        # The nodes pinged each other a moment later.
-        None
-        if paths is None
-        else tuple(each for each in paths if each.network == name and {each.source, each.target} <= boxes),
+        None if paths is None else tuple(known),
     )
 
 

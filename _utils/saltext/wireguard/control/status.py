@@ -35,11 +35,14 @@ class LiveFleet:
 
 def status(operator: Operator, network: str | None, node: str | None, timeout: float) -> dict[str, Any]:
     """``salt-run wireguard.status``."""
-    fleet = look(operator, network, node, timeout)
+    return answer(look(operator, network, node, timeout))
+
+
+def answer(fleet: LiveFleet) -> dict[str, Any]:
+    """What an operator sees of it."""
     counts = Counter((pair.network, end.node, pair.state) for pair in fleet.pairs for end in pair.ends)
-    moment = operator.master.moment()
     return {
-        "answer": "; ".join([_sentence(fleet), *drained(moment.snapshot, moment.now)]),
+        "answer": "; ".join([_sentence(fleet), *drained(fleet.moment.snapshot, fleet.moment.now)]),
         "nodes": [_node(each, fleet, counts) for each in fleet.statuses],
         "pairs": [_pair(each) for each in sorted(fleet.pairs, key=_worst_first)],
     }

@@ -7,6 +7,7 @@ For pictures, benchmarks and tests of what people look at. Nothing runs; always 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import random
 import time
@@ -70,14 +71,19 @@ class MadeUp:
                 old = self.names.index(name) % 50 == min(40, len(self.names) - 1)
                 registry.report(Report(name, NETWORK, "old" if old else digest, 2), "made up")
 
+    @functools.cache  # noqa: B019 - lives as long as its mesh
+    def interfaces(self) -> dict[str, LiveInterface]:
+        """What the nodes would say; some say nothing."""
+        moment = self._moment()
+        return {name: self._interface(moment, name) for name in self.names if name not in self.names[6::90]}
+
     def look(self) -> LiveFleet:
         """What ``wireguard.status`` would find."""
         moment = self._moment()
-        state = moment.unguarded.networks[NETWORK]
-        silent = dict.fromkeys(self.names[6::90], "no answer")
-        interfaces = {name: self._interface(moment, name) for name in self.names if name not in silent}
-        found = statuses(moment)
-        return LiveFleet(moment, found, [*pairs(NETWORK, state, interfaces)], {NETWORK: interfaces}, silent)
+        interfaces = self.interfaces()
+        silent = dict.fromkeys(sorted({*self.names} - interfaces.keys()), "no answer")
+        found = pairs(NETWORK, moment.unguarded.networks[NETWORK], interfaces)
+        return LiveFleet(moment, statuses(moment), [*found], {NETWORK: interfaces}, silent)
 
     def _interface(self, moment: Moment, name: str) -> LiveInterface:
         peers = moment.unguarded.networks[NETWORK].view(name).peers
