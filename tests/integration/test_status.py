@@ -1,5 +1,8 @@
 """What the operator sees of a living fleet: nodes, pairs, and both of their ends."""
 
+import json
+import re
+
 import pytest
 
 import life
@@ -80,6 +83,24 @@ def test_a_path_on_which_nothing_comes_back_is_named_and_waited_for(fleet):
     assert {"node1 to node2", "node3 to node2"} <= set(answer["missing"])
     assert steps.reconcile(fleet, "everybody=True")[0] == 0
     assert life.ask(fleet, "wait", "until=reachable", "timeout=60")[0] == 0
+
+
+def test_a_report_has_what_the_nodes_see_and_how_their_pings_came_back(fleet, tmp_path):
+    file = tmp_path / "mesh.html"
+    code, answer = life.ask(fleet, "report", f"file={file}", "probe=True")
+    assert (code, answer["changes"]) == (0, [])
+    data = re.search(r'id="data">(.*?)</script>', file.read_text())[1]
+    (network,) = json.loads(data)["networks"]
+    assert network["names"] == NODES
+    assert network["states"] == ".uu" + "u.u" + "uu."
+    assert [loss for loss in network["loss"] if loss >= 0] == [0] * 6
+    assert all(rtt > 0 for rtt in network["rtt"] if rtt >= 0)
+
+
+def test_a_drawing_goes_into_a_pipe(fleet):
+    said = fleet.must("salt-run", "wireguard.graph", "format=svg")
+    assert said.startswith("<svg")
+    assert said.count('class="node"') == len(NODES)
 
 
 def test_why_says_that_all_is_well_or_what_is_not(fleet):

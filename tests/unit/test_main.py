@@ -70,6 +70,13 @@ def test_a_mesh_is_drawn(tmp_path: Path) -> None:
     assert "n0_0 --- n0_1" in done.stdout
 
 
+@pytest.mark.parametrize(("form", "start"), [("dot", "digraph"), ("svg", "<svg"), ("json", "{"), ("mermaid", "flow")])
+def test_a_mesh_is_drawn_in_other_formats(tmp_path: Path, form: str, start: str) -> None:
+    done = check("--graph", "--format", form, written(tmp_path / "mesh.yml"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(start)
+
+
 @pytest.fixture
 def master(tmp_path: Path) -> Master:
     """Which has taken in two nodes, and whose folders stand for their copies."""

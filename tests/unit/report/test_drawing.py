@@ -42,6 +42,13 @@ def test_a_picture_that_stands_alone_needs_no_variables_and_is_dark_where_everyt
     assert "@media(prefers-color-scheme:dark)" in text
 
 
+def test_svg_and_json_are_ascii():
+    graphs = [graph_of([Box("a", "a", "k\u00f6ln"), Box("b", "b", "k\u00f6ln")])]
+    for form in ("svg", "json"):
+        assert draw(graphs, form).isascii()
+    assert "k&#246;ln" in draw(graphs, "svg")
+
+
 @pytest.mark.parametrize("form", ["mermaid", "dot", "svg", "json"])
 def test_a_mesh_without_nodes_can_be_drawn(form):
     assert draw([graph_of([])], form)

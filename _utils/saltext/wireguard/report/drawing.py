@@ -23,7 +23,9 @@ def draw(graphs: Sequence[Graph], form: str) -> str:
 
 
 def _svg(graphs: Sequence[Graph]) -> str:
-    return pictures(graphs, code("style", picture_style()))
+    """In ASCII, which gets through any terminal."""
+    text = pictures(graphs, code("style", picture_style()))
+    return text.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _json(graphs: Sequence[Graph]) -> str:

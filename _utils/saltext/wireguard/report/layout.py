@@ -47,7 +47,7 @@ class Disc:
     def reach(self) -> float:
         """The radius with the labels."""
         longest = max(min(len(box.text), LABEL) for box in self.boxes)
-        return self.radius + (longest * LETTER if self.ring else 0.0)
+        return self.radius + (longest * LETTER + 14 if self.ring else 0.0)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ for (const root of all(".matrix")) {
   const value = choice("value", rtt ? ["state", "round trip", "loss"] : ["state"]);
   const whole = make("button", "All nodes"), readout = make("p", "", "readout mono");
   const tools = make("div", undefined, "tools");
-  if (names.length <= 40) by.value = "nodes";
+  if (names.length <= 80) by.value = "nodes";
   let rows = everybody, columns = everybody, shown, width = 0;
   const draw = () => {
     shown = by.value === "sites" ? sites : new Nodes(net, value.value, rows, columns);

@@ -41,6 +41,7 @@ DARK = {
 }
 
 PICTURE = """
+svg{background:var(--back)}
 .disc{fill:var(--disc);stroke:var(--edge)}
 .lines path{fill:none}
 .line{stroke:var(--line);stroke-width:1.3;vector-effect:non-scaling-stroke}
@@ -62,6 +63,7 @@ svg text{font:12px system-ui,sans-serif;fill:var(--text);text-anchor:middle}
 svg text.start{text-anchor:start}
 svg text.end{text-anchor:end}
 svg text.site{font-size:15px;font-weight:600}
+svg text.site.start{text-anchor:start}
 svg text.small{font-size:3.6px}
 """
 

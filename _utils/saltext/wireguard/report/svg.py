@@ -48,10 +48,15 @@ def pictures(graphs: Iterable[Graph], style: Markup) -> Markup:
     width = max((each.frame[2] for _, each in placed), default=0.0)
     tops = [sum(each.frame[3] for _, each in placed[:number]) for number in range(len(placed) + 1)]
     drawn = [
-        _drawn(graph, each, Live(), y=top, width=width, height=each.frame[3])
+        part
         for (graph, each), top in zip(placed, tops, strict=False)
+        for part in (
+            element("text", graph.network, class_="site start", x=8, y=top + 20),
+            _drawn(graph, each, Live(), y=top, width=width, height=each.frame[3]),
+        )
     ]
-    return element("svg", style, *drawn, xmlns=NAMESPACE, viewBox=f"0 0 {width:.0f} {tops[-1]:.0f}")
+    size = {"width": width, "height": tops[-1], "viewBox": f"0 0 {width:.0f} {tops[-1]:.0f}"}
+    return element("svg", style, *drawn, xmlns=NAMESPACE, **size)
 
 
 def _drawn(graph: Graph, placed: Layout, live: Live, **attributes: Attribute) -> Markup:
@@ -78,7 +83,8 @@ def _sites(placed: Layout) -> Iterator[Markup]:
     for disc, (x, y) in zip(placed.discs, placed.centres, strict=True):
         if disc.site is not None or len(placed.discs) > 1:
             number = f" · {len(disc.boxes)}" if len(disc.boxes) > 1 else ""
-            height = y - disc.radius - (26 if disc.ring else 8)
+            label_of_a_box = 18 if disc.ring and len(disc.boxes) > 1 else 0
+            height = y - disc.radius - 8 - label_of_a_box
             yield element("text", _cut(disc.site or NO_SITE), number, class_="site", x=x, y=height)
 
 
@@ -180,7 +186,7 @@ def _label(box: Box, disc: Disc, centre: Point) -> Markup:
     if distance < disc.radius / 2:
         return element("text", _cut(box.text), x=centre[0] + x, y=centre[1] + y + 27)
     stretch = (disc.radius + 8) / distance
-    side = "middle" if abs(x) < distance * 0.3 else "start" if x > 0 else "end"
+    side = "middle" if abs(x) < distance * 0.15 else "start" if x > 0 else "end"
     shift = 4 if side != "middle" else 9 if y > 0 else 0
     where = {"x": centre[0] + stretch * x, "y": centre[1] + stretch * y + shift}
     return element("text", _cut(box.text), class_=side, **where)
