@@ -79,19 +79,24 @@ def _of_fleet(moment: Moment, found: Sequence[Status]) -> Iterator[Metric]:
             for state in _ADDRESSES
         ],
     )
+    text = "What salt-run wireguard.nodes warns of, such as a hold."
+    yield _gauge("wireguard_mesh_warnings", text, len(warnings.warnings(moment)))
+    yield _drained(moment)
+
+
+def _drained(moment: Moment) -> Metric:
+    names = sorted(moment.unguarded.networks)
     drained = Counter(
         (name, "failover" if drain.automatic else "operator")
         for name in names
         for drain in moment.unguarded.networks[name].drains.values()
     )
-    yield Metric(
+    return Metric(
         "wireguard_mesh_drained",
         "gauge",
         "Nodes that the others are moved off, by whom.",
         [Sample(drained[name, by], {"network": name, "by": by}) for name in names for by in ("operator", "failover")],
     )
-    text = "What salt-run wireguard.nodes warns of, such as a hold."
-    yield _gauge("wireguard_mesh_warnings", text, len(warnings.warnings(moment)))
 
 
 def state_of(status: Status) -> str:
