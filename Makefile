@@ -17,7 +17,7 @@ PYTHON_3006 := $(call find_python,3.10)
 OTHER_PYTHONS := 3.12 3.13
 
 # The other functional tests are about devices, to which one Salt is as good as another.
-LOADED_BY_SALT := $(foreach name,module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
+LOADED_BY_SALT := $(foreach name,beacon module_keys module_sync pillar_* runner_* states_* packaging reactor_sls,\
     $(wildcard tests/functional/test_$(name).py))
 
 .PHONY: help setup demo docs test test-slow test-attack test-kernel test-kernel-fleet test-boot lint unit unit-slow \

@@ -5,7 +5,7 @@ The master puts together what all nodes see: ``salt-run wireguard.status``, ``ma
 """
 
 import functools as _functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Imports have private names, because Salt offers every public function that it finds here.
 from saltext.wireguard.node import examination as _examination
@@ -15,9 +15,14 @@ from saltext.wireguard.node import preflight as _preflight
 from saltext.wireguard.node import probe as _probe
 from saltext.wireguard.node import reaches as _reaches
 from saltext.wireguard.node import sync as _sync
+from saltext.wireguard.node import watch as _watch
 from saltext.wireguard.node.minion import judged_in as _judged_in
 from saltext.wireguard.node.minion import minion_of as _minion_of
 from saltext.wireguard.system import textfile as _textfile
+
+if TYPE_CHECKING:
+    # Salt's loader puts this here.
+    __context__: dict[str, Any] = {}
 
 __virtualname__ = "wireguard"
 __outputter__ = {"check": "wireguard"}  # what people see; `--out=json` shows data instead
@@ -177,3 +182,29 @@ def reaches(
     """
     with _minion() as minion:
         return _judged(_reaches.reaches(minion, network, question, targets, by or {}), _sync.succeeded)
+
+
+def watch(looks: int = 3, at_most: int = 60, drift: int = 600) -> list[dict[str, Any]]:
+    """
+    What has changed on this minion's interfaces since the last look of the same process. Made for the beacon
+    ``wireguard``, which has the same settings.
+
+    looks
+        At so many looks in a row, something must be so before it is told.
+
+    at_most
+        So many events an hour, and at once.
+
+    drift
+        Every so many seconds, what others changed on the interfaces is looked for. 0: never.
+
+    Returns events as beacons do: ``tag``, ``what``, ``interface``, ``network``, and what belongs to it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call wireguard.watch
+    """
+    with _minion() as minion:
+        return _watch.watch(__context__, minion.boot, looks, at_most, drift)

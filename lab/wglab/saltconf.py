@@ -20,7 +20,7 @@ EXAMPLES = CHECKOUT / "examples"
 EXAMPLE_MESH_PATH = "/srv/wireguard/mesh.yml"
 EXAMPLE_CHECKOUT_PATH = "/srv/saltext-wireguard"
 EXAMPLE_FILE_ROOT = re.compile(r"/srv/salt\b")
-SYNCED = ("engines", "modules", "output", "states", "utils")
+SYNCED = ("beacons", "engines", "modules", "output", "states", "utils")
 TRIGGERS = ("reactor", "engine", "none")
 DEFAULT_MESH = """\
 networks:

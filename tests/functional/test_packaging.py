@@ -48,6 +48,21 @@ for name, module in list(sys.modules.items()):
 print(json.dumps(files))
 """
 
+# Loads the beacon as a minion does, which has our functions and no library on its path. Prints what one look tells.
+LOOK_BY_BEACON = """
+import json, sys
+import salt.config, salt.loader
+
+opts = salt.config.minion_config(sys.argv[1])
+opts["grains"] = {}
+functions = salt.loader.minion_mods(opts, utils=salt.loader.utils(opts))
+beacons = salt.loader.beacons(opts, functions)
+config = [{"interval": 10, "_beacon_name": "wireguard"}]
+assert beacons["wireguard.validate"](config)[0]
+assert "wireguard.watch" in functions
+print(json.dumps(beacons["wireguard.beacon"](config)))
+"""
+
 # Starts the watchdog as an apply does, with no trial that it could end, and prints its exit code.
 RUN_WATCHDOG = """
 import importlib, json, sys
@@ -92,6 +107,10 @@ class Install:
     def evaluate(self, code: str, *args: str) -> Any:
         """Run Python code that prints JSON."""
         return json.loads(run([str(self.python), "-c", code, *args], cwd=self.root))
+
+    def look_by_beacon(self) -> Any:
+        """Have the beacon look once; return its events."""
+        return self.evaluate(LOOK_BY_BEACON, str(self.root / "minion"))
 
     def master_side(self) -> dict[str, str]:
         """Load pillar, runners and engines as a master does; return the files they came from."""
@@ -159,6 +178,7 @@ def test_an_installed_package_brings_everything(
     assert install.call("wireguard.version") == version()
     assert_state_is_there(install)
     assert_sls_is_there(install)
+    assert install.look_by_beacon() == []
     assert install.evaluate(RUN_WATCHDOG, str(install.root)) == 0
     files = install.master_side()
     assert set(files) == {*MASTER_SIDE, LIBRARY}
@@ -181,7 +201,9 @@ def test_minions_and_master_sync_the_modules_from_their_file_roots(install: Inst
     install.configure(file_roots={"base": [str(checkout), str(checkout / "salt")]})
     synced = install.call("saltutil.sync_all")
     assert "modules.wireguard" in synced["modules"]
+    assert "beacons.wireguard" in synced["beacons"]
     assert install.call("wireguard.version") == version()
+    assert install.look_by_beacon() == []
     assert_state_is_there(install)
     assert_sls_is_there(install)
     synced_utils = install.root / "disk/var/cache/salt/minion/extmods/utils"
@@ -239,6 +261,7 @@ def test_minions_and_master_have_from_gitfs_what_was_pushed_last(install: Instal
 def test_module_dirs_finds_the_modules_in_a_checkout(install: Install, checkout: Path) -> None:
     install.configure(module_dirs=[str(checkout)])
     assert install.call("wireguard.version") == version()
+    assert install.look_by_beacon() == []
     assert_state_is_there(install)
     files = install.master_side()
     assert set(files) == {*MASTER_SIDE, LIBRARY}

@@ -4,12 +4,14 @@ import ast
 import re
 from pathlib import Path
 
+from saltext.wireguard.device.watch import WHATS
 from saltext.wireguard.model.statements import FOLLOWING_TAG, REGISTER_TAG, REPORT_TAG
 from saltext.wireguard.registry import history
 
 REPO = Path(__file__).resolve().parents[2]
 PAGE = (REPO / "docs/events.md").read_text()
-SOURCES = [path for place in ("_utils", "_runners", "_engines", "_modules") for path in (REPO / place).rglob("*.py")]
+FOLDERS = ("_utils", "_runners", "_engines", "_modules", "_beacons")
+SOURCES = [path for place in FOLDERS for path in (REPO / place).rglob("*.py")]
 
 
 def rows(heading):
@@ -34,6 +36,10 @@ def test_every_thing_that_is_documented_is_written_somewhere():
 
 def test_every_event_that_nodes_send_is_documented():
     assert rows("What nodes send") == sorted([REGISTER_TAG, REPORT_TAG, FOLLOWING_TAG])
+
+
+def test_everything_that_the_beacon_tells_is_documented_in_the_order_of_the_alphabet():
+    assert rows("What the beacon tells") == list(WHATS)
 
 
 def test_every_field_of_the_payload_is_documented():

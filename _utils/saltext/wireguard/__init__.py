@@ -6,7 +6,7 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 # `utils` is left out: Salt loads none from a package, and the modules import theirs.
-LOADED = ("modules", "states", "pillar", "runners", "engines", "output")
+LOADED = ("modules", "states", "beacons", "pillar", "runners", "engines", "output")
 
 
 def loader_dirs() -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from . import LOADED, __version__
 
-# The Salt modules that a minion has of ours. The master has more.
+# The Salt modules that both a minion and a master have of ours. A master syncs no beacons, so its digest would differ.
 KINDS = ("modules", "states", "output")
 LIBRARY = Path(__file__).parent
 PACKAGE = __name__.rpartition(".")[0]

@@ -13,6 +13,7 @@ from operating import operator_of
 from saltext.wireguard.control.engine import Engine, Watch, rotations_at_once
 from saltext.wireguard.errors import ConfigError
 from saltext.wireguard.model.statements import REGISTER_TAG
+from saltext.wireguard.rollout.hold import put_on_hold
 
 
 @pytest.fixture
@@ -67,6 +68,35 @@ def test_a_registration_that_is_news_is_a_reason(fleet, engine):
     statement = registration("a", 10**6, public_key=public_key("a"), endpoints=("192.0.2.9",))
     step(engine, event(REGISTER_TAG, {"id": "a", "data": {"signed": fleet.sign(statement)}}))
     assert fleet.functions == [("wireguard.sync", ["b", "c"])]
+
+
+def beacon(what, node):
+    return event(f"salt/beacon/{node}/wireguard/{what}", {"id": node, "what": what, "network": "net"})
+
+
+def test_a_node_whose_beacon_tells_of_drift_is_asked_to_sync_though_it_reported_all_is_well(fleet, engine):
+    step(engine, beacon("drift", "b"))
+    assert fleet.functions == [("wireguard.sync", ["b"])]
+
+
+def test_it_is_asked_once_in_a_while_as_anybody_can_send_that_in_its_name(fleet, engine):
+    for _ in range(5):
+        step(engine, beacon("interface_gone", "b"))
+    assert fleet.functions == [("wireguard.sync", ["b"])]
+
+
+def test_what_no_sync_mends_is_no_reason_nor_is_what_is_told_of_a_stranger(fleet, engine):
+    step(engine, beacon("peer_down", "b"))
+    step(engine, beacon("drift", "stranger"))
+    for data in (None, ["b"], {}, {"id": 5}, {"id": ["b"]}, {"id": ""}, {"id": "b" * 300}):
+        step(engine, event("salt/beacon/b/wireguard/drift", data))
+    assert fleet.jobs == []
+
+
+def test_a_hold_keeps_the_engine_from_mending(fleet, engine):
+    put_on_hold(fleet.master.state_dir, "alice", "")
+    step(engine, beacon("drift", "b"))
+    assert fleet.jobs == []
 
 
 def test_an_edited_mesh_file_is_a_reason(fleet, engine):

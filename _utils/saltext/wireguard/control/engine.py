@@ -21,6 +21,8 @@ from ..model.names import MAX_HOST_NAME
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..rollout.debounce import Debounce
 from .failover import Failover
+from ..rollout.hints import Hints
+from ..wording import quoted
 from .operator import Operator
 from .reconcile import reconcile
 from .rotate import rotate_due
@@ -43,6 +45,8 @@ class Engine:
         self._log = ErrorLog()
         self._held: contextlib.ExitStack | None = None  # keeps the registry open while statements come
         self._debounce = Debounce(quiet, at_most, interval, time.monotonic())
+        self._hints = Hints()
+        self._suspects: set[str] = set()  # those whom the next reconcile asks because of hints
         self._debounce.add((), time.monotonic())  # whatever happened while the master was away
         self._failover = Failover(operator)
         self._looking: threading.Thread | None = None
@@ -63,7 +67,9 @@ class Engine:
             self._looking.start()
         if self._debounce.due(time.monotonic()):
             # Not again before ``done``, so there is never more than one of these.
-            work = threading.Thread(target=self._work, args=[self._debounce.begin()], name="wireguard", daemon=True)
+            suspects, self._suspects = self._suspects, set()
+            args = [self._debounce.begin(), suspects]
+            work = threading.Thread(target=self._work, args=args, name="wireguard", daemon=True)
             work.start()
 
     def _contact_after(self, event: Mapping[str, Any]) -> Collection[str] | None:
@@ -72,8 +78,10 @@ class Engine:
         if tag == "salt/key":
             return ()
         if tag.startswith("salt/minion/") and tag.endswith("/start"):
-            node = data.get("id") if isinstance(data, Mapping) else None
-            return (node,) if isinstance(node, str) and len(node) <= MAX_HOST_NAME else ()
+            node = _minion_of(data)
+            return (node,) if node else ()
+        if tag.startswith("salt/beacon/"):
+            return self._contact_after_beacon(tag, data)
         if self._held is None and tag in (REGISTER_TAG, REPORT_TAG):
             self._held = contextlib.ExitStack()
             self._held.enter_context(self._operator.master.registry.held())
@@ -82,10 +90,18 @@ class Engine:
             self._operator.announce()  # it may tell of a rollback, which should not wait for a reconcile
         return () if news and calls_for_reconcile(self._operator.master, tag, data) else None
 
-    def _work(self, contact: Collection[str]) -> None:
+    def _contact_after_beacon(self, tag: str, data: object) -> Collection[str] | None:
+        node = _minion_of(data)
+        if node is None or not self._hints.heeds(tag, node, time.monotonic()):
+            return None
+        log.info("wireguard: %s is asked to sync: %s", quoted(node), tag.rpartition("/")[2])
+        self._suspects.add(node)
+        return ()
+
+    def _work(self, contact: Collection[str], suspects: Collection[str]) -> None:
         try:
             with self._log.errors():
-                reconcile(self._operator, contact=contact)
+                reconcile(self._operator, contact=contact, suspects=suspects)
                 rotate_due(self._operator, rotations_at_once(self._operator.master.moment(), self._debounce.interval))
         finally:
             self._debounce.done(time.monotonic())
@@ -100,6 +116,12 @@ class Engine:
     def _membership_ends(self) -> object:
         """The next time at which a node expires: it changes when that has come."""
         return self._operator.master.moment().fleet().valid_until
+
+
+def _minion_of(data: object) -> str | None:
+    """The minion that an event claims to be of."""
+    node = data.get("id") if isinstance(data, Mapping) else None
+    return node if isinstance(node, str) and 0 < len(node) <= MAX_HOST_NAME else None
 
 
 class Watch:

@@ -45,8 +45,9 @@ def reconcile(
     stop_after: object = None,
     force: bool = False,
     reason: object = "",
+    suspects: Collection[str] = (),
 ) -> dict[str, Any]:
-    """``salt-run wireguard.reconcile``."""
+    """``salt-run wireguard.reconcile``. ``suspects``: nodes to ask although they are in sync for all we know."""
     master = operator.master
     forced = _forced(operator, force, reason)
     stages = parse_stages(canary, batch, stop_after, registered(master.moment()) if canary else ())
@@ -60,7 +61,7 @@ def reconcile(
         request = Request(
             contact=contact,
             timeout=timeout or (PATIENCE_IN_STAGES if stages else PATIENCE),
-            suspects="*" if everybody else booted,
+            suspects="*" if everybody else booted | set(suspects),
             stages=stages,
             forced=forced,
         )
