@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from saltext.wireguard.node import examination as _examination
 from saltext.wireguard.node import live as _live
 from saltext.wireguard.node import metrics as _metrics
+from saltext.wireguard.node import netcheck as _netcheck
 from saltext.wireguard.node import preflight as _preflight
 from saltext.wireguard.node import probe as _probe
 from saltext.wireguard.node import reaches as _reaches
@@ -127,6 +128,30 @@ def examine(network: str, targets: dict[str, dict[str, list[str]]]) -> dict[str,
     """
     with _minion() as minion:
         return _judged(_examination.examine(minion.id, network, targets), _sync.succeeded)
+
+
+def netcheck(network: str | None = None) -> dict[str, Any]:
+    """
+    What this minion itself can say of the network that it is in. ``salt-run wireguard.netcheck`` puts together what its
+    peers see of it: how its address looks from outside, and what NAT does, only they know.
+
+    Takes up to 12 seconds if a peer does not answer.
+
+    network
+        Only this one.
+
+    Returns ``{"networks": {network: ...}}``: port and MTU of the interface, the machine's own addresses, the IP
+    versions with a default route; after pings, how many peers were ``asked``, which were ``silent``, and how large
+    packets to the ``narrow`` ones may be.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web1 wireguard.netcheck
+    """
+    with _minion():
+        return _judged(_netcheck.netcheck(network), _sync.succeeded)
 
 
 def metrics(file: str | None = None, peers: int = 1000) -> str:

@@ -7,6 +7,7 @@ What an operator sees of a living mesh: functions of the runner ``wireguard``, i
     salt-run wireguard.matrix
     salt-run wireguard.wait
     salt-run wireguard.why web1 db1
+    salt-run wireguard.netcheck web1
     salt-run wireguard.metrics
     salt-run wireguard.graph
     salt-run wireguard.report file=/root/mesh.html
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
 from saltext.wireguard.control import matrix as _matrix
 from saltext.wireguard.control import metrics as _metrics
+from saltext.wireguard.control import netcheck as _netcheck
 from saltext.wireguard.control import operator as _operator
 from saltext.wireguard.control import report as _report
 from saltext.wireguard.control import status as _status
@@ -164,6 +166,38 @@ def why(a, b, network=None, timeout=30):
         salt-run wireguard.why web1 db1
     """
     return _run(_why.why, a, b, network, timeout)
+
+
+@_operator.command
+def netcheck(node, network=None, timeout=30):
+    """
+    What the network around a node lets through: its address as its peers see it, NAT, UDP, the size of packets.
+
+    The node pings its peers through the tunnels, and then they say where they see it. Touches nothing. Returns of jobs
+    can be forged: this is for looking, and nothing is decided by it.
+
+    node
+        The node.
+
+    network
+        One of its networks, if it is in several.
+
+    timeout
+        Seconds that a node has to answer.
+
+    Returns ``answer`` (a sentence), ``udp`` (``open``, ``blocked`` or ``unknown``), ``port``, ``mtu``, ``versions``
+    (rows of ip, nat, outside: where its peers see it, own: the machine's addresses, default_route), ``seen`` (rows of
+    peer and endpoint), ``narrow`` (rows of peer and size: packets that get through, where these are smaller than the
+    MTU), ``silent`` (peers that did not answer pings) and ``remedies`` (sentences). Exit code 1 if UDP is blocked, if
+    packets of the MTU get lost, or if the node cannot say.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.netcheck web1
+    """
+    return _run(_netcheck.netcheck, node, network, timeout)
 
 
 @_operator.command

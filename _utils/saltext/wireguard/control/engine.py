@@ -20,9 +20,9 @@ from ..meshfile.load import stamp
 from ..model.names import MAX_HOST_NAME
 from ..model.statements import REGISTER_TAG, REPORT_TAG
 from ..rollout.debounce import Debounce
-from .failover import Failover
 from ..rollout.hints import Hints
 from ..wording import quoted
+from .failover import Failover
 from .operator import Operator
 from .reconcile import reconcile
 from .rotate import rotate_due
