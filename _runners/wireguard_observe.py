@@ -11,12 +11,15 @@ What an operator sees of a living mesh: functions of the runner ``wireguard``, i
     salt-run wireguard.metrics
     salt-run wireguard.graph
     salt-run wireguard.report file=/root/mesh.html
+    salt-run wireguard.bundle file=/root/bug.tar.gz
 """
 
 import functools
 from typing import TYPE_CHECKING, Any
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
+from saltext.wireguard import deployment as _deployment
+from saltext.wireguard.control import bundle as _bundle
 from saltext.wireguard.control import matrix as _matrix
 from saltext.wireguard.control import metrics as _metrics
 from saltext.wireguard.control import netcheck as _netcheck
@@ -276,3 +279,37 @@ def report(file, network=None, probe=False, timeout=10):
         salt-run wireguard.report file=/srv/www/mesh.html probe=True timeout=30
     """
     return _run(_report.report, file, network, probe, timeout)
+
+
+@_operator.command
+def bundle(file, anonymous=False, timeout=20):
+    """
+    Write all that a bug report needs into one file, which has no secret in it.
+
+    Versions, what of Salt's configuration concerns this, the mesh file, what ``validate``, ``nodes``, ``addresses``,
+    ``history``, ``status``, ``plan`` and ``metrics`` say, and our lines of the master's log. Private keys, preshared
+    keys and their secret are left out, and so is anything else that looks like a key and is not known to be a public
+    one. Reasons that operators gave are there: read it before you give it away.
+
+    file
+        Where to write it: a new file that ends with ``.tar.gz``. Only its owner can read it.
+
+    anonymous
+        Replace names, addresses and public keys, the same one by the same word each time. Addresses of one network stay
+        in one. Comments of the mesh file are left out.
+
+    timeout
+        Seconds that a node has to answer.
+
+    Returns ``file``, ``anonymous``, ``parts`` (names) and ``failed`` (name: why a part says nothing). Exit code 1 if a
+    part failed; the others are there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.bundle file=/root/bug.tar.gz
+        salt-run wireguard.bundle file=/root/bug.tar.gz anonymous=True
+    """
+    modules = _deployment.describe(__opts__["extension_modules"])
+    return _run(_bundle.bundle, file, anonymous, timeout, modules)

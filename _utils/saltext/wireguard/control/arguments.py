@@ -86,7 +86,7 @@ def _minions(value: object) -> str | list[str]:
 
 CHECKS: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("a", "b", "file", "format", "mesh", "name", "network", "node", "off", "public_key", "tag"), _text),
-    **dict.fromkeys(("everybody", "force", "probe", "rekey", "wait"), fields.boolean),
+    **dict.fromkeys(("anonymous", "everybody", "force", "probe", "rekey", "wait"), fields.boolean),
     **dict.fromkeys(("files", "take", "write"), _text),
     "contact": _minions,
     "limit": _number,

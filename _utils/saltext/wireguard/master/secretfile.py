@@ -34,6 +34,12 @@ def load_secret(directory: str) -> Secret:
     return preshared.secret(text)
 
 
+def secrets_of(directory: str, configured: Secret | None) -> list[str]:
+    """All secrets of preshared keys that there are, for those who must not repeat one."""
+    paths = (os.path.join(directory, name) for name in (_FILE, PREVIOUS))
+    return [*([configured.text] if configured else []), *(files.read(path).strip() for path in paths)]
+
+
 def renew_secret(directory: str) -> None:
     """
     Replace the secret by a new one, and keep the old one: a node that the change cuts off from its master knows no

@@ -51,6 +51,11 @@ def load_mesh(path: str, nodegroups: Nodegroups | None = None) -> Mesh:
     raise MeshError(result)  # a new one: the traceback of an exception that is raised again and again grows
 
 
+def read_files(path: str) -> list[tuple[str, str]]:
+    """(name, text) of each file. Raises MeshError."""
+    return [(name, _read(name)) for name, *_ in stamp(path)]
+
+
 def last_valid(path: str) -> Mesh | None:
     """The last valid mesh that this process has read from ``path``, if any."""
     return _last_valid.get(path)
