@@ -25,6 +25,10 @@ _IPV4 = r"(?:\d{1,3}\.){3}\d{1,3}"
 _IPV6 = rf"(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:{_IPV4}|[0-9A-Fa-f]{{0,4}})"
 _ADDRESS = re.compile(rf"(?<![\w.:]){_IPV6}(?:/\d{{1,3}})?(?![\w:])|(?<![\w.]){_IPV4}(?:/\d{{1,2}})?(?!\w|\.\d)")
 
+# Most names are looked up, as there may be thousands of them; in a pattern, each would be tried at each place.
+_TOKEN = re.compile(r"[\w.@,*-]+")
+_SEPARATORS = re.compile(r"(\W+)")
+
 # Bits that everybody may know: whether an address is private, and roughly where a public one belongs.
 _KEPT = [
     ipaddress.ip_network(text)
@@ -46,7 +50,7 @@ class Redaction:
         self._public_keys = frozenset(public_keys)
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self._names = None if names is None else {name.lower(): word for name, word in names.items()}
-        self._words = _alternatives(self._names or {})
+        self._odd = _alternatives([name for name in self._names or {} if not _TOKEN.fullmatch(name)])
         self._seed = seed
         self._keys = {key: f"key{number}" for number, key in enumerate(sorted(self._public_keys), 1)}
         self._flips = lru_cache(maxsize=None)(self._flip)
@@ -59,7 +63,22 @@ class Redaction:
             return text
         text = _KEY.sub(lambda found: self._keys.get(found[0], HIDDEN), text)
         text = _ADDRESS.sub(lambda found: self._mapped(found[0]), text)
-        return self._words.sub(lambda found: (self._names or {})[found[0].lower()], text) if self._names else text
+        return _TOKEN.sub(
+            lambda found: self._renamed(found[0]), self._odd.sub(lambda found: self._word(found[0]), text)
+        )
+
+    def _word(self, name: str) -> str:
+        return (self._names or {}).get(name.lower(), "")
+
+    def _renamed(self, token: str) -> str:
+        """Of the names in it, the longest one counts: a host's name may begin with that of its minion."""
+        pieces, done, start = _SEPARATORS.split(token), "", 0
+        while start < len(pieces):
+            ends = range(len(pieces), start, -1)
+            end = next((end for end in ends if self._word("".join(pieces[start:end]))), start + 1)
+            piece = "".join(pieces[start:end])
+            done, start = done + (self._word(piece) or piece), end
+        return done
 
     def _mapped(self, text: str) -> str:
         """An address, or a network."""
@@ -98,9 +117,9 @@ def _leads_to(version: int, place: int, prefix: int, kept: ipaddress.IPv4Network
 
 
 def _alternatives(names: Collection[str]) -> re.Pattern[str]:
-    """The longer ones first: a host's name may begin with that of its minion."""
+    """Any of them as a whole, the longer ones first; none where there are none."""
     longest_first = sorted(names, key=lambda name: (-len(name), name))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first)) or '(?!)'})(?!\w)", re.IGNORECASE)
 
 
 def pseudonyms(kinds: Iterable[tuple[str, Iterable[str]]]) -> dict[str, str]:
