@@ -101,7 +101,7 @@ def _drained(moment: Moment) -> Metric:
 
 def state_of(status: Status) -> str:
     """Why a node is not in sync, in a word; or that it is."""
-    return _STATES[status.reason.partition(":")[0] if status.reason else None]
+    return _STATES.get(status.reason.partition(":")[0] if status.reason else None, "out_of_date")
 
 
 def _of_registry(master: Master) -> Iterator[Metric]:
