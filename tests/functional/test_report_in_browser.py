@@ -68,6 +68,7 @@ def test_the_page_opens_without_a_word_on_the_console_and_asks_for_nothing(pages
         assert await tab.run("document.documentElement.scrollWidth <= innerWidth")
         return await tab.run("getComputedStyle(document.body).backgroundColor")
 
+    assert pages[count].stat().st_size < 3_000_000
     background = use(pages[count], story, **options)
     assert (background == "rgb(255, 255, 255)") is not options.get("dark", False)
 

@@ -107,6 +107,24 @@ def test_only_the_owner_can_read_a_new_page_and_a_later_one_keeps_its_mode(fleet
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_page_that_somebody_else_put_there_does_not_decide_who_reads_the_next_one(fleet, file):
+    """In /tmp, anybody could lay a report down with a mode of their choice, and root would fill it."""
+    write(fleet, file)
+    os.chown(file, 12345, 12345)
+    file.chmod(0o666)
+    write(fleet, file)
+    status = file.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, os.getegid(), 0o600)
+
+
+def test_a_node_that_is_no_member_is_not_shown_as_one_in_sync(fleet, file):
+    """The mesh file may name a node before its Salt key is accepted."""
+    fleet.mesh.write_text(fleet.mesh.read_text().replace("'*': {}", "'*': {}, later: {}"))
+    write(fleet, file)
+    assert recall(file.read_text()).nodes["net", "later"].why == "no member: its Salt key is not accepted"
+
+
 def test_a_file_that_is_no_report_stays_as_it_is(fleet, file):
     file.write_text("precious")
     with pytest.raises(ConfigError, match=r"mesh.html is not overwritten: it is no report of these modules. Remove it"):

@@ -123,6 +123,14 @@ def test_the_data_of_the_script_fits_the_pictures_and_the_tables():
     assert re.findall(r'<tr data-node="0:(\d)"', text) == ["0", "1", "2"]
 
 
+def test_a_network_that_is_too_large_for_a_matrix_says_so(monkeypatch):
+    monkeypatch.setattr("saltext.wireguard.report.page.MOST_NODES", 2)
+    monkeypatch.setattr("saltext.wireguard.report.matrix.MOST_NODES", 2)
+    text = page(report_of("abc"), None)
+    assert "3 nodes are too many for a matrix." in text
+    assert 'class="matrix"' not in text
+
+
 @pytest.mark.parametrize("nodes", ["", "a"])
 def test_a_mesh_of_next_to_nothing_has_a_page(nodes):
     assert page(report_of(nodes), None).endswith("</html>\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -84,10 +85,17 @@ def _part(drawing: Graph, live: LiveFleet, paths: Sequence[Path] | None) -> Part
     known = [each for each in paths or () if each.network == name and {each.source, each.target} <= boxes]
     return Part(
         drawing,
-        {**_members(name, live), **_peers(live.moment, name)},
+        {**_others(drawing, live.moment), **_members(name, live), **_peers(live.moment, name)},
         tuple(pair for pair in live.pairs if pair.network == name),
         None if paths is None else tuple(known),
     )
+
+
+def _others(drawing: Graph, moment: Moment) -> Mapping[str, Standing]:
+    """The nodes that the mesh file names and that are no members."""
+    membership = moment.unguarded.networks[drawing.network].membership
+    reasons = {box.name: membership.why_not(box.name) for box in drawing.boxes if not box.is_peer}
+    return {name: Standing((), why=f"no member: {why}") for name, why in reasons.items() if why}
 
 
 def _members(network: str, live: LiveFleet) -> Mapping[str, Standing]:
@@ -135,12 +143,15 @@ def _previous(path: str) -> Memory | None:
 
 
 def _write(path: str, text: str) -> None:
-    """A new file is for its owner alone. Later reports keep the mode and group that somebody gave it since."""
-    try:
+    """
+    A new file is for its owner alone. Later reports keep the mode and group that its owner gave it since; in a folder
+    where others can make files, one of theirs must not decide who reads ours.
+    """
+    mode, group = files.SECRET, None
+    with contextlib.suppress(FileNotFoundError):
         status = os.lstat(path)
-        mode, group = stat.S_IMODE(status.st_mode), status.st_gid
-    except FileNotFoundError:
-        mode, group = files.SECRET, None
+        if status.st_uid == os.geteuid():
+            mode, group = stat.S_IMODE(status.st_mode), status.st_gid
     try:
         files.remove_leftovers(path)
         files.replace(path, text, mode, group)
