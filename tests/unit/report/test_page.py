@@ -88,6 +88,16 @@ def test_the_worst_pairs_come_first_with_what_both_ends_see():
     assert "idle at 192.0.2.1:51820" in section
 
 
+def test_where_there_are_several_networks_each_row_names_its_own():
+    report = report_of(ages={("a", "c"): None, ("c", "a"): 700, ("b", "c"): 700})
+    (part,) = report.parts
+    office = replace(part, graph=replace(part.graph, network="office"))
+    one, both = page(report, None), page(replace(report, parts=(part, office)), None)
+    assert ">Network</button>" not in one.partition('id="pools"')[0]
+    assert both.count("<td>office</td>") == 3
+    assert '<tr data-node="1:0" tabindex="0">' in both
+
+
 def test_the_head_sums_up():
     text = page(report_of(standings={"c": Standing((), why="out of date")}, warnings=("look",)), None)
     cards = re.findall(r'<a class="card[^"]*"[^>]*><b>([^<]*)</b>([^<]*)</a>', text)

@@ -20,6 +20,9 @@ Site = str | None
 # In the units of the picture: between neighbours in a ring, in a full disc, and between discs.
 RING_STEP, DISC_STEP, GAP = 46.0, 12.0, 50.0
 
+# What a picture has at least, in width and height.
+LEAST = 600.0, 360.0
+
 # So many boxes of a site stand in a ring.
 MOST_IN_RING = 32
 
@@ -75,7 +78,10 @@ def layout(graph: Graph) -> Layout:
     reaches = [(x, y, disc.reach) for disc, (x, y) in zip(discs, centres, strict=True)]
     left, top = min(x - reach for x, _, reach in reaches), min(y - reach for _, y, reach in reaches) - GAP / 2
     right, bottom = max(x + reach for x, _, reach in reaches), max(y + reach for _, y, reach in reaches)
-    return Layout(discs, tuple(centres), (left, top, right - left, bottom - top))
+    # A few boxes are not blown up.
+    beside, below = max(0.0, LEAST[0] - right + left) / 2, max(0.0, LEAST[1] - bottom + top) / 2
+    frame = (left - beside, top - below, right - left + 2 * beside, bottom - top + 2 * below)
+    return Layout(discs, tuple(centres), frame)
 
 
 # -- within a disc

@@ -157,7 +157,7 @@ function describe(node, net, number, peers) {
   if (past.length) {
     const events = make("ul", undefined, "plain");
     for (const each of past) {
-      const [time, , what, , why] = [...each.cells].map(cell => cell.textContent);
+      const [time, , what, why] = [...each.cells].map(cell => cell.textContent);
       events.append(make("li", `${time} ${what}: ${why}`));
     }
     details.append(make("h3", "History"), events);

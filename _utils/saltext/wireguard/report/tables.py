@@ -50,25 +50,28 @@ def _cell(content: Child, kind: str | None = None, order: float | None = None) -
     return element("td", content, class_=kind, data_order=order)
 
 
+def _network(report: Report) -> list[str]:
+    """A column, where there are several."""
+    return ["Network"] if len(report.parts) > 1 else []
+
+
 # -- nodes
 
 
 def nodes(report: Report) -> Iterator[Markup]:
-    several = len(report.parts) > 1
-    network = ["Network"] if several else []
-    columns = ["Node", *network, "State", "-Site", "Addresses", "#Up", "#Down", "-Endpoint", "-MTU", "-Last seen"]
-    rows = (_node(number, part, box, several) for number, part in enumerate(report.parts) for box in part.boxes)
-    yield from _table("all-nodes", columns, rows, "Search nodes")
+    seen = ["Addresses", "#Up", "#Down", "-Endpoint", "-MTU", "-Last seen"]
+    rows = (_node(report, number, part, box) for number, part in enumerate(report.parts) for box in part.boxes)
+    yield from _table("all-nodes", ["Node", *_network(report), "State", "-Site", *seen], rows, "Search nodes")
 
 
-def _node(number: int, part: Part, box: Box, several: bool) -> Markup:
+def _node(report: Report, number: int, part: Part, box: Box) -> Markup:
     standing = part.standings.get(box.name, Standing(()))
     counts = part.counts
     kind = "peer" if box.is_peer else mark(standing)
     down = sum(counts[box.name, state] for state in BAD)
     cells = [
         _cell(element("b", box.text)),
-        *([_cell(part.graph.network)] if several else []),
+        *(_cell(part.graph.network) for _ in _network(report)),
         _cell(element("span", _words(box, standing), class_=f"state {kind}")),
         _cell(", ".join(filter(None, (box.site, *box.roles))), "less"),
         _cell(", ".join(standing.addresses), "mono"),
@@ -102,20 +105,21 @@ def pairs(report: Report) -> Iterator[Markup]:
     found.sort(key=lambda each: _worst_first(each[2]))
     if len(found) > MOST_PAIRS:
         yield element("p", f"The worst {MOST_PAIRS} of {len(found)}; the matrix has all.", class_="soft")
-    columns = ("Pair", "State", "Last handshake", "-First sees", "-Second sees")
-    yield from _table("bad-pairs", columns, (_pair(*each) for each in found[:MOST_PAIRS]), "Search pairs")
+    columns = ("Pair", *_network(report), "State", "Last handshake", "-First sees", "-Second sees")
+    yield from _table("bad-pairs", columns, (_pair(report, *each) for each in found[:MOST_PAIRS]), "Search pairs")
 
 
 def _worst_first(pair: Pair) -> tuple[int, bool, str, str]:
     return -pair.state, not pair.disagrees, pair.ends[0].node, pair.ends[1].node
 
 
-def _pair(number: int, part: Part, pair: Pair) -> Markup:
+def _pair(report: Report, number: int, part: Part, pair: Pair) -> Markup:
     one, other = pair.ends
     state = pair.state.name + (", the ends disagree" if pair.disagrees else "")
     return element(
         "tr",
         _cell(f"{one.node} and {other.node}"),
+        *(_cell(pair.network) for _ in _network(report)),
         _cell(element("span", state, class_=f"state {pair.state.name}"), order=pair.state),
         _cell(
             "never, or not known" if pair.age is None else ago(pair.age), order=10**12 if pair.age is None else pair.age
@@ -167,7 +171,7 @@ def history(report: Report) -> Iterator[Markup]:
         for number, part in enumerate(report.parts)
         for name, place in part.numbers.items()
     }
-    columns = ("Time", "Node", "What", "-By", "Why")
+    columns = ("Time", "Node", "What", "Why", "-By", "-Network")
     rows = (_entry(entry, places.get((entry.network, entry.node))) for entry in reversed(report.history))
     yield from _table("history-table", columns, rows, "Search history")
 
@@ -178,7 +182,8 @@ def _entry(entry: Entry, place: str | None) -> Markup:
         _cell(when(entry.time), order=entry.time),
         _cell(entry.node),
         _cell(entry.what.replace("_", " ")),
-        _cell(entry.who, "less"),
         _cell(entry.why),
+        _cell(entry.who, "less"),
+        _cell(entry.network, "less"),
         data_of=place,
     )
