@@ -495,3 +495,12 @@ def test_the_use_of_the_subnets_is_shown_as_tables(master, run):
 
 def test_a_network_that_does_not_exist_has_no_addresses(run):
     assert "there is no network nowhere in the mesh file" in error(run, "addresses", "nowhere")
+
+
+def test_a_backup_is_restored_through_salts_loader(master, run, tmp_path):
+    assert run("registry")["nodes"] == 1
+    run("backup", file=str(tmp_path / "backup"))
+    (master.root / "disk/var/cache/salt/master/wireguard/registry.db").unlink()
+    assert "no node has registered" in run("registry")["answer"]
+    assert run("restore", file=str(tmp_path / "backup"), really=True)["differ"]
+    assert run("registry")["nodes"] == 1

@@ -40,6 +40,21 @@ def secrets_of(directory: str, configured: Secret | None) -> list[str]:
     return [*([configured.text] if configured else []), *(files.read(path).strip() for path in paths)]
 
 
+def kept_secret(directory: str) -> str | None:
+    """The text of the secret, None where there is none yet. Raises ConfigError."""
+    path = os.path.join(directory, _FILE)
+    with _errors(path):
+        return files.read(path).strip() or None
+
+
+def put_back_secret(directory: str, text: str) -> bool:
+    """Put a secret where none is. Returns whether it is the present one now. Raises ConfigError."""
+    path = os.path.join(directory, _FILE)
+    with _errors(path):
+        files.add(path, text + "\n")
+    return kept_secret(directory) == text
+
+
 def renew_secret(directory: str) -> None:
     """
     Replace the secret by a new one, and keep the old one: a node that the change cuts off from its master knows no

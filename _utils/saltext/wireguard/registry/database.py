@@ -56,15 +56,24 @@ class Database(ABC):
         """A number that another registry in the same place does not have."""
 
     @abstractmethod
+    def software(self, connection: Connection) -> str:
+        """What keeps it, and of which version."""
+
+    @abstractmethod
+    def size(self, connection: Connection) -> int:
+        """In bytes."""
+
+    @abstractmethod
     def read(self, query: Callable[[Connection], T], empty: T) -> T:
         """The answer of ``query``, which sees one state; ``empty`` while there is no registry."""
 
     @abstractmethod
-    def write(self, durable: bool = True) -> AbstractContextManager[Connection]:
+    def write(self, durable: bool = True, replacing: bool = False) -> AbstractContextManager[Connection]:
         """
         One transaction, and one at a time: all of the block, or nothing of it when it raises.
 
-        It survives a power cut. Without ``durable`` it may be undone by one, as if it had never been made.
+        It survives a power cut. Without ``durable`` it may be undone by one, as if it had never been made. A registry
+        that was moved away can only be replaced as a whole.
         """
 
     @abstractmethod

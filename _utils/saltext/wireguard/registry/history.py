@@ -132,12 +132,13 @@ def write_refusal(connection: Connection, network: str, node: str, why: str, kin
 
 
 def _insert(connection: Connection, values: tuple[object, ...]) -> int:
+    number = int(connection.execute("SELECT coalesce(max(id), 0) + 1 FROM history").fetchone()[0])
     connection.execute(
-        "INSERT INTO history (time, network, node, what, who, why, details, kind, times, last, announced)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-        values,
+        "INSERT INTO history (id, time, network, node, what, who, why, details, kind, times, last, announced)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        (number, *values),
     )
-    return int(connection.execute("SELECT max(id) FROM history").fetchone()[0])
+    return number
 
 
 def read(connection: Connection, node: str | None, limit: int) -> list[Entry]:

@@ -54,6 +54,7 @@ from .registrations import (
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Snapshot
 from .serials import advance_serial, forget_serials, highest_serials
 from .sqlite import SQLite
+from .upkeep import Upkeep
 
 # place -> the identity of what it was read from, None where there was none; the list of denials; what was read
 _snapshots: dict[str, tuple[int | None, Mapping[NodeId, Standing], Snapshot]] = {}
@@ -61,7 +62,8 @@ _snapshots: dict[str, tuple[int | None, Mapping[NodeId, Standing], Snapshot]] = 
 _REPORT = upsert("report", "network, node", "digest, salt_key, reported, rollback, obstacles")
 
 
-def _database(place: str) -> Database:
+def database_at(place: str) -> Database:
+    """Raises ConfigError where none can be."""
     if place.startswith(SCHEMES):
         return PostgreSQL(place)
     if os.path.isabs(place):
@@ -81,13 +83,14 @@ class Registry:
     """
 
     def __init__(self, place: str, state_dir: str = "") -> None:
-        self._store = _database(place)
+        self._store = database_at(place)
         self.place = self._store.place  # without a password
         self._denials = Denials(os.path.join(state_dir or os.path.dirname(place), "denials.json"))
         self.admissions = Admissions(self._store, self._denials)
         self.exports = Exporting(self._store)
         self.audit = Audit(self._store)
         self.drains = drains.Drains(self._store)
+        self.upkeep = Upkeep(self._store, self._denials)
 
     def _decisions(self, connection: Connection) -> Decisions:
         return Decisions(connection, self._denials)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import RegistryError
 
 SCHEMA_VERSION = 1
 
-# {number}: a column that counts up. {kept_by_key}: a table of small rows that are found by their key.
+# {number}: a key that is a number. {kept_by_key}: a table of small rows that are found by their key.
 TABLES = """
 CREATE TABLE generation (value BIGINT NOT NULL);
 INSERT INTO generation VALUES (1);
+CREATE TABLE moved (place TEXT NOT NULL, time FLOAT8 NOT NULL);
 CREATE TABLE node (
     network TEXT NOT NULL, node TEXT NOT NULL,
     public_key TEXT NOT NULL, endpoints TEXT NOT NULL, port BIGINT NOT NULL,
@@ -97,6 +100,8 @@ CREATE INDEX history_of_node ON history (node, id);
 CREATE INDEX history_not_announced ON history (id) WHERE announced = 0;
 """
 
+TABLE_NAMES = re.findall(r"CREATE TABLE (\w+)", TABLES)
+
 
 def refuse_version(version: int) -> None:
     """Raise RegistryError for a registry that later software made."""
@@ -104,4 +109,13 @@ def refuse_version(version: int) -> None:
         raise RegistryError(
             f"the registry has format {version}, this software knows {SCHEMA_VERSION}: update saltext-wireguard on the"
             " master, or restore the registry from a backup"
+        )
+
+
+def refuse_moved(place: str | None) -> None:
+    """Raise RegistryError where the registry is in another place by now: two of them would give addresses twice."""
+    if place is not None:
+        raise RegistryError(
+            f"the registry was moved to {place}: write `registry: {place}` into the master's configuration (ext_pillar,"
+            " wireguard), with the password if it needs one, and restart salt-master; nothing was changed"
         )

@@ -12,11 +12,11 @@ from pathlib import Path
 from ..errors import RegistryError
 from ..system import files
 from .database import Connection, Database, T
-from .schema import SCHEMA_VERSION, TABLES, refuse_version
+from .schema import SCHEMA_VERSION, TABLES, refuse_moved, refuse_version
 
 BUSY_SECONDS = 30.0
 
-_TABLES = TABLES.format(number="INTEGER PRIMARY KEY AUTOINCREMENT", kept_by_key="WITHOUT ROWID")
+_TABLES = TABLES.format(number="INTEGER PRIMARY KEY", kept_by_key="WITHOUT ROWID")
 
 
 class SQLite(Database):
@@ -29,6 +29,14 @@ class SQLite(Database):
 
     def identity(self, connection: Connection) -> int:
         return os.stat(self.place).st_ino
+
+    def software(self, connection: Connection) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    def size(self, connection: Connection) -> int:
+        """With the log of changes."""
+        paths = (self.place, f"{self.place}-wal")
+        return sum(os.path.getsize(path) for path in paths if os.path.exists(path))
 
     def read(self, query: Callable[[Connection], T], empty: T) -> T:
         with self._errors():
@@ -61,7 +69,7 @@ class SQLite(Database):
             yield
 
     @contextmanager
-    def write(self, durable: bool = True) -> Iterator[Connection]:
+    def write(self, durable: bool = True, replacing: bool = False) -> Iterator[Connection]:
         with self._errors():
             if not _exists(self.place):
                 _create(self.place)
@@ -70,6 +78,8 @@ class SQLite(Database):
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 _check_version(connection)
+                if not replacing:
+                    refuse_moved(connection.execute("SELECT max(place) FROM moved").fetchone()[0])
                 yield connection
                 connection.execute("COMMIT")
             finally:
