@@ -19,6 +19,7 @@ from saltext.wireguard.errors import RefusedError, RegistryError
 from saltext.wireguard.model.statements import Report
 from saltext.wireguard.registry.registry import Registry
 from saltext.wireguard.registry.sqlite import SQLite
+from saltext.wireguard.system import filesystem
 
 KILLS = 20
 WRITERS = 3
@@ -401,3 +402,13 @@ def test_addresses_are_kept_as_text_that_can_be_read_back(file):
     register(file, registration("a"), network(subnets=DUAL))
     assert execute(file, "SELECT address, node FROM address ORDER BY address") == [("10.42.0.1", "a"), ("fd42::1", "a")]
     assert file.snapshot().rows["net", "a"].addresses == (ip_address("10.42.0.1"), ip_address("fd42::1"))
+
+
+@each_call
+@pytest.mark.parametrize("kind", ["nfs4", "fuse.glusterfs"])
+def test_a_file_that_other_machines_could_write_to_is_refused_with_a_way_out(file, call, kind, monkeypatch):
+    """SQLite's log needs memory that all writers share, which those of two machines do not; the file gets damaged."""
+    monkeypatch.setattr(filesystem, "kind_of", lambda path: kind)
+    with pytest.raises(RegistryError, match=f"is on {kind}, where several machines .* or postgresql://"):
+        call(file)
+    assert not os.path.exists(file.place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import RegistryError
-from ..system import files
+from ..system import files, filesystem
 from .database import Connection, Database, T
 from .schema import SCHEMA_VERSION, TABLES, refuse_moved, refuse_version
 
@@ -87,6 +88,7 @@ class SQLite(Database):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        _refuse_shared(self.place)
         try:
             yield
         except (sqlite3.Error, OSError) as exc:
@@ -94,6 +96,18 @@ class SQLite(Database):
                 f"the registry {self.place} is not usable: {exc}. Check its owner, its mode and the free disk space;"
                 " nothing was changed"
             ) from exc
+
+
+@functools.cache
+def _refuse_shared(path: str) -> None:
+    """Raise RegistryError where SQLite's locks do not hold; looked up once, as that does not change while Salt runs."""
+    kind = filesystem.kind_of(path)
+    if kind in filesystem.SHARED:
+        raise RegistryError(
+            f"the registry {path} is on {kind}, where several machines could write to it, and SQLite cannot keep them"
+            " apart. Write the absolute path of a file on a local disk, or postgresql://..., as `registry` into the"
+            " master's configuration (ext_pillar, wireguard); `salt-run wireguard.restore` takes the old file"
+        )
 
 
 def _exists(path: str) -> bool:
