@@ -1,5 +1,6 @@
 """Where the master's things are, by Salt's options."""
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def test_the_paths_come_from_the_options_of_the_salt_master():
         "/var/cache/salt/master/wireguard",
         nodegroups={},
         registry_place="/var/cache/salt/master/wireguard/registry.db",
+        name=socket.gethostname(),
     )
 
 

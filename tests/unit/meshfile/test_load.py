@@ -203,3 +203,11 @@ def test_the_stamp_changes_with_the_file_and_costs_no_parse(tmp_path, parses):
     write(path, "networks: {net: {}}", OLD_NS // 2)
     assert stamp(str(path)) != before
     assert parses == []
+
+
+def test_the_same_text_in_another_place_has_the_same_digest(tmp_path):
+    """Masters of one registry compare it, and need not have the file in the same directory."""
+    for name, text in (("one", mesh_text()), ("other", mesh_text()), ("edited", mesh_text(extra="mtu: 1300"))):
+        (tmp_path / name).write_text(text)
+    digests = [load_mesh(str(tmp_path / name)).digest for name in ("one", "other", "edited")]
+    assert digests[0] == digests[1] != digests[2]

@@ -15,6 +15,7 @@ from salt.exceptions import SaltException
 from ..errors import WireguardError
 from ..master.intake import hear
 from ..master.master import Moment
+from ..master.others import differences, note_inputs
 from ..master.status import calls_for_reconcile
 from ..meshfile.load import stamp
 from ..model.names import MAX_HOST_NAME
@@ -50,7 +51,11 @@ class Engine:
         self._debounce.add((), time.monotonic())  # whatever happened while the master was away
         self._failover = Failover(operator)
         self._looking: threading.Thread | None = None
-        self._watches = [Watch(self._mesh_stamp, 0.5), Watch(self._membership_ends, 5.0)]
+        self._watches = [
+            Watch(self._mesh_stamp, 0.5),
+            Watch(self._membership_ends, 5.0),
+            Watch(self._other_masters, 2.0),
+        ]
 
     def step(self, event: Mapping[str, Any] | None) -> None:
         """Handle an event, or None for a while without one; reconcile if that is due."""
@@ -116,6 +121,15 @@ class Engine:
     def _membership_ends(self) -> object:
         """The next time at which a node expires: it changes when that has come."""
         return self._operator.master.moment().fleet().valid_until
+
+    def _other_masters(self) -> object:
+        """What they changed in the registry, and whether they differ. They learn what this one has."""
+        master = self._operator.master
+        if not master.registry.leases.is_shared:
+            return None
+        moment = master.moment()
+        note_inputs(moment)
+        return moment.snapshot.generation, differences(moment)
 
 
 def _minion_of(data: object) -> str | None:

@@ -128,15 +128,19 @@ class Operator:
     @contextlib.contextmanager
     def turn(self, wait: bool = True) -> Iterator[bool]:
         """
-        Be the only one that changes nodes; what has happened until then is announced at the end.
+        Be the only one that changes nodes, on all masters; what has happened until then is announced at the end.
 
         Yields as ``reconcile_lock`` does.
         """
         try:
-            with reconcile_lock(self.master.state_dir, wait) as ours:
+            with reconcile_lock(self.master.state_dir, wait) as ours, self._lease(ours):
                 yield ours
         finally:
             self.announce()
+
+    def _lease(self, needed: bool) -> AbstractContextManager[None]:
+        leases = self.master.registry.leases
+        return leases.held(self.master.name) if needed and leases.is_shared else contextlib.nullcontext()
 
     def announce(self) -> None:
         """Fire an event for everything in the history that nobody has fired one for."""

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..master import counters
 from ..master.intake import hear as take_in
+from ..master.others import note_inputs, refuse_differences
 from ..master.status import calls_for_reconcile, just_booted, registered
 from ..rollout.hold import current_hold, put_on_hold, release_hold
 from ..rollout.staged import parse_stages
@@ -57,7 +58,11 @@ def reconcile(
         on_hold = current_hold(master.state_dir)
         if on_hold and not stages:
             return exiting(FAILED, {"held": on_hold})
-        booted = just_booted(master.moment())
+        moment = master.moment()
+        if master.registry.leases.is_shared:
+            note_inputs(moment)
+            refuse_differences(moment)
+        booted = just_booted(moment)
         request = Request(
             contact=contact,
             timeout=timeout or (PATIENCE_IN_STAGES if stages else PATIENCE),

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..master.master import Moment
+from ..master.others import refuse_differences
 from ..master.rotations import due_for_rotation, nodes_with_preshared_keys, renew_secret
 from ..master.status import statuses
 from ..registry.rows import NodeId
@@ -69,7 +70,7 @@ def _rotate_one(operator: Operator, network: str, node: str, timeout: float, who
     started = time.monotonic()
     master, rotated = operator.master, False
     with operator.turn():
-        _refuse_on_hold(operator)  # each of the peers would get more than the new key
+        _refuse_for_now(operator)  # each of the peers would get more than the new key
         try:
             with operator.bus() as bus:
                 comment = Rotation(master, bus, operator.progress, network, node, timeout, who, why).run()
@@ -82,17 +83,19 @@ def _rotate_one(operator: Operator, network: str, node: str, timeout: float, who
     return {**row, "seconds": round(time.monotonic() - started, 2)}
 
 
-def _refuse_on_hold(operator: Operator) -> None:
+def _refuse_for_now(operator: Operator) -> None:
+    """Raise ConfigError while changes are on hold, or other masters compute other views."""
     on_hold = current_hold(operator.master.state_dir)
     if on_hold:
         raise ConfigError(on_hold)
+    refuse_differences(operator.master.moment())
 
 
 def rotate_secret(operator: Operator, reason: object, timeout: float, force: bool) -> dict[str, Any]:
     """``salt-run wireguard.rotate_secret``."""
     master = operator.master
     with operator.turn():
-        _refuse_on_hold(operator)  # between nodes that have it and nodes that do not, tunnels would end
+        _refuse_for_now(operator)  # between nodes that have it and nodes that do not, tunnels would end
         if not force:
             _refuse_if_silent(operator, {node for _, node in nodes_with_preshared_keys(master.moment())}, timeout)
         renew_secret(master, operator.name, str(reason))

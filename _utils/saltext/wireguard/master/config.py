@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,11 @@ def nodegroups_of(opts: Mapping[str, Any]) -> Nodegroups:
         for name, words in found
         if isinstance(words, str | list | tuple)
     }
+
+
+def name_of(opts: Mapping[str, Any]) -> str:
+    """What other masters of the same registry know this one by."""
+    return str(opts.get("id") or socket.gethostname())
 
 
 def registry_of(opts: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from ..model.view import View
 from ..registry.registry import Registry
 from ..registry.rows import Applied, Drain, NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey, SaltKeys, load_salt_keys
-from .config import keys_dir_of, mesh_path_of, nodegroups_of, registry_of, secret_of, state_dir_of
+from .config import keys_dir_of, mesh_path_of, name_of, nodegroups_of, registry_of, secret_of, state_dir_of
 from .secretfile import load_secret
 
 
@@ -37,7 +37,8 @@ class Master:
     ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
     ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: the source of
     preshared keys, if that is not a file of ours. ``nodegroups``: those of its configuration; None: not known.
-    ``registry_place``: where the registry is, unless it is a file in ``state_dir``.
+    ``registry_place``: where the registry is, unless it is a file in ``state_dir``. ``name``: what the other masters of
+    the registry know it by.
     """
 
     mesh_path: str
@@ -47,6 +48,7 @@ class Master:
     configured_secret: Secret | None = None
     nodegroups: Nodegroups | None = field(default=None, hash=False)
     registry_place: str = field(default="", repr=False)  # may have a password
+    name: str = ""
 
     @classmethod
     def from_opts(cls, opts: Mapping[str, Any]) -> Master:
@@ -54,7 +56,7 @@ class Master:
         # Unless `id` is configured, Salt names a master after the minion on its machine.
         own_minion = str(opts.get("id") or "").removesuffix("_master")
         places = mesh_path_of(opts), keys_dir_of(opts), state_dir_of(opts)
-        return cls(*places, own_minion, secret_of(opts), nodegroups_of(opts), registry_of(opts))
+        return cls(*places, own_minion, secret_of(opts), nodegroups_of(opts), registry_of(opts), name_of(opts))
 
     @property
     def registry(self) -> Registry:

@@ -12,13 +12,15 @@ from ..registry.salt_keys import load_salt_keys
 from ..rollout.hold import current_hold
 from ..wording import shell, some, when
 from .master import Moment
+from .others import differences
 from .status import statuses
 
 
 def warnings(moment: Moment) -> list[str]:
-    """A hold, decisions that the registry lost or that wait, missing addresses, and machines that pose as another."""
+    """A hold, other masters, decisions that the registry lost or that wait, missing addresses, posing machines."""
     hold = current_hold(moment.master.state_dir)
     found = (
+        *differences(moment),
         *_unrecorded(moment),
         *drained(moment.snapshot, moment.now),
         *address_warnings(moment),

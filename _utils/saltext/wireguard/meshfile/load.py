@@ -76,7 +76,8 @@ def _parse(path: str, now: Stamp, nodegroups: Nodegroups | None) -> Mesh | tuple
 def _mesh(path: str, sources: Sequence[tuple[str, str]], nodegroups: Nodegroups | None) -> Mesh:
     mesh = parse_mesh(sources, nodegroups)
     cut_off = next((name for name, text in sources if not text.endswith("\n")), None)
-    said = [sources, nodegroups] if any(entry.is_nodegroup for entry in mesh.entries()) else sources
+    texts = [(name.removeprefix(path), text) for name, text in sources]  # masters may have them in different places
+    said = [texts, nodegroups] if any(entry.is_nodegroup for entry in mesh.entries()) else texts
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
     return replace(mesh, changed_at=_changed_at(path, sources), cut_off=cut_off, digest=digest)
 

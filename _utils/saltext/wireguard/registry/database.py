@@ -11,10 +11,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
+
+from ..errors import RegistryError
 
 # The limit of a query that has an offset only, which SQLite cannot say otherwise.
 ALL_ROWS = 10**15
+
+# The token of the lease by which this thread changes nodes, see ``leases``.
+fence: ContextVar[int | None] = ContextVar("fence", default=None)
 
 T = TypeVar("T")
 
@@ -44,6 +50,8 @@ class Database(ABC):
     what fails in the database itself.
     """
 
+    is_shared = False  # whether several machines can have it
+
     def __init__(self, place: str) -> None:
         self.place = place
 
@@ -54,6 +62,10 @@ class Database(ABC):
     @abstractmethod
     def identity(self, connection: Connection) -> int:
         """A number that another registry in the same place does not have."""
+
+    @abstractmethod
+    def now(self, connection: Connection) -> float:
+        """The time in Unix seconds, by the one clock that counts for all masters."""
 
     @abstractmethod
     def software(self, connection: Connection) -> str:
@@ -84,6 +96,19 @@ class Database(ABC):
         """All rows of a query; none while there is no registry."""
         empty: list[Any] = []
         return self.read(lambda connection: connection.execute(sql, values).fetchall(), empty)
+
+
+def refuse_late(connection: Connection) -> None:
+    """Raise RegistryError where another master has taken the lease meanwhile."""
+    token = fence.get()
+    if token is None:
+        return
+    master, present = connection.execute("SELECT master, token FROM lease").fetchone()
+    if present != token:
+        raise RegistryError(
+            f"{master} has been changing nodes meanwhile, as this master stood still or was cut off from the registry"
+            " for some seconds. Run the command again; nothing more was changed"
+        )
 
 
 def upsert(table: str, key: str, columns: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError, RegistryError
-from .database import Connection, Cursor, Database, T
+from .database import Connection, Cursor, Database, T, refuse_late
 from .schema import SCHEMA_VERSION, TABLE_NAMES, TABLES, refuse_moved, refuse_version
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ os.register_at_fork(after_in_child=_leave_sessions_to_parent)
 class PostgreSQL(Database):
     """The tables at ``uri``, in the first schema of the search path there."""
 
+    is_shared = True
+
     def __init__(self, uri: str) -> None:
         super().__init__(without_password(uri))
         self._uri = uri
@@ -73,6 +75,10 @@ class PostgreSQL(Database):
 
     def identity(self, connection: Connection) -> int:
         return int(connection.execute("SELECT CAST('generation' AS regclass)::oid").fetchone()[0])
+
+    def now(self, connection: Connection) -> float:
+        sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
+        return float(connection.execute(sql).fetchone()[0])
 
     def software(self, connection: Connection) -> str:
         return f"PostgreSQL {connection.execute('SHOW server_version').fetchone()[0]}"
@@ -97,6 +103,7 @@ class PostgreSQL(Database):
             statements = _Statements(session)
             if not replacing:
                 refuse_moved(statements.execute("SELECT max(place) FROM moved").fetchone()[0])
+            refuse_late(statements)
             yield statements
 
     @contextmanager

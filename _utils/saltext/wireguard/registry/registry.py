@@ -32,6 +32,7 @@ from .decisions import Decisions
 from .denials import Denials, unrecorded
 from .exporting import Exporting
 from .generation import advance_generation, is_older, outgrow, refuse_future
+from .leases import Leases
 from .ledger import Stored, pass_time
 from .pool import Pool
 from .postgresql import SCHEMES, PostgreSQL
@@ -90,6 +91,7 @@ class Registry:
         self.exports = Exporting(self._store)
         self.audit = Audit(self._store)
         self.drains = drains.Drains(self._store)
+        self.leases = Leases(self._store)
         self.upkeep = Upkeep(self._store, self._denials)
 
     def _decisions(self, connection: Connection) -> Decisions:

@@ -12,6 +12,11 @@ SCHEMA_VERSION = 1
 TABLES = """
 CREATE TABLE generation (value BIGINT NOT NULL);
 INSERT INTO generation VALUES (1);
+CREATE TABLE lease (master TEXT, token BIGINT NOT NULL, until FLOAT8 NOT NULL);
+INSERT INTO lease VALUES (NULL, 0, 0);
+CREATE TABLE master (
+    name TEXT NOT NULL PRIMARY KEY, sources TEXT NOT NULL, modules TEXT NOT NULL, seen FLOAT8 NOT NULL
+) {kept_by_key};
 CREATE TABLE moved (place TEXT NOT NULL, time FLOAT8 NOT NULL);
 CREATE TABLE node (
     network TEXT NOT NULL, node TEXT NOT NULL,

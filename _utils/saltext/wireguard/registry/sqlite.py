@@ -6,13 +6,14 @@ import contextlib
 import functools
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import RegistryError
 from ..system import files, filesystem
-from .database import Connection, Database, T
+from .database import Connection, Database, T, refuse_late
 from .schema import SCHEMA_VERSION, TABLES, refuse_moved, refuse_version
 
 BUSY_SECONDS = 30.0
@@ -30,6 +31,9 @@ class SQLite(Database):
 
     def identity(self, connection: Connection) -> int:
         return os.stat(self.place).st_ino
+
+    def now(self, connection: Connection) -> float:
+        return time.time()
 
     def software(self, connection: Connection) -> str:
         return f"SQLite {sqlite3.sqlite_version}"
@@ -81,6 +85,7 @@ class SQLite(Database):
                 _check_version(connection)
                 if not replacing:
                     refuse_moved(connection.execute("SELECT max(place) FROM moved").fetchone()[0])
+                refuse_late(connection)
                 yield connection
                 connection.execute("COMMIT")
             finally:
