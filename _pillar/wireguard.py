@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 # Of functions of our own, only those of this module may have a name here: Salt offers all that it finds.
 from saltext.wireguard import deployment as _deployment
+from saltext.wireguard.control import key_cache as _key_cache
 from saltext.wireguard.fleet import masterless as _masterless
 from saltext.wireguard.master import config as _config
 from saltext.wireguard.master import pillar as _pillar
@@ -87,4 +88,4 @@ def _views(minion_id, mesh):
     if _is_minion():
         loaded = _load.load_mesh(mesh, _config.nodegroups_of(__opts__))
         return _masterless.masterless_views(loaded, minion_id, time.time()), 0
-    return _pillar.views_for(__opts__, mesh, minion_id)
+    return _pillar.views_for(__opts__, mesh, minion_id, _key_cache.key_store_of(__opts__))

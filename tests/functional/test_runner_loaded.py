@@ -293,9 +293,9 @@ def test_a_master_without_configuration_is_told_what_to_write_and_where(master):
             functions[f"wireguard.{name}"](*args)
 
 
-def test_minion_keys_outside_of_files_are_refused(master):
+def test_minion_keys_in_a_cache_that_is_none_for_keys_are_refused(master):
     master.opts["keys.cache_driver"] = "redis"
-    with pytest.raises(salt.exceptions.NotImplemented, match=r"set keys\.cache_driver to localfs_key"):
+    with pytest.raises(salt.exceptions.NotImplemented, match=r"'redis' \(keys\.cache_driver\), which cannot be read"):
         master.runner()["wireguard.nodes"]()
 
 

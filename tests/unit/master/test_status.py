@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from factories import accept, mesh_text, registration
-from saltext.wireguard.master import master as master_module
 from saltext.wireguard.master.status import calls_for_reconcile, carriers, just_booted, statuses
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, UNKNOWN, Report, Rollback
+from saltext.wireguard.registry import salt_keys
 from speaking import event, reasons, says
 
 
@@ -106,14 +106,14 @@ def test_a_key_that_is_deleted_while_the_status_is_made_does_no_harm(master, mon
     says(master, registration("a"))
     report(master, "a")
     looks = []
-    load = master_module.load_salt_keys
+    load = salt_keys.load_salt_keys
 
     def load_then_delete(directory):
         keys = load(directory)
         looks.append(set(keys))
         return keys if len(looks) == 1 else {}
 
-    monkeypatch.setattr(master_module, "load_salt_keys", load_then_delete)
+    monkeypatch.setattr(salt_keys, "load_salt_keys", load_then_delete)
     assert set(reasons(master)) == {"a", "b"}
 
 

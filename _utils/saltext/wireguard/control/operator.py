@@ -24,6 +24,7 @@ from .arguments import fitting, offered
 from .bus import Bus
 from .exit_codes import FAILED, INTERRUPTED, exiting
 from .interruption import interrupted
+from .key_cache import key_store_of
 from .progress import Say
 from .salt_bus import SaltBus, fire, has_master
 
@@ -99,7 +100,7 @@ class Operator:
     @cached_property
     def master(self) -> Master:
         """Raises ConfigError where none is configured."""
-        return Master.from_opts(self.opts)
+        return Master.from_opts(self.opts, key_store_of(self.opts))
 
     @cached_property
     def name(self) -> str:

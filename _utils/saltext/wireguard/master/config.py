@@ -11,6 +11,9 @@ from ..errors import ConfigError
 from ..meshfile.patterns import Nodegroups
 from ..model.preshared import SHORTEST_SECRET, Secret, secret
 
+# Salt's key cache that is a directory of files, one for each accepted minion.
+KEY_FILES = "localfs_key"
+
 
 def _settings(opts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Those of the external pillar. A master has no others."""
@@ -70,11 +73,10 @@ def state_dir_of(opts: Mapping[str, Any]) -> str:
     return os.path.join(opts["cachedir"], "wireguard")
 
 
+def key_driver_of(opts: Mapping[str, Any]) -> str:
+    """Which of Salt's caches has the keys of minions. Salt 3006 knows only the directory."""
+    return str(opts.get("keys.cache_driver") or KEY_FILES)
+
+
 def keys_dir_of(opts: Mapping[str, Any]) -> str:
-    driver = opts.get("keys.cache_driver", "localfs_key")
-    if driver != "localfs_key":
-        raise ConfigError(
-            f"the master keeps minion keys in {driver!r} (keys.cache_driver); WireGuard registrations are checked"
-            " against key files, so set keys.cache_driver to localfs_key"
-        )
     return os.path.join(opts["cluster_pki_dir"] if opts.get("cluster_id") else opts["pki_dir"], "minions")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..errors import LossError
+from ..errors import ConfigError, LossError
 from ..fleet import fleet
 from ..fleet.fleet import Fleet
 from ..fleet.membership import vouched_keys
@@ -24,8 +24,18 @@ from ..model.preshared import Secret
 from ..model.view import View
 from ..registry.registry import Registry
 from ..registry.rows import Applied, Drain, NodeId, Snapshot
-from ..registry.salt_keys import AcceptedKey, SaltKeys, load_salt_keys
-from .config import keys_dir_of, mesh_path_of, name_of, nodegroups_of, registry_of, secret_of, state_dir_of
+from ..registry.salt_keys import AcceptedKey, KeyDirectory, KeyStore
+from .config import (
+    KEY_FILES,
+    key_driver_of,
+    keys_dir_of,
+    mesh_path_of,
+    name_of,
+    nodegroups_of,
+    registry_of,
+    secret_of,
+    state_dir_of,
+)
 from .secretfile import load_secret
 
 
@@ -37,8 +47,8 @@ class Master:
     ``mesh_path``: file or directory. ``keys_dir``: Salt's directory of accepted minion keys. ``state_dir``: ours.
     ``own_minion``: the id of the minion on the master's machine, if there is one. ``configured_secret``: the source of
     preshared keys, if that is not a file of ours. ``nodegroups``: those of its configuration; None: not known.
-    ``registry_place``: where the registry is, unless it is a file in ``state_dir``. ``name``: what the other masters of
-    the registry know it by.
+    ``key_store``: Salt's cache of keys, if that is not ``keys_dir``. ``registry_place``: where the registry is, unless
+    it is a file in ``state_dir``. ``name``: what the other masters of the registry know it by.
     """
 
     mesh_path: str
@@ -49,18 +59,26 @@ class Master:
     nodegroups: Nodegroups | None = field(default=None, hash=False)
     registry_place: str = field(default="", repr=False)  # may have a password
     name: str = ""
+    key_store: KeyStore | None = field(default=None, hash=False, compare=False)
 
     @classmethod
-    def from_opts(cls, opts: Mapping[str, Any]) -> Master:
+    def from_opts(cls, opts: Mapping[str, Any], key_store: KeyStore | None = None) -> Master:
         """From the Salt master's options. Raises ConfigError, which says what to write into them."""
         # Unless `id` is configured, Salt names a master after the minion on its machine.
         own_minion = str(opts.get("id") or "").removesuffix("_master")
         places = mesh_path_of(opts), keys_dir_of(opts), state_dir_of(opts)
-        return cls(*places, own_minion, secret_of(opts), nodegroups_of(opts), registry_of(opts), name_of(opts))
+        if key_store is None and key_driver_of(opts) != KEY_FILES:
+            raise ConfigError(f"the master keeps minion keys in {key_driver_of(opts)!r} (keys.cache_driver)")
+        shared = registry_of(opts), name_of(opts)
+        return cls(*places, own_minion, secret_of(opts), nodegroups_of(opts), *shared, key_store)
 
     @property
     def registry(self) -> Registry:
         return Registry(self.registry_place or os.path.join(self.state_dir, "registry.db"), self.state_dir)
+
+    @property
+    def keys(self) -> KeyStore:
+        return self.key_store or KeyDirectory(self.keys_dir)
 
     def mesh(self) -> Mesh:
         """The mesh file, parsed. Raises MeshError."""
@@ -68,11 +86,11 @@ class Master:
 
     def accepted(self) -> Mapping[str, AcceptedKey]:
         """The minion keys accepted now."""
-        return load_salt_keys(self.keys_dir)
+        return self.keys.accepted()
 
     def salt_keys(self) -> Mapping[str, AcceptedKey]:
         """The same, read one by one, for work that concerns few of them."""
-        return SaltKeys(self.keys_dir)
+        return self.keys.by_name()
 
     def is_trusted(self, node: str) -> bool:
         """Whether its Salt key is accepted, or an operator vouches for its public key in some network."""

@@ -11,18 +11,22 @@ from ..meshfile.load import last_valid
 from ..meshfile.mesh import Mesh
 from ..model.view import View
 from ..registry.rows import Snapshot
+from ..registry.salt_keys import KeyStore
 from . import counters
 from .config import nodegroups_of, registry_of, state_dir_of
 from .master import Master
 
 
-def views_for(opts: Mapping[str, Any], mesh_path: str, node: str) -> tuple[dict[str, View], int] | None:
+def views_for(
+    opts: Mapping[str, Any], mesh_path: str, node: str, key_store: KeyStore | None = None
+) -> tuple[dict[str, View], int] | None:
     """
     Network -> what the node must have there, which is empty if it was a member of some network; and the generation that
     this was made from. None for a node that never was a member.
 
     :param opts: the Salt master's options
     :param mesh_path: where the mesh file is, even if something else in the options is wrong
+    :param key_store: where the master keeps keys, None for Salt's directory
     :raises PillarError: where the mesh file is invalid, or the registry or something else unusable: for those who may
         be members, who must not take that for a removal. What is wrong is for the operator; a value of the mesh file
         may be a misplaced secret
@@ -30,7 +34,7 @@ def views_for(opts: Mapping[str, Any], mesh_path: str, node: str) -> tuple[dict[
     """
     started = time.monotonic()
     try:
-        found = _views(Master.from_opts(opts), node)
+        found = _views(Master.from_opts(opts, key_store), node)
         if found is not None:
             counters.add(state_dir_of(opts), pillars=1, pillar_seconds=time.monotonic() - started)
         return found

@@ -8,7 +8,6 @@ from ..fleet.membership import vouched_keys
 from ..fleet.usage import Usage
 from ..registry.budget import BOOTS
 from ..registry.rows import Snapshot
-from ..registry.salt_keys import load_salt_keys
 from ..rollout.hold import current_hold
 from ..wording import shell, some, when
 from .master import Moment
@@ -89,9 +88,9 @@ def _obstacles(moment: Moment) -> list[str]:
 
 
 def _impostors(moment: Moment) -> list[str]:
-    keys_dir = moment.master.keys_dir
-    denied = load_salt_keys(f"{keys_dir}_denied").keys() & moment.keys.keys()
-    enrolled = load_salt_keys(f"{keys_dir}_pre").keys() & vouched_keys(moment.snapshot).keys()
+    keys = moment.master.keys
+    denied = set(keys.denied()) & moment.keys.keys()
+    enrolled = set(keys.pending()) & vouched_keys(moment.snapshot).keys()
     return [
         *(
             f"another machine presents itself as {node} with a Salt key of its own; Salt denies it (`salt-key -L`)"

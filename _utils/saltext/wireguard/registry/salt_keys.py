@@ -1,8 +1,8 @@
 """
 The minion keys that the master has accepted: the evidence that everything else is checked against.
 
-Reads Salt's key directory (``<pki_dir>/minions``, one PEM file an accepted minion). Key stores other than that
-directory are refused by the callers, which know Salt's options.
+Reads Salt's key directory (``<pki_dir>/minions``, one PEM file an accepted minion). Salt 3008 has other stores as well;
+``control`` reads these, by Salt's own means.
 
 As for Salt, a minion with a file in ``minions_rejected`` is rejected. A file in ``minions_denied`` means nothing: Salt
 stores there what anybody sends in the minion's name.
@@ -15,8 +15,9 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,16 @@ def _rejected(directory: str) -> str:
 
 def _read(path: str) -> AcceptedKey:
     with open(path, "rb") as handle:
-        pem = handle.read()
+        return key_of(handle.read())
+
+
+def key_of(pem: bytes) -> AcceptedKey:
     return AcceptedKey(pem, hashlib.sha256(b"".join(pem.split())).hexdigest())
+
+
+def is_name(node: str) -> bool:
+    """Whether a minion could have this id: who claims to be it made it up."""
+    return bool(node) and not node.startswith(".") and "/" not in node and "\0" not in node
 
 
 class SaltKeys(Mapping[str, AcceptedKey]):
@@ -106,7 +115,7 @@ def load_salt_key(directory: str, node: str) -> AcceptedKey | None:
 
     Only the name of a file in this very directory is looked up, and one that ``load_salt_keys`` would find.
     """
-    if not node or node.startswith(".") or "/" in node:
+    if not is_name(node):
         return None
     path = os.path.join(directory, node)
     try:
@@ -125,3 +134,38 @@ def load_salt_key(directory: str, node: str) -> AcceptedKey | None:
             return None
         raise
     return known[1]
+
+
+class KeyStore(Protocol):
+    """Where a master keeps the keys of minions."""
+
+    def accepted(self) -> Mapping[str, AcceptedKey]:
+        """Minion id -> accepted key; the same object as before when nothing changed."""
+
+    def by_name(self) -> Mapping[str, AcceptedKey]:
+        """The same, read one by one, for work that concerns few of them."""
+
+    def pending(self) -> Collection[str]:
+        """Who presents itself with a key that nobody has accepted yet."""
+
+    def denied(self) -> Collection[str]:
+        """In whose name somebody presents another key than the accepted one."""
+
+
+class KeyDirectory:
+    """Salt's directory of accepted keys, with those of the others beside it."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def accepted(self) -> Mapping[str, AcceptedKey]:
+        return load_salt_keys(self._directory)
+
+    def by_name(self) -> Mapping[str, AcceptedKey]:
+        return SaltKeys(self._directory)
+
+    def pending(self) -> Collection[str]:
+        return load_salt_keys(f"{self._directory}_pre").keys()
+
+    def denied(self) -> Collection[str]:
+        return load_salt_keys(f"{self._directory}_denied").keys()
