@@ -78,7 +78,7 @@ def backup(file, secret=False):
 
 
 @_operator.command
-def restore(file, really=False):
+def restore(file, force=False):
     """
     Replace the registry by a backup while the master runs: file or database, whichever the backup came from.
 
@@ -87,7 +87,7 @@ def restore(file, really=False):
     file
         A backup, or a copy of ``registry.db`` that SQLite made.
 
-    really
+    force
         Do it; else only say what differs.
 
     Returns ``answer`` (a sentence), ``differ`` (rows of network and node: another key or address than in the registry
@@ -98,6 +98,6 @@ def restore(file, really=False):
     .. code-block:: bash
 
         salt-run wireguard.restore file=/root/registry-2026-11-25
-        salt-run wireguard.restore file=/root/registry-2026-11-25 really=True
+        salt-run wireguard.restore file=/root/registry-2026-11-25 force=True
     """
-    return _run(_upkeep.restore, file, really)
+    return _run(_upkeep.restore, file, force)

@@ -502,5 +502,5 @@ def test_a_backup_is_restored_through_salts_loader(master, run, tmp_path):
     run("backup", file=str(tmp_path / "backup"))
     (master.root / "disk/var/cache/salt/master/wireguard/registry.db").unlink()
     assert "no node has registered" in run("registry")["answer"]
-    assert run("restore", file=str(tmp_path / "backup"), really=True)["differ"]
+    assert run("restore", file=str(tmp_path / "backup"), force=True)["differ"]
     assert run("registry")["nodes"] == 1

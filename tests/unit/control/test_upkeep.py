@@ -87,7 +87,7 @@ def test_a_lost_secret_comes_back_with_a_restore(fleet_with_secret, tmp_path):
     text = secret_file(fleet_with_secret).read_text()
     assert upkeep.backup(operator, path, secret=True)["has_secret"] is True
     secret_file(fleet_with_secret).unlink()
-    upkeep.restore(operator, path, really=True)
+    upkeep.restore(operator, path, force=True)
     assert secret_file(fleet_with_secret).read_text() == text
     fleet_with_secret.forget()
     fleet_with_secret.reconcile()
@@ -98,7 +98,7 @@ def test_a_secret_that_was_renewed_since_is_kept(fleet_with_secret, tmp_path):
     operator, path = operator_of(fleet_with_secret), str(tmp_path / "backup")
     upkeep.backup(operator, path, secret=True)
     secret_file(fleet_with_secret).write_text("another secret that is long enough for it\n")
-    found = upkeep.restore(operator, path, really=True)
+    found = upkeep.restore(operator, path, force=True)
     assert "the backup has another secret of preshared keys; the present one was kept" in found["next"]
     assert secret_file(fleet_with_secret).read_text() == "another secret that is long enough for it\n"
 
@@ -108,11 +108,11 @@ def test_a_restore_first_says_what_differs(fleet, tmp_path):
     upkeep.backup(operator, path, secret=False)
     fleet.accept("c")
     fleet.register("c")
-    found = upkeep.restore(operator, path, really=False)
+    found = upkeep.restore(operator, path, force=False)
     assert found["differ"] == [{"network": "net", "node": "c"}]
     assert "nothing was changed" in found["answer"]
     assert ("net", "c") in fleet.master.registry.snapshot().rows
-    found = upkeep.restore(operator, path, really=True)
+    found = upkeep.restore(operator, path, force=True)
     assert any("salt -L c 'state.apply wireguard'" in each or "salt -L c" in each for each in found["next"])
     assert ("net", "c") not in fleet.master.registry.snapshot().rows
 

@@ -89,7 +89,9 @@ CHECKS: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("anonymous", "everybody", "force", "probe", "rekey", "wait"), fields.boolean),
     **dict.fromkeys(("files", "take", "write"), _text),
     "contact": _minions,
+    "copy_to": _text,
     "limit": _number,
     "reason": _sentence,
+    "secret": fields.boolean,
     "timeout": _seconds,
 }

@@ -68,13 +68,13 @@ def backup(operator: Operator, file: str, secret: bool) -> dict[str, Any]:
     }
 
 
-def restore(operator: Operator, file: str, really: bool) -> dict[str, Any]:
+def restore(operator: Operator, file: str, force: bool) -> dict[str, Any]:
     """``salt-run wireguard.restore``."""
     master = operator.master
     older = master.registry.upkeep.older(file)
     rows = [{"network": network, "node": node} for network, node in older]
-    if not really:
-        command = shell("salt-run wireguard.restore", f"file={file}", "really=True")
+    if not force:
+        command = shell("salt-run wireguard.restore", f"file={file}", "force=True")
         text = f"nothing was changed; {command} replaces the registry by this backup"
         return {"answer": text, "differ": rows, "next": []}
     with reconcile_lock(master.state_dir, wait=True):
