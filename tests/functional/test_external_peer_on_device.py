@@ -19,7 +19,8 @@ def up(host, **settings):
     """The interface of a phone that has a node as its peer."""
     node = Participant("node2", key("node2"), (ip_address("10.42.0.2"),), NodeSettings((), None, 51820), ("192.0.2.2",))
     phone = Participant("phone", key("phone"), (), NodeSettings((), False, 51820))
-    peers = Topology([node, phone], (), None, 25).peers("phone")
+    routed = settings.get("dynamic_routing", False)
+    peers = Topology([node, phone], (), None, 25, dynamic_routing=routed).peers("phone")
     view = View("wg0", ("10.42.0.9/24",), peers, network="backbone", **settings)
     private = PrivateKey(host.run("wg", "genkey").strip())
     (ETC / "wg0.conf").write_text(external_peer.text(view, "phone", private, "wg-quick"))
@@ -39,3 +40,11 @@ def test_the_machine_uses_the_name_servers_and_search_domains_of_the_network(hos
         "search mesh.example.com example.com",
     ]
     assert "wg0" in (host.disk / "words").read_text()
+
+
+def test_a_machine_with_a_routing_daemon_gets_no_default_route_into_the_tunnel(host):
+    up(host, dynamic_routing=True)
+    assert {"0.0.0.0/0", "::/0"} <= host.device().peers[key("node2")].allowed_ips
+    assert host.device().routes == frozenset()
+    assert host.device().link_local >= {"fe80::a2a:9/64"}
+    assert host.run("ip", "route", "show", "default", "table", "all") == ""

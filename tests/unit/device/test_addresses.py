@@ -1,6 +1,7 @@
 """Operations on addresses: those that stay are never missing in between."""
 
 from factories import in_words
+from saltext.wireguard.device.operations import Applied
 from unit.device.views_and_devices import argvs, device, operations, view
 
 
@@ -61,3 +62,22 @@ def test_holding_an_address_is_no_change():
         "address 10.42.0.1/16": {"old": "10.42.0.1/16", "new": None},
         "address 10.42.0.2/16": {"old": None, "new": "10.42.0.2/16"},
     }
+
+
+LINK_LOCAL = "fe80::a2a:1/64"
+
+
+def test_with_dynamic_routing_a_link_local_address_is_added_once():
+    wanted = view(dynamic_routing=True)
+    added = f"ip address add {LINK_LOCAL} dev wg0"
+    assert argvs(wanted, device()) == [added]
+    assert argvs(wanted, device(link_local=["fe80::1/64"])) == [added]
+    assert argvs(wanted, device(link_local=["fe80::1/64", LINK_LOCAL])) == []
+
+
+def test_of_link_local_addresses_only_the_one_of_the_last_configuration_is_removed():
+    """The kernel makes such ones for wireguard-go, and a routing daemon's administrator adds others."""
+    have = device(link_local=["fe80::1/64", LINK_LOCAL])
+    assert argvs(view(), have) == []
+    removed = [f"ip address del {LINK_LOCAL} dev wg0"]
+    assert argvs(view(), have, applied=Applied.of(view(dynamic_routing=True))) == removed

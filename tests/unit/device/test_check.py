@@ -44,6 +44,12 @@ def test_a_default_route_is_refused(network):
         check(view(peer("node2", network)), OWN)
 
 
+def test_a_default_route_is_fine_where_a_routing_daemon_makes_the_routes():
+    check(view(peer("node2", "0.0.0.0/0", "::/0"), dynamic_routing=True), OWN)
+    with pytest.raises(ViewError, match="a routing daemon makes its routes, so it has no exit node2"):
+        check(view(peer("node2", "0.0.0.0/0"), dynamic_routing=True, via="node2", port=1), OWN)
+
+
 def test_a_link_local_address_is_refused():
     with pytest.raises(ViewError, match="address fe80::1/64 is link-local"):
         check(view(addresses=["fe80::1/64"]), OWN)

@@ -85,6 +85,7 @@ def test_the_printed_device_has_no_secret():
 
 def test_addresses_carry_their_prefix_and_leave_out_link_local_ones():
     assert device().addresses == {"10.42.0.1/16", "fd42::1/64"}
+    assert device().link_local == {"fe80::932:344f:8b9f:9d89/64"}
 
 
 def test_a_link_with_the_flag_up_is_up():

@@ -21,7 +21,8 @@ from saltext.wireguard.device.rotation import (
 from saltext.wireguard.errors import DeviceError
 from saltext.wireguard.formats import wg_quick
 from saltext.wireguard.model.device import Device, DevicePeer
-from saltext.wireguard.model.view import OtherKey, Peer, View
+from saltext.wireguard.model.peer import OtherKey, Peer
+from saltext.wireguard.model.view import View
 
 NOW = 1_700_000_000
 

@@ -464,6 +464,14 @@ def test_an_exit_is_a_peer_even_if_a_hub_would_do_better_for_want_of_a_way_to_ca
     assert names(topology, "b") == "ah"
 
 
+def test_with_dynamic_routing_everything_is_behind_the_only_peer_whatever_the_subnets():
+    """Multicast and link-local packets of routing daemons, and whatever they route, pass to and fro."""
+    topology = Topology([participant("a"), participant("b")], SUBNETS[:1], None, 25, dynamic_routing=True)
+    assert through(topology, "a") == ["b"]
+    assert through(topology, "b") == ["a"]
+    assert allowed(topology, "a")["b"] == {"10.42.0.2/32", *EVERYTHING}
+
+
 def test_without_its_exit_a_node_has_no_other():
     assert through(star(participant("a", via="g"), participant("b"), links=None), "a") == []
 

@@ -124,6 +124,25 @@ def test_the_exit_of_a_phone_must_be_one_that_it_is_linked_with():
             mesh(nodes, peers=peers, extra=extra)
 
 
+LINK = {"nodes": "web1: {}", "extra": "dynamic_routing: true"}
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"),
+    [
+        ("wg-quick", ["Address = 10.42.0.9/24, fd42::9/64, fe80::a2a:9/64", "Table = off"]),
+        ("networkd", ["Address=fe80::a2a:9/64"]),
+        ("openwrt", ["\tlist addresses 'fe80::a2a:9/64'", "\toption route_allowed_ips '0'"]),
+        ("mikrotik", ['/ipv6/address/add address=fe80::a2a:9/64 interface="wg0" advertise=no']),
+    ],
+)
+def test_a_client_with_a_routing_daemon_has_everything_allowed_and_no_routes(form, lines):
+    text = external_peer.text(view(**LINK), "phone", PRIVATE, form)
+    assert [line for line in text.splitlines() if line in lines] == lines
+    assert "0.0.0.0/0" in text
+    assert not re.search(r"/route/add|\[Route\]|FwMark|Add the default route", text)
+
+
 DNS = "dns: [10.42.0.1, 'FD42::0:1', mesh.example.com]"
 OF_NETWORK = ("10.42.0.1", "fd42::1", "mesh.example.com")
 

@@ -122,3 +122,9 @@ def test_a_value_that_would_break_its_line_is_refused(key_file):
 
 def test_a_node_that_passes_packets_on_forwards_from_boot_on():
     assert "IPForward=yes" in networkd.network(replace(VIEW, forwarding=True)).splitlines()
+
+
+def test_with_dynamic_routing_there_are_no_routes_and_a_link_local_address():
+    lines = networkd.network(replace(VIEW, dynamic_routing=True)).splitlines()
+    assert "Address=fe80::a2a:1/64" in lines
+    assert "[Route]" not in lines

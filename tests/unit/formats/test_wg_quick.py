@@ -206,6 +206,7 @@ VIEWS = st.builds(
     port=st.none() | st.integers(1, 65535),
     mtu=st.none() | st.integers(576, 65535),
     forwarding=st.booleans(),
+    dynamic_routing=st.booleans(),
     preshared=st.none() | st.sampled_from(["0123456789abcdef"]),
     kept=st.lists(st.sampled_from(["PostUp = a; b", "PostUp = # Kept", "PreDown = c", "DNS = 10.0.0.1"])).map(tuple),
 )
@@ -274,3 +275,11 @@ def test_what_a_node_may_offer_is_read_back():
     found = parse(render(wanted), "wg0")
     assert found.offers == wanted.offers
     assert found.digest == wanted.digest
+
+
+def test_with_dynamic_routing_there_are_no_routes_and_a_link_local_address():
+    view = replace(VIEW, dynamic_routing=True)
+    text = render(view)
+    assert "Table = off # routes by a routing daemon\n" in text
+    assert "PostUp = ip -6 address add fd42::1/64 dev wg0 || :; ip -6 address add fe80::a2a:1/64 dev wg0 || :\n" in text
+    assert parse(text, "wg0") == view

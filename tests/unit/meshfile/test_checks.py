@@ -166,3 +166,27 @@ def test_routes_of_two_networks_may_contain_each_other_and_each_others_subnets()
         "{'*': {}}\n", "{'*': {}, y: {routes: [10.9.0.0/16]}}\n    interface: wg1\n    port: 51821\n"
     )
     assert len(mesh(text).networks) == 2
+
+
+@pytest.mark.parametrize(
+    "two", [{"nodes": "a: {}, b: {}"}, {"nodes": "a: {}", "peers": "p: {}"}, {"nodes": "'L@a,b': {}"}]
+)
+def test_dynamic_routing_is_for_a_link_of_two(two):
+    assert only(network("dynamic_routing: true", **two)).dynamic_routing
+
+
+@pytest.mark.parametrize(
+    ("nodes", "problem"),
+    [
+        (
+            "'*': {}",
+            "mesh.yml:3: dynamic_routing is for two nodes or peers, and '*' may be several; name two, and write a",
+        ),
+        ("a: {}, b: {}, c: {}", "mesh.yml:3: dynamic_routing is for two nodes or peers, and here are 3; name two"),
+        ("a: {hub: true}", "mesh.yml:5: hub is not possible with dynamic_routing: a routing daemon makes the routes"),
+        ("a: {routes: [10.9.0.0/16]}", "mesh.yml:5: routes is not possible with dynamic_routing"),
+        ("a: {exit: true}, b: {via: a}", "mesh.yml:5: via is not possible with dynamic_routing"),
+    ],
+)
+def test_a_link_of_a_routing_daemon_with_more_than_two_or_with_routes_is_a_mistake(nodes, problem):
+    assert [line for line in problems(network("dynamic_routing: true", nodes)) if problem in line]

@@ -8,8 +8,9 @@ from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.formats.external_peer import FORMS, text
 from saltext.wireguard.formats.preshared import rewrite
 from saltext.wireguard.model import preshared
+from saltext.wireguard.model.peer import HIDDEN
 from saltext.wireguard.model.preshared import known, secret
-from saltext.wireguard.model.view import HIDDEN, View
+from saltext.wireguard.model.view import View
 
 SECRET = secret("a secret that is long enough for this")
 OTHER = secret("another secret, also long enough for it")

@@ -45,6 +45,7 @@ def changed_peer(**changes):
         replace(VIEW, peers=(), port=None, mtu=None, public_key=None, serial=0),
         replace(VIEW, boot="one", clones=("two", "three")),
         replace(VIEW, via="b", other_ports=(51830,)),
+        replace(VIEW, dynamic_routing=True),
     ],
 )
 def test_a_view_comes_back_from_its_dictionary(view):
@@ -57,7 +58,7 @@ def test_a_view_without_an_exit_says_and_is_what_it_was_before_there_were_any():
     peer = Peer("b", "B" * 43 + "=", ("10.42.0.2/32",), "192.0.2.2:51820", 25)
     view = View("wg0", ("10.42.0.1/16",), (peer,), "net", 51820, 1420, public_key="A" * 43 + "=")
     assert view.digest == "84649fb8c561dad9fd18f8539ae573165315bd35951b3923a023b8ff23eb00a6"
-    assert not {"via", "other_ports"} & view.to_dict().keys()
+    assert not {"via", "other_ports", "dynamic_routing", "dns"} & view.to_dict().keys()
 
 
 def test_a_dictionary_holds_only_what_pillar_and_json_can_carry():
@@ -265,3 +266,25 @@ def test_the_interface_is_needed(data):
 
 def test_the_public_key_of_a_peer_is_needed():
     assert refusal(changed(peers={"b": {}})) == "wireguard interface: peer 'b': 'public_key' is missing"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "link_local"),
+    [
+        (("10.99.0.1/31", "fd99::7/64"), "fe80::a63:1/64"),
+        (("fd99::1:0:0:7/64",), "fe80::1:0:0:7/64"),
+        ((), None),
+    ],
+)
+def test_with_dynamic_routing_an_interface_has_a_link_local_address_that_ends_like_its_first(addresses, link_local):
+    view = View("wg0", addresses, dynamic_routing=True)
+    assert view.link_local == link_local
+    assert view.all_addresses == (*addresses, *filter(None, [link_local]))
+    assert view.without_ipv6().link_local is None
+    assert View("wg0", addresses).link_local is None
+
+
+def test_with_dynamic_routing_no_route_is_ours():
+    assert (
+        replace(VIEW, peers=(Peer("b", public_key("b"), ("192.168.40.0/24",)),), dynamic_routing=True).routes == set()
+    )

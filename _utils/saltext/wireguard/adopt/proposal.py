@@ -15,7 +15,8 @@ from ..fleet.fleet import Fleet
 from ..meshfile.mesh import Mesh
 from ..meshfile.parse import parse_mesh
 from ..model.inventory import FoundPeer
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from ..registry.rows import VOUCHED, Row, Snapshot
 from .links import Links, candidates
 from .networks import Found, FoundNetwork

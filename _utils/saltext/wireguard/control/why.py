@@ -13,7 +13,7 @@ from ..master.status import left_out, statuses
 from ..model.device import SESSION_SECONDS
 from ..model.examination import Examination
 from ..model.live import LiveInterface
-from ..model.view import Peer
+from ..model.peer import Peer
 from ..observe.why import Diagnosis, Side, diagnose, diagnose_by_hub, evidence
 from ..wording import quoted
 from . import tables

@@ -8,7 +8,7 @@ from itertools import groupby
 from ..model.changes import Change, Kind
 from ..model.device import Device
 from ..model.view import View
-from .operations import Operation
+from .operations import Applied, Operation
 
 
 def addresses_added(view: View, device: Device) -> list[Operation]:
@@ -18,17 +18,23 @@ def addresses_added(view: View, device: Device) -> list[Operation]:
         if address in device.addresses:
             continue
         operations += [_address_removed(view, old) for old in sorted(replaced) if _host(old) == _host(address)]
-        added = Change(Kind.ADDRESS, address, None, address)
-        operations.append(Operation(added, _address_argv(view, "add", address)))
+        operations.append(_address_added(view, address))
+    if view.link_local and view.link_local not in device.link_local:
+        operations.append(_address_added(view, view.link_local))
     return operations
 
 
-def addresses_removed(view: View, device: Device) -> list[Operation]:
-    """Remove the addresses that the view does not have, network by network, long prefixes last."""
+def addresses_removed(view: View, device: Device, applied: Applied) -> list[Operation]:
+    """
+    Remove the addresses that the view does not have, network by network, long prefixes last. Of link-local ones, only
+    that of the last configuration is ours.
+    """
     removed = device.addresses.difference(view.addresses) - _replaced(view, device)
     operations = []
     for network, addresses in groupby(sorted(sorted(removed), key=_by_network), key=_by_network):
         operations += _network_left(view, device, network, list(addresses))
+    if applied.link_local in device.link_local and applied.link_local != view.link_local:
+        operations.append(_address_removed(view, applied.link_local))
     return operations
 
 
@@ -83,6 +89,10 @@ def _hold_route(view: View, verb: str, network: str) -> Operation:
 
 def _step(view: View, verb: str, address: str) -> Operation:
     return Operation(Change(Kind.ADDRESS, address, None, None), _address_argv(view, verb, address))
+
+
+def _address_added(view: View, address: str) -> Operation:
+    return Operation(Change(Kind.ADDRESS, address, None, address), _address_argv(view, "add", address))
 
 
 def _address_removed(view: View, address: str) -> Operation:

@@ -7,7 +7,8 @@ from ipaddress import ip_interface
 
 from ..errors import ViewError
 from ..model.addresses import LEAST_MTU
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 
 
 def check(view: View, public_key: str) -> None:
@@ -19,8 +20,10 @@ def check(view: View, public_key: str) -> None:
         _check_peer(view, peer, public_key)
     for address in view.addresses:
         if ip_interface(address).ip.is_link_local and ":" in address:
-            raise ViewError(f"{view.interface}: address {address} is link-local; the kernel makes these itself")
+            raise ViewError(f"{view.interface}: address {address} is link-local; `dynamic_routing: true` makes one")
     _check_mtu(view)
+    if view.via is not None and view.dynamic_routing:
+        raise ViewError(f"{view.interface}: a routing daemon makes its routes, so it has no exit {view.via}")
     if view.via is not None and view.port is None:
         raise ViewError(f"{view.interface}: a default route through {view.via} needs a port, which marks its packets")
 
@@ -41,11 +44,11 @@ def _check_peer(view: View, peer: Peer, public_key: str) -> None:
             " ignore it; was one machine cloned from the other?"
         )
     for network in peer.allowed_ips:
-        if network.endswith("/0") and view.via is None:
+        if network.endswith("/0") and view.via is None and not view.dynamic_routing:
             raise ViewError(
                 f"{view.interface}: peer {peer.name} has the default route {network} among its allowed IPs, but is not"
                 " this node's exit: the tunnel's own packets would be routed into the tunnel. To make it the"
-                " exit, write `exit: true` and `via:` in the mesh file"
+                " exit, write `exit: true` and `via:` in the mesh file; for a routing daemon, `dynamic_routing: true`"
             )
 
 

@@ -86,7 +86,7 @@ def _others_removed(view: View, device: Device, applied: Applied) -> list[Operat
     return [
         *routes_removed(view, device, applied),
         *peers_removed(view, device, applied),
-        *addresses_removed(view, device),
+        *addresses_removed(view, device, applied),
         *(link.mtu_set(view, device) if _is_mtu_last(view) else []),
     ]
 

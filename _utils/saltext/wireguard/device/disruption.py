@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..model.answers import ALL, Sessions
 from ..model.changes import Change, Changes, Facts, Kind, Subject
 from ..model.device import Device
-from ..model.view import Peer
+from ..model.peer import Peer
 
 # Parts of an interface that all its sessions depend on.
 _ALL_DEPEND_ON = (Kind.INTERFACE, Kind.PRIVATE_KEY, Kind.LISTEN_PORT)

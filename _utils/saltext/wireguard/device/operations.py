@@ -37,13 +37,15 @@ class Applied:
     The last applied configuration.
 
     ``endpoints``: public key to configured endpoint. ``routes``: the networks that it needed routes for. ``names``:
-    public key to the peer's name. ``mark``: of the interface's own packets, see ``exits.mark``.
+    public key to the peer's name. ``mark``: of the interface's own packets, see ``exits.mark``. ``link_local``: the
+    address that the interface had from it.
     """
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
     routes: frozenset[str] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
     mark: int = 0
+    link_local: str | None = None
 
     @classmethod
     def of(cls, view: View | None) -> Applied:
@@ -55,6 +57,7 @@ class Applied:
             routes=view.routes,
             names={peer.public_key: peer.name for peer in view.peers},
             mark=exits.mark(view),
+            link_local=view.link_local,
         )
 
 

@@ -41,11 +41,12 @@ def parse(interface: str, dump: str, link_json: str, routes4_json: str, routes6_
         public_key=public_key,
         port=port,
         mtu=_checked(int, link.get("mtu"), f"mtu of {interface}"),
-        addresses=_addresses(interface, link),
+        addresses=_addresses(interface, link, is_link_local=False),
         routes=frozenset(routes),
         peers=peers,
         boot_routes=frozenset(network for network, protocol in routes.items() if protocol == "boot"),
         mark=mark,
+        link_local=_addresses(interface, link, is_link_local=True),
     )
 
 
@@ -129,12 +130,12 @@ def _link_command(interface: str) -> str:
     return f"`ip -json address show dev {interface}`"
 
 
-def _addresses(interface: str, link: Mapping[str, Any]) -> frozenset[str]:
+def _addresses(interface: str, link: Mapping[str, Any], is_link_local: bool) -> frozenset[str]:
     with parsing(_link_command(interface)):
         return frozenset(
             _checked(_address, item, f"an address of {interface}")
             for item in link.get("addr_info", ())
-            if not (item.get("family") == "inet6" and item.get("scope") == "link")
+            if (item.get("family") == "inet6" and item.get("scope") == "link") == is_link_local
         )
 
 

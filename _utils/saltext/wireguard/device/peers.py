@@ -9,7 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from ..model.changes import Change, Kind
 from ..model.device import Device, DevicePeer, fingerprint
 from ..model.endpoint import canonical_endpoint
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from .operations import Applied, Operation, PresharedKeyOf
 
 

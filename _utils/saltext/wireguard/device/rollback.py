@@ -12,7 +12,8 @@ from typing import Any
 
 from ..model.changes import Kind
 from ..model.device import Device
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from .operations import Applied, Operation
 
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..model.device import Device, DevicePeer
-from ..model.view import OtherKey, Peer, View
+from ..model.peer import OtherKey, Peer
+from ..model.view import View
 from . import echo
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from ..model.changes import Facts, Kind, Subject
 from ..model.device import Device, DevicePeer
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from .operations import Operation
 
 # Changes to the interface itself that concern the sessions with all peers.

@@ -193,6 +193,7 @@ class NetworkState:
             public_key=mine.public_key,
             preshared=secret.name if secret else None,
             dns=network.dns if mine.dns is None else mine.dns or (),
+            dynamic_routing=network.dynamic_routing,
         )
         return with_secrets(view, secret, None) if secret else view
 
@@ -240,6 +241,7 @@ class NetworkState:
             hosts=self._hosts(member.node) if network.hosts else None,
             offers=member.settings.offers,
             offered=row.endpoints,
+            dynamic_routing=network.dynamic_routing,
             **self._exit_settings(member),
         )
 
@@ -319,7 +321,7 @@ class NetworkState:
             if member.row
         ]
         peers = [replace(each, settings=self._with_exit(each.settings)) for each in map(external, self.peers.values())]
-        return Topology(registered + peers, network.subnets, network.links, network.keepalive, network.groups)
+        return Topology.of(network, registered + peers)
 
     def _without_inner_endpoints(self, row: Row) -> Row:
         """

@@ -36,10 +36,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from itertools import combinations_with_replacement
 
-from ..meshfile.mesh import EVERYBODY, Link, NodeSettings, ends_of
+from ..meshfile.mesh import EVERYBODY, Link, Network, NodeSettings, ends_of
 from ..model.addresses import DEFAULTS, Address, Subnet
 from ..model.endpoint import Endpoint, best, kind_of
-from ..model.view import DIGEST_SIZE, Peer
+from ..model.peer import DIGEST_SIZE, Peer
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ class Topology:
     :param links: None joins everybody with everybody
     :param keepalive: seconds, for peers that must keep a connection open, such as those behind NAT
     :param groups: all groups; an end of a link with the name of one means the group, not a participant of that name
+    :param dynamic_routing: whether a routing daemon may send everything to the only peer of each
     """
 
     def __init__(
@@ -136,11 +137,13 @@ class Topology:
         links: Sequence[Link] | None,
         keepalive: int,
         groups: Collection[str] = (),
+        dynamic_routing: bool = False,
     ) -> None:
         self._participants = {each.name: each for each in sorted(participants, key=lambda each: each.name)}
         self._subnets = subnets
         self._keepalive = keepalive
         self._groups = groups
+        self._dynamic_routing = dynamic_routing
         self._opposite = _opposite(((EVERYBODY, EVERYBODY),) if links is None else links)
         self._ends = {name: self._ends_of(each) for name, each in self._participants.items()}
         self._hubs = sorted((each for each in self._participants.values() if each.settings.hub), key=_preference)
@@ -151,6 +154,12 @@ class Topology:
         self._seen: dict[_Kind, _Seen] = {}
         self._linked_names: dict[frozenset[str], frozenset[str]] = {}
         self._made: dict[tuple[object, ...], Peer] = {}
+
+    @classmethod
+    def of(cls, network: Network, participants: Iterable[Participant]) -> Topology:
+        """That of a network in the mesh file."""
+        given = (network.subnets, network.links, network.keepalive, network.groups, network.dynamic_routing)
+        return cls(participants, *given)
 
     def peers(self, name: str) -> tuple[Peer, ...]:
         """The peers of a participant, in order of name."""
@@ -274,6 +283,8 @@ class Topology:
     def _networks_behind(self, kind: _Kind, met: Sequence[Participant]) -> dict[str, frozenset[str]]:
         """Name of a peer -> the networks behind it. Each network is behind one peer only."""
         names = {each.name for each in met}
+        if self._dynamic_routing:
+            return dict.fromkeys(names, frozenset(DEFAULTS.values()))
         owners: dict[Subnet, str] = {}
         for owner, route in sorted(self._routes, key=lambda pair: _preference(pair[0])):
             by_hub = kind.hub if kind.hub and self._linked(self._ends[kind.hub], owner.name) else None

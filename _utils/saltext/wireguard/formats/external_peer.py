@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ..model.addresses import is_address
 from ..model.endpoint import Endpoint
 from ..model.keys import PrivateKey
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from . import networkd, wg_quick
 
 # Stands in for a private key that is not known here.
@@ -68,9 +70,8 @@ def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
     yield f"\toption private_key '{private_key.text}'"
     if view.port:
         yield f"\toption listen_port '{view.port}'"
-    yield from (f"\tlist addresses '{address}'" for address in view.addresses)
-    yield from (f"\tlist dns '{server}'" for server in view.name_servers)
-    yield from (f"\tlist dns_search '{domain}'" for domain in view.search_domains)
+    yield from (f"\tlist addresses '{address}'" for address in view.all_addresses)
+    yield from (f"\tlist {'dns' if is_address(each) else 'dns_search'} '{each}'" for each in view.dns)
     if view.mtu:
         yield f"\toption mtu '{view.mtu}'"
     for peer in view.peers:
@@ -81,7 +82,7 @@ def _openwrt(view: View, private_key: PrivateKey) -> Iterator[str]:
         if peer.preshared_key:
             yield f"\toption preshared_key '{peer.preshared_key}'"
         yield from (f"\tlist allowed_ips '{network}'" for network in peer.allowed_ips)
-        yield "\toption route_allowed_ips '1'"
+        yield f"\toption route_allowed_ips '{0 if view.dynamic_routing else 1}'"
         if peer.endpoint:
             endpoint = Endpoint.parse(peer.endpoint)
             yield f"\toption endpoint_host '{endpoint.host}'"
@@ -97,7 +98,7 @@ def _mikrotik(view: View, private_key: PrivateKey) -> Iterator[str]:
         yield f"# RouterOS has name servers for the whole router. To use these, add them: {', '.join(view.dns)}"
     settings = {"listen-port": view.port, "mtu": view.mtu}
     yield f'/interface/wireguard/add name={interface} private-key="{private_key.text}"{_arguments(settings)}'
-    for address in view.addresses:
+    for address in view.all_addresses:
         is_v6 = ":" in address
         advertise = " advertise=no" if is_v6 else ""
         yield f"/{'ipv6' if is_v6 else 'ip'}/address/add address={address} interface={interface}{advertise}"
@@ -122,7 +123,7 @@ def _mikrotik_peer(peer: Peer) -> dict[str, object]:
 
 def _default_route_note(view: View) -> list[str]:
     everything = any(network.endswith("/0") for peer in view.peers for network in peer.allowed_ips)
-    return [_NO_DEFAULT_ROUTE] if everything else []
+    return [_NO_DEFAULT_ROUTE] if everything and not view.dynamic_routing else []
 
 
 def _arguments(settings: Mapping[str, object]) -> str:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..device import exits
-from ..model.view import Peer, View
+from ..model.addresses import is_address
+from ..model.peer import Peer
+from ..model.view import View
 from .wg_quick import is_managed, managed_text
 
 
@@ -41,10 +43,8 @@ def network(view: View) -> str:
 def network_lines(view: View) -> list[str]:
     """The lines of a ``.network`` file."""
     lines = ["[Match]", f"Name={view.interface}", "", "[Link]", "RequiredForOnline=no", "", "[Network]"]
-    lines += ["LinkLocalAddressing=no", "IPv6AcceptRA=no", *(f"Address={address}" for address in view.addresses)]
-    lines += [f"DNS={server}" for server in view.name_servers]
-    if view.search_domains:
-        lines.append(f"Domains={' '.join(view.search_domains)}")
+    lines += ["LinkLocalAddressing=no", "IPv6AcceptRA=no", *(f"Address={address}" for address in view.all_addresses)]
+    lines += [f"{'DNS' if is_address(each) else 'Domains'}={each}" for each in view.dns]
     if view.forwarding:
         lines.append("IPForward=yes")
     for destination in sorted(view.routes):

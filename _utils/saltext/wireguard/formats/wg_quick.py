@@ -19,7 +19,8 @@ from ..device import exits, forwarding, routes
 from ..errors import ViewError
 from ..model.endpoint import canonical_endpoint
 from ..model.keys import PrivateKey
-from ..model.view import OtherKey, Peer, View
+from ..model.peer import OtherKey, Peer
+from ..model.view import View
 
 # Settings of ours that wg-quick takes for comments.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
@@ -45,6 +46,7 @@ _OWN = re.compile(r"(PostUp|PostDown|FwMark|Table) = ")
 
 # Comments of ours behind a setting.
 _VIA = " # default route via "
+_DYNAMIC = " # routes by a routing daemon"
 _BY_PATHS = " # by the paths to the peers"
 
 _SETTINGS = {
@@ -185,16 +187,15 @@ def _interface(view: View, private_key: PrivateKey, is_node: bool) -> Iterator[s
         yield f"ListenPort = {view.port}"
     if view.via is not None:
         yield f"FwMark = {exits.mark(view):#x}"
-    yield from _addresses(view.addresses, is_node)
+    yield from _addresses(view.addresses if is_node else view.all_addresses, is_node)
     if view.dns:
         yield f"DNS = {', '.join(view.dns)}"
     if view.mtu is not None:
         yield f"MTU = {view.mtu}"
     elif view.path_mtu is not None:
         yield f"MTU = {view.path_mtu}{_BY_PATHS}"
-    if is_node:
-        yield from (line for kept in view.kept for line in (_KEPT, kept))
-        yield from _routing(view)
+    yield from (line for kept in view.kept if is_node for line in (_KEPT, kept))
+    yield from _routing(view) if is_node else _routing_elsewhere(view)
     yield from _remarks(view)
 
 
@@ -221,15 +222,22 @@ def _addresses(addresses: Sequence[str], is_node: bool) -> Iterator[str]:
 
 
 def _routing(view: View) -> Iterator[str]:
-    if view.via is not None or any(peer.allowed_ips for peer in view.peers):
+    if view.dynamic_routing:
+        yield f"Table = off{_DYNAMIC}"
+    elif view.via is not None or any(peer.allowed_ips for peer in view.peers):
         yield "Table = off" + ("" if view.via is None else f"{_VIA}{view.via}")
     yield from _hooks(view)
+
+
+def _routing_elsewhere(view: View) -> Iterator[str]:
+    if view.dynamic_routing:
+        yield "Table = off"
 
 
 def _hooks(view: View) -> Iterator[str]:
     """All routes are made here, as wg-quick gives up the whole device if one of them exists already."""
     up = [forwarding.at_boot(view.addresses)] if view.forwarding else []
-    up += [f"ip -6 address add {each} dev {view.interface} || :" for each in view.addresses if ":" in each]
+    up += [f"ip -6 address add {each} dev {view.interface} || :" for each in view.all_addresses if ":" in each]
     up += routes.at_up(view)
     if view.via is not None:
         up += exits.at_up(view)
@@ -283,6 +291,7 @@ def _read_interface(settings: Mapping[str, str]) -> dict[str, object]:
         "forwarding": "PostUp" in settings and up.startswith(forwarding.at_boot(addresses)),
         "via": settings["Table"].partition(_VIA)[2] if _VIA in settings.get("Table", "") else None,
         "other_ports": exits.other_ports_of(up),
+        "dynamic_routing": settings.get("Table", "").endswith(_DYNAMIC),
         "preshared": settings.get(_PRESHARED_BY),
         "hosts": _read_hosts(settings),
         "offer": _list(settings.get(_OFFER)),

@@ -54,6 +54,24 @@ def check_preshared(scope: Scope, network: Network) -> None:
             scope.report.add(peer.place_of("preshared_key"), f"{message} into network {network.name!r}")
 
 
+def check_dynamic_routing(scope: Scope, network: Network) -> None:
+    """The allowed IPs of the only peer are everything, which no second one can have."""
+    if not network.dynamic_routing:
+        return
+    place = network.place_of("dynamic_routing")
+    names = [name for each in network.nodes for name in each.ids] + [peer.name for peer in network.peers]
+    pattern = next((each for each in network.nodes if not each.ids), None)
+    if pattern or len(set(names)) > 2:
+        given = f"{quoted(pattern.pattern)} may be several" if pattern else f"here are {len(set(names))}"
+        message = f"dynamic_routing is for two nodes or peers, and {given}; name two, and write a network for each link"
+        scope.report.add(place, message)
+    for owner in (*network.nodes, *network.peers):
+        for setting in ("hub", "exit", "via", "routes"):
+            if getattr(owner, setting, None):
+                message = f"{setting} is not possible with dynamic_routing: a routing daemon makes the routes"
+                scope.report.add(owner.place_of(setting), message)
+
+
 def check_ends(scope: Scope, network: Network) -> None:
     """A misspelt end would join nobody, and silently remove the tunnels that it should keep."""
     groups = network.groups

@@ -210,7 +210,8 @@ class Network(_Placed):
     each other's names, in the ``domain`` if there is one. ``failover``: "auto", "ask" or "off"; whether the nodes leave
     a hub, or a node with a network behind it, that fails them. ``failover_after`` and ``failback``: for so many seconds
     it must have failed, or be well again; None for never. ``dns``: name servers and search domains in what is exported
-    for external peers. ``nodegroups``: those of the master; None where they are not known.
+    for external peers. ``dynamic_routing``: whether routing daemons make the routes. ``nodegroups``: those of the
+    master; None where they are not known.
     """
 
     name: str
@@ -235,6 +236,7 @@ class Network(_Placed):
     hosts: bool = False
     domain: str | None = None
     dns: tuple[str, ...] = ()
+    dynamic_routing: bool = False
     places: Mapping[str, Place] = _no_places()
     nodegroups: Nodegroups | None = field(default=None, compare=False, repr=False)
 

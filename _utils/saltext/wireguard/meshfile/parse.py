@@ -15,6 +15,7 @@ from ..errors import MeshError, Problem
 from ..model.names import INTERFACE
 from ..wording import quoted
 from .checks import (
+    check_dynamic_routing,
     check_endpoints,
     check_ends,
     check_exits,
@@ -106,6 +107,7 @@ def _network(scope: Scope, key: Scalar, value: Value) -> Network:
     check_routes(inner, network)
     check_ip_versions(inner, network)
     check_exits(inner, network)
+    check_dynamic_routing(inner, network)
     if network.rotate_every and network.peers:
         message = "rotate_every is not possible with peers: they have the nodes' keys by hand, and would lose them all"
         inner.report.add(places["rotate_every"], message)
@@ -170,4 +172,5 @@ NETWORK_KEYS: Mapping[str, Key] = {
     "hosts": switch("hosts"),
     "domain": Key(read_domain, "text, a domain name", matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}"))),
     "dns": Key(read_dns, DNS_TEXT, DNS),
+    "dynamic_routing": switch("dynamic_routing"),
 }

@@ -51,6 +51,12 @@ def is_address(text: str) -> bool:
     return True
 
 
+def link_local_like(address: str) -> str:
+    """The link-local address with the last 64 bits of an address; both with their prefix lengths."""
+    end = int(ipaddress.ip_interface(address).ip) % 2**64
+    return f"{ipaddress.IPv6Address((0xFE80 << 112) + end)}/64"
+
+
 def contains(network: Subnet, other: Subnet) -> bool:
     """Whether all of the other network lies in this one."""
     if isinstance(network, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):

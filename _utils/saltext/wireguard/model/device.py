@@ -40,10 +40,10 @@ class Device:
     """
     One interface.
 
-    ``addresses`` have their prefix length; IPv6 link-local ones, which the kernel makes, are left out. ``routes`` are
-    the networks that the main table routes to this interface, without those that the kernel made for an address;
-    ``boot_routes`` are those of them that ``ip route add`` and wg-quick make (``protocol boot``), which excludes the
-    routes of a routing daemon. ``mark`` is that of the interface's own packets, 0 for none.
+    ``addresses`` have their prefix length; the IPv6 ``link_local`` ones are apart, as the kernel may make such ones.
+    ``routes`` are the networks that the main table routes to this interface, without those that the kernel made for an
+    address; ``boot_routes`` are those of them that ``ip route add`` and wg-quick make (``protocol boot``), which
+    excludes the routes of a routing daemon. ``mark`` is that of the interface's own packets, 0 for none.
     """
 
     interface: str
@@ -56,6 +56,7 @@ class Device:
     peers: Mapping[str, DevicePeer]
     boot_routes: frozenset[str] = frozenset()
     mark: int = 0
+    link_local: frozenset[str] = frozenset()
 
     def carrier(self, address: str) -> str | None:
         """The public key of the peer that packets to this address go to."""

@@ -1,10 +1,9 @@
-"""A peer of a view, and how it travels."""
+"""One peer of an interface, as a view has it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,8 @@ from . import fields
 from .endpoint import Endpoint
 from .fields import Fields
 from .keys import parse_preshared_key
+
+DIGEST_SIZE = 32  # bytes of a peer's digest
 
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
@@ -112,15 +113,8 @@ class Peer:
         return data
 
 
-def sha256(parts: list[Any]) -> bytes:
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).digest()
-
-
-def read_peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
-    return tuple(_peer(name, data[name], f"{where}: peer {name!r}") for name in sorted(data))
-
-
-def _peer(name: str, data: object, where: str) -> Peer:
+def peer_from_dict(name: str, data: object, where: str) -> Peer:
+    """Check and convert the result of ``Peer.to_dict``. Raises ViewError, whose message begins with ``where``."""
     given = Fields(data, f"{where}: ", ViewError, _PEER_KEYS)
     if not name.isprintable() or not name:
         raise ViewError(f"{where}: a peer's name has printable characters only")
@@ -137,3 +131,8 @@ def _peer(name: str, data: object, where: str) -> Peer:
         next_preshared_key=given.get("next_preshared_key", parse_preshared_key, None),
         is_offered=given.get("is_offered", fields.boolean, False),
     )
+
+
+def sha256(parts: list[Any]) -> bytes:
+    """Of plain data, as JSON."""
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).digest()

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from .view import Peer, View
+from .peer import Peer
+from .view import View
 
 # The least number of characters of a secret.
 SHORTEST_SECRET = 32

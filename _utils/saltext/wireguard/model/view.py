@@ -16,24 +16,20 @@ from typing import Any
 
 from ..errors import ViewError
 from . import fields, hosts
-from .addresses import Subnet, contains, is_address
+from .addresses import Subnet, contains, link_local_like
 from .fields import Fields
 from .hosts import Hosts
 from .offers import ANY, Offers, named
-from .peer import HIDDEN, OtherKey, Peer, read_peers, sha256
-
-__all__ = ["DIGEST_SIZE", "HIDDEN", "REGISTER", "Buffer", "OtherKey", "Peer", "View"]
+from .peer import Peer, peer_from_dict, sha256
 
 Buffer = bytes | memoryview
-
-DIGEST_SIZE = 32  # bytes of a peer's digest
 
 # A view waits for this if an operator vouches for the node's key and the node's own registration is still missing.
 REGISTER = "register"
 _KEYS = {
     *("interface", "addresses", "port", "mtu", "forwarding", "public_key", "serial", "waiting", "boot", "clones"),
     *("generation", "withdrawn"),
-    *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "other_ports"),
+    *("preshared", "next_preshared_keys", "hosts", "digest", "peers", "via", "other_ports", "dynamic_routing"),
     *("expected_subnets", "expected_routes", "offer", "withhold", "offered"),
 }
 
@@ -55,6 +51,7 @@ class View:
     - ``other_ports``: with an exit, the ports of the node's other interfaces, whose packets bypass it.
     - ``clones``: the boots of other machines that use the same Salt key, and must not.
     - ``offers``: which of its addresses the node may offer as endpoints.
+    - ``dynamic_routing``: True if a routing daemon makes the routes, so that nothing else may.
     - ``dns``: name servers and search domains. Only external peers have them, so they are in no pillar.
 
     The digest does not include these:
@@ -99,6 +96,7 @@ class View:
     dns: tuple[str, ...] = ()
     offers: Offers = ANY
     offered: tuple[str, ...] | None = None
+    dynamic_routing: bool = False
     expected_subnets: tuple[str, ...] = ()
     expected_routes: tuple[str, ...] = ()
 
@@ -121,6 +119,8 @@ class View:
         The networks that the kernel must route to the interface: the AllowedIPs outside the networks of its addresses,
         as in wg-quick. The default route is left to ``device.exits``.
         """
+        if self.dynamic_routing:
+            return frozenset()
         return frozenset(
             text
             for peer in self.peers
@@ -129,13 +129,16 @@ class View:
             if self.has_ipv6 or ":" not in text
         )
 
-    @property
-    def name_servers(self) -> tuple[str, ...]:
-        return tuple(each for each in self.dns if is_address(each))
+    @cached_property
+    def link_local(self) -> str | None:
+        """The address that routing daemons speak from; no WireGuard interface has one by itself."""
+        has_one = self.dynamic_routing and self.has_ipv6 and self.addresses
+        return link_local_like(self.addresses[0]) if has_one else None
 
     @property
-    def search_domains(self) -> tuple[str, ...]:
-        return tuple(each for each in self.dns if not is_address(each))
+    def all_addresses(self) -> tuple[str, ...]:
+        """With the link-local one."""
+        return (*self.addresses, *([self.link_local] if self.link_local else []))
 
     @property
     def effective_mtu(self) -> int | None:
@@ -160,7 +163,8 @@ class View:
         exit_ = [self.via, list(self.other_ports)] if self.via is not None else []
         dns = [{"dns": self.dns}] if self.dns else []
         offers = [{"offer": self.offers.only, "withhold": self.offers.never}] if self.offers != ANY else []
-        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_, *dns, *offers]
+        routing = [{"dynamic_routing": True}] if self.dynamic_routing else []
+        parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_, *dns, *offers, *routing]
         whole = hashlib.sha256(sha256(parts))
         for part in peers:
             whole.update(part)
@@ -235,6 +239,8 @@ class View:
             data["hosts"] = self.hosts.to_dict()
         if self.via is not None:
             data |= {"via": self.via, "other_ports": list(self.other_ports)}
+        if self.dynamic_routing:
+            data["dynamic_routing"] = True
         return data
 
     @classmethod
@@ -249,7 +255,7 @@ class View:
         view = cls(
             interface=given.get("interface", fields.interface),
             addresses=tuple(given.get("addresses", fields.list_of(fields.interface_address), [])),
-            peers=read_peers(given.get("peers", fields.mapping, {}), where),
+            peers=_peers(given.get("peers", fields.mapping, {}), where),
             network=network,
             port=given.get("port", fields.integer(1, 65535), None),
             mtu=given.get("mtu", fields.integer(576, 65535), None),
@@ -270,6 +276,7 @@ class View:
             expected_routes=tuple(given.get("expected_routes", fields.list_of(fields.network), [])),
             via=given.get("via", fields.text, None),
             other_ports=tuple(given.get("other_ports", fields.list_of(fields.integer(1, 65535)), [])),
+            dynamic_routing=given.get("dynamic_routing", fields.boolean, False),
         )
         if given.get("digest", fields.text, view.digest) != view.digest:
             raise ViewError(
@@ -277,6 +284,10 @@ class View:
                 " master and minion have different versions of saltext-wireguard: run `saltutil.sync_all` on both"
             )
         return view
+
+
+def _peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
+    return tuple(peer_from_dict(name, data[name], f"{where}: peer {name!r}") for name in sorted(data))
 
 
 def _offered(value: object) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from ..errors import GuardError, NamesError, NodeError, RolledBackError, Wiregua
 from ..model.answers import MAX_TEXT
 from ..model.changes import Change, Changes, Kind, Subject, as_salt, removal, united
 from ..model.device import Device
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from ..system import files
 from ..system.commands import run_with_secrets
 from ..wording import one_line

@@ -91,7 +91,7 @@ def is_strict() -> bool:
 
 def possible(view: View) -> View:
     """The view as far as the IP versions of this machine go."""
-    has_any = any(":" in text for text in (*view.addresses, *view.routes))
+    has_any = any(":" in text for text in (*view.all_addresses, *view.routes))
     return view.without_ipv6() if has_any and not machine.here.has_ipv6(view.interface) else view
 
 

@@ -14,7 +14,7 @@ from ..model import fields
 from ..model.device import Device, DevicePeer
 from ..model.endpoint import Endpoint
 from ..model.examination import Counters, Examination, Look, Target
-from ..model.view import Peer
+from ..model.peer import Peer
 from ..system.commands import run
 from ..system.resolve import resolve_names
 from . import config_files, devices, echo_sockets, endpoints, firewall

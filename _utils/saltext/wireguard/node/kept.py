@@ -12,7 +12,8 @@ from dataclasses import replace
 from ..device.operations import Applied
 from ..formats import wg_quick
 from ..formats.foreign import HOOKS, Config
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from ..system import files
 from . import config_files, devices, inventory
 

@@ -20,7 +20,8 @@ from ..device.operations import wg_set
 from ..device.routes import route_removal
 from ..errors import NodeError, OutdatedError
 from ..formats import wg_quick
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from ..system import files
 from ..system.commands import run
 from . import boot_files, config_files, devices

@@ -9,7 +9,7 @@ from functools import cached_property
 from ..fleet.network import NetworkState
 from ..model.endpoint import Endpoint
 from ..model.live import LiveInterface, LivePeer, State
-from ..model.view import Peer
+from ..model.peer import Peer
 
 # Two ends that saw the same handshake tell of it within so many seconds: they are not asked at the same moment.
 SAME_HANDSHAKE_SECONDS = 20

@@ -14,7 +14,7 @@ from ..fleet.topology import Participant, Topology
 from ..meshfile.mesh import Mesh, Network, Place
 from ..model.addresses import Address
 from ..model.endpoint import Endpoint
-from ..model.view import Peer
+from ..model.peer import Peer
 from ..registry.admission import excluded
 from ..registry.rows import Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
@@ -94,9 +94,7 @@ class Context:
         self.participants = {name: _participant(network, member) for name, member in self.members.items()}
         with_key = self.state.peers if self.state else {}
         self.participants.update((peer.name, external(with_key.get(peer.name, peer))) for peer in network.peers)
-        self.topology = Topology(
-            self.participants.values(), network.subnets, network.links, network.keepalive, network.groups
-        )
+        self.topology = Topology.of(network, self.participants.values())
 
     def _members(self) -> dict[str, Member]:
         """The members, and the nodes that will be members once their Salt keys are accepted."""

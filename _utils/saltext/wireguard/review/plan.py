@@ -21,7 +21,8 @@ from ..model.answers import Sessions, Step
 from ..model.changes import Change, Changes, Kind, Subject, removal
 from ..model.device import Device, DevicePeer, fingerprint
 from ..model.hosts import block_changes
-from ..model.view import Peer, View
+from ..model.peer import Peer
+from ..model.view import View
 from ..registry.admission import question
 from ..registry.rows import NodeId, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
@@ -215,6 +216,7 @@ def as_device(view: View) -> Device:
         peers={peer.public_key: _as_device_peer(peer) for peer in view.peers},
         boot_routes=routed,
         mark=exits.mark(view),
+        link_local=frozenset(filter(None, [view.link_local])),
     )
 
 
