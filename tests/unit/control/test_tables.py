@@ -38,6 +38,15 @@ def test_each_node_is_a_row_and_says_why_it_is_not_in_sync(fleet):
     assert all(row["in_sync"] == (row["why"] is None) for row in answer["nodes"])
 
 
+def test_nodes_that_cannot_meet_are_among_the_warnings(fleet):
+    """Only `validate` said so, which nobody runs without an edit."""
+    fleet.mesh.write_text(mesh_text("a: {endpoint: false}, b: {endpoint: false}"))
+    (text,) = [text for text in tables.nodes(operator_of(fleet), None)["warnings"] if "never connect" in text]
+    assert text.startswith(
+        f"{fleet.mesh}:4: in network net, 1 pair can never connect, as neither side can be reached: a"
+    )
+
+
 def test_an_unknown_network_is_an_error(fleet):
     """`nodes` returned an empty table."""
     for function in (tables.nodes, tables.addresses):

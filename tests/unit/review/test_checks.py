@@ -7,74 +7,10 @@ from ipaddress import ip_address
 import pytest
 
 from factories import mesh_text, public_key, row
-from judging import NOW, PHONE, TABLET, errors, found, registered, two_networks, warnings
+from judging import NOW, PHONE, errors, found, registered, two_networks, warnings
 from saltext.wireguard.meshfile.parse import parse_mesh
-from saltext.wireguard.registry.admission import REVOKED, Standing
-from saltext.wireguard.registry.rows import Snapshot, Waiting
+from saltext.wireguard.registry.rows import Waiting
 from saltext.wireguard.review.lint import lint
-
-# --- pairs that can never connect ----------------------------------------------------------------------------------
-
-
-def test_two_nodes_that_cannot_be_reached_never_connect():
-    (text,) = warnings("a: {endpoint: false}, b: {endpoint: false}, c: {}")
-    assert text.startswith(
-        "mesh.yml:4: in network net, 1 pair can never connect, as neither side can be reached: a and b;"
-    )
-
-
-def test_a_node_and_a_peer_that_cannot_be_reached_never_connect():
-    (text,) = warnings("a: {endpoint: false}, b: {}", peers=PHONE)
-    assert "1 pair can never connect, as neither side can be reached: a and phone;" in text
-
-
-def test_peers_need_not_meet_each_other():
-    assert warnings("a: {}", peers=f"{PHONE}, {TABLET}") == []
-
-
-def test_the_line_is_that_of_the_endpoint_and_few_pairs_are_examples_for_many():
-    text = "networks:\n  net:\n    subnets: [10.42.0.0/24]\n    nodes:\n"
-    text += "".join(f"      n{number}:\n        port: 1\n        endpoint: false\n" for number in range(5))
-    (problem,) = found(text).warnings
-    assert problem.line == 7
-    assert "10 pairs can never connect, as neither side can be reached: n0 and n1, n0 and n2, n0 and n3, ...;" in str(
-        problem
-    )
-
-
-def test_nodes_that_no_link_joins_need_not_connect():
-    nodes = "a: {endpoint: false}, b: {endpoint: false}, hub: {endpoint: 192.0.2.1}"
-    assert warnings(nodes, extra="links: [[hub, '*']]") == []
-    assert len(warnings(nodes, extra="links: [[hub, '*'], [a, b]]")) == 1
-
-
-def test_nodes_of_one_site_meet_inside_and_those_of_two_sites_do_not():
-    away = "a: {site: x, endpoint: false}, b: {site: %s, endpoint: false}"
-    assert warnings(away % "x") == []
-    assert len(warnings(away % "y")) == 1
-
-
-def test_what_a_glob_names_is_judged_where_the_minions_are_known():
-    nodes = "'nat*': {endpoint: false}, '*': {}"
-    assert warnings(nodes) == []
-    assert warnings(nodes, known=registered("nat1", "a")) == []
-    (text,) = warnings(nodes, known=registered("nat1", "nat2", "a"))
-    assert "1 pair can never connect, as neither side can be reached: nat1 and nat2;" in text
-
-
-def test_nodes_that_offer_no_address_cannot_be_reached():
-    known = registered("a", "b", "c")
-    rows = {key: replace(each, endpoints=()) if key[1] != "c" else each for key, each in known.snapshot.rows.items()}
-    (text,) = warnings(known=replace(known, snapshot=Snapshot(1, rows)))
-    assert ": a and b;" in text
-
-
-def test_of_who_has_not_registered_or_is_no_member_any_more_nothing_is_said():
-    nodes = "a: {endpoint: false}, b: {}, gone: {endpoint: false, expires: 2020-01-01}, shut: {endpoint: false}"
-    known = registered("a", keys="a b gone shut")
-    standings = {("net", "shut"): Standing(REVOKED, 1.0, "root", "stolen")}
-    assert warnings(nodes, known=replace(known, snapshot=replace(known.snapshot, standings=standings))) == []
-
 
 # --- tunnel in tunnel ------------------------------------------------------------------------------------------------
 

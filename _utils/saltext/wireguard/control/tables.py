@@ -17,7 +17,8 @@ from ..meshfile.mesh import AddressRange, Mesh
 from ..model.endpoint import Endpoint
 from ..model.statements import Registration
 from ..registry.rows import Refusal, Waiting
-from ..review.lint import Findings
+from ..review.context import Known
+from ..review.lint import Findings, out_of_reach
 from .exit_codes import DIFFERS, FAILED, exiting
 from .plan import PlanResult
 
@@ -40,13 +41,14 @@ def nodes(operator: Operator, network: str | None) -> Row:
     moment = operator.master.moment()
     found = sorted(statuses(moment), key=lambda status: (status.network, status.member.node))
     gone = [each for each in left_out(moment) if network in (None, each[0])]
+    apart = out_of_reach(moment.mesh, moment.now, Known(moment.snapshot, moment.keys))
     if not gone:
         refuse_unknown(operator, network)
     return {
         "nodes": [_node(status) for status in found if network in (None, status.network)],
         "peers": [_peer(each) for each in peer_statuses(moment) if network in (None, each.network)],
         "left_out": [{"network": name, "node": node, "why": why} for name, node, why in gone],
-        "warnings": warnings.warnings(moment),
+        "warnings": [*warnings.warnings(moment), *map(str, apart)],
         "refused": [_refusal(each) for each in operator.master.registry.audit.refusals()],
     }
 

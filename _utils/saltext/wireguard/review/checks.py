@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from ..device.mtu import ETHERNET_MTU, OVERHEAD, WIREGUARD_MTU
@@ -134,31 +133,6 @@ def _holders(context: Context) -> dict[Address, str]:
     holdings = context.known.snapshot.holdings(context.network.name)
     allocated = {each.address: each.node for each in holdings if not pool.is_free(each)}
     return allocated | {address: name for name, member in context.members.items() for address in member.allocated}
-
-
-def never_connect(context: Context, contexts: list[Context]) -> Iterator[Problem]:
-    """Pairs that cannot connect, except two external peers, which need not."""
-    count = 0
-    examples: list[tuple[str, str]] = []
-    for one, other in context.topology.never_connect():
-        count += _pairs(one, other) - _pairs(one & context.peers, other & context.peers)
-        first, second = (sorted(names, key=lambda name: (name in context.peers, name)) for names in (one, other))
-        pairs = ((a, b) for a in first for b in second if a != b and not {a, b} <= context.peers)
-        examples += itertools.islice(pairs, 3)
-    if count:
-        named = [f"{one} and {other}" for one, other in sorted({(min(pair), max(pair)) for pair in examples})[:3]]
-        node = next(name for name in sorted(examples)[0] if name not in context.peers)
-        entries = [entry for entry in context.network.entries(node) if entry.endpoint is not None]
-        place = entries[0].place_of("endpoint") if entries else context.place_of(node)
-        yield place.problem(
-            f"in network {context.network.name}, {count} pair{'s' if count > 1 else ''} can never connect, as neither"
-            f" side can be reached: {', '.join(named)}{', ...' if count > len(named) else ''}; give one side an"
-            " endpoint, or leave the pair out of `links`"
-        )
-
-
-def _pairs(one: Collection[str], other: Collection[str]) -> int:
-    return len(one) * (len(one) - 1) // 2 if one == other else len(one) * len(other)
 
 
 def in_own_subnet(context: Context, contexts: list[Context]) -> Iterator[Problem]:

@@ -26,7 +26,6 @@ from .checks import (
     mtu_too_large,
     nameless_participants,
     nearly_full,
-    never_connect,
     odd_interface,
     one_key_twice,
     outside_subnets,
@@ -39,6 +38,7 @@ from .checks import (
     unresolved,
 )
 from .context import Check, Context, Known, written_endpoints
+from .reachability import may_not_meet, never_connect
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,13 @@ def lint(
     )
 
 
+def out_of_reach(mesh: Mesh, now: float, known: Known) -> tuple[Problem, ...]:
+    """Only the warnings of nodes that cannot meet, or perhaps cannot."""
+    contexts = [Context(network, mesh, now, known, None) for network in mesh.networks]
+    checks = (never_connect, may_not_meet)
+    return _in_order(problem for check in checks for context in contexts for problem in check(context, contexts))
+
+
 def hosts(mesh: Mesh) -> set[str]:
     """The host names in endpoints."""
     written = [each for network in mesh.networks for each in written_endpoints(network)]
@@ -85,6 +92,7 @@ _WARNINGS: tuple[Check, ...] = (
     nearly_full,
     excluded_in_use,
     never_connect,
+    may_not_meet,
     in_own_subnet,
     behind_a_node,
     mtu_too_large,
