@@ -520,7 +520,8 @@ def clean(purge: bool = False, test: bool = False, force: bool = False, reason: 
 
 def reresolve() -> dict[str, Any]:
     """
-    Connect to peers without a session at the address that the name in their endpoint has now.
+    Connect to peers without a session at the address that the name in their endpoint has now. If it has several, they
+    are tried in turn, one each time, for peers that do not answer. That takes some seconds.
 
     Uses the configuration files; neither pillar nor master is needed. A peer with a session is left alone. Minions with
     such peers run this every two minutes by themselves: their pillar has a schedule for it.

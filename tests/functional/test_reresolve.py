@@ -9,12 +9,13 @@ import pytest
 
 pytest.importorskip("salt")
 
-from hosts import key, peer, registered, view, wait_until
+from hosts import ETC, key, peer, registered, view, wait_until
 from isolation import mount
 from test_module_apply import session
 
 MS_BIND = 0x1000
 OLD, NEW = "192.0.2.7", "192.0.2.8"
+CONFIG = ETC / "wg0.conf"
 NODE2 = peer("node2", "10.42.0.2/32", endpoint="db1.test:4444")
 NODE3 = peer("node3", "10.42.0.3/32", endpoint="127.0.0.1:4444")
 
@@ -151,6 +152,37 @@ def test_a_tunnel_comes_back_when_the_name_of_its_other_end_points_to_it_again(n
     set_names(db1="127.0.0.1")
     assert host.call("reresolve")["wg0"]["moved"] == {"node2": "127.0.0.1:51829"}
     wait_until(lambda: host.device().peers[other.public_key].latest_handshake, 20)
+
+
+def test_a_peer_with_two_uplinks_that_nobody_talks_to_stays_where_it_is(names):
+    host, set_names = names
+    set_names(db1=OLD)
+    registered(host, NODE2)
+    host.call("apply")
+    (host.disk / "hosts").write_text(f"{OLD} db1.test\n{NEW} db1.test\n")
+    for address in (OLD, NEW):
+        host.run("ip", "route", "add", f"{address}/32", "dev", "lo")
+    assert host.call("reresolve")["wg0"] == {"moved": {}, "unresolved": []}
+
+
+def test_a_peer_with_two_uplinks_is_looked_for_at_each_in_turn_and_stays_at_the_one_that_answers(names):
+    """It was looked for at the one that was used last, for ever."""
+    host, set_names = names
+    set_names(db1=OLD)
+    other = session(host)  # an end at 127.0.0.1:51829, which now forgets us, and is silent
+    host.run("wg", "set", "wg9", "peer", host.device().public_key, "remove")
+    host.run("wg", "set", "wg9", "peer", host.device().public_key)
+    registered(host, peer("node4", "10.42.0.4/32"))
+    host.call("apply")
+    host.run("ip", "route", "add", f"{OLD}/32", "dev", "lo")
+    registered(host, replace(other, endpoint="db1.test:51829", keepalive=1))
+    host.call("apply")
+    before = CONFIG.read_text()
+    (host.disk / "hosts").write_text(f"{OLD} db1.test\n127.0.0.1 db1.test\n")
+    assert host.call("reresolve")["wg0"]["moved"] == {"node2": "127.0.0.1:51829"}
+    wait_until(lambda: host.device().peers[other.public_key].latest_handshake, 20)
+    assert host.call("reresolve") == {}
+    assert CONFIG.read_text() == before
 
 
 # -- boot

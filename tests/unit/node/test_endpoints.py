@@ -110,3 +110,24 @@ def test_an_address_inside_is_not_kept_because_it_is_in_use(resolver, gateway):
 def test_a_tunnel_may_lead_through_another_peer_or_another_interface(resolver, gateway):
     resolver.update(web1=("10.43.0.9",), db1=("192.168.40.6",))
     assert endpoints.resolve(gateway, None)[0] == {"web1:51820": "10.43.0.9:51820", "db1:51820": "192.168.40.6:51820"}
+
+
+@pytest.mark.parametrize(
+    ("routed", "used", "turn"),
+    [
+        ("78", "7", "8"),
+        ("78", "8", "7"),
+        ("789", "8", "9"),
+        ("78", "", "8"),
+        ("79", "8", "9"),
+        ("8", "8", "8"),
+        ("", "8", "8"),
+    ],
+)
+def test_of_several_addresses_those_with_a_route_are_tried_in_turn(resolver, monkeypatch, routed, used, turn):
+    """A peer with two uplinks was looked for at the first for ever."""
+    monkeypatch.setattr(endpoints, "has_route", lambda endpoint: endpoint.removesuffix(":51820")[-1] in routed)
+    resolver["web1"] = ("192.0.2.8", "192.0.2.7", "192.0.2.9") if "9" in routed else ("192.0.2.8", "192.0.2.7")
+    in_use = [f"192.0.2.{each}:51820" for each in used]
+    found = endpoints.choose(view("web1"), resolver, in_use, [public_key("web1")])
+    assert found == {"web1:51820": f"192.0.2.{turn}:51820"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..device import offered_endpoints
 from ..model.addresses import usable
@@ -56,14 +56,18 @@ def resolve(view: View, device: Device | None) -> tuple[dict[str, str], dict[str
             log.warning(
                 "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
             )
-    last = known(view)
-    kept = {text for text in found.keys() & last.keys() if Endpoint.parse(last[text]).host in _hosts(text, addresses)}
-    return found, {**last, **{text: found[text] for text in found.keys() - kept}}
+    kept = unmoved(view.interface, addresses)
+    return found, {**known(view), **{text: found[text] for text in found.keys() - kept}}
 
 
-def _hosts(text: str, addresses: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """The addresses of an endpoint that is a name."""
-    return addresses.get(Endpoint.parse(text).host, ())
+def unmoved(interface: str, addresses: Mapping[str, Sequence[str]]) -> set[str]:
+    """The endpoints whose address in the files is still one that their name has."""
+    last = config_files.last_addresses(interface)
+    return {text for text, address in last.items() if Endpoint.parse(address).host in addresses.get(_host(text), ())}
+
+
+def _host(text: str) -> str:
+    return Endpoint.parse(text).host
 
 
 def known(view: View) -> dict[str, str]:
@@ -83,13 +87,19 @@ def look_up(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return resolve_names((host for host in hosts if host.lower() not in ours), RESOLVE_SECONDS)
 
 
-def choose(view: View, addresses: Mapping[str, Sequence[str]], used: Iterable[str]) -> dict[str, str]:
+def choose(
+    view: View, addresses: Mapping[str, Sequence[str]], used: Iterable[str], unanswered: Collection[str] = ()
+) -> dict[str, str]:
     """
     ``host:port`` -> ``ip:port`` of the view's endpoints. Of several addresses, the first that the device has ``used``
     counts, or else the one that the name had last.
 
+    ``unanswered``: the public keys of peers that do not answer there. For these, the next address counts that there is
+    a route to.
+
     A name of which no address can be used is left out, and the log says why.
     """
+    used = [*used]
     preferred = [*used, *config_files.last_addresses(view.interface).values()]
     places = {text: place for place, text in enumerate(reversed(preferred))}
     found = {}
@@ -102,9 +112,21 @@ def choose(view: View, addresses: Mapping[str, Sequence[str]], used: Iterable[st
             reachable = usable(given)
             good = [str(Endpoint(each, endpoint.port)) for each in reachable if not view.leads_to(peer, each)]
             if good:
-                found[text] = max(good, key=lambda each: places.get(each, -1))
+                best = max(good, key=lambda each: places.get(each, -1))
+                found[text] = _after(best, good) if peer.public_key in unanswered and best in used else best
             else:
                 where = "inside the tunnel that it is to open" if reachable else "where no machine can be reached"
                 said = (view.interface, endpoint.host, quoted(", ".join(given)), where, peer.name)
                 log.warning("wireguard: %s: %s resolves to %s, %s; give %s another endpoint", *said)
     return found
+
+
+def _after(used: str, addresses: Sequence[str]) -> str:
+    """The next one in an order that is always the same; a resolver may change its own."""
+    others = [each for each in sorted(addresses) if each != used and has_route(each)]
+    return next((each for each in others if each > used), others[0] if others else used)
+
+
+def has_route(endpoint: str) -> bool:
+    """Whether this machine has a route to the address of an endpoint."""
+    return offered_endpoints.device(run(["ip", "-json", "route", "get", _host(endpoint)], check=False)) is not None

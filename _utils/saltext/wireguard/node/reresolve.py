@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,17 +17,23 @@ from ..device.operations import wg_set
 from ..device.reresolve import lost_peers, moved_endpoints
 from ..errors import WireguardError
 from ..formats import wg_quick
+from ..model.device import DevicePeer
+from ..model.endpoint import Endpoint
 from ..system import files
 from ..system.commands import run
 from . import boot_files, config_files, devices, endpoints, lock
 from .minion import Minion
+
+# WireGuard asks for a session every 5 seconds and a third, as long as there is something to send.
+HANDSHAKE_SECONDS = 6.0
 
 Outcome = dict[str, dict[str, object]]
 
 
 def reresolve(minion: Minion) -> Outcome:
     """
-    Connect to peers without a session at the address that the name in their endpoint has now.
+    Connect to peers without a session at the address that the name in their endpoint has now. If it has several, they
+    are tried in turn.
 
     Returns, for each interface with such peers, ``moved``: name of the peer -> ``ip:port``, and ``unresolved``: the
     endpoints that did not resolve to an address that can be used; or ``error``. An error on one interface does not
@@ -39,13 +45,14 @@ def reresolve(minion: Minion) -> Outcome:
         with _recording_errors(outcome, interface):
             found[interface] = _LostPeers(interface)
     names = endpoints.look_up(text for each in found.values() for text in each.endpoints.values())
+    unanswered = _unanswered(found, names)
     for interface, each in found.items():
         if each.view:
             with _recording_errors(outcome, interface):
                 used = [peer.endpoint for peer in each.peers.values() if peer.endpoint]
-                addresses = endpoints.choose(each.view, names, used)
+                addresses = endpoints.choose(each.view, names, used, unanswered)
                 unresolved = sorted(set(each.endpoints.values()) - set(addresses))
-                moved = _follow(minion, interface, addresses)
+                moved = _follow(minion, interface, addresses, endpoints.unmoved(interface, names))
                 outcome[interface] = {"moved": moved, "unresolved": unresolved}
     return outcome
 
@@ -67,18 +74,45 @@ class _LostPeers:
         self.view = replace(view, peers=lost) if view and lost else None
 
 
-def _follow(minion: Minion, interface: str, addresses: Mapping[str, str]) -> dict[str, str]:
+def _unanswered(found: Mapping[str, _LostPeers], names: Mapping[str, Sequence[str]]) -> set[str]:
+    """
+    The public keys of peers whose names have several addresses, and that do not answer where they are asked for a
+    session. A peer without traffic is asked nothing, and stays where it is.
+    """
+    several = {
+        interface: {key for key, text in each.endpoints.items() if len(names.get(Endpoint.parse(text).host, ())) > 1}
+        for interface, each in found.items()
+    }
+    if any(several.values()):
+        time.sleep(HANDSHAKE_SECONDS)
+    keys: set[str] = set()
+    for interface in filter(several.get, several):
+        with contextlib.suppress(WireguardError, OSError):
+            before, now = found[interface].peers, devices.peers(interface)
+            keys.update(key for key in several[interface] & now.keys() if _is_unanswered(before[key], now[key]))
+    return keys
+
+
+def _is_unanswered(before: DevicePeer, now: DevicePeer) -> bool:
+    if now.latest_handshake != before.latest_handshake or now.endpoint is None:
+        return False
+    return now.tx > before.tx or not endpoints.has_route(now.endpoint)
+
+
+def _follow(minion: Minion, interface: str, addresses: Mapping[str, str], unmoved: Collection[str]) -> dict[str, str]:
     """
     Under the interface's lock, and by the peers that are there now: `wg set` would re-create one removed meanwhile.
 
-    A run that holds the lock for long resolves names itself, so this does not wait for it.
+    A run that holds the lock for long resolves names itself, so this does not wait for it. The files keep an address
+    that is ``unmoved``.
     """
     with lock.hold(minion.cachedir, interface, seconds=1):
         now = _LostPeers(interface)
         moved = moved_endpoints(now.peers, now.endpoints, addresses)
         for command in wg_set(interface, [("peer", key, "endpoint", moved[key]) for key in sorted(moved)]):
             run(command)
-        _write(interface, {name: addresses[name] for name in now.endpoints.values() if name in addresses}, minion)
+        new = {name: addresses[name] for name in now.endpoints.values() if name in addresses and name not in unmoved}
+        _write(interface, new, minion)
     return {now.names[key]: address for key, address in moved.items()}
 
 
