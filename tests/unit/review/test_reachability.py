@@ -132,11 +132,15 @@ def test_nodes_that_no_link_joins_need_not_meet():
 def test_nodes_that_offer_the_same_private_address_cannot_meet_there():
     """Virtual machines behind a NAT of their own all have 10.0.2.15."""
     (text,) = warnings("a: {}, b: {}, c: {}", known=registered("a@10.0.2.15", "b@10.0.2.15", "c@10.0.2.16"))
-    assert text.startswith(
-        "mesh.yml:4: in network net, a, b offer the same address 10.0.2.15, so they cannot meet there;"
-    )
+    assert "nodes that offer the same private address cannot meet there: a and b (10.0.2.15); `withhold` it, or" in text
     assert warnings("a: {}, b: {endpoint: b.example}", known=registered("a@10.0.2.15", "b@10.0.2.15")) == []
 
 
 def test_a_port_alone_does_not_make_a_private_address_a_public_one():
     assert len(warnings("'*': {endpoint: ':443'}", known=CLOUDS)) == 1
+
+
+def test_many_such_nodes_are_one_warning_with_examples():
+    nodes = [f"{letter}{number}@10.0.2.{number}" for number in range(1, 6) for letter in "ab"]
+    (text,) = warnings(known=registered(*nodes))
+    assert ": a1 and b1 (10.0.2.1), a2 and b2 (10.0.2.2), a3 and b3 (10.0.2.3), ...; `withhold` it" in text

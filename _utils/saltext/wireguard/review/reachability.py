@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
 from ..errors import Problem
 from ..model.addresses import Address, Subnet
-from ..wording import some
 from .context import Context
 
 T = TypeVar("T")
@@ -51,25 +50,41 @@ def may_not_meet(context: Context, contexts: list[Context]) -> Iterator[Problem]
     these for each other unless they have sites. A common site says that there is a route.
     """
     private = _private(context)
-    for place, names in _by(private, lambda addresses: addresses[0]).items():
-        pair = _linked(context, names, names)
-        if pair:
-            message = f"in network {context.network.name}, {some(names)} offer the same address {place}, so they cannot"
-            advice = "`withhold` it, or give them an `endpoint:`, or sites of their own and the network a hub"
-            yield context.place_of(pair[0]).problem(f"{message} meet there; {advice}")
+    twice = [
+        (pair, f"{' and '.join(pair)} ({address})")
+        for address, names in _by(private, lambda addresses: addresses[0]).items()
+        if (pair := _linked(context, names, names))
+    ]
+    yield from _problem(
+        context,
+        "that offer the same private address cannot meet there",
+        twice,
+        "`withhold` it, or give one side an `endpoint:`, or each place a `site:` and the network a hub",
+    )
     groups = _by(private, lambda addresses: frozenset(map(_network_of, addresses)))
-    pairs = [
-        pair
+    apart = [
+        (pair, " and ".join(f"{name} ({private[name][0]})" for name in pair))
         for (one, names), (other, others) in itertools.combinations(groups.items(), 2)
         if one.isdisjoint(other) and (pair := _linked(context, names, others))
     ]
-    if pairs:
-        named = [" and ".join(f"{name} ({private[name][0]})" for name in pair) for pair in pairs[:3]]
-        yield context.place_of(pairs[0][0]).problem(
-            f"in network {context.network.name}, nodes that offer private addresses of different networks only may not"
-            f" meet: {', '.join(named)}{', ...' if len(pairs) > len(named) else ''}; give one side an `endpoint:`, or"
-            " each place a `site:` and the network a hub; where there is a route between them, give both one `site:`"
-        )
+    yield from _problem(
+        context,
+        "that offer private addresses of different networks only may not meet",
+        apart,
+        "give one side an `endpoint:`, or each place a `site:` and the network a hub; where there is a route between"
+        " them, give both one `site:`",
+    )
+
+
+def _problem(
+    context: Context, what: str, found: Sequence[tuple[tuple[str, str], str]], advice: str
+) -> Iterator[Problem]:
+    """``found``: pairs, and what to say of each."""
+    if found:
+        (first, *_), _ = found[0]
+        named = ", ".join([text for _, text in found[:3]] + (["..."] if len(found) > 3 else []))
+        message = f"in network {context.network.name}, nodes {what}: {named}; {advice}"
+        yield context.place_of(first).problem(message)
 
 
 def _private(context: Context) -> dict[str, list[Address]]:
