@@ -165,7 +165,10 @@ def test_a_peer_with_two_uplinks_that_nobody_talks_to_stays_where_it_is(names):
     assert host.call("reresolve")["wg0"] == {"moved": {}, "unresolved": []}
 
 
-def test_a_peer_with_two_uplinks_is_looked_for_at_each_in_turn_and_stays_at_the_one_that_answers(names):
+@pytest.mark.parametrize(
+    "uplinks", [{"endpoint": "db1.test:51829"}, {"endpoint": f"{OLD}:51829", "others": ("127.0.0.1:51829",)}]
+)
+def test_a_peer_with_two_uplinks_is_looked_for_at_each_in_turn_and_stays_at_the_one_that_answers(names, uplinks):
     """It was looked for at the one that was used last, for ever."""
     host, set_names = names
     set_names(db1=OLD)
@@ -175,13 +178,14 @@ def test_a_peer_with_two_uplinks_is_looked_for_at_each_in_turn_and_stays_at_the_
     registered(host, peer("node4", "10.42.0.4/32"))
     host.call("apply")
     host.run("ip", "route", "add", f"{OLD}/32", "dev", "lo")
-    registered(host, replace(other, endpoint="db1.test:51829", keepalive=1))
+    registered(host, replace(other, keepalive=1, **uplinks))
     host.call("apply")
     before = CONFIG.read_text()
     (host.disk / "hosts").write_text(f"{OLD} db1.test\n127.0.0.1 db1.test\n")
     assert host.call("reresolve")["wg0"]["moved"] == {"node2": "127.0.0.1:51829"}
     wait_until(lambda: host.device().peers[other.public_key].latest_handshake, 20)
     assert host.call("reresolve") == {}
+    assert host.call("apply")["backbone"]["changes"] == {}
     assert CONFIG.read_text() == before
 
 

@@ -61,3 +61,9 @@ def test_addresses_are_compared_by_what_they_mean():
 
 def test_a_lost_peer_whose_name_has_no_address_is_left_alone():
     assert moved_endpoints(device(DB1), {DB1.public_key: NAME}, {}) == {}
+
+
+def test_a_peer_with_several_addresses_is_lost_without_a_session():
+    peer = Peer("db1", key("db1"), (), "192.0.2.1:1", others=("192.0.2.2:1",))
+    assert view(peer).has_names
+    assert lost_peers(view(peer), device(peer), NOW) == {peer.public_key: "192.0.2.1:1"}

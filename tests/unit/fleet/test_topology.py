@@ -147,6 +147,23 @@ def test_where_both_are_decides_how_one_calls_the_other(viewer, callee, called):
     assert pair(viewer, callee) == called
 
 
+UPLINKS = {"endpoint": tuple(map(Endpoint, ("2a00::7", "198.51.100.7", "203.0.113.7", "b.example")))}
+
+
+@pytest.mark.parametrize(
+    ("viewer", "endpoint", "others"),
+    [
+        (("192.0.2.1",), "198.51.100.7:51820", ("203.0.113.7:51820",)),
+        (("192.0.2.1", "2a00::1"), "[2a00::7]:51820", ()),
+    ],
+)
+def test_of_a_node_with_two_uplinks_a_viewer_has_both_addresses_of_its_ip_version(viewer, endpoint, others):
+    """The second one was an error in the mesh file."""
+    topology = Topology([participant("a", offered=viewer), participant("b", **UPLINKS)], (), None, 25)
+    (peer,) = topology.peers("a")
+    assert (peer.endpoint, peer.others) == (endpoint, others)
+
+
 def test_an_endpoint_without_a_port_has_the_one_that_the_callee_listens_on():
     line = {"endpoints": {"ams": Endpoint("192.168.4.5")}}
     assert pair(HERE, {**line, "port": 9}) == "192.168.4.5:9"

@@ -272,3 +272,8 @@ def test_a_qr_code_gets_the_settings_without_comments():
     assert "#" not in text
     assert text.startswith(f"[Interface]\nPrivateKey = {KEY}\n")
     assert f"[Peer]\nPublicKey = {public_key('web1')}\n" in text
+
+
+def test_a_client_has_the_first_address_of_a_node_with_two_uplinks():
+    (peer,) = view("web1: {endpoint: [192.0.2.7, 192.0.2.8]}").peers
+    assert (peer.endpoint, peer.others) == ("192.0.2.7:51820", ())

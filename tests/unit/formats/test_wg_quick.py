@@ -283,3 +283,12 @@ def test_with_dynamic_routing_there_are_no_routes_and_a_link_local_address():
     assert "Table = off # routes by a routing daemon\n" in text
     assert "PostUp = ip -6 address add fd42::1/64 dev wg0 || :; ip -6 address add fe80::a2a:1/64 dev wg0 || :\n" in text
     assert parse(text, "wg0") == view
+
+
+def test_more_endpoints_of_a_peer_are_a_comment_and_read_back():
+    peer = replace(NODE3, endpoint="192.0.2.7:1", others=("192.0.2.8:1", "192.0.2.9:1"))
+    view = replace(VIEW, peers=(peer,))
+    text = render(view)
+    assert "\nEndpoint = 192.0.2.7:1\n# Other endpoints = 192.0.2.8:1, 192.0.2.9:1\n" in text
+    assert parse(text, "wg0") == view
+    assert "Other" not in "\n".join(wg_quick.lines(view, PrivateKey(KEY)))

@@ -42,8 +42,8 @@ from meshing import BOTH, network, problems
         (network(nodes="a: {routes: [127.0.0.0/24]}"), "mesh.yml:4: 127.0.0.0/24 overlaps 127.0.0.0/8 (loopback)"),
         (BOTH.replace("43", "42"), "mesh.yml:4: 10.42.0.0/16 overlaps 10.42.0.0/16 at mesh.yml:2"),
         (
-            network(nodes="a: {endpoint: [192.0.2.1, 192.0.2.2]}"),
-            "mesh.yml:4: 192.0.2.2 is never used: every node that can reach it uses",
+            network(nodes="a: {endpoint: [192.0.2.1, 192.0.2.1]}"),
+            "mesh.yml:4: 192.0.2.1 is never used: every node that can reach it uses",
         ),
         (
             network(nodes="a: {endpoint: [a.example, 192.0.2.2]}"),

@@ -46,6 +46,7 @@ def changed_peer(**changes):
         replace(VIEW, boot="one", clones=("two", "three")),
         replace(VIEW, via="b", other_ports=(51830,)),
         replace(VIEW, dynamic_routing=True),
+        replace(VIEW, peers=(replace(B, endpoint="192.0.2.7:1", others=("192.0.2.8:1",)),)),
     ],
 )
 def test_a_view_comes_back_from_its_dictionary(view):
@@ -288,3 +289,7 @@ def test_with_dynamic_routing_no_route_is_ours():
     assert (
         replace(VIEW, peers=(Peer("b", public_key("b"), ("192.168.40.0/24",)),), dynamic_routing=True).routes == set()
     )
+
+
+def test_more_endpoints_of_a_peer_are_in_its_digest():
+    assert replace(B, others=("192.0.2.8:1",)).digest != B.digest

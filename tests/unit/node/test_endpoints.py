@@ -131,3 +131,16 @@ def test_of_several_addresses_those_with_a_route_are_tried_in_turn(resolver, mon
     in_use = [f"192.0.2.{each}:51820" for each in used]
     found = endpoints.choose(view("web1"), resolver, in_use, [public_key("web1")])
     assert found == {"web1:51820": f"192.0.2.{turn}:51820"}
+
+
+def test_addresses_of_the_mesh_file_are_tried_in_turn_like_those_of_a_name(resolver, monkeypatch):
+    monkeypatch.setattr(endpoints, "has_route", lambda _: True)
+    peer = Peer("web1", public_key("web1"), (), "192.0.2.7:1", others=("192.0.2.8:1", "192.0.2.9:1"))
+    wanted = View("wg0", ("10.42.0.1/24",), (peer,))
+    lost = [peer.public_key]
+    turns = ["192.0.2.7:1"]
+    while len(turns) < 4:
+        turns += endpoints.choose(wanted, {}, turns[-1:], lost).values()
+    assert turns == ["192.0.2.7:1", "192.0.2.8:1", "192.0.2.9:1", "192.0.2.7:1"]
+    assert endpoints.choose(wanted, {}, ["192.0.2.8:1"]) == {"192.0.2.7:1": "192.0.2.8:1"}
+    assert endpoints.choose(wanted, {}, []) == {"192.0.2.7:1": "192.0.2.7:1"}

@@ -1,5 +1,5 @@
 """
-Peers without a session whose endpoint is a name: the name may have another address by now.
+Peers without a session whose endpoint is a name, which may have another address by now, or one of several.
 
 WireGuard itself knows only addresses. The endpoint of a peer with a session is where its packets come from, whatever
 its name resolves to. Pure: ``node.reresolve`` resolves the names.
@@ -16,7 +16,7 @@ from ..model.view import View
 
 def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[str, str]:
     """
-    Return public key to endpoint of the peers whose endpoint is a name and that have no session.
+    Return public key to endpoint of the peers whose endpoint is a name or one of several, and that have no session.
 
     :param view: what was applied last
     :param peers: those of the device, by public key; peers that are not there are left alone
@@ -25,10 +25,7 @@ def lost_peers(view: View, peers: Mapping[str, DevicePeer], now: int) -> dict[st
     return {
         peer.public_key: peer.endpoint
         for peer in view.peers
-        if peer.endpoint
-        and peer.has_name_as_endpoint
-        and peer.public_key in peers
-        and not peers[peer.public_key].has_session(now)
+        if peer.endpoint and peer.may_move and peer.public_key in peers and not peers[peer.public_key].has_session(now)
     }
 
 

@@ -184,7 +184,7 @@ class NetworkState:
             interface=network.interface,
             addresses=tuple(self._with_prefix(address) for address in mine.addresses),
             peers=tuple(
-                replace(other, next_key=None, preshared=other.preshared and mine.preshared_key)
+                replace(other, next_key=None, preshared=other.preshared and mine.preshared_key, others=())
                 for other in self._topology.peers(peer)
             ),
             network=network.name,

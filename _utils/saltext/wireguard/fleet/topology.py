@@ -38,8 +38,10 @@ from itertools import combinations_with_replacement
 
 from ..meshfile.mesh import EVERYBODY, Link, Network, NodeSettings, ends_of
 from ..model.addresses import DEFAULTS, Address, Subnet
-from ..model.endpoint import Endpoint, best, kind_of
+from ..model.endpoint import Endpoint, best, kind_of, same_kind
 from ..model.peer import DIGEST_SIZE, Peer
+
+Others = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -303,10 +305,10 @@ class Topology:
 
     def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """Viewers that see this participant alike share one object."""
-        endpoint, is_offered = _endpoint(viewer, participant, behind)
+        endpoint, others, is_offered = _endpoint(viewer, participant, behind)
         keepalive = self._keepalive if endpoint and not self._kinds[participant.name].can_reach(viewer) else 0
         addresses = tuple(each for each in participant.addresses if each.version in viewer.ip_versions)
-        alike = (participant.name, addresses, behind, endpoint, keepalive, is_offered)
+        alike = (participant.name, addresses, behind, endpoint, others, keepalive, is_offered)
         if alike not in self._made:
             self._made[alike] = Peer(
                 participant.name,
@@ -317,6 +319,7 @@ class Topology:
                 participant.next_key,
                 participant.preshared,
                 is_offered=is_offered and endpoint is not None,
+                others=others,
             )
         return self._made[alike]
 
@@ -352,27 +355,30 @@ def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
     return opposite
 
 
-def _endpoint(viewer: _Kind, participant: Participant, behind: frozenset[str]) -> tuple[str | None, bool]:
+def _endpoint(viewer: _Kind, participant: Participant, behind: frozenset[str]) -> tuple[str | None, Others, bool]:
     """
-    Where the viewer reaches the participant; None if it cannot, and the participant has to connect. And whether the
-    participant itself says so. What it offers from the networks ``behind`` it would lead into the tunnel.
+    Where the viewer reaches the participant; None if it cannot, and the participant has to connect. Where it may be
+    otherwise, with two uplinks. And whether the participant itself says so. What it offers from the networks ``behind``
+    it would lead into the tunnel.
     """
     settings = participant.settings
     inside = settings.endpoints.get(viewer.site) if viewer.site else None
     if inside:
-        return inside.with_port(settings.port), False
+        return inside.with_port(settings.port), (), False
     same_site = viewer.site == settings.site
     offered = _outside(behind, participant.offered) if behind else participant.offered
     if viewer.site and same_site and offered:
-        return _offered(viewer, offered, settings.port), True
+        return _offered(viewer, offered, settings.port), (), True
     if settings.endpoint is False:
-        return None, False
+        return None, (), False
     if settings.endpoint and not settings.forwarded_port:
-        return best(settings.endpoint, viewer.has).with_port(settings.port), False
+        chosen = best(settings.endpoint, viewer.has)
+        others = tuple(each.with_port(settings.port) for each in same_kind(settings.endpoint, chosen))
+        return chosen.with_port(settings.port), others, False
     public = [text for text in offered if ip_address(text).is_global]
     if settings.forwarded_port and public:
-        return _offered(viewer, public, settings.forwarded_port), True
-    return _offered(viewer, offered if same_site else public, settings.forwarded_port or settings.port), True
+        return _offered(viewer, public, settings.forwarded_port), (), True
+    return _offered(viewer, offered if same_site else public, settings.forwarded_port or settings.port), (), True
 
 
 def _outside(behind: Iterable[str], offered: Iterable[str]) -> tuple[str, ...]:

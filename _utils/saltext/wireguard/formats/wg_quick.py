@@ -25,6 +25,7 @@ from ..model.view import View
 # Settings of ours that wg-quick takes for comments.
 _PRESHARED_BY, _HOSTS, _DOMAIN = "# Preshared keys of secret", "# Hosts", "# Domain"
 _ENDPOINT_NAME = "# Endpoint by name"
+_OTHERS = "# Other endpoints"
 _ADDRESSES = "# Addresses"
 _OFFER, _WITHHOLD = "# Offer", "# Withhold"
 
@@ -273,6 +274,8 @@ def _endpoint(peer: Peer, endpoints: Mapping[str, str] | None) -> Iterator[str]:
         address = endpoints.get(peer.endpoint)
     if address is not None:
         yield f"Endpoint = {address}"
+    if endpoints is not None and peer.others:
+        yield f"{_OTHERS} = {', '.join(peer.others)}"
 
 
 def _marker(text: str) -> re.Match[str] | None:
@@ -328,7 +331,7 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
     if _OTHER_KEY.fullmatch(rest.partition("\n")[0]):
         rest = rest.partition("\n")[2]
     rest = _KEPT_OF_PEER.sub(r"\n\1", rest)
-    known = {"PublicKey", "PresharedKey", "AllowedIPs", _ENDPOINT_NAME, "Endpoint", "PersistentKeepalive"}
+    known = {"PublicKey", "PresharedKey", "AllowedIPs", _ENDPOINT_NAME, "Endpoint", _OTHERS, "PersistentKeepalive"}
     settings = _settings(rest, "[Peer]", known)
     if _ENDPOINT_NAME in settings and "Endpoint" in settings:
         canonical_endpoint(settings["Endpoint"])
@@ -337,6 +340,7 @@ def _read_peer(section: str) -> tuple[str, dict[str, object]]:
         "preshared_key": settings.get("PresharedKey"),
         "allowed_ips": _list(settings.get("AllowedIPs")),
         "endpoint": settings.get(_ENDPOINT_NAME, settings.get("Endpoint")),
+        "others": _list(settings.get(_OTHERS)),
         "keepalive": _number(settings.get("PersistentKeepalive")),
     }
 

@@ -152,7 +152,7 @@ def read_node_endpoint(scope: Scope, value: Value) -> tuple[Endpoint, ...] | Lit
         raise Invalid(
             value.place,
             f"{unused} is never used: every node that can reach it uses an earlier endpoint of the list; a list is for"
-            " an IPv6 and an IPv4 address, and a name comes last; for two uplinks, write a name with both addresses",
+            " IPv6 and IPv4 addresses, and a name comes last",
         )
     return endpoints
 

@@ -99,9 +99,14 @@ class Endpoint:
             return None
 
     @property
+    def kind(self) -> str | None:
+        """The one of KINDS that its address is, None for a name."""
+        return kind_of(self.address) if self.address else None
+
+    @property
     def reached_from(self) -> Set[str]:
         """A machine needs an address of one of these kinds to connect here. A name may stand for any address."""
-        return _REACHED_FROM[kind_of(self.address)] if self.address else KINDS
+        return _REACHED_FROM[self.kind] if self.kind else KINDS
 
     def with_port(self, default: int) -> str:
         """Return ``host:port`` as wg takes it, with ``default`` if this endpoint has no port."""
@@ -127,12 +132,18 @@ def best(endpoints: Sequence[Endpoint], own: Set[str]) -> Endpoint:
     return next((each for each in endpoints if not own.isdisjoint(each.reached_from)), endpoints[0])
 
 
+def same_kind(endpoints: Sequence[Endpoint], chosen: Endpoint) -> list[Endpoint]:
+    """The other addresses of the same kind, to be tried in turn with the chosen one."""
+    return [each for each in endpoints if each != chosen and each.kind is not None and each.kind == chosen.kind]
+
+
 def never_used(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """The endpoints of a list in order of preference that are the best for no machine."""
+    """The endpoints of a list in order of preference that are the best for no machine, nor like the best."""
     served: set[str] = set()
-    unused = []
+    used: list[Endpoint] = []
+    unused: list[Endpoint] = []
     for endpoint in endpoints:
-        if endpoint.reached_from <= served:
-            unused.append(endpoint)
+        is_best = not endpoint.reached_from <= served
+        (used if is_best or (endpoint not in used and same_kind(used, endpoint)) else unused).append(endpoint)
         served |= endpoint.reached_from
     return unused

@@ -18,7 +18,7 @@ DIGEST_SIZE = 32  # bytes of a peer's digest
 
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
-    "is_offered",
+    *("is_offered", "others"),
 }
 
 # Stands for a preshared key in a view for anybody but its node.
@@ -52,6 +52,8 @@ class Peer:
     the pair has had the key since before the node was taken over. ``kept_keepalive`` is from then, too, and counts if
     ``keepalive`` is 0; only the node itself knows it.
 
+    ``others``: more endpoints, all addresses, to be tried in turn with ``endpoint`` if that is one.
+
     ``other_key`` exists only on the node itself, see ``rotation.expand``.
 
     ``is_offered``: whether the peer itself offers the endpoint, so that it is no word of the operator. This is
@@ -70,6 +72,7 @@ class Peer:
     other_key: OtherKey | None = None
     kept_keepalive: int = 0
     is_offered: bool = field(default=False, compare=False)
+    others: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> bytes:
@@ -78,7 +81,8 @@ class Peer:
         mesh share these objects.
         """
         parts = [self.name, self.public_key, list(self.allowed_ips), self.endpoint, self.keepalive, self.next_key]
-        return sha256([*parts, *([True] if self.preshared else [])])
+        others = [{"others": self.others}] if self.others else []
+        return sha256([*parts, *([True] if self.preshared else []), *others])
 
     @property
     def effective_keepalive(self) -> int:
@@ -95,6 +99,11 @@ class Peer:
         """Whether the endpoint is a name, whose address may change. Cached for the same reason."""
         return self.endpoint is not None and Endpoint.parse(self.endpoint).address is None
 
+    @property
+    def may_move(self) -> bool:
+        """Whether it may be at another endpoint than the one that is written."""
+        return self.has_name_as_endpoint or bool(self.others)
+
     def to_dict(self) -> dict[str, Any]:
         """The peer in the pillar, where its name is the key."""
         data: dict[str, Any] = {
@@ -106,6 +115,8 @@ class Peer:
         }
         if self.is_offered:
             data["is_offered"] = True
+        if self.others:
+            data["others"] = list(self.others)
         if self.preshared:
             data["preshared_key"] = self.preshared_key or HIDDEN
         if self.next_preshared_key:
@@ -130,6 +141,7 @@ def peer_from_dict(name: str, data: object, where: str) -> Peer:
         preshared_key=preshared_key,
         next_preshared_key=given.get("next_preshared_key", parse_preshared_key, None),
         is_offered=given.get("is_offered", fields.boolean, False),
+        others=tuple(given.get("others", fields.list_of(fields.endpoint), [])),
     )
 
 

@@ -172,8 +172,8 @@ class View:
 
     @property
     def has_names(self) -> bool:
-        """Whether the endpoint of any peer is a name."""
-        return any(peer.has_name_as_endpoint for peer in self.peers)
+        """Whether the endpoint of any peer is a name, or one of several."""
+        return any(peer.may_move for peer in self.peers)
 
     def without_peers(self, public_keys: Collection[str]) -> View:
         """The view without the peers with one of these keys, current or next, and without their host names."""

@@ -10,6 +10,7 @@ from ..model.addresses import usable
 from ..model.device import Device
 from ..model.endpoint import Endpoint
 from ..model.offers import ANY, Offers
+from ..model.peer import Peer
 from ..model.view import View
 from ..system.commands import run
 from ..system.resolve import resolve_names
@@ -56,8 +57,9 @@ def resolve(view: View, device: Device | None) -> tuple[dict[str, str], dict[str
             log.warning(
                 "wireguard: %s: the endpoint %s of %s does not resolve", view.interface, peer.endpoint, peer.name
             )
-    kept = unmoved(view.interface, addresses)
-    return found, {**known(view), **{text: found[text] for text in found.keys() - kept}}
+    names = {peer.endpoint for peer in view.peers if peer.endpoint and peer.has_name_as_endpoint}
+    moved = (found.keys() & names) - unmoved(view.interface, addresses)
+    return found, {**known(view), **{text: found[text] for text in moved}}
 
 
 def unmoved(interface: str, addresses: Mapping[str, Sequence[str]]) -> set[str]:
@@ -105,20 +107,25 @@ def choose(
     found = {}
     for peer, text in ((peer, peer.endpoint) for peer in view.peers if peer.endpoint):
         endpoint = Endpoint.parse(text)
-        if endpoint.address:
-            found[text] = text
-        elif endpoint.host in addresses:
-            given = addresses[endpoint.host]
-            reachable = usable(given)
-            good = [str(Endpoint(each, endpoint.port)) for each in reachable if not view.leads_to(peer, each)]
-            if good:
-                best = max(good, key=lambda each: places.get(each, -1))
-                found[text] = _after(best, good) if peer.public_key in unanswered and best in used else best
-            else:
-                where = "inside the tunnel that it is to open" if reachable else "where no machine can be reached"
-                said = (view.interface, endpoint.host, quoted(", ".join(given)), where, peer.name)
-                log.warning("wireguard: %s: %s resolves to %s, %s; give %s another endpoint", *said)
+        good = [text, *peer.others] if endpoint.address else _usable(view, peer, endpoint, addresses)
+        if good:
+            best = max(good, key=lambda each: places.get(each, -1))
+            found[text] = _after(best, good) if peer.public_key in unanswered and best in used else best
     return found
+
+
+def _usable(view: View, peer: Peer, endpoint: Endpoint, addresses: Mapping[str, Sequence[str]]) -> list[str]:
+    """``ip:port`` of an endpoint that is a name."""
+    if endpoint.host not in addresses:
+        return []
+    given = addresses[endpoint.host]
+    reachable = usable(given)
+    good = [str(Endpoint(each, endpoint.port)) for each in reachable if not view.leads_to(peer, each)]
+    if not good:
+        where = "inside the tunnel that it is to open" if reachable else "where no machine can be reached"
+        said = (view.interface, endpoint.host, quoted(", ".join(given)), where, peer.name)
+        log.warning("wireguard: %s: %s resolves to %s, %s; give %s another endpoint", *said)
+    return good
 
 
 def _after(used: str, addresses: Sequence[str]) -> str:

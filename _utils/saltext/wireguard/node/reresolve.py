@@ -76,11 +76,15 @@ class _LostPeers:
 
 def _unanswered(found: Mapping[str, _LostPeers], names: Mapping[str, Sequence[str]]) -> set[str]:
     """
-    The public keys of peers whose names have several addresses, and that do not answer where they are asked for a
+    The public keys of peers that may be at several addresses, and that do not answer where they are asked for a
     session. A peer without traffic is asked nothing, and stays where it is.
     """
     several = {
-        interface: {key for key, text in each.endpoints.items() if len(names.get(Endpoint.parse(text).host, ())) > 1}
+        interface: {
+            peer.public_key
+            for peer in (each.view.peers if each.view else ())
+            if peer.others or len(names.get(Endpoint.parse(each.endpoints[peer.public_key]).host, ())) > 1
+        }
         for interface, each in found.items()
     }
     if any(several.values()):

@@ -46,7 +46,8 @@ class End:
         wanted = self.peer.endpoint if self.peer else None
         if wanted is None or self.seen is None or self.seen.endpoint is None:
             return None
-        return None if Endpoint.parse(wanted).address is None else wanted != self.seen.endpoint
+        others = self.peer.others if self.peer else ()
+        return None if Endpoint.parse(wanted).address is None else self.seen.endpoint not in (wanted, *others)
 
 
 @dataclass(frozen=True)
