@@ -106,6 +106,17 @@ def test_netcheck_of_a_node_without_nat(fleet):
     assert "another port for each peer" not in [row["nat"] for row in answer["versions"]]
 
 
+def test_netcheck_says_how_large_packets_may_be(fleet):
+    rules = "table inet narrow { chain c { type filter hook output priority 0; udp length > 1300 drop; }; }"
+    fleet.must("exec", "node1", "nft", rules)
+    code, answer = life.ask(fleet, "netcheck", "node1")
+    fleet.must("exec", "node1", "nft", "delete", "table", "inet", "narrow")
+    assert (code, answer["udp"]) == (1, "open"), answer
+    assert sorted(row["peer"] for row in answer["narrow"]) == ["node2", "node3"]
+    assert all(1200 < row["size"] < 1300 for row in answer["narrow"])
+    assert "write `mtu: " in answer["remedies"][-1]
+
+
 def test_netcheck_says_that_udp_is_blocked(fleet):
     """Node 1 and 2 reach each other, so it is not they."""
     rules = "table inet block { chain c { type filter hook output priority 0; meta l4proto udp drop; }; }"
