@@ -257,8 +257,8 @@ def report(file, network=None, probe=False, timeout=10):
     addresses and public keys, and nothing secret. What nodes say can be forged: the page is for looking.
 
     file
-        The page. It is readable for you alone; later reports keep the mode and group that you give it. A file that is
-        there and is no report is not overwritten.
+        The page; it must end with ``.html``. It is readable for you alone; later reports keep the mode and group that
+        you give it. A file that is there and is no report is not overwritten.
 
     network
         Only this one.

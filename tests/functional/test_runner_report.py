@@ -89,7 +89,7 @@ def test_a_page_is_written_and_the_next_one_says_what_has_changed(master, functi
         ({"file": ["x"]}, "file must be text"),
         ({"file": "/tmp/x.html", "probe": "yes"}, "probe must be true or false"),
         ({"file": "/tmp/x.html", "timeout": 0}, "timeout must be a number of seconds"),
-        ({"file": "/etc/passwd"}, "/etc/passwd is not overwritten: it is no report of these modules"),
+        ({"file": "/etc/passwd"}, "file must end with .html"),
     ],
 )
 def test_a_page_that_cannot_be_written_is_an_error(functions, arguments, message):

@@ -133,6 +133,13 @@ def test_a_file_that_is_no_report_stays_as_it_is(fleet, file):
     assert fleet.jobs == []
 
 
+def test_no_other_kind_of_file_can_be_made_by_a_report(fleet, tmp_path):
+    """Who may run this by API would make any file of root's."""
+    with pytest.raises(ConfigError, match=r"file must end with \.html"):
+        write(fleet, tmp_path / "nologin")
+    assert not (tmp_path / "nologin").exists()
+
+
 def test_no_link_is_followed(fleet, file, tmp_path):
     target = tmp_path / "target.html"
     write(fleet, target)

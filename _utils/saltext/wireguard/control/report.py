@@ -131,7 +131,9 @@ def _peers(moment: Moment, network: str) -> Mapping[str, Standing]:
 
 
 def _previous(path: str) -> Memory | None:
-    """What the report there remembers; None if there is no file. Raises ConfigError for one that is something else."""
+    """What the report there remembers; None if there is no file. Raises ConfigError for what is no place for one."""
+    if not path.endswith(".html"):  # who may make reports must not make other files by them
+        raise ConfigError("file must end with .html, such as /root/mesh.html")
     if not os.path.lexists(path):
         return None
     try:
