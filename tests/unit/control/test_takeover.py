@@ -79,6 +79,19 @@ def test_a_refusal_and_a_silent_node_make_the_command_fail(fleet):
     assert "retcode" not in run(fleet, "b", force=True, reason="she is gone")
 
 
+def test_where_salt_fails_for_once_the_node_is_asked_again(fleet):
+    """A master on a busy machine gave one node no pillar, so it was not announced, and all others were refused."""
+    answer, asked = fleet._answer, []
+
+    def fail_first(node, function, words, keywords):
+        asked.append(node)
+        return None if node == "c" and asked.count("c") == 1 else answer(node, function, words, keywords)
+
+    fleet._answer = fail_first
+    assert run(fleet, "*")["answer"] == "3 of 3 nodes are taken over"
+    assert asked == ["a", "b", "c", "c", "a", "b", "c"]
+
+
 def test_a_key_that_the_node_did_not_sign_for_is_not_taken_in(fleet):
     """A return can be forged; with a key in it, whoever forged it would have become the node."""
     forged = registration("b", next(serials), public_key=public_key("evil"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -67,12 +68,22 @@ def take(operator: Operator, target: str, force: bool, reason: str, timeout: flo
 
 
 def _ask(operator: Operator, nodes: Collection[str], how: Mapping[str, Any], timeout: float) -> Answers:
-    """What each says. The signed statements in their answers are taken in."""
+    """
+    What each says. The signed statements in their answers are taken in. Where Salt itself failed, as it does for a
+    pillar now and then on a busy master, the node is asked once more: what was done is not done again.
+    """
     arguments = [{**KEYWORDS, "signed": True, **how}]
-    with operator.bus() as bus:
+    master = operator.master
+
+    def ask(some_nodes: Collection[str]) -> Answers:
         query = NodeQuery(bus, timeout, Progress(operator.progress))
-        master = operator.master
-        return query.ask(FUNCTION, nodes, arguments, Part.from_dict, lambda node, each: hear_all(master, node, each))
+        hear = functools.partial(hear_all, master)
+        return query.ask(FUNCTION, some_nodes, arguments, Part.from_dict, hear)
+
+    with operator.bus() as bus:
+        answers = ask(nodes)
+        again = [node for node, answer in answers.items() if isinstance(answer, str)]
+        return {**answers, **ask(again)} if again else answers
 
 
 def _failures(nodes: Collection[str], answers: Answers, what: str) -> list[dict[str, Any]]:
