@@ -212,6 +212,23 @@ def test_a_dead_gateway_is_left_for_the_other_with_the_same_network(watch):
     assert carrier(run.fleet, "a", BEHIND) == ["i"]
 
 
+def test_a_hub_without_another_is_not_watched(watch):
+    alone = "'*': {endpoint: false}, h: {hub: true, endpoint: 192.0.2.1}, i: {}"
+    run = watch(mesh(nodes=alone, links="links: [[h, '*']]"))
+    dead(run.fleet)
+    assert run.run(60) == set()
+    assert run.fleet.jobs == []
+
+
+def test_a_dead_exit_is_left_for_the_next_of_via(watch):
+    exits = "'*': {via: [h, i]}, h: {exit: true}, i: {exit: true}"
+    run = watch(mesh(nodes=exits, links=""))
+    assert run.fleet.views["a"].via == "h"
+    run.fleet.lost = {(node, "h") for node in (*USERS, "i")}
+    assert run.run(30) == {"h"}
+    assert run.fleet.views["a"].via == "i"
+
+
 def test_few_are_asked_at_a_time_and_others_each_time(watch):
     run = watch(names=(*"abcdefgjklmn", "h", "i"))
     run.run(40)

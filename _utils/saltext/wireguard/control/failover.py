@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ..errors import RefusedError
 from ..fleet.fleet import Fleet
+from ..fleet.network import NetworkState
 from ..fleet.takeover import shares
 from ..master.master import Moment
 from ..meshfile.mesh import Network
@@ -169,11 +170,25 @@ def _all_watched(moment: Moment) -> Iterator[Watched]:
             yield from _watched_in(moment, network)
 
 
+def _can_be_left(state: NetworkState, node: str) -> bool:
+    """Whether another could take over anything. If not, there is no need to work out what would follow."""
+    here = state.members[node].settings
+    if not (here.carries or here.exit):
+        return False
+    others = [each.settings for name, each in state.members.items() if name != node and each.row]
+    return any(
+        (here.hub and other.hub)
+        or not set(here.routes).isdisjoint(other.routes)
+        or (len(other.exits) > 1 and node in other.exits)
+        for other in others
+    )
+
+
 def _watched_in(moment: Moment, network: Network) -> Iterator[Watched]:
     state = moment.unguarded.networks[network.name]
     for node, member in state.members.items():
         drain = state.drains.get(node)
-        if not (member.settings.carries or member.settings.exit) or not member.row or (drain and not drain.automatic):
+        if not _can_be_left(state, node) or not member.row or (drain and not drain.automatic):
             continue
         changed = moment.if_drained(network.name, node, drained=drain is None).networks[network.name]
         here, there = (changed, state) if drain else (state, changed)
