@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 # A session is renewed every 120 seconds while it carries packets and refused after 180 (the WireGuard paper, 6.1).
@@ -56,7 +56,7 @@ class Device:
     peers: Mapping[str, DevicePeer]
     boot_routes: frozenset[str] = frozenset()
     mark: int = 0
-    link_local: frozenset[str] = frozenset()
+    link_local: frozenset[str] = field(default=frozenset(), compare=False)
 
     def carrier(self, address: str) -> str | None:
         """The public key of the peer that packets to this address go to."""
