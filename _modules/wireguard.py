@@ -539,21 +539,22 @@ def reresolve() -> dict[str, Any]:
         return _judged(_reresolve.reresolve(minion), _reresolve.succeeded)
 
 
-def report_missing() -> list[str]:
+def report_drift() -> dict[str, list[str]]:
     """
-    Report to the master which interfaces of networks are configured here, but have no device: they did not come up at
-    boot, or somebody deleted them. The master then asks this minion to sync. Returns their names.
+    Report to the master what others have changed here since the networks were applied: a device that is gone or did not
+    come up at boot, an address, a peer, a file. The master then asks this minion to sync, unless the mesh file says
+    ``drift: report``. Returns ``{interface: [what differs]}``.
 
-    Minions run this when they start and every hour by themselves: their pillar has a schedule for it.
+    Minions run this when they start and every quarter of an hour by themselves: their pillar has a schedule for it.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt '*' wireguard.report_missing
+        salt '*' wireguard.report_drift
     """
     with _minion() as minion:
-        return _reports.send_missing(minion)
+        return _reports.send_drift(minion)
 
 
 # -- changing the key; docs/rotation.md describes the whole protocol

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import ETC, in_words, key, peer, registered, view
+from saltext.wireguard.master.status import statuses
 
 STRANGER = key("stranger")
 
@@ -101,3 +102,19 @@ def test_a_node_that_is_not_registered_says_so_in_both_kinds_of_test_run(host):
     applied = host.call("apply", test=True)["backbone"]
     synced = host.call("sync", test=True)["networks"]["backbone"]
     assert applied["changes"] == in_words(synced) == {"interface wg0": {"old": None, "new": "present"}}
+
+
+def test_what_was_changed_by_hand_is_reported_and_a_sync_puts_it_right(host):
+    """A reconcile saw nothing of it: the node had last said that all is as it should be."""
+    host.be_master("networks: {backbone: {subnets: [10.42.0.0/16], nodes: {'*': {}}}}")
+    host.call("apply")
+    assert host.call("report_drift") == {}
+    host.run("ip", "address", "add", "10.42.7.7/16", "dev", "wg0")
+    host.run("wg", "set", "wg0", "listen-port", "51829")
+    assert host.call("report_drift") == {"wg0": ["address 10.42.7.7/16", "listen port"]}
+    (status,) = statuses(host.master.moment())
+    assert status.reason == "drifted: address 10.42.7.7/16, listen port"
+    host.call("sync")
+    (status,) = statuses(host.master.moment())
+    assert status.reason is None
+    assert host.call("report_drift") == {}

@@ -265,8 +265,8 @@ def test_a_minion_is_told_its_own_preshared_keys(master):
 
 def test_a_node_with_a_peer_that_is_called_by_a_name_looks_it_up_again(master):
     master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
-    assert set(master.pillar("node1")["schedule"]) == {"wireguard_report_missing", "wireguard_reresolve"}
-    assert set(master.pillar("node2")["schedule"]) == {"wireguard_report_missing"}
+    assert set(master.pillar("node1")["schedule"]) == {"wireguard_report_drift", "wireguard_reresolve"}
+    assert set(master.pillar("node2")["schedule"]) == {"wireguard_report_drift"}
 
 
 def test_a_schedule_that_the_pillar_has_already_stays_in_it(master):
@@ -274,7 +274,7 @@ def test_a_schedule_that_the_pillar_has_already_stays_in_it(master):
     master.write_mesh("nodes: {node1: {}, node2: {endpoint: db1.example.com}}")
     given = {"schedule": {"highstate": {"function": "state.apply", "hours": 1}}}
     told = master.pillars()["wireguard"]("node1", given, mesh=str(master.mesh))
-    assert set(told["schedule"]) == {"highstate", "wireguard_report_missing", "wireguard_reresolve"}
+    assert set(told["schedule"]) == {"highstate", "wireguard_report_drift", "wireguard_reresolve"}
 
 
 def test_the_schedule_is_one_that_salt_takes(master):

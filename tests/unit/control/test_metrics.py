@@ -53,6 +53,7 @@ def test_all_states_are_there_so_that_an_alert_sees_a_zero(fleet):
         "never_registered",
         "never_reported",
         "rolled_back",
+        "drifted",
         "rotating",
         "by_ssh",
     }

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from answering import Fleet
-from factories import public_key, registration
+from answering import Fleet, serials
+from factories import mesh_text, public_key, registration
 from operating import operator_of
 from saltext.wireguard.control.reconcile import hear, hold, reconcile, release
 from saltext.wireguard.errors import ConfigError
@@ -130,3 +130,23 @@ def test_what_is_not_believed_is_announced_and_followed_by_nothing(fleet):
     assert hear(operator, REGISTER_TAG, forged) is False
     assert fleet.jobs == []
     assert operator.announced == [("refused", "a")]
+
+
+def drift(fleet):
+    digest = fleet.master.moment().fleet().views("a")["net"].digest
+    fleet.say(REPORT_TAG, Report("a", "net", digest, next(serials), drift=("peer b",)))
+
+
+def test_what_others_changed_on_a_node_is_put_right(fleet):
+    drift(fleet)
+    assert reconcile(operator_of(fleet))["confirmed"] == ["a"]
+    assert fleet.functions == [(SYNC, ["a"])]
+
+
+def test_unless_the_mesh_file_says_that_it_is_only_reported(fleet):
+    fleet.mesh.write_text(mesh_text("'*': {}", extra="drift: report"))
+    drift(fleet)
+    said = reconcile(operator_of(fleet))
+    assert (said["asked"], said["in_sync"], "retcode" in said) == ([], 2, False)
+    fleet.change_everybody()
+    assert reconcile(operator_of(fleet))["confirmed"] == ["a", "b", "c"]

@@ -183,3 +183,49 @@ def test_a_report_of_a_rollback_calls_for_none(master):
 def test_a_forged_report_calls_for_none(master):
     says(master, registration("a"))
     assert not calls_for_reconcile(master, REPORT_TAG, event(Report("a", "net", "digest", 2), signer="b"))
+
+
+def drifted(master, *drift, serial=2):
+    return Report("a", "net", master.moment().fleet().views("a")["net"].digest, serial, drift=drift)
+
+
+def leave_drift(master):
+    Path(master.mesh_path).write_text(mesh_text("'*': {}", extra="drift: report"))
+
+
+def test_a_node_that_others_changed_says_what_and_is_asked(master):
+    """The master had it in sync until somebody planned."""
+    says(master, registration("a"))
+    report(master, "a")
+    assert says(master, drifted(master, "address 10.42.0.9/24", "peer b"))
+    assert reasons(master)["a"] == "drifted: address 10.42.0.9/24, peer b"
+    assert calls_for_reconcile(master, REPORT_TAG, event(drifted(master, "peer b")))
+    (entry,) = [each for each in master.registry.audit.history() if each.what == "drifted"]
+    assert (entry.node, entry.why) == ("a", "address 10.42.0.9/24, peer b")
+    report(master, "a", serial=3)
+    assert reasons(master)["a"] is None
+
+
+def test_the_same_drift_is_one_entry_of_the_history(master):
+    says(master, registration("a"))
+    for serial in (1, 2):
+        says(master, drifted(master, "peer b", serial=serial))
+    assert [entry.what for entry in master.registry.audit.history()].count("drifted") == 1
+
+
+def test_drift_that_the_mesh_file_leaves_alone_is_said_and_nobody_asks(master):
+    leave_drift(master)
+    says(master, registration("a"))
+    says(master, drifted(master, "peer b"))
+    (status,) = [each for each in statuses(master.moment()) if each.member.node == "a"]
+    assert (status.reason, status.is_left) == ("drifted: peer b", True)
+    assert not calls_for_reconcile(master, REPORT_TAG, event(drifted(master, "peer b")))
+
+
+def test_a_node_that_is_out_of_date_is_asked_whatever_else_it_has(master):
+    leave_drift(master)
+    says(master, registration("a"))
+    says(master, drifted(master, "peer b"))
+    says(master, registration("b"))
+    (status,) = [each for each in statuses(master.moment()) if each.member.node == "a"]
+    assert (status.reason, status.is_left) == ("out of date", False)

@@ -11,8 +11,8 @@ def view(endpoint):
 
 def test_every_node_looks_whether_its_devices_are_there_when_its_minion_starts():
     """Salt runs a job with `seconds` at the start of a minion, unless `run_on_start` says otherwise."""
-    job = schedule([view("192.0.2.1:51820")])["wireguard_report_missing"]
-    assert (job["function"], job["return_job"]) == ("wireguard.report_missing", False)
+    job = schedule([view("192.0.2.1:51820")])["wireguard_report_drift"]
+    assert (job["function"], job["return_job"]) == ("wireguard.report_drift", False)
     assert "seconds" in job
     assert "run_on_start" not in job
 

@@ -9,7 +9,7 @@ from ..errors import LossError, MeshError
 from ..formats.prometheus import Metric, Sample, render
 from ..master import counters, warnings
 from ..master.master import Master, Moment
-from ..master.status import BY_SSH, ENROLLED, UNFINISHED, Status, statuses
+from ..master.status import BY_SSH, DRIFTED, ENROLLED, UNFINISHED, Status, statuses
 from ..rollout.hold import current_hold
 from ..system import textfile
 from .operator import Operator
@@ -21,6 +21,7 @@ _STATES = {
     "never registered": "never_registered",
     "never reported": "never_reported",
     "rolled back": "rolled_back",
+    DRIFTED: "drifted",
     UNFINISHED: "rotating",
     ENROLLED: "by_ssh",
     BY_SSH: "by_ssh",

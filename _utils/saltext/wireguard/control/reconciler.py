@@ -187,7 +187,7 @@ class Reconciler:
         """node -> what it must come to: the digests of its networks, and the networks that it must take down."""
         wanted: dict[str, str] = {}
         for status in statuses(moment):
-            wrong = status.reason and not self._is_rotating(status)
+            wrong = status.reason and not status.is_left and not self._is_rotating(status)
             if status.member.has_registered and (wrong or self._is_unchecked(status)):
                 wanted[status.member.node] = wanted.get(status.member.node, "") + str(status.wanted)
         for network, node in leftovers(moment):

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from ..errors import RefusedError
 from ..fleet.membership import Member, vouched_keys
+from ..meshfile.mesh import REPAIR
 from ..model.statements import ABSENT, REGISTER_TAG, UNKNOWN, Report
 from ..registry.admission import REVOKED
 from ..registry.evidence import signed_part, verify
 from ..registry.rows import Applied, NodeId
-from ..wording import shell
+from ..wording import shell, some
 from .master import Master, Moment
 
 # Why a node is not in sync: it announced a new key, and it is unknown whether it uses it.
 UNFINISHED = "rotation not finished"
+
+# The beginning of why a node is not in sync: others have changed its device or its files.
+DRIFTED = "drifted"
 
 # Why a node is not in sync: it has no minion that can be asked.
 BY_SSH = "by ssh"
@@ -28,7 +32,8 @@ ENROLLED = "enrolled by ssh; its minion has not registered yet"
 class Status:
     """
     The state of one member. ``reason``: why its device is not what it should be, None if it is. ``wanted``: the digest
-    of its view, None for a member that has not registered.
+    of its view, None for a member that has not registered. ``is_left``: whether that is drift, which the mesh file
+    leaves alone.
     """
 
     network: str
@@ -36,6 +41,7 @@ class Status:
     applied: Applied | None
     reason: str | None
     wanted: str | None = None
+    is_left: bool = False
 
     @property
     def seen(self) -> float:
@@ -49,10 +55,11 @@ def statuses(moment: Moment) -> list[Status]:
     fleet = moment.fleet()
     digests = fleet.digests()
     return [
-        Status(network, member, report, _reason(member, wanted, report), wanted)
+        Status(network, member, report, reason, wanted, _is_left(moment, network, reason))
         for network, member in fleet.members()
         for report in [_believed_report(moment, network, member.node)]
         for wanted in [digests.get((network, member.node))]
+        for reason in [_reason(member, wanted, report)]
     ]
 
 
@@ -73,7 +80,18 @@ def _reason(member: Member, digest: str | None, report: Applied | None) -> str |
     if report.digest != digest:
         tried = report.rollback
         return f"rolled back: {tried.why}" if tried and tried.tried == digest else "out of date"
-    return UNFINISHED if member.row.next_key else None
+    if member.row.next_key:
+        return UNFINISHED
+    return f"{DRIFTED}: {some(report.drift)}" if report.drift else None
+
+
+def _is_left(moment: Moment, network: str, reason: str | None) -> bool:
+    return bool(reason) and str(reason).startswith(DRIFTED) and not _repairs(moment, network)
+
+
+def _repairs(moment: Moment, name: str) -> bool:
+    network = moment.mesh.network(name)
+    return network is None or network.drift == REPAIR
 
 
 def registered(moment: Moment) -> set[str]:
@@ -150,12 +168,15 @@ def calls_for_reconcile(master: Master, tag: str, event: object = None) -> bool:
 
 def _is_astray(moment: Moment, event: object) -> bool:
     """
-    Whether the report in this event is about a view that its node should not have, because something delivered it late.
-    A change that the node rolled back is no such case: asking would not help, as it does not try that again at once.
+    Whether the report in this event is about a view that its node should not have, because something delivered it late,
+    or about a device that others have changed. A change that the node rolled back is no such case: asking would not
+    help, as it does not try that again at once.
     """
     try:
         report, _ = verify(signed_part(event), Report, moment.keys)
     except RefusedError:
         return False
     wanted = moment.unguarded.digests().get((report.network, report.node))
+    if wanted is not None and report.drift and _repairs(moment, report.network):
+        return True
     return wanted is not None and report.digest not in (wanted, ABSENT, UNKNOWN)

@@ -64,6 +64,10 @@ class AddressRange:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
+# What becomes of what others change on nodes behind our back.
+REPAIR, REPORT = "repair", "report"
+
+
 class _Placed:
     """One entry of the file: ``place`` is that of its key, ``places`` are those of its settings."""
 
@@ -210,8 +214,8 @@ class Network(_Placed):
     each other's names, in the ``domain`` if there is one. ``failover``: "auto", "ask" or "off"; whether the nodes leave
     a hub, or a node with a network behind it, that fails them. ``failover_after`` and ``failback``: for so many seconds
     it must have failed, or be well again; None for never. ``dns``: name servers and search domains in what is exported
-    for external peers. ``dynamic_routing``: whether routing daemons make the routes. ``nodegroups``: those of the
-    master; None where they are not known.
+    for external peers. ``dynamic_routing``: whether routing daemons make the routes. ``drift``: "repair" or "report",
+    what becomes of what others change on nodes. ``nodegroups``: those of the master; None where they are not known.
     """
 
     name: str
@@ -237,6 +241,7 @@ class Network(_Placed):
     domain: str | None = None
     dns: tuple[str, ...] = ()
     dynamic_routing: bool = False
+    drift: str = REPAIR
     places: Mapping[str, Place] = _no_places()
     nodegroups: Nodegroups | None = field(default=None, compare=False, repr=False)
 

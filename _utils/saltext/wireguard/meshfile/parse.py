@@ -28,7 +28,7 @@ from .checks import (
     check_unshared,
 )
 from .entries import LONGEST_LIST, read_nodes, read_peers
-from .mesh import DEFAULT_INTERFACE, DEFAULT_KEEPALIVE, DEFAULT_PORT, Mesh, Network
+from .mesh import DEFAULT_INTERFACE, DEFAULT_KEEPALIVE, DEFAULT_PORT, REPAIR, REPORT, Mesh, Network
 from .patterns import Nodegroups
 from .reading import REQUIRED, SMALLEST_MESH, Key, Scope, claim, read_entries, read_table, require
 from .scalars import read_name
@@ -132,6 +132,7 @@ MESH_KEYS: Mapping[str, Key] = {
 NETWORK_KEYS: Mapping[str, Key] = {
     "interface": Key(read_interface, "text, 1 to 15 bytes", matching(INTERFACE), f"`{DEFAULT_INTERFACE}`"),
     "port": whole("port", 1, 65535, f"`{DEFAULT_PORT}`"),
+    "drift": choice("drift", (REPAIR, REPORT), f"`{REPAIR}`"),
     "subnets": Key(read_subnets, CIDR, SUBNETS, REQUIRED),
     "exclude": Key(
         read_exclude,

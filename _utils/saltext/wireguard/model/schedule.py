@@ -11,7 +11,7 @@ from typing import Any
 from .view import View
 
 # The first time is when the minion starts: what did not come up at boot is reported then.
-_REPORT_MISSING = {"function": "wireguard.report_missing", "seconds": 3600, "splay": 10, "return_job": False}
+_REPORT_DRIFT = {"function": "wireguard.report_drift", "seconds": 900, "splay": 10, "return_job": False}
 
 # Sessions expire after 180 seconds, so a node follows a peer at most five minutes after it moved.
 _RERESOLVE = {"function": "wireguard.reresolve", "seconds": 90, "splay": 30, "return_job": False}
@@ -20,5 +20,5 @@ _RERESOLVE = {"function": "wireguard.reresolve", "seconds": 90, "splay": 30, "re
 def schedule(views: Iterable[View]) -> dict[str, Any]:
     """What a node with these views has to do; names are looked up only where there are any."""
     known = list(views)
-    jobs = {"wireguard_report_missing": _REPORT_MISSING} if known else {}
+    jobs = {"wireguard_report_drift": _REPORT_DRIFT} if known else {}
     return {**jobs, "wireguard_reresolve": _RERESOLVE} if any(view.has_names for view in known) else jobs

@@ -39,6 +39,7 @@ MAX_REACHED = 10
 MAX_SERIAL = 2**63 - 1
 
 _SERIAL = fields.integer(1, MAX_SERIAL)
+_SENTENCES = fields.list_of(fields.short_text, MAX_OBSTACLES)
 
 # How far a serial or a generation, which are times, may be ahead of the clock that checks them.
 MAX_AHEAD_NS = 86_400 * 10**9
@@ -103,7 +104,7 @@ class Report:
 
     ``rollback``: the last rollback since the node's last report of a success, if any. ``generation``: that of the
     newest view or job that the node has applied, 0 if that had none. ``obstacles``: what the node's machine cannot have
-    of the view, and why, a few words each.
+    of the view, and why, a few words each. ``drift``: what others have changed on the device or in files since.
     """
 
     KIND: ClassVar[str] = "saltext-wireguard/report/1"
@@ -115,6 +116,7 @@ class Report:
     rollback: Rollback | None = None
     generation: int = 0
     obstacles: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
@@ -128,7 +130,8 @@ class Report:
             boot=given.get("boot", _boot, ""),
             rollback=Rollback.from_dict(data["rollback"]) if data.get("rollback") else None,
             generation=given.get("generation", fields.integer(0, MAX_SERIAL), 0),
-            obstacles=tuple(given.get("obstacles", fields.list_of(fields.short_text, MAX_OBSTACLES), [])),
+            obstacles=tuple(given.get("obstacles", _SENTENCES, [])),
+            drift=tuple(given.get("drift", _SENTENCES, [])),
         )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import NodeError, WireguardError
 from ..model.answers import Answer, Sessions
+from ..model.changes import Change, Kind
 from . import config_files, devices, removal
 from .boot.managers import Manager
 from .converge import Convergence
@@ -36,10 +37,19 @@ def _answer(interface: str, boot: Manager, asked: Collection[str]) -> Answer:
     live = Sessions.of(device, int(time.time())) if device else Sessions()
     sessions = dataclasses.replace(live, keys=set(asked) & set(live.keys or ()))
     try:
-        view = removal.last_view(interface)
+        digest, convergence = compare(interface, boot)
     except NodeError:
         return Answer(sessions=sessions)
-    convergence = Convergence(view, config_files.key_file(interface), str(view.public_key), boot)
-    return Answer(
-        convergence.changes(), convergence.disturbs(), view.digest, sessions, obstacles=convergence.obstacles()
-    )
+    return Answer(convergence.changes(), convergence.disturbs(), digest, sessions, obstacles=convergence.obstacles())
+
+
+def compare(interface: str, boot: Manager) -> tuple[str, Convergence]:
+    """The digest of what was applied last, and what differs from it now. Raises NodeError, as ``last_view`` does."""
+    view = removal.last_view(interface)
+    return view.digest, Convergence(view, config_files.key_file(interface), str(view.public_key), boot)
+
+
+def was_changed(change: Change) -> bool:
+    """Whether others changed something. A peer that is at another endpoint may have roamed there."""
+    moved = change.kind == Kind.PEER and change.old is not None and isinstance(change.new, Mapping)
+    return not (moved and set(change.new) == {"endpoint"})  # type: ignore[arg-type]

@@ -53,11 +53,12 @@ class Statements:
         rollback: Mapping[str, Any] | None = None,
         generation: int = 0,
         obstacles: Sequence[str] = (),
+        drift: Sequence[str] = (),
     ) -> Signed:
         """
         That the view with this digest was applied. ``last_serial``: the last one of this node that the master knows.
         ``rollback`` and ``generation``: as the interface's journal has them. ``obstacles``: what it was applied
-        without.
+        without. ``drift``: what others changed since.
         """
         statement = statements.Report(
             self._node,
@@ -68,6 +69,7 @@ class Statements:
             rollback=_rollback(rollback),
             generation=generation,
             obstacles=tuple(obstacles[: statements.MAX_OBSTACLES]),
+            drift=tuple(drift),
         )
         return self._sign(statement)
 

@@ -38,6 +38,7 @@ WHATS = (
     "removed",
     "revoked",
     "rolled_back",
+    "drifted",
     "rotated",
     "rotating",
     "rotation_failed",

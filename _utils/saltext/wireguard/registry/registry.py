@@ -20,6 +20,7 @@ from dataclasses import asdict
 
 from ..errors import ConfigError, RefusedError
 from ..model.statements import ABSENT, Registration, Report, Rotation
+from ..wording import some
 from . import drains, exports
 from . import history as trail
 from .admission import Membership, Standing
@@ -60,7 +61,7 @@ from .upkeep import Upkeep
 # place -> the identity of what it was read from, None where there was none; the list of denials; what was read
 _snapshots: dict[str, tuple[int | None, Mapping[NodeId, Standing], Snapshot]] = {}
 
-_REPORT = upsert("report", "network, node", "digest, salt_key, reported, rollback, obstacles")
+_REPORT = upsert("report", "network, node", "digest, salt_key, reported, rollback, obstacles, drift")
 
 
 def database_at(place: str) -> Database:
@@ -182,10 +183,17 @@ class Registry:
 
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
-        sql = "SELECT network, node, digest, salt_key, reported, rollback, obstacles FROM report"
+        sql = "SELECT network, node, digest, salt_key, reported, rollback, obstacles, drift FROM report"
         return {
-            (network, node): Applied(digest, salt_key, reported, parse_rollback(rollback), tuple(json.loads(obstacles)))
-            for network, node, digest, salt_key, reported, rollback, obstacles in self._store.all(sql)
+            (network, node): Applied(
+                digest,
+                salt_key,
+                reported,
+                parse_rollback(rollback),
+                tuple(json.loads(obstacles)),
+                tuple(json.loads(drift)),
+            )
+            for network, node, digest, salt_key, reported, rollback, obstacles, drift in self._store.all(sql)
         }
 
     # -- writing
@@ -308,17 +316,27 @@ class Registry:
                 if spend(connection, changes(connection), report.node, time.time()):
                     outgrow(connection, report.generation)
             known = connection.execute(
-                "SELECT digest, salt_key, obstacles, rollback FROM report WHERE (network, node) = (?, ?)", who
+                "SELECT digest, salt_key, obstacles, drift, rollback FROM report WHERE (network, node) = (?, ?)", who
             ).fetchone()
-            rollback, obstacles = report.rollback, json.dumps(report.obstacles)
-            told = (report.digest, salt_key, obstacles, rollback)
-            same = bool(known) and (*known[:3], parse_rollback(known[3])) == told
+            rollback, obstacles, drift = report.rollback, json.dumps(report.obstacles), json.dumps(report.drift)
+            told = (report.digest, salt_key, obstacles, drift, rollback)
+            same = bool(known) and (*known[:4], parse_rollback(known[4])) == told
             news = not same and spend(connection, REPORTS, report.node, time.time())
-            if news and rollback and rollback != parse_rollback(known and known[3]):
+            if news and rollback and rollback != parse_rollback(known and known[4]):
                 trail.write(connection, *who, "rolled_back", report.node, rollback.why, digest=rollback.tried)
+            if news and report.drift and drift != (known and known[3]):
+                trail.write(connection, *who, "drifted", report.node, some(report.drift))
             connection.execute(
                 _REPORT,
-                (*who, report.digest, salt_key, time.time(), rollback and json.dumps(asdict(rollback)), obstacles),
+                (
+                    *who,
+                    report.digest,
+                    salt_key,
+                    time.time(),
+                    rollback and json.dumps(asdict(rollback)),
+                    obstacles,
+                    drift,
+                ),
             )
             return news or booted
 

@@ -55,6 +55,7 @@ class Applied:
     """
     The last view that a node reported as applied, by digest, at which time (Unix seconds), under which Salt key;
     and the change that it took back instead, if it remembered one. ``obstacles``: what its machine cannot have of it.
+    ``drift``: what others have changed there since.
     """
 
     digest: str
@@ -62,6 +63,7 @@ class Applied:
     reported: float
     rollback: Rollback | None = None
     obstacles: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ CREATE TABLE serial (
 ) {kept_by_key};
 CREATE TABLE report (
     network TEXT NOT NULL, node TEXT NOT NULL, digest TEXT NOT NULL, salt_key TEXT NOT NULL, reported FLOAT8 NOT NULL,
-    rollback TEXT, obstacles TEXT NOT NULL,
+    rollback TEXT, obstacles TEXT NOT NULL, drift TEXT NOT NULL,
     PRIMARY KEY (network, node)
 ) {kept_by_key};
 CREATE TABLE standing (
