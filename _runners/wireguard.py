@@ -475,6 +475,32 @@ def reject(node, network=None):
 
 
 @_operator.command
+def rename(old, new, reason=""):
+    """
+    Let a minion that has another id now go on as the same node: with its key, its addresses and its history.
+
+    Rename the minion, accept its Salt key under the new id, and have the new id in the mesh file; then run this, and
+    delete the Salt key of the old id. That the two are one machine is known from its Salt key, which stays the same. A
+    revoked node is revoked under every id.
+
+    old, new
+        Minion ids.
+
+    reason
+        For the history.
+
+    Returns what ``reconcile`` returns, and ``answer`` (a sentence).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run wireguard.rename web1 web01
+    """
+    return _run(_admission.rename, old, new, reason)
+
+
+@_operator.command
 def forget_serials(node, network=None, reason=""):
     """
     Let a node speak again whose statements are refused, because it, or this master, had a clock that was ahead. Old

@@ -200,7 +200,7 @@ class Host:
 
     def refresh_pillar(self):
         """As the minion does by `saltutil.refresh_pillar` and when it starts."""
-        compiled = salt.pillar.get_pillar(self.opts, self.opts["grains"], NODE).compile_pillar()
+        compiled = salt.pillar.get_pillar(self.opts, self.opts["grains"], self.opts["id"]).compile_pillar()
         self.hold_pillar(compiled)
         return compiled
 

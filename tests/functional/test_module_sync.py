@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import NODE, accepted_keys, registered
+from saltext.wireguard.master import decisions
 from saltext.wireguard.master.status import statuses
 from saltext.wireguard.model.statements import REGISTER_TAG, REPORT_TAG, Registration
 from saltext.wireguard.registry.evidence import verify
@@ -96,3 +97,21 @@ def test_a_pillar_that_cannot_be_compiled_is_an_error_that_touches_nothing(host)
     (host.pillar_dir / "data.sls").write_text("a: [")
     assert "the pillar has errors, so nothing was changed" in host.error("sync")
     assert host.picture() == before
+
+
+def test_a_renamed_minion_goes_on_with_its_key_its_addresses_and_its_device(host):
+    """It got another address, which its guard refused."""
+    host.be_master(MESH)
+    host.call("apply")
+    before = host.device()
+    key_file = host.pki / "minions" / NODE
+    key_file.rename(host.pki / "minions" / "web01")
+    host.configure(id="web01")
+    host.refresh_pillar()
+    assert "it would take this node's own address 10.42.0.1 away" in host.error("apply")
+    decisions.rename(host.master, "backbone", NODE, "web01", "alice", "")
+    host.forget_commands()
+    assert host.call("sync")["networks"]["backbone"]["result"] is True
+    assert host.writing_commands() == []
+    assert host.device() == before
+    assert {status.member.node: status.reason for status in statuses(host.master.moment())}["web01"] is None

@@ -3,11 +3,11 @@
 import pytest
 
 from answering import Fleet
-from factories import mesh_text, public_key
+from factories import accept, mesh_text, public_key
 from operating import operator_of
 from saltext.wireguard.control import tables
-from saltext.wireguard.control.admission import admit, forget_serials, reject
-from saltext.wireguard.errors import ConfigError
+from saltext.wireguard.control.admission import admit, forget_serials, reject, rename
+from saltext.wireguard.errors import ConfigError, RefusedError
 
 
 @pytest.fixture
@@ -52,3 +52,40 @@ def test_a_node_that_is_rejected_stays_out_and_that_is_announced(fleet):
 def test_a_node_without_serials_of_the_future_has_none_to_forget(fleet):
     with pytest.raises(ConfigError, match="no serial of a is in the future"):
         forget_serials(operator_of(fleet), "a", None, "")
+
+
+@pytest.fixture
+def renamed(fleet):
+    """Node b is called web01 now, on the same disk: its Salt key and its WireGuard key are those of b."""
+    fleet.mesh.write_text(mesh_text("'*': {}"))
+    fleet.reconcile()
+    accept(fleet.master, "web01", key="b")
+    fleet.minions.add("web01")
+    fleet.off.add("b")
+    return fleet
+
+
+def test_a_renamed_minion_goes_on_as_the_same_node(renamed):
+    before = renamed.master.registry.snapshot().rows["net", "b"]
+    said = rename(operator_of(renamed), "b", "web01", "new scheme")
+    assert said["answer"] == "b is web01 now in net; its Salt key is accepted still: `salt-key -d b`"
+    after = renamed.master.registry.snapshot().rows["net", "web01"]
+    assert (after.public_key, after.addresses) == (before.public_key, before.addresses)
+    renamed.delete_salt_key("b")
+    renamed.reconcile()
+    assert "web01" in renamed.has("a")
+
+
+def test_only_an_accepted_member_that_somebody_knows_can_be_renamed(renamed):
+    operator = operator_of(renamed)
+    for old, new, error, message in (
+        ("b", "b", ConfigError, "the same minion id"),
+        ("nobody", "web01", ConfigError, "no nobody has ever registered"),
+        ("b", "web02", RefusedError, "web02 is not an accepted minion"),
+        ("b", "a", RefusedError, "nothing that b said in network net was signed with the accepted Salt key of a"),
+    ):
+        with pytest.raises(error, match=message):
+            rename(operator, old, new, "")
+    renamed.mesh.write_text(mesh_text("a: {}, b: {}, c: {}"))
+    with pytest.raises(RefusedError, match="web01 is no member of network net: not in the mesh file"):
+        rename(operator, "b", "web01", "")

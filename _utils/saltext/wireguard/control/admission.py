@@ -68,6 +68,22 @@ def _duration(text: object) -> float:
         raise ConfigError(f"valid_for: {exc}") from exc
 
 
+def rename(operator: Operator, old: str, new: str, reason: object) -> dict[str, Any]:
+    """``salt-run wireguard.rename``."""
+    master = operator.master
+    moment = master.moment()
+    if old == new:
+        raise ConfigError("old and new are the same minion id")
+    networks = sorted({name for name, node in {*moment.snapshot.rows, *moment.applied} if node == old})
+    if not networks:
+        raise ConfigError(f"no {old} has ever registered; see `salt-run wireguard.nodes`")
+    for name in networks:
+        decisions.rename(master, name, old, new, operator.name, str(reason or ""))
+    kept = f"; its Salt key is accepted still: {shell('salt-key -d', old)}" if old in moment.keys else ""
+    answer = f"{old} is {new} now in {', '.join(networks)}{kept}"
+    return {"answer": answer, **reconcile(operator, contact=[new])}
+
+
 def reject(operator: Operator, node: str, network: str | None) -> dict[str, Any]:
     """``salt-run wireguard.reject``."""
     master = operator.master

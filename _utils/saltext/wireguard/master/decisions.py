@@ -21,6 +21,21 @@ def admit(master: Master, network: str, node: str, who: str, expires: float | No
     return master.registry.admissions.admit(members, node, keys[node].fingerprint, who, expires, public_key)
 
 
+def rename(master: Master, network: str, old: str, new: str, who: str, why: str) -> None:
+    """Let a node go on under another minion id; see ``Renames.rename``. Raises RefusedError if that is no member."""
+    keys = master.accepted()
+    if new not in keys:
+        raise RefusedError(f"{new} is not an accepted minion: accept its key by {shell('salt-key -a', new)} first")
+    members = membership(master, network, keys)
+    reason = members.why_not(new)
+    if reason:
+        raise RefusedError(f"{new} is no member of network {network}: {reason}")
+    row = master.registry.snapshot().rows.get((network, old))
+    if row:
+        refuse_wrong_key(members.network, new, row.public_key)
+    master.registry.renames.rename(members, old, new, keys[new].fingerprint, who, why)
+
+
 def networks_to_enroll(moment: Moment, node: str, network: str | None = None) -> list[Network]:
     """
     The networks of the node by the mesh file; only ``network`` if that is given. Raises ConfigError, and RefusedError

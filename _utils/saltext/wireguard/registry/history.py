@@ -19,6 +19,7 @@ WHATS = (
     "admitted",
     "cloned",
     "drained",
+    "drifted",
     "enrolled",
     "exported",
     "failed_back",
@@ -36,9 +37,9 @@ WHATS = (
     "rejected",
     "rekeyed",
     "removed",
+    "renamed",
     "revoked",
     "rolled_back",
-    "drifted",
     "rotated",
     "rotating",
     "rotation_failed",
@@ -143,10 +144,21 @@ def _insert(connection: Connection, values: tuple[object, ...]) -> int:
 
 
 def read(connection: Connection, node: str | None, limit: int) -> list[Entry]:
-    """The newest entries, of one node or of all, oldest first."""
-    where, values = ("WHERE node = ?", [node]) if node else ("", [])
+    """The newest entries, of one node, also under its former ids, or of all; oldest first."""
+    values = _ids(connection, node) if node else []
+    where = f"WHERE node IN ({', '.join('?' * len(values))})" if node else ""
     sql = f"SELECT {_COLUMNS} FROM history {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - only fixed words
     return [_entry(row) for row in reversed(connection.execute(sql, [*values, limit]).fetchall())]
+
+
+def _ids(connection: Connection, node: str) -> list[str]:
+    """The minion id, and those that the machine had before."""
+    sql = "SELECT details FROM history WHERE node = ? AND what = 'renamed'"
+    ids = [node]
+    for each in ids:  # grows meanwhile
+        known = [json.loads(details).get("former") for (details,) in connection.execute(sql, [each])]
+        ids += [former for former in known if former and former not in ids]
+    return ids
 
 
 def claim(connection: Connection) -> list[Entry]:

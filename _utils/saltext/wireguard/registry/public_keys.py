@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..errors import RefusedError
 from ..model.statements import Registration, Rotation
+from ..wording import shell
 from . import exports
 from . import history as trail
 from .admission import Membership
@@ -62,6 +63,7 @@ def _owners(connection: Connection, node: str, public_key: str) -> Iterator[tupl
 def _taken(node: str, public_key: str, network: str, owner: str) -> RefusedError:
     return RefusedError(
         f"its public key {public_key} is already that of {owner} in network {network}: a cloned machine?"
-        f" Move the key file on {node} away and apply again; it makes a new key",
+        f" Move the key file on {node} away and apply again; it makes a new key. Or, if {owner} is called {node} now:"
+        f" {shell('salt-run wireguard.rename', owner, node)}",
         "key",
     )

@@ -53,6 +53,7 @@ from .registrations import (
     take_deferred,
     take_in,
 )
+from .renames import Renames
 from .rows import EMPTY, VOUCHED, Applied, NodeId, Snapshot
 from .serials import advance_serial, forget_serials, highest_serials
 from .sqlite import SQLite
@@ -94,6 +95,7 @@ class Registry:
         self.drains = drains.Drains(self._store)
         self.leases = Leases(self._store)
         self.upkeep = Upkeep(self._store, self._denials)
+        self.renames = Renames(self._store, self._denials)
 
     def _decisions(self, connection: Connection) -> Decisions:
         return Decisions(connection, self._denials)
