@@ -3,8 +3,15 @@
 import json
 
 import pytest
+from views import peer
 
-from saltext.wireguard.device.overlaps import held_by_others, shared_addresses, shared_networks, surrounding_networks
+from saltext.wireguard.device.overlaps import (
+    held_by_others,
+    shared_addresses,
+    shared_networks,
+    surrounding_networks,
+    taken_peers,
+)
 from saltext.wireguard.errors import DeviceError
 
 
@@ -34,7 +41,18 @@ def test_an_address_that_another_interface_has_is_named_with_that():
     ]
 
 
-@pytest.mark.parametrize("address", ["10.42.5.7/24", "10.42.0.9/16", "10.42.0.9/32"])
+def test_a_peer_whose_address_this_machine_has_itself_is_named():
+    """Packets to it never left the machine."""
+    peers = [peer("node2", "10.42.0.2/32", "192.168.4.0/24"), peer("node3", "fd42::3/128")]
+    found = [*map(str, taken_peers(peers, held(link("lo", "10.42.0.2/32", "192.168.4.0/32", "fd42::4/128"))))]
+    assert found == ["peer node2 at 10.42.0.2 (lo has this address)"]
+
+
+def test_a_single_address_in_the_meshs_network_is_in_nobodys_way():
+    assert found(shared_networks, ["10.42.0.0/16"], link("lo", "10.42.0.200/32")) == []
+
+
+@pytest.mark.parametrize("address", ["10.42.5.7/24", "10.42.0.9/16"])
 def test_a_network_that_others_have_in_whole_or_in_part_is_named(address):
     (text,) = found(shared_networks, ["10.42.0.0/16", "fd42::/64"], link("eth0", address))
     assert text.startswith("all of network 10.42.0.0/16 (eth0 has 10.42.")
@@ -51,8 +69,8 @@ def test_a_network_around_the_meshs_loses_neighbours_and_not_the_mesh():
 
 
 def test_of_a_point_to_point_device_the_other_end_counts():
-    ppp = link("ppp0", "192.0.2.1/32", address="10.42.0.9")
-    assert found(shared_networks, ["10.42.0.0/16"], ppp) == ["all of network 10.42.0.0/16 (ppp0 has 10.42.0.9/32)"]
+    ppp = link("ppp0", "192.0.2.1/24", address="10.42.0.9")
+    assert found(shared_networks, ["10.42.0.0/16"], ppp) == ["all of network 10.42.0.0/16 (ppp0 has 10.42.0.0/24)"]
 
 
 @pytest.mark.parametrize("scope", ["host", "link"])

@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..model.addresses import Subnet, contains
+from ..model.view import Peer
 from ..wording import some
 from .findings import Finding
 from .ip_json import objects, parsing
@@ -60,11 +61,27 @@ def shared_addresses(addresses: Iterable[str], held: Collection[Held]) -> Iterat
             )
 
 
+def taken_peers(peers: Iterable[Peer], held: Collection[Held]) -> Iterator[Finding]:
+    """Peers one of whose addresses this machine has itself: packets to it never leave the machine."""
+    devices = {each.address: each.device for each in held}
+    for peer in peers:
+        for text in peer.allowed_ips:
+            address = text.partition("/")[0]
+            if address in devices and ip_network(text).num_addresses == 1:
+                yield Finding(
+                    f"peer {peer.name} at {address}", f"{devices[address]} has this address", "Remove it there"
+                )
+
+
 def shared_networks(networks: Iterable[str], held: Collection[Held]) -> Iterator[Finding]:
-    """Networks that other interfaces have, in whole or in part: who has an address there is looked for by them."""
+    """
+    Networks that other interfaces have, in whole or in part: who has an address there is looked for by them. A single
+    address, such as a virtual one, is in nobody's way.
+    """
+    wide = [each for each in held if each.network.num_addresses > 1]
     for text in networks:
         network = ip_network(text)
-        inside = {f"{each.device} has {each.network}" for each in held if contains(network, each.network)}
+        inside = {f"{each.device} has {each.network}" for each in wide if contains(network, each.network)}
         if inside:
             yield Finding(
                 f"all of network {text}",

@@ -106,7 +106,11 @@ def limits_of(view: View, device: Device | None, former: str | None = None) -> L
     paths = (*forwarding.FILES.values(), exits.PATH_FILTER_OF_ALL)
     held = overlaps.held_by_others(run(["ip", "-json", "address", "show"]), ours)
     networks = sorted({str(ip_interface(address).network) for address in view.addresses})
-    shared = (*overlaps.shared_addresses(view.addresses, held), *overlaps.shared_networks(networks, held))
+    shared = (
+        *overlaps.shared_addresses(view.addresses, held),
+        *overlaps.taken_peers(view.peers, held),
+        *overlaps.shared_networks(networks, held),
+    )
     return Limits(
         routes_of_others(missing, ours),
         frozenset(path for path in paths if not machine.here.is_writable(path)),
