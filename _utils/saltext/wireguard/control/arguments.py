@@ -87,7 +87,7 @@ def _minions(value: object) -> str | list[str]:
 CHECKS: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("a", "b", "file", "format", "mesh", "name", "network", "node", "off", "public_key", "tag"), _text),
     **dict.fromkeys(("anonymous", "everybody", "force", "probe", "rekey", "wait"), fields.boolean),
-    **dict.fromkeys(("files", "take", "write"), _text),
+    **dict.fromkeys(("files", "new", "old", "take", "write"), _text),
     "contact": _minions,
     "copy_to": _text,
     "limit": _number,
