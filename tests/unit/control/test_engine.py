@@ -79,6 +79,14 @@ def test_a_node_whose_beacon_tells_of_drift_is_asked_to_sync_though_it_reported_
     assert fleet.functions == [("wireguard.sync", ["b"])]
 
 
+def test_drift_that_the_mesh_file_leaves_alone_is_no_reason_to_ask(fleet, engine):
+    fleet.mesh.write_text(mesh_text("'*': {}", extra="drift: report"))
+    step(engine, beacon("drift", "b"))
+    assert fleet.jobs == []
+    step(engine, beacon("interface_gone", "a"))
+    assert fleet.functions == [("wireguard.sync", ["a"])]
+
+
 def test_it_is_asked_once_in_a_while_as_anybody_can_send_that_in_its_name(fleet, engine):
     for _ in range(5):
         step(engine, beacon("interface_gone", "b"))

@@ -16,7 +16,7 @@ from ..errors import WireguardError
 from ..master.intake import hear
 from ..master.master import Moment
 from ..master.others import differences, note_inputs
-from ..master.status import calls_for_reconcile
+from ..master.status import calls_for_reconcile, leaves_drift
 from ..meshfile.load import stamp
 from ..model.names import MAX_HOST_NAME
 from ..model.statements import REGISTER_TAG, REPORT_TAG
@@ -98,6 +98,8 @@ class Engine:
     def _contact_after_beacon(self, tag: str, data: object) -> Collection[str] | None:
         node = _minion_of(data)
         if node is None or not self._hints.heeds(tag, node, time.monotonic()):
+            return None
+        if tag.endswith("/drift") and leaves_drift(self._operator.master.moment(), node):
             return None
         log.info("wireguard: %s is asked to sync: %s", quoted(node), tag.rpartition("/")[2])
         self._suspects.add(node)

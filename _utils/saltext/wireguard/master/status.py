@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import RefusedError
 from ..fleet.membership import Member, vouched_keys
-from ..meshfile.mesh import REPAIR
+from ..meshfile.mesh import REPAIR, REPORT
 from ..model.statements import ABSENT, REGISTER_TAG, UNKNOWN, Report
 from ..registry.admission import REVOKED
 from ..registry.evidence import signed_part, verify
@@ -87,6 +87,11 @@ def _reason(member: Member, digest: str | None, report: Applied | None) -> str |
 
 def _is_left(moment: Moment, network: str, reason: str | None) -> bool:
     return bool(reason) and str(reason).startswith(DRIFTED) and not _repairs(moment, network)
+
+
+def leaves_drift(moment: Moment, node: str) -> bool:
+    """Whether a network of the node leaves alone what others change there: a sync would put everything right."""
+    return any(network.drift == REPORT and network.settings(node) for network in moment.mesh.networks)
 
 
 def _repairs(moment: Moment, name: str) -> bool:
