@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..model.addresses import Subnet, contains
-from ..model.view import Peer
+from ..model.peer import Peer
 from ..wording import some
 from .findings import Finding
 from .ip_json import objects, parsing
