@@ -1,6 +1,7 @@
 """A PostgreSQL server of one's own: in a new directory, on a socket in it, as a user without rights."""
 
 import contextlib
+import ctypes
 import glob
 import os
 import pwd
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 START_SECONDS = 60
+PR_SET_PDEATHSIG = 1
 # Nothing of the machine's own configuration; and no loss of tests' time for what only a power cut could lose.
 OPTIONS = {"listen_addresses": "", "max_connections": "100", "shared_buffers": "16MB", "timezone": "UTC"}
 
@@ -20,6 +22,12 @@ def programs():
     """The folder of the newest server that is installed as Debian does it; None if there is none."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: int(Path(path).parts[-3]))
     return Path(found[-1]).parent if found else None
+
+
+def _end_with_me():
+    """Nobody ends the server of a test run that was killed."""
+    os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 class Server:
@@ -62,7 +70,7 @@ class Server:
         settings = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("a") as log:
             self._process = subprocess.Popen(
-                [*map(str, command), *settings], stdout=log, stderr=log, cwd="/", start_new_session=True, **self._user
+                [*map(str, command), *settings], stdout=log, stderr=log, cwd="/", preexec_fn=_end_with_me, **self._user
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
