@@ -34,7 +34,8 @@ def start(quiet=1.0, at_most=5.0, interval=300.0):
     Run until the master stops. All times are in seconds.
 
     quiet
-        Reconcile once nothing has happened for so long.
+        The first event after nothing has happened for so long is acted on at once. What follows is a burst: reconcile
+        once nothing has happened for so long again.
 
     at_most
         Reconcile at the latest so long after the first event of a burst.

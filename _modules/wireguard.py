@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __virtualname__ = "wireguard"
 # What people see; `--out=json` shows data instead.
-_SHOWN = "apply_ apply_interface clean diff drift drop gone managed ping remove reresolve show sync"
+_SHOWN = "apply_ apply_interface clean delta diff drift gone managed ping remove reresolve show sync"
 __outputter__ = dict.fromkeys(_SHOWN.split(), "wireguard")
 __func_alias__ = {"record_": "record", "apply_": "apply"}
 
@@ -344,20 +344,21 @@ def sync(test: bool = False, signed: bool = False, force: bool = False, reason: 
         return _judged(_sync.sync(minion, test, signed, force, reason), _sync.succeeded)
 
 
-def drop(
-    peers: dict[str, list[str]],
+def delta(
+    drop: dict[str, list[str]],
     signed: bool = False,
     generation: int = 0,
     withdrawn: dict[str, list[str]] | None = None,
+    peers: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """
-    Drop peers at once, without a pillar. The master calls this when nodes have left, because it is faster than
-    ``sync``.
+    Drop and set peers at once, without a pillar. The master calls this where many nodes need the same change, because
+    it is faster than ``sync``.
 
-    Applies what was applied last, without these peers. Other changes that a node missed come with its next ``sync``. A
-    node that finds its own key among them has left itself and takes its interface down.
+    Applies what was applied last with this change. Other changes that a node missed come with its next ``sync``. A node
+    that finds its own key among those to drop has left itself and takes its interface down.
 
-    peers
+    drop
         ``{network: [public key]}``. Networks and keys that this minion does not have are ignored.
 
     signed
@@ -368,8 +369,12 @@ def drop(
         applies nothing older from then on.
 
     withdrawn
-        Those of ``peers``, in the same form, that are no longer trusted. They are removed at once and without a trial;
+        Those of ``drop``, in the same form, that are no longer trusted. They are removed at once and without a trial;
         neither a rollback nor a reboot brings them back.
+
+    peers
+        ``{network: {name: peer}}``, each as in the pillar; a peer takes the place of that of its name. Needs
+        ``generation``. There are no secrets in a job, so this is no way for peers with preshared keys.
 
     Returns what ``sync`` returns.
 
@@ -377,10 +382,11 @@ def drop(
 
     .. code-block:: bash
 
-        salt '*' wireguard.drop '{backbone: [mz8OIWOFMGdsAaGpl4S01Wzn7LBVlnBHSn9cBWJTsFs=]}'
+        salt '*' wireguard.delta '{backbone: [mz8OIWOFMGdsAaGpl4S01Wzn7LBVlnBHSn9cBWJTsFs=]}'
     """
     with _minion() as minion:
-        return _judged(_sync.drop(minion, peers, signed, generation, withdrawn or {}), _sync.succeeded)
+        changes = drop, peers or {}
+        return _judged(_sync.delta(minion, *changes, signed, generation, withdrawn or {}), _sync.succeeded)
 
 
 def move(

@@ -31,6 +31,7 @@ PROGRAMS = (
     "registry",
     "refusals",
     "page",
+    "large_fleet",
 )
 
 

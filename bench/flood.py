@@ -123,7 +123,7 @@ def flood(lab: MeshLab, kind: Kind, rate: int, seconds: int) -> Flood:
 def jobs_for_others(lab: MeshLab) -> int:
     """How many jobs so far made, or asked, other nodes to change something."""
     jobs = json.loads(lab.run("salt-run", "--out=json", "jobs.list_jobs")).values()
-    pushes = ("wireguard.sync", "wireguard.drop", "state.apply")
+    pushes = ("wireguard.sync", "wireguard.delta", "state.apply")
     return sum(job["Function"] in pushes and job["Target"] != [LIAR] for job in jobs)
 
 

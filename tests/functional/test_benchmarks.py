@@ -29,6 +29,7 @@ def all_benchmarks():
         "registry",
         "refusals",
         "page",
+        "large_fleet",
         *(pytest.param(name, marks=needs_machines) for name in ("hitless", "noop", "rotation_gap")),
     ],
 )

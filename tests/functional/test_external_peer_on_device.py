@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("salt")
 
 from hosts import ETC, key
-from saltext.wireguard.fleet.topology import Participant, Topology
+from saltext.wireguard.fleet.participant import Participant
+from saltext.wireguard.fleet.topology import Topology
 from saltext.wireguard.formats import external_peer
 from saltext.wireguard.meshfile.mesh import NodeSettings
 from saltext.wireguard.model.keys import PrivateKey

@@ -180,7 +180,7 @@ def test_the_block_goes_with_the_node_the_network_and_when_it_is_turned_off(host
 def test_a_peer_that_is_dropped_loses_its_name_and_the_report_is_that_of_the_view_without_it(host, file):
     wanted = want(host)
     host.call("apply")
-    said = host.call("drop", {"backbone": [PEERS[1].public_key]}, signed=True)
+    said = host.call("delta", {"backbone": [PEERS[1].public_key]}, signed=True)
     assert "node3" not in file.read_text()
     without = want(host, *MACHINES[:2], peers=(PEERS[0], PEERS[2]))
     assert f'"{without.digest}"' in said[REPORT_TAG][0]["statement"].replace("\\", "")

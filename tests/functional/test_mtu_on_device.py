@@ -99,7 +99,7 @@ def test_a_drop_leaves_it_alone(machine):
     mtu_with(machine, FAR, NEAR)
     machine.run("ip", "link", "set", "eth0", "mtu", "1400")
     key = next(key for key, each in machine.device().peers.items() if each.endpoint == NEAR)
-    assert machine.call("drop", {"backbone": [key]})["networks"]["backbone"]["result"] is True
+    assert machine.call("delta", {"backbone": [key]})["networks"]["backbone"]["result"] is True
     assert machine.device().mtu == 1412
 
 

@@ -131,7 +131,7 @@ def test_two_that_disagree_meet_again_when_both_have_synced(nodes):
 def test_a_node_that_leaves_is_dropped_without_a_pillar_and_the_digest_is_right(nodes):
     turn(nodes, SECRET)
     node, _, gone = nodes.all
-    said = node.call("drop", {NETWORK: [nodes.keys[gone.name]]}, signed=True)
+    said = node.call("delta", {NETWORK: [nodes.keys[gone.name]]}, signed=True)
     assert said["networks"][NETWORK]["result"]
     del nodes.keys[gone.name]
     assert f'"digest":"{nodes.view(node).digest}"' in re.sub(r'": ', '":', said["wireguard/report"][0]["statement"])

@@ -30,7 +30,7 @@ def without_node3(wanted, generation=7):
 def revoke(host, generation=7):
     """As the master does it."""
     keys = {"backbone": [NODE3.public_key]}
-    return host.call("drop", keys, generation=generation, withdrawn=keys)["networks"]["backbone"]
+    return host.call("delta", keys, generation=generation, withdrawn=keys)["networks"]["backbone"]
 
 
 def peer_keys(host):
@@ -120,12 +120,12 @@ def test_the_same_generation_again_runs_no_writing_command(host):
 # -- what rolls back, or boots
 
 
-@pytest.mark.parametrize("by", ["drop", "sync"])
+@pytest.mark.parametrize("by", ["delta", "sync"])
 def test_a_change_that_does_not_work_keeps_the_removal(host, monkeypatch, by):
     """The trial of a revocation failed, as the master was out of reach for a while, and the peer was back."""
     before = with_all(host)
     fail_trials(host, monkeypatch)
-    if by == "drop":
+    if by == "delta":
         revoke(host)
     else:
         host.set_networks(replace(without_node3(before), mtu=1300))

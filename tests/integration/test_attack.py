@@ -175,7 +175,7 @@ def test_a_flood_of_true_registrations_costs_the_others_little(fleet):
 
 
 def is_push(data):
-    return data.get("fun") in ("wireguard.sync", "wireguard.drop", "state.apply")
+    return data.get("fun") in ("wireguard.sync", "wireguard.delta", "state.apply")
 
 
 def test_a_flood_of_start_events_runs_no_state_again_and_again(fleet):

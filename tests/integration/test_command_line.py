@@ -211,7 +211,7 @@ def test_whoever_does_not_get_done_what_was_asked_exits_with_one(fleet, one_off)
 
 
 def test_a_failure_on_a_node_is_one(fleet):
-    """A failed sync, drop or step of a rotation was a success to Salt."""
+    """A failed sync, delta or step of a rotation was a success to Salt."""
     with file_of_node1(fleet, "wg0.conf", "[Interface]\n"):
         assert node_exits(fleet, ("sync", [])) == [1]
         assert fleet.salt("node1", "wireguard.sync").returncode == 1
@@ -220,7 +220,7 @@ def test_a_failure_on_a_node_is_one(fleet):
         assert node_exits(fleet, ("rotate_abort", ["backbone"])) == [1]
     outdated = [{"backbone": [steps.public_key(fleet, "node2")]}, False, 1]
     rotation = [("rotate_switch", ["backbone"]), ("rotate_follow", ["backbone", "a", "b"])]
-    assert node_exits(fleet, ("drop", outdated), *rotation) == [1, 1, 1]
+    assert node_exits(fleet, ("delta", outdated), *rotation) == [1, 1, 1]
     with without_wg(fleet):
         calls = [(function, []) for function in ("drift", "reresolve", "show", "unmanaged", "inventory", "probe")]
         calls.append(("examine", ["backbone", {"node1": {"node2": ["10.42.0.2"]}}]))

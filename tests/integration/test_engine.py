@@ -5,6 +5,7 @@ import re
 import pytest
 
 import forgery
+import life
 import steps
 
 NODES = ["node1", "node2", "node3", "node4"]
@@ -28,13 +29,15 @@ def port_at(lab, node, other):
     return steps.peers(lab, node)[steps.public_key(lab, other)]["endpoint"].rpartition(":")[2]
 
 
-def test_a_join_reaches_everybody_without_a_command(fleet):
+def test_a_join_reaches_everybody_by_one_job_without_a_command_or_a_pillar(fleet):
+    before = len(life.jobs(fleet))
     with steps.stream(fleet, *STREAM) as packets:
         fleet.add("node5")
         steps.wait_until("node5 in sync with all others", lambda: steps.in_sync(fleet, *ALL))
         told = fleet.ping_json(wait=30)
     assert told["ok"]
     assert len(told["pairs"]) == len(ALL) * (len(ALL) - 1) * 2
+    assert [each for each in life.jobs(fleet)[before:] if "node1" in each[1]] == [("wireguard.delta", NODES)]
     assert packets["lost"] == [], packets
 
 

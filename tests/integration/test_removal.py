@@ -50,7 +50,7 @@ def test_a_node_taken_out_of_the_mesh_file_is_dropped_and_the_answer_is_read_bac
     with steps.stream(fleet, *STREAM) as packets, steps.other_mesh(fleet, steps.mesh(LEFT)):
         assert_all_have_dropped(fleet, *life.ask(fleet, "dropped", "node4"), key)
         steps.wait_until("node4 took it down", lambda: life.is_torn_down(fleet, "node4", private), life.UNTOLD_SECONDS)
-        assert life.jobs(fleet)[before:] == [("wireguard.drop", NODES)]  # nobody needs a pillar
+        assert life.jobs(fleet)[before:] == [("wireguard.delta", NODES)]  # nobody needs a pillar
         code, said = life.ask(fleet, "dropped", "node4")
         assert (code, said["node_itself"]) == (0, "has taken its interface down")
         left_out = fleet.salt_run_json("wireguard.nodes")["left_out"]
@@ -78,7 +78,7 @@ def test_a_node_whose_salt_key_was_deleted_is_dropped_and_no_packet_of_it_gets_i
         assert fleet.salt_key("-y", "-d", "node4").returncode == 0
         code, said = life.ask(fleet, "dropped", "node4")
         assert_all_have_dropped(fleet, code, said, key)
-    assert life.jobs(fleet)[before:] == [("wireguard.drop", LEFT), ("wireguard.sync", ["node3"])]
+    assert life.jobs(fleet)[before:] == [("wireguard.delta", LEFT), ("wireguard.sync", ["node3"])]
     assert "ListenPort" in steps.wireguard_files(fleet, "node3")["wg0.conf"]
     assert said["node_itself"] == "out of reach: its Salt key is gone"
     assert packets["lost"] == [], packets

@@ -212,7 +212,7 @@ def test_salt_api_says_who_succeeded(fleet, api):
         ("runner", "wireguard.pending"),
         ("runner", "wireguard.plan"),
         ("local", "wireguard.remove"),
-        ("local", "wireguard.drop"),
+        ("local", "wireguard.delta"),
         ("local", "cmd.run"),
     ],
 )

@@ -1,7 +1,6 @@
 """Nodes that answer what the master asks them, as far as they are up to it, and the bus between."""
 
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 from factories import accept, master_of, mesh_text, public_key, registration, salt_key
@@ -21,6 +20,8 @@ from saltext.wireguard.model.statements import (
     Report,
     Rotation,
 )
+from saltext.wireguard.model.view import peers_from_dict
+from saltext.wireguard.node.removal import changed
 
 serials = itertools.count(100)
 
@@ -39,7 +40,7 @@ class Fleet(FakeBus):
         self.keys = {}
         self.views = {}  # what the nodes have applied; None for what was taken down
         self.said = []
-        self.old = set()  # nodes with modules from before there was wireguard.drop
+        self.old = set()  # nodes with modules from before there was wireguard.delta
         self.broken = {}  # node -> its error
         self.cloned = set()  # nodes with a copy that answers first
         self.copied = set()  # the same, with copies that do not know yet that they are
@@ -94,6 +95,10 @@ class Fleet(FakeBus):
         event = {"id": statement.node, "data": {"signed": self.sign(statement)}}
         assert take_in(self.master, tag, event) is not None
 
+    def hear(self, signed):
+        """What a node signed for itself."""
+        assert take_in(self.master, REPORT_TAG, {"data": {"signed": signed}}) is not None
+
     def announce(self, node):
         statement = Rotation(node, "net", public_key(node), public_key("next"), next(serials))
         assert announce(self.master, self.sign(statement), ("net", node), "alice", "")
@@ -116,7 +121,7 @@ class Fleet(FakeBus):
         known = {
             "state.apply": self._apply,
             "wireguard.sync": self._sync,
-            "wireguard.drop": self._drop,
+            "wireguard.delta": self._delta,
             "wireguard.move": self._move,
             "wireguard.reaches": self._reaches,
             "wireguard.rotate_prepare": self._rotate_prepare,
@@ -126,7 +131,7 @@ class Fleet(FakeBus):
             "wireguard.status": self._status,
             "wireguard.probe": self._probe,
         }
-        takes_keywords = function in ("wireguard.probe", "wireguard.reaches")
+        takes_keywords = function in ("wireguard.probe", "wireguard.reaches", "wireguard.delta")
         return known[function](node, *words, **(keywords if takes_keywords else {}))
 
     def _reaches(self, node, network, question, targets, by):
@@ -197,14 +202,14 @@ class Fleet(FakeBus):
     def _refuse_to_sync(self):
         return {"networks": {"net": {"result": False, "comment": "this machine is a copy", "clone": True}}}
 
-    def _drop(self, node, peers):
+    def _delta(self, node, drop, peers=None, **_):
         if node in self.old:
             return None
-        if self.views[node].public_key in peers["net"]:
+        if self.views[node].public_key in drop.get("net", ()):
             self.views[node] = None
         else:
-            left = [peer for peer in self.views[node].peers if peer.public_key not in peers["net"]]
-            self.views[node] = replace(self.views[node], peers=tuple(left))
+            described = (peers or {}).get("net", {})
+            self.views[node] = changed(self.views[node], drop.get("net", ()), peers_from_dict(described, "a job"))
         return self._report(node)
 
     def _report(self, node):

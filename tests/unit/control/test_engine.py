@@ -53,7 +53,7 @@ def test_events_of_others_are_no_reason_to_reconcile(fleet, engine):
 def test_a_key_that_is_accepted_or_deleted_and_a_minion_that_starts_are_reasons(fleet, engine, tag):
     fleet.delete_salt_key("c")
     step(engine, event(tag, {"id": "c"}))
-    assert fleet.functions == [("wireguard.drop", ["a", "b"])]
+    assert fleet.functions == [("wireguard.delta", ["a", "b"])]
 
 
 def test_a_minion_that_appears_is_asked_for_a_first_state_apply(fleet, engine):
@@ -67,7 +67,7 @@ def test_a_minion_that_appears_is_asked_for_a_first_state_apply(fleet, engine):
 def test_a_registration_that_is_news_is_a_reason(fleet, engine):
     statement = registration("a", 10**6, public_key=public_key("a"), endpoints=("192.0.2.9",))
     step(engine, event(REGISTER_TAG, {"id": "a", "data": {"signed": fleet.sign(statement)}}))
-    assert fleet.functions == [("wireguard.sync", ["b", "c"])]
+    assert fleet.functions == [("wireguard.delta", ["b", "c"])]
 
 
 def beacon(what, node):

@@ -38,7 +38,8 @@ def nothing(*_):
 @pytest.mark.parametrize("id_", NO_IDS)
 def test_a_forged_return_without_a_proper_id_is_passed_over(id_):
     """Lists in lists raised RecursionError, which ended the reconcile."""
-    heard = Reconciler(SimpleNamespace(), Bus(), nothing, Request(20))
+    master = SimpleNamespace(registry=SimpleNamespace(place="/nowhere"))
+    heard = Reconciler(master, Bus(), nothing, Request(20))
     heard._publish(["a"], "wireguard.sync", [])
     assert heard._handle("salt/job/1/ret/a", {"id": id_, "return": {"networks": {}}}) is False
     assert heard._handle("salt/job/1/ret/a", {"id": "a", "return": {"networks": {}}}) is True

@@ -113,7 +113,7 @@ def test_a_registration_that_is_news_is_followed_by_a_reconcile(fleet):
     operator = operator_of(fleet)
     statement = registration("a", 10**6, public_key=public_key("a"), endpoints=("192.0.2.9",))
     assert hear(operator, REGISTER_TAG, event(fleet, statement)) is True
-    assert fleet.functions[0][0] == SYNC
+    assert fleet.functions[0][0] == "wireguard.delta"
 
 
 def test_a_report_that_is_as_it_should_be_is_announced_and_followed_by_nothing(fleet):

@@ -7,11 +7,11 @@ import salt.utils.args
 
 from answering import Fleet
 from factories import mesh_text, public_key
-from saltext.wireguard.control.reconciler import MAX_DROPPED
+from saltext.wireguard.fleet.steps import MOST_PEERS
 from saltext.wireguard.master.settling import settle
 from saltext.wireguard.rollout.staged import Stages
 
-DROP, SYNC = "wireguard.drop", "wireguard.sync"
+DROP, SYNC = "wireguard.delta", "wireguard.sync"
 ALL = ["a", "b", "c", "d"]
 
 
@@ -105,14 +105,9 @@ def test_a_minion_whose_modules_are_too_old_for_it_syncs_and_that_is_no_failure(
     assert (said["confirmed"], said["failed"]) == (ALL, {})
 
 
-def test_a_change_without_departures_is_a_sync(fleet):
-    fleet.register("c", endpoints=("192.0.2.7",))
-    fleet.reconcile()
-    assert {function for function, _ in fleet.functions} == {SYNC}
-
-
 def test_more_keys_than_a_job_should_carry_are_a_sync(fleet, monkeypatch):
-    monkeypatch.setattr("saltext.wireguard.control.reconciler.MAX_DROPPED", 1)
+    monkeypatch.setattr("saltext.wireguard.control.reconciler.MOST_PEERS", 1)
+    monkeypatch.setattr("saltext.wireguard.fleet.steps.MOST_PEERS", 1)
     write_mesh(fleet, "a: {}, b: {}")
     fleet.reconcile()
     assert {function for function, _ in fleet.functions} == {SYNC}
@@ -128,7 +123,7 @@ def test_an_announced_key_goes_with_its_node(fleet):
 
 def test_the_keys_reach_the_nodes_whole_and_fit_into_a_job():
     """Salt takes a text that ends in "=", as these keys do, for the name of an argument."""
-    peers = {"net": [public_key(number) for number in range(MAX_DROPPED)]}
+    peers = {"net": [public_key(number) for number in range(MOST_PEERS)]}
     assert salt.utils.args.parse_input([peers, "signed=True"], condition=True)[0] == peers
     assert len(str(peers)) < 4096
 

@@ -97,10 +97,10 @@ def test_who_is_revoked_on_the_way_is_dropped_by_all_at_once(fleet):
         fleet.master.registry.admissions.revoke("net", "e", "bob", "") if len(fleet.jobs) == 1 else None
     )
     fleet.reconcile(stages=Stages(canary=("d",), batch=1))
-    assert fleet.functions[:2] == [("wireguard.sync", ["d"]), ("wireguard.drop", ["a", "b", "c", "d", "e"])]
+    assert fleet.functions[:2] == [("wireguard.sync", ["d"]), ("wireguard.delta", ["a", "b", "c", "d", "e"])]
     gone, words = fleet.jobs[1][2]
     assert gone == words["withdrawn"] == {"net": [public_key("e")]}
-    assert fleet.functions.count(("wireguard.drop", ["a", "b", "c", "d", "e"])) == 1
+    assert fleet.functions.count(("wireguard.delta", ["a", "b", "c", "d", "e"])) == 1
     assert fleet.reconcile()["asked"] == []
 
 

@@ -9,7 +9,7 @@ from saltext.wireguard.control import removal
 from saltext.wireguard.control.reconcile import hold
 from saltext.wireguard.errors import ConfigError
 
-DROP = "wireguard.drop"
+DROP = "wireguard.delta"
 
 
 @pytest.fixture

@@ -28,9 +28,10 @@ def test_a_rotation_goes_by_its_protocol_and_ends_with_the_new_key_everywhere(fl
     assert (row["rotated"], row["comment"]) == (True, f"new key {public_key('a next')}")
     assert [function.removeprefix("wireguard.") for function, _ in fleet.functions] == [
         "rotate_prepare",
-        "sync",
+        "delta",
         "rotate_follow",
         "rotate_switch",
+        "delta",
         "sync",
     ]
     assert {peer.public_key for peer in fleet.views["b"].peers} == {public_key("a next"), public_key("c")}

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factories import public_key
-from saltext.wireguard.fleet.topology import Participant, Topology
+from saltext.wireguard.fleet.participant import Participant
+from saltext.wireguard.fleet.topology import Topology
 from saltext.wireguard.meshfile.mesh import NodeSettings
 from saltext.wireguard.model.endpoint import Endpoint
+from saltext.wireguard.model.peer_set import PeerSet
 
 ROUTE = ip_network("192.168.40.0/24")
 
@@ -100,7 +102,7 @@ def test_peers_are_mutual_and_nobody_is_its_own(links):
 def test_the_digests_are_those_of_the_peers(links):
     topology = Topology(GROUPS, (), links, 25)
     for name in "abcde":
-        assert b"".join(topology.digests(name)) == b"".join(peer.digest for peer in topology.peers(name))
+        assert topology.hashes(name) == PeerSet.of(peer.digest for peer in topology.peers(name)).hashes
 
 
 # --- where they call each other --------------------------------------------------------------------------------------
@@ -526,10 +528,30 @@ def test_in_any_network_a_destination_has_one_peer_peers_are_mutual_and_digests_
         peers = topology.peers(one.name)
         networks = [network for peer in peers for network in peer.allowed_ips]
         assert len(networks) == len(set(networks))
-        assert b"".join(topology.digests(one.name)) == b"".join(peer.digest for peer in peers)
+        assert topology.hashes(one.name) == PeerSet.of(peer.digest for peer in peers).hashes
         for peer in peers:
             assert one.name in names(topology, peer.name)
         assert not any(str(route) in networks for route in one.settings.routes)
+
+
+@given(st.lists(PARTICIPANTS, min_size=5, max_size=9), LINKS, st.data())
+def test_a_topology_that_was_changed_is_the_one_that_is_made_of_the_others(drawn, links, data):
+    fleet = {
+        name: replace(other(each, via=None), name=name, addresses=(ip_address(f"10.42.0.{number}"),))
+        for number, (name, each) in enumerate(zip(NAMES, drawn, strict=False), 1)
+    }
+    *old, new = fleet
+    topology = Topology([fleet[name] for name in old], SUBNETS, links, 25)
+    for name in data.draw(st.sets(st.sampled_from(old))):
+        topology.hashes(name)  # this much of it has been needed so far
+    changes = {data.draw(st.sampled_from(old)): None, new: fleet[new]}
+    changed = topology.changed(changes)
+    expected = Topology([each for name, each in fleet.items() if changes.get(name, each)], SUBNETS, links, 25)
+    if changed is not None:
+        for name in fleet.keys() - {name for name, each in changes.items() if each is None}:
+            assert changed.peers(name) == expected.peers(name)
+            assert changed.hashes(name) == expected.hashes(name)
+            assert changed.linked(name) == expected.linked(name)
 
 
 @pytest.mark.parametrize(
@@ -582,7 +604,7 @@ def test_a_default_route_through_an_exit_that_is_exempted_from_ipv6_is_one_of_ip
 def test_digests_of_an_exempted_participant_are_those_of_its_peers():
     topology = Topology([participant("a", ip_versions=ONLY_V4), dual("b"), dual("c")], SUBNETS, None, 25)
     for name in "abc":
-        assert b"".join(topology.digests(name)) == b"".join(peer.digest for peer in topology.peers(name))
+        assert topology.hashes(name) == PeerSet.of(peer.digest for peer in topology.peers(name)).hashes
 
 
 @pytest.mark.parametrize(

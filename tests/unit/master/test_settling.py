@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from factories import mesh_text, public_key, registration
-from saltext.wireguard.master.settling import drop_arguments, settle
+from saltext.wireguard.master.deltas import delta_arguments
+from saltext.wireguard.master.settling import settle
 from saltext.wireguard.model.statements import Report
 from speaking import says
 
@@ -24,7 +25,7 @@ def test_a_drop_bears_the_generation_and_says_whose_trust_was_withdrawn(master):
     master.registry.admissions.revoke("net", "a", "alice", "")
     left = settle(master)
     moment = master.moment()
-    (peers, words) = drop_arguments(moment, left)
+    (peers, words) = delta_arguments(moment, left)
     assert peers == {"net": [public_key("a")]}
     assert words == {"__kwarg__": True, "generation": moment.snapshot.generation, "withdrawn": peers}
 
@@ -35,7 +36,7 @@ def test_a_drop_of_a_node_that_an_edit_took_out_withdraws_no_trust(master):
         says(master, registration(node))
     settle(master)
     Path(master.mesh_path).write_text(mesh_text("b: {}"))
-    (peers, words) = drop_arguments(master.moment(), settle(master))
+    (peers, words) = delta_arguments(master.moment(), settle(master))
     assert peers == {"net": [public_key("a")]}
     assert words["withdrawn"] == {"net": []}
 

@@ -238,8 +238,8 @@ def test_show_of_a_device_that_is_not_there_is_an_error(host):
         (("enrollment", "wg0"), "interfaces: must be a list, not 'wg0'"),
         (("keypair", "../wg0"), "interface: '../wg0' is no interface name"),
         (("public_key", ""), "interface: '' is no interface name"),
-        (("drop", {"backbone": "a key"}), "peers: must be a list, not 'a key'"),
-        (("drop", ["backbone"]), r"peers: must be a mapping, not \['backbone'\]"),
+        (("delta", {"backbone": "a key"}), "drop: must be a list, not 'a key'"),
+        (("delta", ["backbone"]), r"drop: must be a mapping, not \['backbone'\]"),
     ],
 )
 def test_an_argument_of_the_wrong_type_is_an_error_and_nothing_else(host, call, message):

@@ -12,7 +12,7 @@ from unit.device.test_output_fuzz import mutated_json, mutated_text
 CALLS = {
     "apply": lambda host: host.call("apply"),
     "sync": lambda host: host.call("sync"),
-    "drop": lambda host: host.call("drop", {"backbone": [key("node2")]}),
+    "delta": lambda host: host.call("delta", {"backbone": [key("node2")]}),
     "reresolve": lambda host: host.call("reresolve"),
     "show": lambda host: host.call("show"),
     "diff": lambda host: host.call("diff"),

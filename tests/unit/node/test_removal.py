@@ -18,6 +18,8 @@ from saltext.wireguard.fleet.fleet import Fleet
 from saltext.wireguard.formats.wg_quick import render
 from saltext.wireguard.model.device import Device, DevicePeer
 from saltext.wireguard.model.keys import PrivateKey, parse_public_key
+from saltext.wireguard.model.peer import Peer
+from saltext.wireguard.model.view import View
 from saltext.wireguard.node import config_files, keys, removal
 from saltext.wireguard.system import files
 from saltext.wireguard.system.files import read
@@ -124,3 +126,16 @@ def test_without_a_key_file_there_is_nothing_to_apply():
     with node(VIEW):
         os.unlink(config_files.key_file("wg0"))
         assert "has disappeared" in refusal()
+
+
+@pytest.mark.parametrize("kept", [{"preshared_key": "a secret"}, {"kept_keepalive": 25}])
+def test_a_peer_with_what_its_pair_had_before_a_takeover_is_not_replaced_without_a_pillar(kept):
+    """A job has no secrets, and so would end the sessions of the pair."""
+    mine = Peer("b", public_key("b"), ("10.42.0.2/32",), **kept)
+    other = Peer("c", public_key("c"), ("10.42.0.3/32",))
+    view = View("wg0", ("10.42.0.1/24",), (mine, other), "net")
+    with pytest.raises(NodeError, match="keeps them"):
+        removal.changed(view, [], [replace(mine, endpoint="192.0.2.2:51820")])
+    moved = replace(other, endpoint="192.0.2.3:51820")
+    assert removal.changed(view, [], [moved]).peers == (mine, moved)
+    assert removal.changed(view, [public_key("b")], []).peers == (other,)

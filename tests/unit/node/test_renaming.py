@@ -183,7 +183,7 @@ def test_a_revocation_meets_both_where_a_power_cut_left_both(renamed, monkeypatc
         patched.setattr("saltext.wireguard.node.renaming.finish", lambda *_: None)
         host.call("apply")
     assert sorted(host.call("managed")) == ["wg0", "wgnew"]
-    host.call("drop", {"backbone": [key("node3")]}, generation=7, withdrawn={"backbone": [key("node3")]})
+    host.call("delta", {"backbone": [key("node3")]}, generation=7, withdrawn={"backbone": [key("node3")]})
     for name in ("wg0", "wgnew"):
         assert key("node3") not in (host.etc / f"{name}.conf").read_text()
     assert sorted(host.machine.devices) == ["wgnew"]

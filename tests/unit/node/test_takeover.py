@@ -191,7 +191,7 @@ def test_what_is_kept_is_not_in_the_digest_that_the_master_compares(living):
     wanted = view(own_key(living), NODE2, addresses=("10.42.0.1/16",)).digest
     assert wanted in str(living.events)
     living.events.clear()
-    living.call("drop", {"backbone": [key("somebody")]})
+    living.call("delta", {"backbone": [key("somebody")]})
     assert wanted in str(living.events)
 
 

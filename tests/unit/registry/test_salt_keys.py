@@ -3,7 +3,14 @@ import os
 import pytest
 
 from saltext.wireguard.registry import salt_keys
-from saltext.wireguard.registry.salt_keys import SaltKeys, _files, _read, load_salt_key, load_salt_keys
+from saltext.wireguard.registry.salt_keys import (
+    SaltKeys,
+    _files,
+    _read,
+    load_salt_key,
+    load_salt_keys,
+    recent_salt_keys,
+)
 
 
 @pytest.fixture
@@ -207,3 +214,66 @@ def test_the_keys_one_by_one_are_those_of_the_list(keys):
     assert (len(found), found["a"]) == (2, load(keys)["a"])
     with pytest.raises(KeyError):
         found["c"]
+
+
+# --- keys of a moment ago --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_ago(keys):
+    """Directories that nobody changes any more."""
+    rejected = keys.parent / "minions_rejected"
+    rejected.mkdir()
+    for directory in (keys, rejected):
+        os.utime(directory, (1e9, 1e9))
+    return keys
+
+
+def replaced(keys):
+    """Salt replaces some keys in place: the directory does not tell."""
+    (keys / "a").write_bytes(b"another key of a\n")
+
+
+def test_the_keys_of_a_moment_ago_are_taken_without_a_look_at_every_file(long_ago):
+    generation = object()
+    before = recent_salt_keys(str(long_ago), generation)
+    replaced(long_ago)
+    assert recent_salt_keys(str(long_ago), generation) is before
+
+
+def test_with_another_generation_every_file_is_looked_at(long_ago):
+    """A removal has another generation before any node is asked: no view brings the old key back."""
+    recent_salt_keys(str(long_ago), object())
+    replaced(long_ago)
+    assert recent_salt_keys(str(long_ago), object())["a"].pem == b"another key of a\n"
+
+
+def test_after_some_seconds_every_file_is_looked_at(long_ago, monkeypatch):
+    generation = object()
+    recent_salt_keys(str(long_ago), generation)
+    replaced(long_ago)
+    monkeypatch.setattr(salt_keys, "RECENT_SECONDS", 0.0)
+    assert recent_salt_keys(str(long_ago), generation)["a"].pem == b"another key of a\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda keys: (keys / "a").unlink(),
+        lambda keys: (keys / "c").write_bytes(b"key of c\n"),
+        lambda keys: (keys.parent / "minions_rejected" / "a").write_bytes(b""),
+    ],
+    ids=["deleted", "accepted", "rejected"],
+)
+def test_a_key_that_comes_or_goes_shows_at_once(long_ago, change):
+    generation = object()
+    recent_salt_keys(str(long_ago), generation)
+    change(long_ago)
+    assert recent_salt_keys(str(long_ago), generation) == load(long_ago)
+
+
+def test_keys_that_are_changing_right_now_are_looked_at_every_time(keys):
+    generation = object()
+    recent_salt_keys(str(keys), generation)
+    replaced(keys)
+    assert recent_salt_keys(str(keys), generation)["a"].pem == b"another key of a\n"

@@ -70,10 +70,11 @@ class Engine:
         if time.monotonic() >= self._failover.next and not (self._looking and self._looking.is_alive()):
             self._looking = threading.Thread(target=self._look, name="wireguard-failover", daemon=True)
             self._looking.start()
-        if self._debounce.due(time.monotonic()):
+        now = time.monotonic()
+        if self._debounce.due(now):
             # Not again before ``done``, so there is never more than one of these.
             suspects, self._suspects = self._suspects, set()
-            args = [self._debounce.begin(), suspects]
+            args = [self._debounce.begin(now), suspects]
             work = threading.Thread(target=self._work, args=args, name="wireguard", daemon=True)
             work.start()
 

@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..fleet.steps import MOST_PEERS, Step
+from ..master.deltas import delta_arguments, earlier, step_arguments
 from ..master.intake import hear
 from ..master.master import Master, Moment
-from ..master.settling import await_mesh_file, drop_arguments, keys_of, settle
+from ..master.settling import await_mesh_file, keys_of, settle
 from ..master.status import UNFINISHED, Status, carriers, just_booted, leftovers, revoked, statuses
 from ..registry.rows import NodeId
 from ..rollout.greetings import Greetings
@@ -28,9 +30,6 @@ FIRST_CONTACT_SECONDS = 180
 
 # How much slower a machine may be than its copy, which answers the same job.
 SECOND_ANSWER_SECONDS = 2.0
-
-# All minions receive the arguments of a job: as many keys as fit into a few KB.
-MAX_DROPPED = 50
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class Reconciler:
         self._asked_at: dict[str, float] = {}  # node -> Unix seconds
         self._left: dict[str, list[str]] = {}  # network -> public keys of those that left it just now
         self._behind: set[str] = set()  # nodes that lack nothing but that, for all the master knows
+        self._earlier = earlier(master.registry.place)
         self._last_line = ""
 
     def run(self) -> dict[str, Any]:
@@ -84,6 +84,7 @@ class Reconciler:
                 self._hear_out()
                 self._pursue()
             settle(self._master)
+            self._earlier.add(self._master.moment().fleet())
             result = self._result(first, started)
         if self._staged:
             result = {**self._result_of_stages(self._staged, result), **result}
@@ -121,15 +122,18 @@ class Reconciler:
             now = time.monotonic()
             self._forget_rotations()
             moment = self._master.moment()
-            due = self._course.next(self._out_of_date(moment), now, carriers(moment))
+            wanted = self._out_of_date(moment)
+            steps = self._steps(moment, wanted)
+            self._course.light = self._behind.union(steps)
+            due = self._course.next(wanted, now, carriers(moment))
             self._tell_stage()
             if due:
-                self._ask(due)
+                self._ask(moment, due, steps)
             waiting = self._course.waiting(now)
             if not waiting:
                 return
             self._progress.wait_for(waiting)
-            self._listen()
+            self._listen(time.monotonic() - now)
 
     def _drop_revoked(self, before: set[NodeId]) -> set[NodeId]:
         """
@@ -142,21 +146,47 @@ class Reconciler:
         if left:
             nodes = {member.node for _, member in moment.fleet().members() if member.has_registered}
             nodes.update(node for _, node in excluded - before)  # it takes its interface down
-            self._bus.publish(nodes, "wireguard.drop", drop_arguments(moment, left))
+            self._bus.publish(nodes, "wireguard.delta", delta_arguments(moment, left))
         return excluded
 
-    def _ask(self, nodes: Sequence[str]) -> None:
+    def _steps(self, moment: Moment, wanted: Mapping[str, str]) -> dict[str, tuple[Step, ...]]:
+        """What those lack that can be told without a pillar."""
+        if self._is_careful or self._request.suspects == "*":
+            return {}
+        gone = {node for _, node in leftovers(moment)}
+        return self._earlier.steps(moment, wanted.keys() - gone - set(self._request.suspects))
+
+    @property
+    def _is_careful(self) -> bool:
+        return bool(self._request.stages or self._request.forced)
+
+    def _ask(self, moment: Moment, nodes: Sequence[str], steps: Mapping[str, tuple[Step, ...]]) -> None:
         """
-        Ask nodes to sync, for which each fetches its pillar. Nodes that may only have to drop peers are asked for that
-        first, which costs the master a tenth. If the report after it is not the expected one, they are asked to sync.
+        Ask nodes to sync, for which each fetches its pillar. Nodes that only have to set and drop peers are told which,
+        for which one job does, and which costs the master a tenth. If the report after it is not the expected one, they
+        are asked to sync.
         """
+        self._earlier.add(moment.fleet())
         self._master.registry.mark_unconfirmed(nodes)
-        first = self._behind.intersection(nodes)
-        self._behind -= first
+        groups: dict[tuple[Step, ...], list[str]] = {}
+        told = {node for node in nodes if node in steps and not self._is_departure(steps[node])}
+        for node in sorted(told):
+            groups.setdefault(steps[node], []).append(node)
+        for group, members in groups.items():
+            self._publish(members, "wireguard.delta", [*step_arguments(moment, group), "signed=True"])
+        rest = set(nodes) - told
+        first = rest & self._behind.union(steps)
+        self._behind -= set(nodes)
         if first:
-            self._publish(first, "wireguard.drop", [*drop_arguments(self._master.moment(), self._left), "signed=True"])
-        if first != set(nodes):
-            self._publish(set(nodes) - first, "wireguard.sync", self._sync_arguments(nodes))
+            arguments = delta_arguments(self._master.moment(), self._left)
+            self._publish(first, "wireguard.delta", [*arguments, "signed=True"])
+        if rest != first:
+            self._publish(rest - first, "wireguard.sync", self._sync_arguments(nodes))
+
+    def _is_departure(self, steps: Sequence[Step]) -> bool:
+        """Whether these only drop those that left just now, who are told the same."""
+        drop = {step.network: {*step.drop} for step in steps if not step.peers}
+        return len(drop) == len(steps) and drop == {network: {*keys} for network, keys in self._left.items()}
 
     def _sync_arguments(self, nodes: Collection[str]) -> list[Any]:
         if not self._request.forced:
@@ -172,8 +202,7 @@ class Reconciler:
 
     def _only_behind_departures(self) -> set[str]:
         """The nodes that left, and those that were in sync before, as far as can be told without their old views."""
-        careful = self._request.stages or self._request.forced
-        if careful or sum(map(len, self._left.values())) > MAX_DROPPED:
+        if self._is_careful or sum(map(len, self._left.values())) > MOST_PEERS:
             return set()
         moment = self._master.moment()
         staying = {
@@ -222,15 +251,20 @@ class Reconciler:
         if jid:
             self._jobs[jid] = function, frozenset(nodes)
 
-    def _listen(self) -> None:
-        """Handle what comes, until something changed what we wait for and nothing more comes right behind it."""
+    def _listen(self, look: float) -> None:
+        """
+        Handle what comes, until something changed what we wait for and nothing more comes right behind it.
+
+        ``look``: the seconds that the last look at all nodes took. In a large fleet, answers come for as long before
+        the next one, or the looks would take most of the time.
+        """
         changed = False
         for tag, data in self._bus.events(0.5):
             changed = self._handle(tag, data) or changed
             if changed:
                 break
         if changed:
-            for tag, data in self._bus.events(0.02):
+            for tag, data in self._bus.events(max(look, 0.02)):
                 self._handle(tag, data)
 
     def _hear_out(self) -> None:
@@ -251,7 +285,7 @@ class Reconciler:
         node, answer = data["id"], data.get("return")
         if not hear_all(self._master, node, answer) or is_of_clone(answer):
             return False  # the node itself may answer yet
-        if function == "wireguard.drop":  # what it could not do, a sync can, or says why not
+        if function == "wireguard.delta":  # what it could not do, a sync can, or says why not
             self._course.answered(node)
             self._course.reconsider(node)
         else:

@@ -18,6 +18,8 @@ from ..model.preshared import Secret
 from ..model.view import View
 from ..registry.rows import NodeId, Snapshot
 from ..registry.salt_keys import AcceptedKey
+from .differences import differences
+from .held import HeldAddresses
 from .losses import Loss, Outside, Unfinished, losses, unfinished
 from .membership import Member, vouched_keys
 from .network import NetworkState
@@ -39,14 +41,14 @@ class Fleet:
         accepted: Mapping[str, AcceptedKey],
         now: float,
         secret: Secret | None = None,
+        before: Fleet | None = None,
     ) -> None:
+        """``before``: the fleet of the same mesh and secret by earlier sources, from which the rest is taken."""
         self.mesh = mesh
         self._snapshot = snapshot
+        self._accepted = accepted
         self._secret = secret
-        self.networks = {
-            network.name: NetworkState(network, snapshot, accepted, now, secret, mesh.networks)
-            for network in mesh.networks
-        }
+        self.networks = (before and self._changed_networks(before, now)) or self._new_networks(now)
         self._has_lapsed = any(each.until is not None and each.until <= now for each in snapshot.drains.values())
         self.unfinished = unfinished(mesh, snapshot, now)
         moments = [moment for state in self.networks.values() for moment in state.expiries() if moment > now]
@@ -58,6 +60,29 @@ class Fleet:
         members = {name: state.members for name, state in self.networks.items()}
         trusted = {*accepted, *vouched_keys(snapshot)}
         self.losses: list[Loss | Outside] = [*losses(mesh, snapshot, trusted, members, now), *self._outside()]
+
+    def _new_networks(self, now: float) -> dict[str, NetworkState]:
+        networks, snapshot = self.mesh.networks, self._snapshot
+        self._held = HeldAddresses(networks, snapshot)
+        return {
+            network.name: NetworkState(network, snapshot, self._accepted, now, self._secret, networks, self._held)
+            for network in networks
+        }
+
+    def _changed_networks(self, before: Fleet, now: float) -> dict[str, NetworkState] | None:
+        """None where the change is about more than single nodes."""
+        found = differences(before._snapshot, self._snapshot, before._accepted, self._accepted)
+        if found is None or now >= before.valid_until:
+            return None
+        held = before._held.changed(self._snapshot, found.rows)
+        networks = {}
+        for name, state in before.networks.items():
+            changed = state.changed(self._snapshot, self._accepted, now, found.nodes, held)
+            if changed is None:
+                return None
+            networks[name] = changed
+        self._held = held[0]
+        return networks
 
     def _outside(self) -> Iterator[Outside]:
         for network in self.mesh.networks:
@@ -114,6 +139,10 @@ class Fleet:
             (name, node): digest for name, state in self.networks.items() for node, digest in state.digests().items()
         }
 
+    def digest(self, network: str, node: str) -> str | None:
+        """The same of one member of a network; None if it has not registered."""
+        return self.networks[network].digest(node)
+
     def losses_of(self, node: str) -> list[Loss | Outside | Unfinished]:
         """The losses of networks that the node is in, or was in when they were last settled."""
         return [
@@ -155,6 +184,7 @@ def current(
     known = _current.get(registry)
     if known and all(old is new for old, new in zip(known[0], sources, strict=True)) and now < known[1].valid_until:
         return known[1]
-    fleet = Fleet(mesh, snapshot, accepted, now, secret)
+    is_of_same_mesh = known is not None and known[0][0] is mesh and known[0][3] is secret
+    fleet = Fleet(mesh, snapshot, accepted, now, secret, known[1] if known and is_of_same_mesh else None)
     _current[registry] = (sources, fleet)
     return fleet

@@ -43,7 +43,7 @@ class Member:
         """Whether the mesh file lets it have addresses of this IP version."""
         return network.version in self.settings.ip_versions
 
-    @property
+    @cached_property
     def addresses(self) -> tuple[Address, ...]:
         """All its addresses, IPv4 first."""
         return tuple(ipv4_first({*self.settings.addresses, *self.allocated}))

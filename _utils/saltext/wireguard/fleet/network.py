@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from ..errors import Problem
-from ..meshfile.mesh import DEFAULT_PORT, ExternalPeer, Network, NodeSettings, Place
+from ..meshfile.mesh import ExternalPeer, Network, NodeSettings
 from ..model.addresses import Address, ipv4_first
-from ..model.hosts import HostName, Hosts, nameless
+from ..model.hosts import Hosts
 from ..model.preshared import Secret, with_secrets
-from ..model.view import REGISTER, View
+from ..model.view import REGISTER, View, digest_of
 from ..registry.admission import expiries
+from ..registry.exports import Export
 from ..registry.ledger import OnPaper
 from ..registry.pool import Holding, Pool, is_host, retained
 from ..registry.rows import Boots, Row, Snapshot
 from ..registry.salt_keys import AcceptedKey
+from .contradictions import contradictions
+from .differences import put
+from .held import HeldAddresses
+from .host_names import HostNames
 from .membership import Member, Membership, may_have, vouched_keys
-from .topology import Participant, Topology
+from .participant import Participant, exit_of, external, participant
+from .topology import Topology
 
 # A pillar has at most so many keys of nodes that are no longer trusted: those that registered last.
 MAX_WITHDRAWN = 500
+
+# The addresses that anybody has, and those by which they differ from those before.
+Held = tuple[HeldAddresses, frozenset[str]]
 
 
 class NetworkState:
@@ -36,37 +46,95 @@ class NetworkState:
         now: float,
         secret: Secret | None = None,
         networks: Collection[Network] = (),
+        held: HeldAddresses | None = None,
     ) -> None:
-        """``networks``: all of the mesh, as a node may be in several."""
+        """``networks``: all of the mesh, as a node may be in several. ``held``: the addresses that anybody has."""
         self._network = network
         self._others = [other for other in networks if other is not network]
-        self._snapshot = snapshot
         self._secret = secret if network.preshared_keys else None
-        self._now = now
-        enrolled = vouched_keys(snapshot, network.name)
-        self.membership = Membership(network, accepted, snapshot.standings, now, enrolled)
+        self._held = held or HeldAddresses((network, *self._others), snapshot)
         self.members: dict[str, Member] = {}
-        former: dict[str, list[Holding]] = {}
-        for each in snapshot.former.get(network.name, ()):
-            former.setdefault(each.node, []).append(each)
-        self._shared_hosts: dict[frozenset[str], Hosts] = {}
         self.drains = {
             node: drain
             for (name, node), drain in snapshot.drains.items()
             if name == network.name and (drain.until is None or now < drain.until)
         }
-        for node in {**accepted, **enrolled} if enrolled else accepted:
-            settings = self.membership.settings(node)
-            if settings is not None:
-                row = snapshot.rows.get((network.name, node))
-                self.members[node] = self._member(node, settings, row, accepted.get(node), former.get(node, []))
+        self._expiries: dict[str, tuple[float, ...]] = {}
+        self._withdrawn: dict[str, Row] = {}
+        self._outside: dict[str, list[Address]] = {}
+        self._interface_digests: dict[str, bytes] = {}
+        enrolled = vouched_keys(snapshot, network.name)
+        self._take(snapshot, Membership(network, accepted, snapshot.standings, now, enrolled))
+        rows = (node for name, node in snapshot.rows if name == network.name)
+        self._update([*dict.fromkeys([*accepted, *enrolled, *rows])])
         self.peers = {peer.name: peer for each in network.peers for peer in self._with_key(each)}
 
+    def changed(
+        self, snapshot: Snapshot, accepted: Mapping[str, AcceptedKey], now: float, nodes: Collection[str], held: Held
+    ) -> NetworkState | None:
+        """
+        The same after a change of these nodes, where no member has expired since. None where it is to be computed anew.
+
+        ``held``: the addresses that anybody has, and those by which they differ from those before.
+        """
+        new = copy.copy(self)
+        for name in ("registered", "withdrawn", "_host_names"):
+            vars(new).pop(name, None)
+        new._held, moved = held
+        for name in ("members", "_expiries", "_withdrawn", "_outside", "_interface_digests"):
+            setattr(new, name, {**getattr(self, name)})
+        enrolled = {node: key for node, key in self.membership.vouched.items() if node not in nodes}
+        rows = [row for node in nodes if (row := snapshot.rows.get((self._network.name, node)))]
+        enrolled |= {row.node: row.public_key for row in rows if row.is_vouched}
+        new._take(snapshot, Membership(self._network, accepted, snapshot.standings, now, enrolled))
+        new._update(nodes)
+        if "topology" not in vars(self):
+            new._interface_digests = {}  # they may depend on exits, which the topology knows
+            return new
+        unsure = {row.node for row in snapshot.rows.values() if not moved.isdisjoint(row.endpoints)} if moved else set()
+        topology = self.topology.changed({node: new._participant(node) for node in {*nodes, *unsure}})
+        if topology is None:
+            return None
+        new.topology = topology
+        return new
+
+    def _take(self, snapshot: Snapshot, membership: Membership) -> None:
+        self._snapshot = snapshot
+        self.membership = membership
+
+    def _update(self, nodes: Collection[str]) -> None:
+        """Compute what is about these nodes alone."""
+        name, members = self._network.name, self.membership
+        former: dict[str, list[Holding]] = {}
+        for each in self._snapshot.former.get(name, ()):
+            former.setdefault(each.node, []).append(each)
+        for node in nodes:
+            row = self._snapshot.rows.get((name, node))
+            settings = members.settings(node)
+            member: Member | None = None
+            ends: tuple[float, ...] = ()
+            if settings:
+                member = self._member(node, settings, row, members.accepted.get(node), former.get(node, []))
+                ends = tuple(expiries(settings, self._snapshot.standings.get((name, node))))
+            put(self.members, node, member)
+            put(self._expiries, node, ends or None)
+            put(self._withdrawn, node, row if row and members.is_withdrawn(row) else None)
+            put(self._outside, node, self._away(row) or None)
+            self._interface_digests.pop(node, None)
+
+    @property
+    def name(self) -> str:
+        return self._network.name
+
+    @property
+    def may_tell_all(self) -> bool:
+        """Whether everybody is everybody's peer, by nothing secret, and has no names besides."""
+        return self._network.links is None and not self._network.preshared_keys and not self._network.hosts
+
     def expiries(self) -> Iterator[float]:
-        """The future times at which members expire, and drains end."""
+        """The times at which members expire, and drains end."""
         yield from (drain.until for drain in self.drains.values() if drain.until is not None)
-        for node, member in self.members.items():
-            yield from expiries(member.settings, self._snapshot.standings.get((self._network.name, node)))
+        yield from (moment for moments in self._expiries.values() for moment in moments)
 
     def _member(
         self, node: str, settings: NodeSettings, row: Row | None, key: AcceptedKey | None, former: list[Holding]
@@ -110,7 +178,7 @@ class NetworkState:
         """A copy of the network's address pool, to try out allocations."""
         name = self._network.name
         ledger = OnPaper(self._snapshot.holdings(name), self._snapshot.untouched.get(name, {}))
-        return Pool(self.membership, ledger, self._now)
+        return Pool(self.membership, ledger, self.membership.now)
 
     def address_holders(self) -> list[tuple[str, Collection[Address]]]:
         """(name, its addresses in the mesh file) of every node and peer that gets the others from the registry."""
@@ -122,10 +190,10 @@ class NetworkState:
 
     def addresses_outside(self) -> dict[str, list[Address]]:
         """Node or peer -> its addresses that lie in no subnet."""
-        away: dict[str, set[Address]] = {}
-        for each in self._snapshot.holdings(self._network.name):
-            if each.freed is None and not is_host(self._network, each.address):
-                away.setdefault(each.node, set()).add(each.address)
+        exported = {
+            name: each for (network, name), each in self._snapshot.exports.items() if network == self._network.name
+        }
+        away = {**self._outside, **{name: found for name, each in exported.items() if (found := self._away(each))}}
         outside = {}
         for name, named in self.address_holders() if away else ():
             versions = {address.version for address in named}
@@ -133,6 +201,9 @@ class NetworkState:
             if addresses:
                 outside[name] = ipv4_first(addresses)
         return outside
+
+    def _away(self, holder: Row | Export | None) -> list[Address]:
+        return [each for each in holder.addresses if not is_host(self._network, each)] if holder else []
 
     @cached_property
     def registered(self) -> frozenset[str]:
@@ -159,7 +230,7 @@ class NetworkState:
                 expected_subnets=tuple(str(each) for each in network.subnets if member.may_have(each)),
                 expected_routes=self._expected_routes(member),
             )
-        return replace(self._interface(member, member.row), peers=self._topology.peers(node))
+        return replace(self._interface(member, member.row), peers=self.topology.peers(node))
 
     def _expected_routes(self, member: Member) -> tuple[str, ...]:
         """The routes of other sites: which of them a node has depends on endpoints that it has not offered yet."""
@@ -185,7 +256,7 @@ class NetworkState:
             addresses=tuple(self._with_prefix(address) for address in mine.addresses),
             peers=tuple(
                 replace(other, next_key=None, preshared=other.preshared and mine.preshared_key, others=())
-                for other in self._topology.peers(peer)
+                for other in self.topology.peers(peer)
             ),
             network=network.name,
             port=mine.endpoint[0].port if mine.endpoint else None,
@@ -199,7 +270,7 @@ class NetworkState:
 
     def carriers(self, member: str) -> dict[str, str]:
         """Network -> the peer of a member through which it reaches that; also the addresses of the peers."""
-        return {network: peer.name for peer in self._topology.peers(member) for network in peer.allowed_ips}
+        return {network: peer.name for peer in self.topology.peers(member) for network in peer.allowed_ips}
 
     def is_current(self, peer: str) -> bool:
         """Whether the last export of a peer that has a key is up to date."""
@@ -212,11 +283,22 @@ class NetworkState:
 
         They are computed without the views: making 5,000 tuples of 5,000 peers takes longer than the hashing.
         """
-        return {
-            member.node: self._interface(member, member.row).digest_with(*self._topology.digests(member.node))
-            for member in self.members.values()
-            if member.row
-        }
+        return {node: digest for node in self.members if (digest := self.digest(node))}
+
+    def digest(self, node: str) -> str | None:
+        """The same of one member; None if it has not registered."""
+        if self.members[node].row is None:
+            return None
+        hosts = self._hosts(node) if self._network.hosts else None
+        return digest_of(self.interface_digest(node), hosts, self.topology.hashes(node))
+
+    def interface_digest(self, node: str) -> bytes:
+        """That of the view of a registered member without its peers and host names."""
+        member = self.members[node]
+        found = self._interface_digests.get(node)
+        if found is None and member.row:
+            found = self._interface_digests[node] = self._interface(member, member.row).interface_digest
+        return found or b""
 
     def _interface(self, member: Member, row: Row) -> View:
         """The view without its peers."""
@@ -252,49 +334,26 @@ class NetworkState:
         registration. Nodes that only left the mesh file are not among them: a slip there must not cut off the nodes
         behind them.
         """
+        if not self._withdrawn:
+            return ()
         present = {key for member in self.members.values() if member.row for key in member.row.keys}
-        rows = [row for (name, _), row in self._snapshot.rows.items() if name == self._network.name]
-        gone = sorted((row for row in rows if self.membership.is_withdrawn(row)), key=lambda row: -row.registered)
+        gone = sorted(self._withdrawn.values(), key=lambda row: (-row.registered, row.node))
         keys = {key: None for row in gone for key in row.keys if key not in present}
         return tuple(sorted([*keys][:MAX_WITHDRAWN]))
 
     def _hosts(self, node: str) -> Hosts:
-        """The names of all that the node is linked with, and its own. Nodes with the same links share one object."""
-        linked = self._topology.linked(node)
-        if node not in linked:
-            return self._hosts_of(linked | {node})
-        if linked not in self._shared_hosts:
-            self._shared_hosts[linked] = self._hosts_of(linked)
-        return self._shared_hosts[linked]
-
-    def _hosts_of(self, names: Collection[str]) -> Hosts:
-        known = sorted(self._host_names.keys() & names)
-        return Hosts(tuple(self._host_names[name] for name in known), self._network.domain)
+        return self._host_names.of(node, self.topology.linked(node))
 
     @cached_property
-    def _host_names(self) -> dict[str, HostName]:
-        """The host names of registered members and peers, if a hosts file can have them."""
-        machines = {m.node: m.addresses for m in self.members.values() if m.row}
-        machines.update((peer.name, peer.addresses) for peer in self.peers.values())
-        left_out = nameless({name: self._network.names(name) for name in machines}, self._network.domain)
-        return {
-            name: HostName(name, tuple(str(address) for address in addresses))
-            for name, addresses in machines.items()
-            if name not in left_out
-        }
+    def _host_names(self) -> HostNames:
+        return HostNames(self._network, self.members, self.peers)
 
     def _with_exit(self, settings: NodeSettings) -> NodeSettings:
         return replace(settings, via=self._exit_of(settings.exits)) if settings.exits else settings
 
     def _exit_of(self, exits: Sequence[str]) -> str | None:
-        """
-        The first of these exits that is not drained; else the first that is a member; else the first that ever was one:
-        without its exit, a node must not reach anything.
-        """
-        present = [name for name in exits if name in self.registered]
-        fit = [name for name in present if name not in self.drains]
-        gone = [name for name in exits if (self._network.name, name) in self._snapshot.rows]
-        return next(iter([*fit, *present, *gone]), None)
+        known = {name for name in exits if (self._network.name, name) in self._snapshot.rows}
+        return exit_of(exits, self.registered, self.drains, known)
 
     def _exit_settings(self, member: Member) -> dict[str, Any]:
         """
@@ -308,92 +367,33 @@ class NetworkState:
         return {"via": via, "other_ports": tuple(sorted(settings.port for settings in others if settings))}
 
     @cached_property
-    def _topology(self) -> Topology:
+    def topology(self) -> Topology:
+        """Who of the registered members and peers sees whom."""
         network = self._network
-        registered = [
-            participant(
-                replace(member, settings=self._with_exit(member.settings)),
-                self._without_inner_endpoints(member.row),
-                network.preshared_keys,
-                member.node in self.drains,
-            )
-            for member in self.members.values()
-            if member.row
-        ]
+        registered = [each for each in map(self._participant, self.members) if each]
         peers = [replace(each, settings=self._with_exit(each.settings)) for each in map(external, self.peers.values())]
         return Topology.of(network, registered + peers)
+
+    def _participant(self, node: str) -> Participant | None:
+        member = self.members.get(node)
+        if member is None or member.row is None:
+            return None
+        row, preshared = self._without_inner_endpoints(member.row), self._network.preshared_keys
+        with_exit = replace(member, settings=self._with_exit(member.settings)) if member.settings.exits else member
+        return participant(with_exit, row, preshared, node in self.drains)
 
     def _without_inner_endpoints(self, row: Row) -> Row:
         """
         No node offers an address from inside the mesh, unless it lies: each packet to there would be wrapped by the
         same tunnel again, and be another packet to there.
         """
-        inner = self._held.intersection(row.endpoints)
-        return replace(row, endpoints=tuple(each for each in row.endpoints if each not in inner)) if inner else row
-
-    @cached_property
-    def _held(self) -> frozenset[str]:
-        """The addresses that anybody has in any network of the mesh."""
-        rows, exports = self._snapshot.rows.values(), self._snapshot.exports.values()
-        held = [*(each.addresses for each in rows), *(each.addresses for each in exports)]
-        for network in (self._network, *self._others):
-            held += [*(each.addresses for each in network.nodes), *(each.addresses for each in network.peers)]
-        return frozenset(str(address) for addresses in held for address in addresses)
+        outer = tuple(each for each in row.endpoints if each not in self._held)
+        return row if outer == row.endpoints else replace(row, endpoints=outer)
 
     def _with_prefix(self, address: Address) -> str:
         subnet = self._network.subnet_of(address)
-        return f"{address}/{subnet.prefixlen if subnet else address.max_prefixlen}"
-
-    # -- contradictions between the mesh file and the registry
+        return f"{address!s}/{subnet.prefixlen if subnet else address.max_prefixlen}"
 
     def problems(self) -> Iterator[Problem]:
-        allocated = {address: m.node for m in self.members.values() for address in m.allocated}
-        for peer in self._network.peers:
-            given = self.peers.get(peer.name, peer).addresses
-            allocated.update((address, peer.name) for address in given if address not in peer.addresses)
-        for entry in self._network.nodes:
-            for address in entry.addresses:
-                holder = allocated.get(address)
-                if holder not in (None, entry.pattern):
-                    yield _taken(entry.place, address, holder)
-        keys = {member.row.public_key: f"the minion {m!r}" for m, member in self.members.items() if member.row}
-        exported = [self.peers[p.name] for p in self._network.peers if not p.public_key and p.name in self.peers]
-        keys.update((str(peer.public_key), f"the peer {peer.name!r}") for peer in exported)
-        for peer in self._network.peers:
-            yield from self._peer_problems(peer, allocated, keys)
-
-    def _peer_problems(
-        self, peer: ExternalPeer, allocated: Mapping[Address, str], keys: Mapping[str, str]
-    ) -> Iterator[Problem]:
-        for address in peer.addresses:
-            if address in allocated:
-                yield _taken(peer.place, address, allocated[address])
-        if peer.public_key and peer.public_key in keys:
-            message = f"the public key of peer {peer.name!r} is that of {keys[peer.public_key]}"
-            yield peer.place.problem(f"{message}; a peer has a key of its own")
-
-
-def _taken(place: Place, address: Address, holder: str | None) -> Problem:
-    message = f"{address} was already given to {holder}; choose another address, or give {holder} one by `addresses:`"
-    return place.problem(message)
-
-
-def participant(member: Member, row: Row, preshared: bool = False, drained: bool = False) -> Participant:
-    """A registered node as a participant."""
-    return Participant(
-        member.node, row.public_key, member.addresses, member.settings, row.endpoints, row.next_key, preshared, drained
-    )
-
-
-def external(peer: ExternalPeer) -> Participant:
-    """An external peer as a participant; without a key, for checks alone."""
-    settings = NodeSettings(
-        peer.addresses,
-        endpoint=peer.endpoint or False,
-        port=DEFAULT_PORT,
-        groups=peer.groups,
-        routes=peer.routes,
-        via=peer.via[0] if peer.via else None,
-        exits=peer.via or (),
-    )
-    return Participant(peer.name, peer.public_key or "", peer.addresses, settings, preshared=peer.preshared_key)
+        """Contradictions between the mesh file and the registry."""
+        return contradictions(self._network, self.members, self.peers)

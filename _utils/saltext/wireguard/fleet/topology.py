@@ -31,78 +31,19 @@ participant, and not for each participant.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from itertools import combinations_with_replacement
+from typing import TypeVar
 
 from ..meshfile.mesh import EVERYBODY, Link, Network, NodeSettings, ends_of
-from ..model.addresses import DEFAULTS, Address, Subnet
-from ..model.endpoint import Endpoint, best, kind_of, same_kind
-from ..model.peer import DIGEST_SIZE, Peer
-
-Others = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Participant:
-    """
-    A registered node, or an external peer.
-
-    ``settings``: those in the mesh file. ``addresses``: all that it has in the network. ``offered``: those that it
-    offers as endpoints itself, best first. ``preshared``: whether it has preshared keys with nodes. ``drained``:
-    whether the others are moved off it, wherever another one can do what it does.
-    """
-
-    name: str
-    public_key: str
-    addresses: tuple[Address, ...]
-    settings: NodeSettings
-    offered: tuple[str, ...] = ()
-    next_key: str | None = None
-    preshared: bool = False
-    drained: bool = False
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """
-    The properties of a participant that decide how it sees the others, and how they reach it.
-
-    ``ends``: the ends of links that it matches. ``hub``: the name of its hub. ``has``: the kinds of its addresses.
-    ``no_routes``: routes that it must not get. ``ip_versions``: those that it takes part with. ``via``: its exit node,
-    of these ``exits``. ``exit``: its own name if it is an exit node. ``endpoint``, ``offered`` and ``public``: to reach
-    its endpoint, an offered address, or a public one of these, a machine needs an address of one of these kinds.
-    """
-
-    ends: frozenset[str]
-    site: str | None
-    hub: str | None
-    has: frozenset[str]
-    no_routes: frozenset[Subnet]
-    ip_versions: frozenset[int]
-    via: str | None
-    exits: frozenset[str]
-    exit: str | None
-    is_behind_nat: bool
-    endpoint: frozenset[str]
-    has_endpoint_for: frozenset[str]
-    offered: frozenset[str]
-    public: frozenset[str]
-
-    def can_reach(self, other: _Kind) -> bool:
-        is_inside = self.site == other.site
-        if self.site is not None and self.site in other.has_endpoint_for:
-            return True
-        if self.site is not None and is_inside and other.offered:
-            return self._can_use(other.offered)
-        if other.is_behind_nat or other.endpoint:
-            return self._can_use(other.endpoint)
-        return self._can_use(other.offered if is_inside else other.public)
-
-    def _can_use(self, needed: frozenset[str]) -> bool:
-        """Nothing is known about the addresses of a participant that offers none."""
-        return bool(needed) and (not self.has or not self.has.isdisjoint(needed))
+from ..model.addresses import DEFAULTS, Address, Subnet, parse_address
+from ..model.endpoint import kind_of
+from ..model.peer import Peer
+from ..model.peer_set import PeerSet
+from .participant import Kind, Participant, endpoint_for, offered_endpoint, reached_from
 
 
 @dataclass(frozen=True)
@@ -116,11 +57,10 @@ class Relayed:
 
 @dataclass(frozen=True)
 class _Seen:
-    """The peers of one kind of participant, in order of name, and their concatenated digests."""
+    """The peers of one kind of participant, in order of name, and their digests."""
 
-    peers: tuple[Peer, ...]
-    places: Mapping[str, int]
-    digests: memoryview
+    peers: Mapping[str, Peer]
+    digests: PeerSet
 
 
 class Topology:
@@ -152,10 +92,45 @@ class Topology:
         self._exits = frozenset(name for each in self._participants.values() for name in _exits(each.settings))
         self._routes = [(each, route) for each in self._participants.values() for route in each.settings.routes]
         self._wider = _wider({route for _, route in self._routes})
+        self._known_kinds: dict[tuple[object, ...], Kind] = {}
         self._kinds = {name: self._kind(each) for name, each in self._participants.items()}
-        self._seen: dict[_Kind, _Seen] = {}
+        self._seen: dict[Kind, _Seen] = {}
         self._linked_names: dict[frozenset[str], frozenset[str]] = {}
-        self._made: dict[tuple[object, ...], Peer] = {}
+        self._made: dict[tuple[object, ...], Peer] = {}  # by name of the participant, and more
+
+    def changed(self, changes: Mapping[str, Participant | None]) -> Topology | None:
+        """
+        The same with these participants in place of those of their names, or, with None, without them. What does not
+        concern them is not computed again. None where one of them decides how others see each other.
+        """
+        before = [self._participants[name] for name in changes if name in self._participants]
+        after = [each for each in changes.values() if each]
+        if self._dynamic_routing or any(self._carries(each) for each in (*before, *after)):
+            return None
+        new = copy.copy(self)
+        new._participants = _replaced(self._participants, changes)
+        ends = {name: self._ends_of(each) if each else None for name, each in changes.items()}
+        new._ends = _replaced(self._ends, ends)
+        new._made = {key: peer for key, peer in self._made.items() if key[0] not in changes}
+        kinds = {name: new._kind(each) if each else None for name, each in changes.items()}
+        new._kinds = _replaced(self._kinds, kinds)
+        new._linked_names = {}
+        new._seen = {kind: new._seen_after(kind, seen, changes) for kind, seen in self._seen.items()}
+        return new
+
+    def _carries(self, each: Participant) -> bool:
+        """Whether others reach something behind this participant, or may do so."""
+        settings = each.settings
+        return settings.hub or bool(settings.routes or _exits(settings)) or each.name in self._exits
+
+    def _seen_after(self, kind: Kind, seen: _Seen, changes: Mapping[str, Participant | None]) -> _Seen:
+        old = [seen.peers[name] for name in changes if name in seen.peers]
+        peers = {
+            name: self._peer(kind, each, frozenset()) if each and self._meets(kind, self._kinds[name]) else None
+            for name, each in changes.items()
+        }
+        new = [peer.digest for peer in peers.values() if peer]
+        return _Seen(_replaced(seen.peers, peers), seen.digests.changed([peer.digest for peer in old], new))
 
     @classmethod
     def of(cls, network: Network, participants: Iterable[Participant]) -> Topology:
@@ -165,16 +140,21 @@ class Topology:
 
     def peers(self, name: str) -> tuple[Peer, ...]:
         """The peers of a participant, in order of name."""
-        seen = self._seen_by(self._kinds[name])
-        place = seen.places.get(name)
-        return seen.peers if place is None else seen.peers[:place] + seen.peers[place + 1 :]
+        return tuple(peer for peer in self._seen_by(self._kinds[name]).peers.values() if peer.name != name)
 
-    def digests(self, name: str) -> tuple[memoryview, memoryview]:
-        """The concatenated digests of these peers in two parts, which avoids a copy for each participant."""
+    def kind(self, name: str) -> Kind:
+        """Participants of one kind see all others alike."""
+        return self._kinds[name]
+
+    def seen_by(self, kind: Kind) -> Mapping[str, Peer]:
+        """The peers of a participant of this kind, by name; it may be among them itself."""
+        return self._seen_by(kind).peers
+
+    def hashes(self, name: str) -> bytes:
+        """What identifies the set of these peers, see ``PeerSet``."""
         seen = self._seen_by(self._kinds[name])
-        place = seen.places.get(name, len(seen.peers))
-        start = place * DIGEST_SIZE
-        return seen.digests[:start], seen.digests[start + DIGEST_SIZE :]
+        own = seen.peers.get(name)
+        return seen.digests.hashes_without(own.digest) if own else seen.digests.hashes
 
     def linked(self, name: str) -> frozenset[str]:
         """The names of those that a participant is linked with. Participants with the same links share one object."""
@@ -186,16 +166,16 @@ class Topology:
     def views(self) -> Iterator[tuple[Peer, ...]]:
         """The peers of each kind of participant, including others of the same kind."""
         for kind, names in self._alike().items():
-            yield self.peers(names[0]) if len(names) == 1 else self._seen_by(kind).peers
+            yield self.peers(names[0]) if len(names) == 1 else (*self._seen_by(kind).peers.values(),)
 
     def never_connect(self) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
         """
         Pairs of sets of peers: no member of one can connect to a member of the other, and vice versa. If a set is
         paired with itself, that is true for any two members.
         """
-        out_of_reach: dict[tuple[_Kind, _Kind], set[str]] = {}  # (who would connect, to whom) -> names of these
+        out_of_reach: dict[tuple[Kind, Kind], set[str]] = {}  # (who would connect, to whom) -> names of these
         for kind in set(self._kinds.values()):
-            for peer in self._seen_by(kind).peers:
+            for peer in self._seen_by(kind).peers.values():
                 if peer.endpoint is None:
                     out_of_reach.setdefault((kind, self._kinds[peer.name]), set()).add(peer.name)
         pairs = {
@@ -217,8 +197,8 @@ class Topology:
                 pairs[one.hub] = pairs.get(one.hub, 0) + number
         return (Relayed(hub, pairs[hub], tuple(sorted(nodes[hub]))) for hub in sorted(nodes))
 
-    def _alike(self) -> dict[_Kind, list[str]]:
-        names: dict[_Kind, list[str]] = {}
+    def _alike(self) -> dict[Kind, list[str]]:
+        names: dict[Kind, list[str]] = {}
         for name, kind in self._kinds.items():
             names.setdefault(kind, []).append(name)
         return names
@@ -227,31 +207,35 @@ class Topology:
         ends = ends_of(participant.name, participant.settings.groups, self._groups)
         return frozenset(ends & self._opposite.keys())
 
-    def _kind(self, participant: Participant) -> _Kind:
+    def _kind(self, participant: Participant) -> Kind:
         ends, settings = self._ends[participant.name], participant.settings
         hub = None if settings.hub else next((hub.name for hub in self._hubs if self._linked(ends, hub.name)), None)
-        return _Kind(
-            ends=ends,
-            site=settings.site,
-            hub=hub,
-            has=frozenset(kind_of(ip_address(text)) for text in participant.offered),
-            no_routes=self._no_routes(participant),
-            ip_versions=settings.ip_versions,
-            via=settings.via,
-            exits=_exits(settings),
-            exit=participant.name if participant.name in self._exits else None,
-            is_behind_nat=settings.endpoint is False,
-            endpoint=_reached_from(each for each in settings.endpoint or () if each.host),
-            has_endpoint_for=frozenset(settings.endpoints),
-            offered=_reached_from(Endpoint(text) for text in participant.offered),
-            public=_reached_from(Endpoint(text) for text in participant.offered if ip_address(text).is_global),
+        given = (
+            ends,
+            settings.site,
+            hub,
+            frozenset(kind_of(parse_address(text)) for text in participant.offered),
+            self._no_routes(participant),
+            settings.ip_versions,
+            settings.via,
+            _exits(settings),
+            participant.name if participant.name in self._exits else None,
+            settings.endpoint is False,
+            reached_from(each for each in settings.endpoint or () if each.host),
+            frozenset(settings.endpoints),
+            reached_from(offered_endpoint(text) for text in participant.offered),
+            reached_from(each for each in map(offered_endpoint, participant.offered) if each.is_global),
         )
+        known = self._known_kinds.get(given)
+        if known is None:
+            known = self._known_kinds[given] = Kind(*given)
+        return known
 
     def _no_routes(self, participant: Participant) -> frozenset[Subnet]:
         """The routes that a participant must not get."""
         site, own = participant.settings.site, participant.settings.routes
         at_site = {route for owner, route in self._routes if site is not None and owner.settings.site == site}
-        offered = [ip_address(text) for text in participant.offered]
+        offered = [parse_address(text) for text in participant.offered]
         inside = {route for route in self._wider if any(address in route for address in offered)} | at_site
         around = {wider for route in inside for wider in self._wider[route]}
         parts = {wider for route in own for wider in self._wider[route]}
@@ -260,29 +244,29 @@ class Topology:
     def _linked(self, ends: frozenset[str], name: str) -> bool:
         return any(not self._opposite[end].isdisjoint(self._ends[name]) for end in ends)
 
-    def _joined(self, one: _Kind, other: _Kind) -> bool:
+    def _joined(self, one: Kind, other: Kind) -> bool:
         return any(not self._opposite[end].isdisjoint(other.ends) for end in one.ends)
 
-    def _are_peers(self, one: _Kind, other: _Kind) -> bool:
+    def _are_peers(self, one: Kind, other: Kind) -> bool:
         """Whether two that are linked are peers: one can reach the other, or no common hub can help them."""
         if other.exit in one.exits or one.exit in other.exits:
             return True
         return one.can_reach(other) or other.can_reach(one) or one.hub is None or one.hub != other.hub
 
-    def _seen_by(self, kind: _Kind) -> _Seen:
+    def _meets(self, kind: Kind, other: Kind) -> bool:
+        """Whether a participant of one kind is a peer of one of the other."""
+        return self._joined(kind, other) and self._are_peers(kind, other)
+
+    def _seen_by(self, kind: Kind) -> _Seen:
         if kind not in self._seen:
-            met = [
-                each
-                for name, each in self._participants.items()
-                if self._linked(kind.ends, name) and self._are_peers(kind, self._kinds[name])
-            ]
-            behind = self._networks_behind(kind, met)
-            peers = tuple(self._peer(kind, each, behind.get(each.name, frozenset())) for each in met)
-            places = {peer.name: place for place, peer in enumerate(peers)}
-            self._seen[kind] = _Seen(peers, places, memoryview(b"".join([peer.digest for peer in peers])))
+            met = {other for other in {*self._kinds.values()} if self._meets(kind, other)}
+            participants = [each for name, each in self._participants.items() if self._kinds[name] in met]
+            behind = self._networks_behind(kind, participants)
+            peers = {each.name: self._peer(kind, each, behind.get(each.name, frozenset())) for each in participants}
+            self._seen[kind] = _Seen(peers, PeerSet.of(peer.digest for peer in peers.values()))
         return self._seen[kind]
 
-    def _networks_behind(self, kind: _Kind, met: Sequence[Participant]) -> dict[str, frozenset[str]]:
+    def _networks_behind(self, kind: Kind, met: Sequence[Participant]) -> dict[str, frozenset[str]]:
         """Name of a peer -> the networks behind it. Each network is behind one peer only."""
         names = {each.name for each in met}
         if self._dynamic_routing:
@@ -303,13 +287,13 @@ class Topology:
                 behind.setdefault(name, set()).add(str(network))
         return {name: frozenset(networks) for name, networks in behind.items()}
 
-    def _peer(self, viewer: _Kind, participant: Participant, behind: frozenset[str]) -> Peer:
+    def _peer(self, viewer: Kind, participant: Participant, behind: frozenset[str]) -> Peer:
         """Viewers that see this participant alike share one object."""
-        endpoint, others, is_offered = _endpoint(viewer, participant, behind)
+        endpoint, others, is_offered = endpoint_for(viewer, participant, behind)
         keepalive = self._keepalive if endpoint and not self._kinds[participant.name].can_reach(viewer) else 0
-        addresses = tuple(each for each in participant.addresses if each.version in viewer.ip_versions)
-        alike = (participant.name, addresses, behind, endpoint, others, keepalive, is_offered)
+        alike = (participant.name, viewer.ip_versions, behind, endpoint, others, keepalive, is_offered)
         if alike not in self._made:
+            addresses = [each for each in participant.addresses if each.version in viewer.ip_versions]
             self._made[alike] = Peer(
                 participant.name,
                 participant.public_key,
@@ -346,6 +330,20 @@ def _wider(routes: Collection[Subnet]) -> dict[Subnet, set[Subnet]]:
     }
 
 
+Value = TypeVar("Value")
+
+
+def _replaced(before: Mapping[str, Value], changes: Mapping[str, Value | None]) -> dict[str, Value]:
+    """The same in order of name, with these values in place of others; None for none."""
+    after = {**before}
+    for name, value in changes.items():
+        if value is None:
+            after.pop(name, None)
+        else:
+            after[name] = value
+    return after if changes.keys() <= before.keys() else {name: after[name] for name in sorted(after)}
+
+
 def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
     """End of a link -> the opposite ends."""
     opposite: dict[str, set[str]] = {}
@@ -355,45 +353,5 @@ def _opposite(links: Sequence[Link]) -> dict[str, set[str]]:
     return opposite
 
 
-def _endpoint(viewer: _Kind, participant: Participant, behind: frozenset[str]) -> tuple[str | None, Others, bool]:
-    """
-    Where the viewer reaches the participant; None if it cannot, and the participant has to connect. Where it may be
-    otherwise, with two uplinks. And whether the participant itself says so. What it offers from the networks ``behind``
-    it would lead into the tunnel.
-    """
-    settings = participant.settings
-    inside = settings.endpoints.get(viewer.site) if viewer.site else None
-    if inside:
-        return inside.with_port(settings.port), (), False
-    same_site = viewer.site == settings.site
-    offered = _outside(behind, participant.offered) if behind else participant.offered
-    if viewer.site and same_site and offered:
-        return _offered(viewer, offered, settings.port), (), True
-    if settings.endpoint is False:
-        return None, (), False
-    if settings.endpoint and not settings.forwarded_port:
-        chosen = best(settings.endpoint, viewer.has)
-        others = tuple(each.with_port(settings.port) for each in same_kind(settings.endpoint, chosen))
-        return chosen.with_port(settings.port), others, False
-    public = [text for text in offered if ip_address(text).is_global]
-    if settings.forwarded_port and public:
-        return _offered(viewer, public, settings.forwarded_port), (), True
-    return _offered(viewer, offered if same_site else public, settings.forwarded_port or settings.port), (), True
-
-
-def _outside(behind: Iterable[str], offered: Iterable[str]) -> tuple[str, ...]:
-    networks = [ip_network(text) for text in behind if not text.endswith("/0")]
-    return tuple(text for text in offered if not any(ip_address(text) in network for network in networks))
-
-
-def _reached_from(endpoints: Iterable[Endpoint]) -> frozenset[str]:
-    return frozenset(kind for endpoint in endpoints for kind in endpoint.reached_from)
-
-
-def _offered(viewer: _Kind, addresses: Sequence[str], port: int) -> str | None:
-    endpoints = [Endpoint(str(ip_address(text))) for text in addresses]
-    return best(endpoints, viewer.has).with_port(port) if endpoints else None
-
-
-def _host_networks(addresses: tuple[Address, ...]) -> set[str]:
-    return {f"{address}/{address.max_prefixlen}" for address in addresses}
+def _host_networks(addresses: Iterable[Address]) -> set[str]:
+    return {f"{address!s}/{address.max_prefixlen}" for address in addresses}

@@ -24,7 +24,7 @@ from ..model.preshared import Secret
 from ..model.view import View
 from ..registry.registry import Registry
 from ..registry.rows import Applied, Drain, NodeId, Snapshot
-from ..registry.salt_keys import AcceptedKey, KeyDirectory, KeyStore
+from ..registry.salt_keys import AcceptedKey, KeyDirectory, KeyStore, recent_salt_keys
 from .config import (
     KEY_FILES,
     key_driver_of,
@@ -94,13 +94,20 @@ class Master:
 
     def is_trusted(self, node: str) -> bool:
         """Whether its Salt key is accepted, or an operator vouches for its public key in some network."""
-        return node in self.accepted() or node in vouched_keys(self.registry.snapshot())
+        # one key of a cache that is none for keys is merely missing, and only a look at all of them is an error
+        keys = self.salt_keys() if self.key_store is None else self.accepted()
+        return node in keys or node in vouched_keys(self.registry.snapshot())
 
-    def moment(self) -> Moment:
-        """All of it as it is now. Raises MeshError for an invalid mesh file."""
+    def moment(self, recent: bool = False) -> Moment:
+        """
+        All of it as it is now. Raises MeshError for an invalid mesh file.
+
+        :param recent: for a view: whether the accepted keys may be those of a moment ago, see ``recent_salt_keys``
+        """
         # The snapshot first: what is at least as new as its generation must not be older than it.
         snapshot = self.registry.snapshot()
-        keys = self.accepted()
+        in_files = recent and self.key_store is None
+        keys = recent_salt_keys(self.keys_dir, snapshot) if in_files else self.accepted()
         return Moment(self, self.mesh(), snapshot, keys, time.time())
 
 
@@ -178,7 +185,12 @@ class Moment:
         if not views:
             return {} if self.unguarded.was_member(node) else None
         serials = self._last_serials(node)
-        return {name: replace(view, serial=max(view.serial, serials.get(name, 0))) for name, view in views.items()}
+        return {
+            name: replace(view, serial=max(view.serial, serials.get(name, 0))).known_as(
+                self.unguarded.digest(name, node)
+            )
+            for name, view in views.items()
+        }
 
     def _last_serials(self, node: str) -> dict[str, int]:
         """Of all its statements: reports make no new snapshot."""

@@ -52,7 +52,7 @@ def views_for(
 def _views(master: Master, node: str) -> tuple[dict[str, View], int] | None:
     if not master.is_trusted(node):
         return None
-    moment = master.moment()
+    moment = master.moment(recent=True)
     views = moment.views(node)
     return None if views is None else (views, moment.unguarded.generation)
 

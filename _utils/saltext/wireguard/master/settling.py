@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from ..errors import LossError, RefusedError
 from ..fleet.fleet import Fleet
@@ -99,19 +98,3 @@ def keys_of(snapshot: Snapshot, nodes: Iterable[NodeId]) -> dict[str, list[str]]
     for row in (snapshot.rows[each] for each in nodes if each in snapshot.rows):
         found.setdefault(row.network, []).extend(key for key in (row.public_key, row.next_key) if key)
     return found
-
-
-def drop_arguments(moment: Moment, left: Mapping[str, Sequence[str]]) -> list[Any]:
-    """
-    The arguments of the job ``wireguard.drop``, as Salt publishes them. It makes nodes drop the peers that left.
-
-    :param moment: taken after they had left, so that nothing older brings them back
-    :param left: network -> public keys
-    """
-    networks = moment.unguarded.networks
-    withdrawn = {
-        name: [key for key in keys if key in networks[name].withdrawn]
-        for name, keys in left.items()
-        if name in networks
-    }
-    return [dict(left), {"__kwarg__": True, "generation": moment.unguarded.generation, "withdrawn": withdrawn}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ..wording import quoted
@@ -90,7 +91,7 @@ class Endpoint:
         """Parse ``:port``. Raises ValueError."""
         return cls("", _endpoint_port(text, text.removeprefix(":")))
 
-    @property
+    @cached_property
     def address(self) -> Address | None:
         """The host as an address, None if it is a name."""
         try:
@@ -98,12 +99,17 @@ class Endpoint:
         except ValueError:
             return None
 
-    @property
+    @cached_property
     def kind(self) -> str | None:
         """The one of KINDS that its address is, None for a name."""
         return kind_of(self.address) if self.address else None
 
-    @property
+    @cached_property
+    def is_global(self) -> bool:
+        """Whether it is an address that is the same everywhere."""
+        return self.address is not None and self.address.is_global
+
+    @cached_property
     def reached_from(self) -> Set[str]:
         """A machine needs an address of one of these kinds to connect here. A name may stand for any address."""
         return _REACHED_FROM[self.kind] if self.kind else KINDS

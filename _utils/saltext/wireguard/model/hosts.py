@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..wording import quoted, some
+from . import fields
 from .changes import Change, Changes, Kind
 from .names import WHAT_IDS_ARE, is_host_name
 
@@ -103,6 +104,15 @@ def parse(names: Mapping[str, Sequence[str]], domain: str | None) -> Hosts:
         if not is_host_name(name):
             raise ValueError(f"{quoted(name)} is no host name")
     return hosts
+
+
+def hosts_of(value: object) -> Hosts:
+    """The opposite of ``Hosts.to_dict``, for anything. Raises ValueError."""
+    data = fields.mapping(value)
+    domain = data.get("domain")
+    names = fields.mapping(data.get("names"))
+    addresses = {name: fields.list_of(fields.address)(names[name]) for name in names}
+    return parse(addresses, fields.text(domain) if domain else None)
 
 
 def block_changes(old: Sequence[str], new: Sequence[str]) -> Changes:

@@ -14,8 +14,6 @@ from .endpoint import Endpoint
 from .fields import Fields
 from .keys import parse_preshared_key
 
-DIGEST_SIZE = 32  # bytes of a peer's digest
-
 _PEER_KEYS = {
     *("public_key", "allowed_ips", "endpoint", "keepalive", "next_key", "preshared_key", "next_preshared_key"),
     *("is_offered", "others"),

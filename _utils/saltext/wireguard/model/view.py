@@ -15,14 +15,13 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from ..errors import ViewError
-from . import fields, hosts
+from . import fields
 from .addresses import Subnet, contains, link_local_like
 from .fields import Fields
-from .hosts import Hosts
+from .hosts import Hosts, hosts_of
 from .offers import ANY, Offers, named
 from .peer import Peer, peer_from_dict, sha256
-
-Buffer = bytes | memoryview
+from .peer_set import PeerSet
 
 # A view waits for this if an operator vouches for the node's key and the node's own registration is still missing.
 REGISTER = "register"
@@ -148,27 +147,33 @@ class View:
     @cached_property
     def digest(self) -> str:
         """
-        Hexadecimal SHA-256 over the interface and its peers in order.
-
-        Each peer counts by its own digest: for all digests of a mesh of n nodes, n peers and n * n times 32 bytes are
-        hashed, not n * n peers.
+        Hexadecimal SHA-256 over the interface, the host names, and the set of peers as a tree of their digests: so all
+        digests of a mesh of n nodes do not take n * n peers; see ``PeerSet``.
         """
-        return self.digest_with(b"".join([peer.digest for peer in self.peers]))
+        return self.digest_with(PeerSet.of(peer.digest for peer in self.peers).hashes)
 
-    def digest_with(self, *peers: Buffer) -> str:
-        """The digest of this interface with peers of these concatenated digests, in one or several pieces."""
+    def digest_with(self, peers: bytes) -> str:
+        """The digest of this interface with the peers that have these hashes."""
+        return digest_of(self.interface_digest, self.hosts, peers)
+
+    def known_as(self, digest: str | None) -> View:
+        """This view, whose digest is known already. A wrong one makes the node refuse the view."""
+        if digest:
+            vars(self)["digest"] = digest
+        return self
+
+    @cached_property
+    def interface_digest(self) -> bytes:
+        """Of all but the peers, and the host names, which are most of the rest."""
         interface = [self.interface, list(self.addresses), self.network, self.port, self.mtu, self.forwarding]
         preshared = [self.preshared] if self.preshared else []
-        names = [{"hosts": self.hosts.digest}] if self.hosts else []
+        names = [{"hosts": True}] if self.hosts else []
         exit_ = [self.via, list(self.other_ports)] if self.via is not None else []
         dns = [{"dns": self.dns}] if self.dns else []
         offers = [{"offer": self.offers.only, "withhold": self.offers.never}] if self.offers != ANY else []
         routing = [{"dynamic_routing": True}] if self.dynamic_routing else []
         parts = [*interface, self.public_key, list(self.clones), *preshared, *names, *exit_, *dns, *offers, *routing]
-        whole = hashlib.sha256(sha256(parts))
-        for part in peers:
-            whole.update(part)
-        return whole.hexdigest()
+        return sha256(parts)
 
     @property
     def has_names(self) -> bool:
@@ -255,7 +260,7 @@ class View:
         view = cls(
             interface=given.get("interface", fields.interface),
             addresses=tuple(given.get("addresses", fields.list_of(fields.interface_address), [])),
-            peers=_peers(given.get("peers", fields.mapping, {}), where),
+            peers=peers_from_dict(given.get("peers", fields.mapping, {}), where),
             network=network,
             port=given.get("port", fields.integer(1, 65535), None),
             mtu=given.get("mtu", fields.integer(576, 65535), None),
@@ -269,7 +274,7 @@ class View:
             clones=tuple(given.get("clones", fields.list_of(fields.text), [])),
             preshared=given.get("preshared", fields.text, None),
             next_preshared_keys=given.get("next_preshared_keys", fields.preshared_keys, {}),
-            hosts=given.get("hosts", _hosts, None),
+            hosts=given.get("hosts", hosts_of, None),
             offers=Offers(*(tuple(given.get(each, fields.list_of(named), [])) for each in ("offer", "withhold"))),
             offered=given.get("offered", _offered, None),
             expected_subnets=tuple(given.get("expected_subnets", fields.list_of(fields.network), [])),
@@ -286,17 +291,14 @@ class View:
         return view
 
 
-def _peers(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
+def digest_of(interface: bytes, hosts: Hosts | None, peers: bytes) -> str:
+    """The digest of a view, by the digest of its interface, and what identifies its peers."""
+    return hashlib.sha256(interface + (bytes.fromhex(hosts.digest) if hosts else b"") + peers).hexdigest()
+
+
+def peers_from_dict(data: Mapping[str, Any], where: str) -> tuple[Peer, ...]:
     return tuple(peer_from_dict(name, data[name], f"{where}: peer {name!r}") for name in sorted(data))
 
 
 def _offered(value: object) -> tuple[str, ...]:
     return tuple(fields.list_of(fields.address)(value))
-
-
-def _hosts(value: object) -> Hosts:
-    data = fields.mapping(value)
-    domain = data.get("domain")
-    names = fields.mapping(data.get("names"))
-    addresses = {name: fields.list_of(fields.address)(names[name]) for name in names}
-    return hosts.parse(addresses, fields.text(domain) if domain else None)

@@ -8,6 +8,8 @@ from typing import TypeVar
 from ..errors import NodeError
 from ..model import fields
 from ..model.fields import Fields
+from ..model.peer import Peer
+from ..model.view import peers_from_dict
 
 T = TypeVar("T")
 
@@ -20,6 +22,16 @@ def argument(name: str, value: object, convert: Callable[[object], T]) -> T:
 def keys_by_network(value: object) -> dict[str, list[str]]:
     """A converter: network -> public keys."""
     return {network: fields.list_of(fields.text)(keys) for network, keys in fields.mapping(value).items()}
+
+
+def described_peers(value: object) -> dict[str, tuple[Peer, ...]]:
+    """A converter: network of the mesh file -> name -> peer as in a pillar, without secrets: all minions get a job."""
+    found = {
+        name: peers_from_dict(fields.mapping(peers), f"network {name}") for name, peers in fields.mapping(value).items()
+    }
+    if any(peer.preshared for peers in found.values() for peer in peers):
+        raise ValueError("must have no preshared keys, which only a pillar may have")
+    return found
 
 
 def peers_by_network(value: object) -> dict[str, dict[str, str]]:

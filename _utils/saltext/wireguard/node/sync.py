@@ -1,4 +1,4 @@
-"""What the master calls when something changed: a sync with a fresh pillar; a drop of peers or a move without one."""
+"""What the master calls when something changed: a sync with a fresh pillar; a change of peers or a move without one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from ..device import guard
-from ..errors import RolledBackError, WireguardError
+from ..errors import NodeError, RolledBackError, WireguardError
 from ..formats import wg_quick
 from ..model import answers, fields
+from ..model.peer import Peer
 from ..model.statements import ABSENT, REGISTER_TAG, REPORT_TAG
 from ..model.view import REGISTER, View
 from ..system import files
@@ -29,7 +30,7 @@ from . import (
     teardown,
     withdrawal,
 )
-from .arguments import argument, keys_by_network, peers_by_network
+from .arguments import argument, described_peers, keys_by_network, peers_by_network
 from .minion import Minion
 from .outcome import Outcome
 from .ownership import refuse_foreign
@@ -55,32 +56,41 @@ def sync(minion: Minion, test: bool, signed: bool, force: bool, reason: str | No
     return _Sync(minion, test, safety, generation_of(pillar)).run(*valid_views(pillar)).to_dict(minion, signed)
 
 
-def drop(
+def delta(
     minion: Minion,
+    drop: object,
     peers: object,
     signed: bool,
     generation: int,
     withdrawn: object,
 ) -> dict[str, Any]:
     """
-    Drop peers at once, without a pillar.
+    Drop and set peers at once, without a pillar.
 
-    :param peers: network -> public keys
+    :param drop: network -> public keys
+    :param peers: network -> name -> peer as in a pillar
     :param signed: as in ``sync``
     :param generation: that of the registry when this was decided; 0 if unknown
-    :param withdrawn: those of the peers that are no longer trusted, and so are removed without a trial
+    :param withdrawn: those of the keys to drop that are no longer trusted, and so are removed without a trial
+    :raises WireguardError: for arguments that mean nothing
     """
-    leaving = argument("peers", peers, keys_by_network)
+    leaving = argument("drop", drop, keys_by_network)
+    given = argument("peers", peers, described_peers)
     distrusted = argument("withdrawn", withdrawn, keys_by_network)
+    if given and not generation:
+        raise NodeError(
+            "peers need the generation of the registry: an earlier job must not bring back what was removed"
+        )
     answer = _Answer({REPORT_TAG: []})
     for interface, network in config_files.managed().items():
-        if network is not None and network in leaving:
+        if network is not None and network in {*leaving, *given}:
+            keys_to_drop = leaving.get(network, [])
             if renaming.is_left_over(interface):
-                _drop_from_files(minion, interface, leaving[network])
+                _drop_from_files(minion, interface, keys_to_drop)
                 continue
             bare = View(interface, (), network=network, generation=generation)
             job = replace(bare, withdrawn=tuple(distrusted.get(network, ())))
-            answer.results[network] = _Drop(minion, job, answer).run(leaving[network])
+            answer.results[network] = _Peers(minion, job, answer).run(keys_to_drop, given.get(network, ()))
     return answer.to_dict(minion, signed)
 
 
@@ -90,7 +100,7 @@ def move(minion: Minion, networks: object, signed: bool, generation: int, at: fl
 
     :param networks: network of the mesh file -> network -> public key of the peer that it is to be behind
     :param signed: as in ``sync``
-    :param generation: as in ``drop``
+    :param generation: as in ``delta``
     :param at: when to do so, in Unix seconds, so that all nodes do it at the same moment; 0 for now
     """
     moves = argument("networks", networks, peers_by_network)
@@ -110,7 +120,7 @@ def _drop_from_files(minion: Minion, interface: str, public_keys: Collection[str
 
 
 def succeeded(answer: Mapping[str, Any]) -> bool:
-    """Whether no network failed in what ``sync``, ``drop`` or ``drift`` answered."""
+    """Whether no network failed in what ``sync``, ``delta`` or ``drift`` answered."""
     return all(part.get("result") is not False for part in answer["networks"].values())
 
 
@@ -255,17 +265,20 @@ class _Delta:
             self._minion.send(REPORT_TAG, reports.of_rollback(self._minion, self._view))
 
 
-class _Drop(_Delta):
-    """A drop of peers of one network, or of the network itself."""
+class _Peers(_Delta):
+    """Peers of one network to drop and to set; or the network itself goes."""
 
-    def run(self, public_keys: Collection[str]) -> Part:
-        return _or_failure(partial(self._dropped, public_keys), self._rolled_back)
+    def run(self, drop: Collection[str], peers: Collection[Peer]) -> Part:
+        return _or_failure(partial(self._done, drop, peers), self._rolled_back)
 
-    def _dropped(self, public_keys: Collection[str]) -> Part:
+    def _done(self, drop: Collection[str], peers: Collection[Peer]) -> Part:
         with self._minion.lock(self._interface):
             self._refuse_outdated()
-            is_own = keys.public_key(config_files.key_file(self._interface)) in public_keys
-            outcome, report = self._left() if is_own else self._without(public_keys)
+            if keys.public_key(config_files.key_file(self._interface)) in drop:
+                outcome, report = self._left()
+            else:
+                safety = self._safety(only_drops=not peers)
+                outcome, report = self._changed(safety, lambda view: removal.changed(view, drop, peers))
         self._answer.statements[REPORT_TAG] += report
         return _brief(outcome)
 
@@ -274,13 +287,10 @@ class _Drop(_Delta):
         self._minion.notes().add(self._network, reported=ABSENT)
         return outcome, [self._minion.statements().report(self._network, ABSENT)]
 
-    def _without(self, public_keys: Collection[str]) -> tuple[Outcome, Sequence[Signed]]:
-        return self._changed(self._safety(), lambda view: view.without_peers(public_keys))
-
-    def _safety(self) -> Safety:
+    def _safety(self, only_drops: bool) -> Safety:
         """Any peer of a small mesh may be dropped, even the last; in a larger one, the guard stops mistakes."""
         written = config_files.written(self._interface)
-        few = written is not None and len(written.peers) < guard.MIN_PEERS_UP
+        few = only_drops and written is not None and len(written.peers) < guard.MIN_PEERS_UP
         return self._minion.safety(few, "its peers are to be dropped")
 
 

@@ -41,6 +41,7 @@ from .public_keys import refuse_foreign_key, refuse_foreign_next_key
 from .queries import (
     parse_rollback,
     read_addresses,
+    read_applied,
     read_boots,
     read_former,
     read_noted,
@@ -186,17 +187,7 @@ class Registry:
     def applied(self) -> dict[NodeId, Applied]:
         """What every node last reported as applied."""
         sql = "SELECT network, node, digest, salt_key, reported, rollback, obstacles, drift FROM report"
-        return {
-            (network, node): Applied(
-                digest,
-                salt_key,
-                reported,
-                parse_rollback(rollback),
-                tuple(json.loads(obstacles)),
-                tuple(json.loads(drift)),
-            )
-            for network, node, digest, salt_key, reported, rollback, obstacles, drift in self._store.all(sql)
-        }
+        return read_applied(self._store.all(sql))
 
     # -- writing
 

@@ -15,6 +15,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,6 +56,36 @@ def load_salt_keys(directory: str) -> Mapping[str, AcceptedKey]:
         result = {name: key for name, (_, key) in fresh.items()}
         _cache[directory] = (fresh, result)
     return result
+
+
+# How long a key that was replaced in place may go unnoticed by ``recent_salt_keys``; and a directory that changes twice
+# within one tick of the file system's clock looks the same after both.
+RECENT_SECONDS = 10.0
+_SETTLED_NS = 100_000_000
+_recent: dict[str, tuple[object, tuple[int, int], float, Mapping[str, AcceptedKey]]] = {}
+
+
+def recent_salt_keys(directory: str, generation: object) -> Mapping[str, AcceptedKey]:
+    """
+    The same without a look at every file, as long as no file came or went, and ``generation`` is the same object. Each
+    pillar needs them. Before nodes are asked to drop a peer, the registry has another generation.
+    """
+    now = time.monotonic()
+    stamps = _stamp(directory), _stamp(_rejected(directory))
+    known = _recent.get(directory)
+    if known and known[0] is generation and known[1] == stamps and now < known[2] + RECENT_SECONDS:
+        return known[3]
+    keys = load_salt_keys(directory)
+    if all(stamp + _SETTLED_NS < time.time_ns() for stamp in stamps):
+        _recent[directory] = (generation, stamps, now, keys)
+    return keys
+
+
+def _stamp(directory: str) -> int:
+    try:
+        return os.stat(directory).st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _files(directory: str) -> list[os.DirEntry[str]]:

@@ -9,8 +9,9 @@ from ipaddress import ip_address
 
 from ..errors import Problem
 from ..fleet.membership import Member
-from ..fleet.network import NetworkState, external, participant
-from ..fleet.topology import Participant, Topology
+from ..fleet.network import NetworkState
+from ..fleet.participant import Participant, external, participant
+from ..fleet.topology import Topology
 from ..meshfile.mesh import Mesh, Network, Place
 from ..model.addresses import Address
 from ..model.endpoint import Endpoint

@@ -6,7 +6,7 @@ It has no clock and sends nothing: ``control.reconciler`` passes in answers and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 # How many nodes work on their pillar at the same time: each costs the master a compile.
@@ -30,6 +30,7 @@ class Reconcile:
     patience: float
     asked: dict[str, str] = field(default_factory=dict)  # node -> what it was asked to become
     failed: dict[str, str] = field(default_factory=dict)  # node -> its error
+    light: Collection[str] = ()  # nodes that are asked without a pillar, as many as there are
     _deadlines: dict[str, float] = field(default_factory=dict)
     _asks: dict[str, int] = field(default_factory=dict)
 
@@ -66,7 +67,9 @@ class Reconcile:
         others = [node for node in due if node not in last]
         recently = now + self.patience - LAST_WAITS
         wait = others or any(self._deadlines[node] > recently for node in busy.difference(last))
-        return (others if wait else due)[: max(WINDOW - len(busy), 0)]
+        ready = others if wait else due
+        heavy = [node for node in ready if node not in self.light][: max(WINDOW - len(busy.difference(self.light)), 0)]
+        return [node for node in ready if node in self.light or node in heavy]
 
     def expect(self, nodes: Iterable[str], until: float) -> None:
         """Wait for nodes that were asked by other means, and do not ask them meanwhile."""
