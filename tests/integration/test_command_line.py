@@ -63,6 +63,7 @@ def test_ctrl_c_in_json_is_json(fleet, one_off):
 
 # -- exit codes: the tests below provoke every row of the table in docs/operate.md
 
+NEED_WG = ("drift", "reresolve", "show", "unmanaged", "inventory", "probe", "status", "netcheck")
 DOCS = (steps.HERE.parents[1] / "docs/operate.md").read_text()
 PROVOKED = set()
 
@@ -162,6 +163,18 @@ def test_of_an_argument_with_an_unknown_name_nothing_runs_and_it_exits_with_one(
         ["addresses", "nowhere"],
         ["status", "nowhere"],
         ["matrix", "nowhere"],
+        ["graph", "nowhere"],
+        ["report", "file=/nowhere/mesh.html"],
+        ["metrics", "file=/nowhere/mesh.prom"],
+        ["bundle", "file=/nowhere/bundle.json"],
+        ["registry", "copy_to=nothing"],
+        ["backup", "file=/nowhere/backup"],
+        ["restore", "file=/nowhere/backup"],
+        ["netcheck", "nobody"],
+        ["drain", "nobody"],
+        ["undrain", "node1"],
+        ["drill", "off=nobody"],
+        ["rename", "nobody", "node1"],
         ["view", "nobody"],
         ["history", "nobody"],
         ["export", "nobody"],
@@ -182,11 +195,18 @@ def test_what_cannot_be_done_is_an_error_of_one_line_and_exits_with_one(fleet, c
 
 def test_what_cannot_be_done_on_a_node_is_one(fleet):
     errors = [
-        *((function, ["nowhere"]) for function in ("apply", "diff", "ping", "record", "rotate_prepare", "show")),
+        *(
+            (function, ["nowhere"])
+            for function in ("apply", "check", "diff", "ping", "record", "rotate_prepare", "show")
+        ),
         *((function, ["a/b"]) for function in ("keypair", "public_key")),
         *((function, ["no list"]) for function in ("enrollment", "gone")),
         ("apply_interface", ["wg7", "no list"]),
         ("clean", []),
+        ("metrics", ["/nowhere/node.prom"]),
+        ("move", [["no networks"]]),
+        ("reaches", ["nowhere", "question1", {}]),
+        ("watch", ["no number"]),
         ("adopt", ["nowhere"]),
         ("unadopt", []),
         ("leave", ["nowhere"]),
@@ -222,7 +242,7 @@ def test_a_failure_on_a_node_is_one(fleet):
     rotation = [("rotate_switch", ["backbone"]), ("rotate_follow", ["backbone", "a", "b"])]
     assert node_exits(fleet, ("delta", outdated), *rotation) == [1, 1, 1]
     with without_wg(fleet):
-        calls = [(function, []) for function in ("drift", "reresolve", "show", "unmanaged", "inventory", "probe")]
+        calls = [(function, []) for function in NEED_WG]
         calls.append(("examine", ["backbone", {"node1": {"node2": ["10.42.0.2"]}}]))
         assert node_exits(fleet, *calls) == [1] * len(calls)
 

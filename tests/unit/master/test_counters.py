@@ -34,7 +34,7 @@ def test_processes_that_count_at_once_lose_nothing(tmp_path):
 def test_a_damaged_file_begins_again(tmp_path, damage):
     """A power cut may come in the middle of a write; the sums are not worth a sync of the disk each."""
     counters.add(str(tmp_path), pillars=1)
-    (tmp_path / "counters.json").write_text(damage)
+    (tmp_path / "counters").write_text(damage)
     assert counters.read(str(tmp_path)) == {}
     counters.add(str(tmp_path), pillars=2)
     assert counters.read(str(tmp_path)) == {"pillars": 2}
@@ -47,4 +47,4 @@ def test_where_nothing_can_be_written_nothing_is_counted_and_nothing_fails(tmp_p
 
 def test_only_its_owner_can_read_it(tmp_path):
     counters.add(str(tmp_path), pillars=1)
-    assert (tmp_path / "counters.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "counters").stat().st_mode & 0o777 == 0o600

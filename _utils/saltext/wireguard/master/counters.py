@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import IO
 
-_FILE = "counters.json"
+# Without a suffix: where a master and a minion share a cachedir, a `.json` beside it is taken for a network's notes.
+_FILE = "counters"
 
 
 def add(directory: str, **amounts: float) -> None:
