@@ -188,3 +188,13 @@ def test_an_offered_address_counts_until_somebody_has_it_and_again_after_that(of
         sources = changed(sources, (holder, node, what, 1))
         fleet = made(*sources, fleet)
         assert facts(fleet) == facts(made(*sources))
+
+
+def test_an_exit_that_registers_counts_for_those_that_wait_for_it_even_if_it_is_no_member():
+    """They kept their own default route until the next change of the mesh file."""
+    sources = changed((Snapshot(1), accepted(*NODES)), ("net", "via1", "register", 0))
+    before = made(*sources)
+    before.digests()
+    for what in ("register", "decide"):
+        sources = changed(sources, ("net", "exit", what, 0))
+    assert facts(made(*sources, before)) == facts(made(*sources))

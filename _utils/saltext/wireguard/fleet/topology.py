@@ -105,7 +105,8 @@ class Topology:
         """
         before = [self._participants[name] for name in changes if name in self._participants]
         after = [each for each in changes.values() if each]
-        if self._dynamic_routing or any(self._carries(each) for each in (*before, *after)):
+        is_exit = not self._exits.isdisjoint(changes)  # even one that never was a participant: others wait for it
+        if self._dynamic_routing or is_exit or any(_carries(each.settings) for each in (*before, *after)):
             return None
         new = copy.copy(self)
         new._participants = _replaced(self._participants, changes)
@@ -117,11 +118,6 @@ class Topology:
         new._linked_names = {}
         new._seen = {kind: new._seen_after(kind, seen, changes) for kind, seen in self._seen.items()}
         return new
-
-    def _carries(self, each: Participant) -> bool:
-        """Whether others reach something behind this participant, or may do so."""
-        settings = each.settings
-        return settings.hub or bool(settings.routes or _exits(settings)) or each.name in self._exits
 
     def _seen_after(self, kind: Kind, seen: _Seen, changes: Mapping[str, Participant | None]) -> _Seen:
         old = [seen.peers[name] for name in changes if name in seen.peers]
@@ -306,6 +302,11 @@ class Topology:
                 others=others,
             )
         return self._made[alike]
+
+
+def _carries(settings: NodeSettings) -> bool:
+    """Whether others reach something behind a participant, or it depends on others how it sends its packets."""
+    return settings.hub or bool(settings.routes or _exits(settings))
 
 
 def _exits(settings: NodeSettings) -> frozenset[str]:
