@@ -83,7 +83,7 @@ integration: .venv/.ready  ## Tests with a master and minions in the lab (root)
 
 ifneq ($(PYTHON_3006),)
 test-3006: .venv-3006/.ready  ## Unit tests and those of what Salt loads on Salt 3006, if there is a Python 3.10
-	@.venv-3006/bin/python $(PYTEST) $(AT_ONCE) -m 'not slow' tests/unit $(LOADED_BY_SALT)
+	@.venv-3006/bin/python $(PYTEST) $(AT_ONCE) -m 'not slow and not hypothesis' tests/unit $(LOADED_BY_SALT)
 else
 test-3006:
 	@echo 'Skipped: no Python 3.10 for Salt 3006'

@@ -8,6 +8,8 @@ import pytest
 import life
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3"]
 # Names of the underlay's addresses, see lab/README.md.
 ENDPOINT = {f"node{number}": f"10.66.0.{10 + number}:51820" for number in range(1, 4)}

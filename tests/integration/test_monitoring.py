@@ -8,6 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 import life
 import steps
 
+pytestmark = pytest.mark.slow
+
 NODES = ["node1", "node2", "node3"]
 EXAMPLES = steps.HERE.parents[1] / "examples"
 METRICS = "/run/wireguard.prom"
