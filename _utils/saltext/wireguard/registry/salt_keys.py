@@ -157,7 +157,7 @@ def load_salt_key(directory: str, node: str) -> AcceptedKey | None:
         known = _single.get(path)
         if known is None or known[0] != stamp:
             known = _single[path] = (stamp, _read(path))
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last one for what no file name can be
+    except (FileNotFoundError, ValueError):  # the last one for what no file name can be
         _single.pop(path, None)
         return None
     except OSError as exc:
