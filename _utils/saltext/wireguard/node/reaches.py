@@ -75,10 +75,12 @@ def _reached(interface: str, groups: Mapping[str, set[str]]) -> list[str]:
     left = dict(groups)
     deadline = time.monotonic() + SECONDS
     with echo_sockets.opened(interface) as sockets:
-        while left and time.monotonic() < deadline:
+        while left:
             sockets.send({address: SMALL for each in left.values() for address in each}, 1)
             for address, _, _ in sockets.replies(AGAIN_SECONDS):
                 left = {name: each for name, each in left.items() if address not in each}
                 if not left:
                     break
+            if time.monotonic() >= deadline:
+                break
     return sorted(groups.keys() - left.keys())

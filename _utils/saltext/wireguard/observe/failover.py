@@ -48,12 +48,15 @@ class Decision(Enum):
 
 
 def verdict(votes: Collection[Vote], expected: int) -> Verdict:
-    """``expected``: the number of those asked that have answered lately. More than half of them must have lost it."""
+    """
+    What more than half of those with a vote say; a tie says nothing. ``expected``: the number of those asked that have
+    answered lately. More than half of these, too, must have lost it.
+    """
     counted = [vote for vote in votes if vote.reaches_other]
     lost = sum(1 for vote in counted if not vote.reaches)
     if lost >= LEAST_VOTES and 2 * lost > max(expected, len(counted)):
         return Verdict.LOST
-    if len(counted) - lost >= max(lost, 1):
+    if len(counted) > 2 * lost:
         return Verdict.WELL
     return Verdict.UNCLEAR
 
