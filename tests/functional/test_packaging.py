@@ -229,6 +229,7 @@ def commit(checkout: Path) -> None:
     run(["git", "-C", str(checkout), *author, "commit", "--quiet", "--message", "a commit"])
 
 
+@pytest.mark.slow
 def test_minions_and_master_have_from_gitfs_what_was_pushed_last(install: Install, checkout: Path) -> None:
     bare = install.root / "bare.git"
     run(["git", "init", "--quiet", "--initial-branch=main", str(checkout)])
@@ -345,6 +346,7 @@ def as_in_onedir(install: Install) -> Path:
     return extras
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_onedir", [False, True], ids=["virtual environment", "salt-pip"])
 def test_the_states_install_the_package_and_install_it_again_once_it_is_gone(
     install: Install, checkout: Path, is_onedir: bool

@@ -10,6 +10,8 @@ import pytest
 
 from wglab import daemons, fleet
 
+pytestmark = pytest.mark.slow
+
 MINIONS = ["node1", "node2"]
 HOST_COMMANDS = ["add", "clone", "off", "on", "reinstall", "remove"]
 COMMANDS = ["up", *HOST_COMMANDS, "site", "forward", "point", "salt", "salt-run", "salt-key", "exec", "ping", "status"]
