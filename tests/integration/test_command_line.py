@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import signal
 import subprocess
 
 import pytest
@@ -36,7 +37,9 @@ def interrupt(fleet, *args):
     """Run salt-run and press Ctrl-C when it has asked the nodes; gives exit code, output and errors."""
     before = len(life.jobs(fleet))
     argv = fleet.argv("exec", "master", "sh", "-c", 'echo $$; exec salt-run "$@"', "salt-run", *args)
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What a shell starts in the background ignores Ctrl-C, and so do all that it starts.
+    options = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     pid = process.stdout.readline().strip()
     steps.wait_until("it has asked the nodes", lambda: len(life.jobs(fleet)) > before)
     fleet.must("exec", "master", "kill", "-INT", pid)
