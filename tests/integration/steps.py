@@ -78,7 +78,7 @@ def other_mesh(lab: Any, text: str) -> Iterator[None]:
 
 def state_apply(lab: Any, target: str = "*", *args: str) -> dict[str, list[dict[str, Any]]]:
     """Run ``salt TARGET state.apply wireguard``; return the states of every minion in the order that they ran."""
-    answers = lab.salt_json(target, "state.apply", *(args or ("wireguard",)), "--timeout=60")
+    answers = lab.salt_json(target, "state.apply", *(args or ("wireguard",)), "--timeout=150")
     for node, states in answers.items():
         assert isinstance(states, dict), f"{node}: {states}"
     return {node: sorted(each.values(), key=lambda state: state["__run_num__"]) for node, each in answers.items()}
