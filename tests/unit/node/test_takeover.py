@@ -246,6 +246,15 @@ def test_what_was_taken_over_is_ours_already(living):
     assert living.picture() == before
 
 
+def test_a_key_in_a_line_where_none_belongs_is_in_no_error(living):
+    """What was wrong with the line was told with the line's value."""
+    announce(living)
+    living.config.write_text(TEXT.replace("MTU = 1380", f"MTU = {PRIVATE}"))
+    comment = take(living)["comment"]
+    assert "line 5: MTU" in comment
+    assert PRIVATE not in comment
+
+
 @pytest.mark.parametrize(
     ("old", "new", "objection"),
     [
@@ -337,6 +346,19 @@ def test_an_old_file_with_a_key_that_was_rotated_since_is_given_back_by_force_on
     take(living)
     (living.etc / "wg0.key").write_text(PRESHARED)
     assert "has another key now" in living.error("unadopt")
+    living.call("unadopt", force=True, reason="meant")
+    assert living.config.read_text() == TEXT
+
+
+def test_an_old_file_with_a_peer_that_left_since_is_given_back_by_force_only(living):
+    """It brought a revoked node back at the next boot, without a word."""
+    announce(living)
+    take(living)
+    living.call("delta", {"backbone": [key("node2")]}, signed=True, generation=1)
+    assert key("node2") not in living.config.read_text()
+    before = living.picture()
+    assert "would let in at the next boot whom wg0 has no longer as a peer: node2" in living.error("unadopt")
+    assert living.picture() == before
     living.call("unadopt", force=True, reason="meant")
     assert living.config.read_text() == TEXT
 

@@ -190,7 +190,7 @@ class _Reader:
                 elif section in self._sections:
                     self._read_interface(name, value, written)
             except (ValueError, KeyFormatError) as exc:
-                self._problems.append(f"line {number}: {written}: {exc}")
+                self._problems.append(without_keys(f"line {number}: {written}: {exc}"))
         return self._finished()
 
     def _finished(self) -> Config:

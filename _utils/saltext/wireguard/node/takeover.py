@@ -196,10 +196,23 @@ def unadopt(minion: Minion, interface: str, test: bool, force: bool, reason: str
                 f"{interface} has another key now than in {some(copies.values())}, which its peers no longer know. If"
                 " that is meant: `force=True reason=...`"
             )
+        left = _left_since(interface, found)
+        if left and not forced:
+            raise GuardError(
+                f"{some(copies.values())} would let in at the next boot whom {interface} has no longer as a peer:"
+                f" {some(left)}. If that is meant: `force=True reason=...`"
+            )
         if not test:
             _give_back(minion, interface, copies)
         verb = "would be" if test else "are"
         return f"{some(copies)} {verb} as before the take-over; the device {interface} stays as it is"
+
+
+def _left_since(interface: str, found: Config) -> list[str]:
+    """The peers of the old files that the interface does not have any more, such as revoked ones."""
+    view = config_files.written(interface)
+    present = {key for peer in view.peers for key in (peer.public_key, peer.next_key)} if view else set()
+    return [peer.name or peer.public_key for peer in found.peers if peer.public_key not in present]
 
 
 def _give_back(minion: Minion, interface: str, copies: dict[str, str]) -> None:
